@@ -1,0 +1,38 @@
+"""tuichaos: chaos in the training of neural networks, measured.
+
+    import tuichaos
+    run = tuichaos.run(tuichaos.preset("quick"))
+    run.series["distance"]      # (recorded steps, references)
+
+Names are imported when first used, so that the command line answers at once.
+"""
+
+import importlib
+
+_PLACES = {
+    "Experiment": "tuichaos.experiment",
+    "load": "tuichaos.experiment",
+    "resolve": "tuichaos.experiment",
+    "preset": "tuichaos.presets",
+    "run": "tuichaos.runner",
+    "plan": "tuichaos.runner",
+    "Progress": "tuichaos.runner",
+    "Run": "tuichaos.runs",
+    "open_run": "tuichaos.runs",
+    "list_runs": "tuichaos.runs",
+    "System": "tuichaos.systems.base",
+    "InputError": "tuichaos.errors",
+    "RunFailed": "tuichaos.errors",
+}
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str):
+    if name not in _PLACES:
+        raise AttributeError(f"module 'tuichaos' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

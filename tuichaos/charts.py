@@ -1,0 +1,191 @@
+"""From series to pictures: one preparation for every chart, drawn with plotext."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tuichaos.errors import InputError, nearest
+from tuichaos.runs import Run
+
+CELL_DOTS = 2  # dots of braille across a character cell
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A named series: ``x`` (n,), ``y`` (n,), NaN where there is nothing to draw."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named lines."""
+
+    title: str
+    curves: Sequence[Curve]
+    log: bool = False
+    x_label: str = "step"
+    levels: Sequence[tuple[str, float]] = field(default_factory=tuple)
+
+
+def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A curve as pieces that can be drawn: finite, log10 taken, split at gaps, thinned.
+
+    Thinning keeps the least and the largest value of each of ``columns`` stretches of x, so
+    spikes survive and the cost does not grow with length.
+    """
+    y = np.asarray(curve.y, dtype=np.float64)
+    if log:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = np.where(y > 0, np.log10(y), np.nan)
+    good = np.isfinite(y)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
+    pieces = []
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        x_part, y_part = curve.x[start:end], y[start:end]
+        share = max(2, math.ceil(columns * len(x_part) / len(y)))
+        pieces.append(_thin(x_part, y_part, share))
+    return pieces
+
+
+def _thin(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    if len(x) <= 2 * columns:
+        return x, y
+    bounds = np.linspace(0, len(x), columns + 1).astype(int)
+    kept = set()
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        kept |= {start + int(np.argmin(y[start:end])), start + int(np.argmax(y[start:end]))}
+    index = np.array(sorted(kept | {0, len(x) - 1}))
+    return x[index], y[index]
+
+
+def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only: bool) -> str:
+    """The picture as text of ``height`` lines; says so when there is nothing to draw."""
+    import plotext
+
+    prepared = [prepare(c, picture.log, CELL_DOTS * width) for c in picture.curves]
+    if not any(prepared):
+        return f"{picture.title}: nothing to draw"
+    plotext.clear_figure()
+    plotext.plotsize(width, height)
+    plotext.theme("clear" if not colour else "default")
+    plotext.canvas_color("default")
+    plotext.axes_color("default")
+    plotext.ticks_color("default")
+    plotext.title(picture.title)
+    plotext.xlabel(picture.x_label)
+    low, high = _limits(prepared, picture)
+    for k, (curve, pieces) in enumerate(zip(picture.curves, prepared, strict=True)):
+        for number, (x, y) in enumerate(pieces):
+            plotext.plot(
+                x.tolist(),
+                y.tolist(),
+                label=curve.name if number == 0 else None,
+                color=COLOURS[k % len(COLOURS)],
+                marker=("*+ox"[k % 4] if ascii_only else MARKERS[k % len(MARKERS)]),
+            )
+    for _, value in picture.levels:
+        plotext.hline(math.log10(value) if picture.log else value, "gray")
+    plotext.ylim(low, high)
+    if picture.log:
+        ticks = decades(low, high)
+        plotext.yticks(ticks, [f"10^{int(tick)}" for tick in ticks])
+    text = plotext.build()
+    if not colour:
+        text = plotext.uncolorize(text)
+    return _plain(text) if ascii_only else text
+
+
+COLOURS = ("cyan", "blue", "blue", "orange", "green", "magenta", "red", "yellow")
+MARKERS = ("braille",)
+
+
+def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
+    values = np.concatenate([y for pieces in prepared for _, y in pieces])
+    low, high = float(values.min()), float(values.max())
+    if picture.log:
+        low, high = math.floor(low), math.ceil(high)
+    for _, value in picture.levels:
+        level = math.log10(value) if picture.log else value
+        low, high = min(low, level), max(high, level)
+    if high == low:
+        low, high = low - 0.5, high + 0.5
+    return low, high
+
+
+def decades(low: float, high: float, most: int = 8) -> list[int]:
+    """Whole exponents of ten between two, at most ``most`` of them, evenly spaced."""
+    first, last = math.ceil(low), math.floor(high)
+    stride = max(1, math.ceil((last - first + 1) / most))
+    return list(range(first, last + 1, stride))
+
+
+def _plain(text: str) -> str:
+    return text.translate(str.maketrans("┌┐└┘┤├┬┴┼─│", "++++++++" + "+-|"))
+
+
+# --- pictures of a run -------------------------------------------------------------------
+
+VIEWS: dict[str, tuple[str, str, bool]] = {
+    "loss": ("loss", "loss", False),
+    "distance": ("distance", "distance of the twins (L1)", True),
+    "exponent": ("lyapunov", "running exponent (nats per step)", False),
+    "accuracy": ("train_accuracy", "accuracy on the train part", False),
+    "test-accuracy": ("test_accuracy", "accuracy on the test part", False),
+    "weight-norm": ("weight_norm", "weight norm (L1)", False),
+}
+
+
+def picture(run: Run, what: str) -> Picture:
+    """The chart of one view of a run; InputError for an unknown or unmeasured one.
+
+    ``what``: a view, ``layers`` (distance by layer), or a column of series.csv. Many
+    references are drawn as their median and the 10th and 90th percentile.
+    """
+    series = run.series
+    if what == "layers":
+        names = [name for name in series if name.startswith("distance.")]
+        curves = [Curve(n.removeprefix("distance."), run.steps, _median(series[n])) for n in names]
+        return Picture("distance by layer (median, L1)", _measured(curves, what), log=True)
+    if what not in VIEWS and what not in series:
+        raise InputError(f"--what {what}: {nearest(what, [*VIEWS, 'layers', *series])}")
+    column, title, log = VIEWS.get(what, (what, what, what.startswith("distance")))
+    values = series.get(column, np.empty((0, 0)))
+    levels = (("zero", 0.0),) if what == "exponent" else ()
+    curves = _measured(_spread(run.steps, values), what)
+    return Picture(f"{run.experiment.name}: {title}", curves, log, levels=levels)
+
+
+def _measured(curves: list[Curve], what: str) -> list[Curve]:
+    if not any(np.isfinite(curve.y).any() for curve in curves):
+        raise InputError(f"--what {what}: was not measured in this run")
+    return curves
+
+
+def _spread(steps: np.ndarray, values: np.ndarray) -> list[Curve]:
+    count = values.shape[1] if values.size else 0
+    if count <= 5:
+        return [Curve(f"reference {k}", steps, values[:, k]) for k in range(count)]
+    curves = [Curve(f"median of {count}", steps, _median(values))]
+    for q in (10, 90):
+        curves.append(Curve(f"{q} %", steps, _percentile(values, q)))
+    return curves
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    return _percentile(values, 50)
+
+
+def _percentile(values: np.ndarray, q: float) -> np.ndarray:
+    """Percentile over references (T,), of the finite ones; NaN where there is none."""
+    found = np.full(len(values), np.nan)
+    some = np.isfinite(values).any(axis=1)
+    if some.any():
+        found[some] = np.nanpercentile(values[some], q, axis=1)
+    return found

@@ -1,0 +1,288 @@
+"""The command line: thin commands over the package. Torch is imported only where needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuichaos.errors import InputError, RunFailed, nearest
+
+
+class Commands(click.Group):
+    """A group whose error for an unknown command names the nearest one."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None:
+            raise InputError(f"{args[0]}: no such command; {nearest(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="tuichaos", message="tuichaos %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Chaos in the training of neural networks: loss, twins, Lyapunov exponents.
+
+    Start with:  tuichaos run --preset quick
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@cli.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--preset", "preset_name", metavar="NAME", help="Run a preset; see `presets`.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key.")
+@click.option("--seed", type=int, help="Seed of every random draw.")
+@click.option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")
+@click.option("--out", metavar="DIR", help="The run folder (new or empty).")
+@click.option("--threads", type=int, metavar="N", help="Threads of a cpu run [all].")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--dry-run", is_flag=True, help="Check, say how large it is, write nothing.")
+def run(
+    file: Path | None,
+    preset_name: str | None,
+    sets: tuple[str, ...],
+    seed: int | None,
+    device: str | None,
+    out: str | None,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+    dry_run: bool,
+) -> None:
+    """Run the experiment in FILE, or a preset, into a run folder."""
+    experiment = _experiment(file, preset_name, sets, seed, device)
+    from tuichaos import recorder, runner
+
+    recorder.check(out)
+    if dry_run:
+        _say_plan(runner.plan(experiment, threads))
+        return
+    for warning in experiment.warnings:
+        click.echo(f"tuichaos: warning: {warning}", err=True)
+    with _progress(quiet) as watch:
+        done = runner.run(experiment, out=out, threads=threads, watch=watch)
+    _warn_of_noise(done.manifest)
+    if as_json:
+        click.echo(json.dumps(done.summary, indent=2, ensure_ascii=False))
+    elif not quiet:
+        _report(done)
+
+
+def _experiment(
+    file: Path | None,
+    preset_name: str | None,
+    sets: tuple[str, ...],
+    seed: int | None,
+    device: str | None,
+) -> Any:
+    from tuichaos import experiment, presets
+
+    if (file is None) == (preset_name is None):
+        fault = "name one experiment" if file is None else "name one of them, not both"
+        choices = ", ".join(presets.names())
+        raise InputError(f"run: FILE or --preset: {fault}; presets: {choices}")
+    overrides = dict(experiment.parse_override(text) for text in sets)
+    if seed is not None:
+        overrides["seed"] = seed
+    if device is not None:
+        overrides["device"] = device
+    if preset_name is not None:
+        return presets.preset(preset_name, overrides)
+    return experiment.load(file, overrides)
+
+
+def _progress(quiet: bool) -> Any:
+    from tuichaos.progress import BarProgress, NoProgress, PlainProgress
+
+    if quiet:
+        return NoProgress()
+    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def _say_plan(plan: Any) -> None:
+    """What would run and how large it is."""
+    from tuichaos.report import plan_lines
+
+    for line in plan_lines(plan):
+        click.echo(line)
+
+
+def _warn_of_noise(manifest: dict[str, Any]) -> None:
+    floor = manifest.get("noise_floor", {})
+    if not floor.get("holds", True):
+        click.echo(
+            "tuichaos: warning: the noise floor is not 0: an unperturbed twin parted from its "
+            f"reference (at step {floor['first_step']}, to {floor['largest_distance']:.3g}); "
+            "exponents near or below that distance mean nothing",
+            err=True,
+        )
+
+
+def _report(done: Any) -> None:
+    """The table, two charts and the folder."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tuichaos import report
+
+    rows = report.rows(done)
+    console = Console(highlight=False)
+    with_paper = any(row.paper for row in rows)
+    table = Table(title=done.experiment.title or done.experiment.name, title_justify="left")
+    table.add_column("measure")
+    table.add_column("value [95 % interval]")
+    table.add_column("from")
+    if with_paper:
+        table.add_column("paper")
+    for row in rows:
+        cells = [row.measure, row.value, row.count] + [row.paper] * with_paper
+        table.add_row(*map(_escaped, cells))
+    console.print(table)
+    for what in ("distance", "loss"):
+        _chart(done, what, 16, optional=True)
+    floor = done.manifest.get("noise_floor", {})
+    if floor.get("holds"):
+        steps = floor["steps"]
+        click.echo(f"noise floor: 0 (an unperturbed twin stayed put for {steps} steps)")
+    click.echo(f"run folder: {done.path}")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _chart(
+    done: Any, what: str, height: int, *, ascii_only: bool = False, optional: bool = False
+) -> None:
+    from tuichaos import charts
+
+    try:
+        picture = charts.picture(done, what)
+    except InputError:
+        if optional:
+            return
+        raise
+    width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(charts.draw(picture, width, height, colour=colour, ascii_only=ascii_only))
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--keys", is_flag=True, help="Every key with its default and meaning.")
+def presets(name: str | None, keys: bool) -> None:
+    """List the presets, or print one as TOML."""
+    from tuichaos import presets as kept
+
+    if keys:
+        from tuichaos.experiment import describe_keys
+
+        for key, default, meaning in describe_keys():
+            shown = "" if default is None else json.dumps(default)
+            click.echo(f"{key} = {shown}\n    {meaning}")
+    elif name is not None:
+        click.echo(kept.path(name).read_text(encoding="utf-8"), nl=False)
+    else:
+        width = max(map(len, kept.names()))
+        for each in kept.names():
+            found = kept.preset(each)
+            click.echo(f"{each:<{width}}  {found.title}\n{'':<{width}}  {found.about}")
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--what", default="distance", help="loss, distance, exponent, … or a column.")
+@click.option("--height", type=click.IntRange(5, 200), default=24, help="Lines of the chart.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
+def plot(run_name: str, what: str, height: int, ascii_only: bool) -> None:
+    """Chart a run (its folder, its name, the beginning of its name, or `last`)."""
+    from tuichaos.runs import find
+
+    _chart(find(run_name), what, height, ascii_only=ascii_only)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON list.")
+def runs(as_json: bool) -> None:
+    """List the kept runs, newest first."""
+    from tuichaos.locations import runs_home
+    from tuichaos.runs import list_runs
+
+    kept = list_runs()
+    if as_json:
+        facts = [{"path": str(run.path), **run.manifest} for run in kept]
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    if not kept:
+        click.echo(f"no runs yet in {runs_home()}", err=True)
+    for each in kept:
+        manifest = each.manifest
+        when = str(manifest.get("started", ""))[:19].replace("T", " ")
+        size = f"{manifest.get('replicas', '?')} replicas"
+        status = manifest.get("status", "?")
+        click.echo(f"{each.path.name:<36} {status:<12} {when}  {size:<15} {manifest.get('title', '')}")
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv")
+@click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
+def export(run_name: str, kind: str, out: str | None) -> None:
+    """Write the series of a run as one CSV or Parquet file."""
+    from tuichaos import runs as kept
+
+    click.echo(kept.export(kept.find(run_name), kind, out))
+
+
+@cli.command()
+@click.option("--seconds", type=click.FloatRange(0.1, 60), default=2.0, help="For each figure.")
+@click.option("--device", default="cpu", metavar="cpu|cuda[:N]", help="Where tuichaos computes.")
+def bench(seconds: float, device: str) -> None:
+    """Time training, measuring and tangents against the plain torch.nn loop."""
+    from tuichaos.bench import table
+
+    for line in table(seconds, device):
+        click.echo(line)
+
+
+def main() -> None:
+    """The entry point: every end is an exit code and, if it is bad, one line on stderr."""
+    sys.exit(_run_cli())
+
+
+def _run_cli() -> int:
+    try:
+        return cli.main(standalone_mode=False) or 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        return _complain(error.format_message(), 2)
+    except InputError as error:
+        return _complain(str(error), 2)
+    except RunFailed as error:
+        return _complain(str(error), 1)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"tuichaos: error: {' '.join(message.split())}", err=True)
+    return code

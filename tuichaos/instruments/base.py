@@ -1,0 +1,91 @@
+"""What an instrument is: a probe on the orbits of a block, and a fold of frames into numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tuichaos.experiment import EPSILON, Experiment
+from tuichaos.simulation import BlockOrbit, Frame
+from tuichaos.systems.base import System, perturbed_mask
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What instruments need to know of the run they measure."""
+
+    experiment: Experiment
+    system: System
+
+    @property
+    def references(self) -> int:
+        return self.experiment.ensemble.references
+
+    @property
+    def steps(self) -> int:
+        return self.experiment.steps
+
+    @property
+    def perturb_at(self) -> int:
+        return self.experiment.ensemble.perturb_at
+
+    @property
+    def unit(self) -> float:
+        """One unit in the last place of 1."""
+        return EPSILON[self.experiment.dtype]
+
+    @property
+    def perturbation_scale(self) -> float:
+        """Perturbed entries times ε: the paper's 70ε; initial distances average half of it."""
+        moved = perturbed_mask(self.system.layout, self.experiment.ensemble.perturb)
+        return float(moved.sum() * self.experiment.ensemble.perturbation)
+
+    def recorded(self, steps: np.ndarray, every: int = 1) -> np.ndarray:
+        """Which of ``steps`` get a row in series.csv, and a measure every ``every`` steps."""
+        kept = (steps % self.experiment.record.every == 0) & (steps % every == 0)
+        return kept | (steps == self.steps)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an instrument has to say at the end.
+
+    ``exponents``: columns (references,) of exponents.csv. ``summary``: its part of
+    summary.json. ``tables``: further files, name → (columns, rows).
+    """
+
+    exponents: Mapping[str, np.ndarray] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, tuple[list[str], list[list[Any]]]] = field(default_factory=dict)
+
+
+class Instrument:
+    """One measure of a run. Subclasses write what they need of the three.
+
+    An empty number is NaN everywhere here; the writer turns it into an empty field or null.
+    """
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        """Arrays (T, r, …) of one block; pure, called in worker threads."""
+        return {}
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        """Take in one frame, in order; returns columns (T, references) of series.csv."""
+        return {}
+
+    def findings(self) -> Findings:
+        """Called once, after the last frame (of a complete or an interrupted run)."""
+        return Findings()
+
+
+def every_of(switch: bool | Mapping[str, int]) -> int:
+    """The ``every`` of a switch of ``[measure]``."""
+    return switch.get("every", 1) if isinstance(switch, Mapping) else 1
+
+
+def is_on(switch: bool | Mapping[str, int]) -> bool:
+    """Whether a switch of ``[measure]`` is on (a table means on)."""
+    return switch is not False

@@ -1,0 +1,86 @@
+"""Distance of the twins from their reference: L1 over parameters, in total and by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.statistics import median
+from tuichaos.simulation import BlockOrbit, Frame
+from tuichaos.systems.base import spans
+
+
+class Divergence(Instrument):
+    """d(t) = mean over twins of Σ|x'_k − x_k| over all parameters (optimizer state left out).
+
+    0 before the perturbation: the twin is the reference until then. Empty where the
+    reference or one of its twins is no longer finite. Probe arrays: ``distance`` and
+    ``distance.<piece>`` (T, r), ``twin_distances`` (T, r, twins), ``scale`` (T, r) = ‖x‖₁.
+    """
+
+    def __init__(self, setup: Setup, in_series: bool) -> None:
+        self.setup = setup
+        self.in_series = in_series
+        self.pieces = [
+            (piece.name, span)
+            for piece, span in spans(setup.system.layout)
+            if piece.kind != "optimizer"
+        ]
+        self.first = np.full(setup.references, np.nan)
+        self.last = np.full(setup.references, np.nan)
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        twins = self.setup.experiment.ensemble.twins
+        parts = self._parts(orbit, twins)
+        total = sum(parts.values())
+        scale = sum(orbit.states[..., s].abs().sum(-1) for _, s in self.pieces)
+        found = {
+            "distance": _mean(total),
+            "twin_distances": total,
+            "scale": scale.cpu().numpy().astype(np.float64),
+        }
+        if self.setup.system.is_network:
+            found |= {f"distance.{name}": _mean(part) for name, part in parts.items()}
+        return found
+
+    def _parts(self, orbit: BlockOrbit, twins: int) -> dict[str, np.ndarray]:
+        """The distance of each twin within each piece, (T, r, twins)."""
+        if orbit.twins is None:
+            zeros = np.where(orbit.alive.cpu().numpy(), 0.0, np.nan)[:, :, None]
+            return {name: np.repeat(zeros, twins, axis=2) for name, _ in self.pieces}
+        apart = (orbit.twins - orbit.states[:, :, None]).abs_()
+        return {
+            name: np.ascontiguousarray(apart[..., s].sum(-1).cpu().numpy(), dtype=np.float64)
+            for name, s in self.pieces
+        }
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        distance = frame["distance"]
+        at = self.setup.perturb_at - frame.steps[0]
+        if 0 <= at < len(frame.steps):
+            self.first = distance[at]
+        self.last = distance[-1]
+        if not self.in_series:
+            return {}
+        return {k: v for k, v in frame.values.items() if k.split(".")[0] == "distance"}
+
+    def findings(self) -> Findings:
+        scale = self.setup.perturbation_scale
+        ratio = self.last / scale
+        finite = ratio[np.isfinite(ratio)]
+        summary = {
+            "initial_median": median(self.first),
+            "final_median": median(self.last),
+            "perturbation_scale": scale,
+            "final_over_scale_median": median(ratio),
+            "final_over_scale_below_3": float((finite < 3).mean()) if len(finite) else np.nan,
+        }
+        return Findings(summary={"distance": summary} if self.in_series else {})
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over twins, NaN unless all are finite."""
+    mean = values.mean(axis=-1)
+    return np.where(np.isfinite(mean), mean, np.nan)

@@ -1,0 +1,93 @@
+"""Growth of the twins' distance between two fixed levels: an exponent without selection.
+
+Every twin is followed from the perturbation on for as long as its distance lies above the
+rounding floor, 100·u·S, and below saturation, S/1000, where S is the largest ‖x‖₁ its
+reference has had so far and u the unit in the last place of 1. The slope of ln d over that
+first passage is its exponent, whatever its sign and however straight the line: nothing is
+chosen by the result, and every reference is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.statistics import bootstrap_rows, mean_and_interval, median
+from tuichaos.simulation import Frame
+
+FLOOR_UNITS = 100
+SATURATION = 1e-3
+MIN_POINTS = 10
+
+
+class GrowthExponent(Instrument):
+    """Least-squares slope of ln d(t) in nats a step over the growth window of each twin; a
+    reference has the mean over its twins, with a bootstrap interval over them.
+
+    A twin with fewer than MIN_POINTS in its window has none (it started too near the floor
+    or the saturation), and a reference none unless all its twins have one.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        shape = (setup.references, setup.experiment.ensemble.twins)
+        self.open = np.ones(shape, dtype=bool)
+        self.origin = np.full(shape, np.nan)
+        self.scale = np.zeros(setup.references)
+        self.sums = np.zeros((5, *shape))  # n, Σt, Σy, Σt², Σty
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        scale = np.maximum.accumulate(np.concatenate([self.scale[None], frame["scale"]]))[1:]
+        self.scale = scale[-1]
+        since = frame.steps - self.setup.perturb_at
+        wanted = since >= 0
+        if wanted.any() and self.open.any():
+            self._take(since[wanted], frame["twin_distances"][wanted], scale[wanted])
+        return {}
+
+    def _take(self, t: np.ndarray, distances: np.ndarray, scale: np.ndarray) -> None:
+        level = scale[:, :, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            within = distances >= FLOOR_UNITS * self.setup.unit * level
+            within &= distances <= SATURATION * level
+            y = np.log(distances)
+        within = np.logical_and.accumulate(within, axis=0) & self.open
+        self.open = within[-1]
+        if t[0] == 0:
+            self.origin = y[0]
+        y = np.where(within, y - self.origin, 0.0)
+        t = np.where(within, t[:, None, None].astype(np.float64), 0.0)
+        terms = np.stack([within.astype(np.float64), t, y, t * t, t * y])
+        # Added one by one, so that the sums do not depend on where frames begin.
+        self.sums = np.add.accumulate(np.concatenate([self.sums[:, None], terms], axis=1), 1)[:, -1]
+
+    def slopes(self) -> np.ndarray:
+        """The exponent of each twin (references, twins), NaN where the window is too short."""
+        n, st, sy, stt, sty = self.sums
+        with np.errstate(invalid="ignore", divide="ignore"):
+            slope = (n * sty - st * sy) / (n * stt - st * st)
+        return np.where(n >= MIN_POINTS, slope, np.nan)
+
+    def findings(self) -> Findings:
+        slopes = self.slopes()
+        exponent = slopes.mean(axis=1)
+        seed = self.setup.experiment.seed
+        interval = bootstrap_rows(slopes, seed)
+        length = np.where(np.isfinite(exponent), self.sums[0].mean(axis=1), np.nan)
+        found = mean_and_interval(exponent, seed)
+        summary = {
+            "mean": found["mean"],
+            "ci95": found["ci95"],
+            "measured": found["count"],
+            "total": self.setup.references,
+            "length_median": median(length),
+        }
+        columns = {
+            "growth": exponent,
+            "growth_low": interval[:, 0],
+            "growth_high": interval[:, 1],
+            "growth_length": length,
+        }
+        return Findings(exponents=columns, summary={"growth": summary})

@@ -1,0 +1,108 @@
+"""The paper's network maximum Lyapunov exponent (nMLE), with its selection made visible.
+
+Danovski, Soriano, Lacasa (arXiv 2404.05782): per reference, the mean distance of its twins,
+its logarithm, straight lines on many windows, the window with the largest R². The selection
+by R² and by a positive threshold makes a positive mean automatic, so the count of kept
+references always stands beside the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.simulation import Frame
+
+STARTS = range(0, 101, 5)
+LENGTHS = range(30, 101, 5)
+POINTS = 201  # windows end by step 200 after the perturbation
+MIN_R_SQUARED = 0.9
+MIN_EXPONENT = 0.05
+
+
+@dataclass(frozen=True)
+class BestWindows:
+    """Per reference (n,): slope in nats a step, start and length in points, R²; NaN if none."""
+
+    slope: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    r_squared: np.ndarray
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Which pass the paper's filter: R² > 0.9 and slope > 0.05."""
+        with np.errstate(invalid="ignore"):
+            return (self.r_squared > MIN_R_SQUARED) & (self.slope > MIN_EXPONENT)
+
+
+def best_windows(distances: np.ndarray) -> BestWindows:
+    """The best window of each reference among distances (points, n) from the perturbation on.
+
+    A window that holds a distance which is 0 or not finite is left out. Of equal R² the
+    first window wins, by start, then by length.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.log(distances[:POINTS])
+    y[~np.isfinite(y)] = np.nan
+    best = np.full((4, y.shape[1]), np.nan)
+    for start in STARTS:
+        for length in LENGTHS:
+            if start + length > len(y):
+                break
+            slope, r_squared = _line(y[start : start + length])
+            with np.errstate(invalid="ignore"):
+                better = (r_squared > best[3]) | (np.isnan(best[3]) & np.isfinite(r_squared))
+            for row, value in zip(best, (slope, start, length, r_squared), strict=True):
+                row[better] = value[better] if isinstance(value, np.ndarray) else value
+    return BestWindows(*best)
+
+
+def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least-squares slope and R² of columns y (points, n) against 0, 1, 2, …; R² is NaN for
+    a column without variance."""
+    t = np.arange(len(y)) - (len(y) - 1) / 2
+    centred = y - y.mean(axis=0)
+    slope = t @ centred / (t @ t)
+    total = (centred**2).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return slope, np.where(total > 0, slope**2 * (t @ t) / total, np.nan)
+
+
+class PaperExponent(Instrument):
+    """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.parts: list[np.ndarray] = []
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        since = frame.steps - self.setup.perturb_at
+        wanted = (since >= 0) & (since < POINTS)
+        if wanted.any():
+            self.parts.append(frame["distance"][wanted])
+        return {}
+
+    def findings(self) -> Findings:
+        if self.parts:
+            best = best_windows(np.concatenate(self.parts))
+        else:
+            best = BestWindows(*np.full((4, self.setup.references), np.nan))
+        slopes = best.slope[best.kept]
+        summary = {
+            "mean": float(slopes.mean()) if len(slopes) else np.nan,
+            "std": float(slopes.std(ddof=1)) if len(slopes) > 1 else np.nan,
+            "kept": int(best.kept.sum()),
+            "total": self.setup.references,
+        }
+        columns = {
+            "nmle": best.slope,
+            "start": best.start,
+            "length": best.length,
+            "r_squared": best.r_squared,
+            "kept": best.kept.astype(np.float64),
+        }
+        return Findings(exponents=columns, summary={"nmle": summary})

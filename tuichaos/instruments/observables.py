@@ -1,0 +1,81 @@
+"""Loss, accuracy, weight norm, and the observables of other systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from tuichaos.instruments.base import Findings, Instrument, Setup, every_of, is_on
+from tuichaos.instruments.statistics import median
+from tuichaos.simulation import BlockOrbit, Frame
+from tuichaos.systems.base import parameter_mask
+
+GROUPS = {"loss": "loss", "train_accuracy": "accuracy", "test_accuracy": "accuracy"}
+
+
+class Observables(Instrument):
+    """What the system says of its own states, at the recorded steps.
+
+    ``loss`` in nats for cross-entropy; accuracies are fractions of the samples. A loss that
+    is not finite (a state that still is can have one) is empty, and so are its accuracies.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        measure = setup.experiment.measure
+        named = setup.system.observe(torch.zeros(2, setup.system.dimension, dtype=torch.float64))
+        switches = {name: getattr(measure, GROUPS.get(name, ""), True) for name in named}
+        self.every = {name: every_of(s) for name, s in switches.items() if is_on(s)}
+        self.last: Mapping[str, np.ndarray] = {}
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        wanted = {name: self.setup.recorded(orbit.steps, n) for name, n in self.every.items()}
+        times = np.flatnonzero(np.any(list(wanted.values()), axis=0)) if wanted else []
+        found = orbit.observe(times) if len(times) else {}
+        lost = ~np.isfinite(found["loss"]) if "loss" in found else None
+        columns = {}
+        for name, at in wanted.items():
+            full = np.full(orbit.states.shape[:2], np.nan)
+            if name in found:
+                values = found[name] if lost is None else np.where(lost, np.nan, found[name])
+                full[times] = values
+            columns[name] = np.where(at[:, None], full, np.nan)
+        return columns
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        columns = {name: frame[name] for name in self.every}
+        self.last = {name: column[-1] for name, column in columns.items()}
+        return columns
+
+    def findings(self) -> Findings:
+        finals = {k: {"final_median": median(v)} for k, v in self.last.items() if k in GROUPS}
+        return Findings(summary=finals)
+
+
+class WeightNorm(Instrument):
+    """L1 norm over all parameters of each reference, at the recorded steps."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.every = every_of(setup.experiment.measure.weight_norm)
+        self.mask = torch.from_numpy(parameter_mask(setup.system.layout))
+        self.last = np.full(setup.references, np.nan)
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        full = np.full(orbit.states.shape[:2], np.nan)
+        times = np.flatnonzero(self.setup.recorded(orbit.steps, self.every))
+        if len(times):
+            states = orbit.states[torch.from_numpy(times)]
+            if not self.mask.all():
+                states = states[:, :, self.mask.to(states.device)]
+            full[times] = states.abs().sum(-1).cpu().numpy()
+        return {"weight_norm": full}
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        self.last = frame["weight_norm"][-1]
+        return {"weight_norm": frame["weight_norm"]}
+
+    def findings(self) -> Findings:
+        return Findings(summary={"weight_norm": {"final_median": median(self.last)}})

@@ -1,0 +1,61 @@
+"""Means with error bars."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tuichaos.randomness import Purpose, generator
+
+RESAMPLES = 2000
+
+
+def bootstrap_interval(values: np.ndarray, seed: int) -> list[float] | None:
+    """95 % percentile bootstrap interval of the mean of independent values (n,).
+
+    None for fewer than two: one value does not tell how it varies.
+    (Efron and Tibshirani, An Introduction to the Bootstrap, ch. 13.)
+    """
+    count = len(values)
+    if count < 2:
+        return None
+    rng = generator(seed, Purpose.BOOTSTRAP)
+    means = np.empty(RESAMPLES)
+    for k in range(RESAMPLES):  # one resample at a time: memory stays flat
+        means[k] = values[rng.integers(count, size=count)].mean()
+    low, high = np.quantile(means, [0.025, 0.975])
+    return [float(low), float(high)]
+
+
+def bootstrap_rows(rows: np.ndarray, seed: int) -> np.ndarray:
+    """95 % percentile bootstrap intervals (n, 2) of the means of rows (n, m), m ≥ 3.
+
+    Every row is resampled by the same draws. A row with a NaN has a NaN interval.
+    """
+    n, m = rows.shape
+    if m < 3:
+        return np.full((n, 2), np.nan)
+    draws = generator(seed, Purpose.BOOTSTRAP, 1).integers(m, size=(RESAMPLES, m))
+    counts = np.stack([np.bincount(draw, minlength=m) for draw in draws]) / m
+    intervals = np.full((n, 2), np.nan)
+    for k in np.flatnonzero(np.isfinite(rows).all(axis=1)):
+        intervals[k] = np.quantile(counts @ rows[k], [0.025, 0.975])
+    return intervals
+
+
+def mean_and_interval(values: np.ndarray, seed: int) -> dict[str, Any]:
+    """``mean``, ``ci95`` and ``count`` of the finite ones among values (n,)."""
+    values = values[np.isfinite(values)]
+    return {
+        "mean": float(values.mean()) if len(values) else math.nan,
+        "ci95": bootstrap_interval(values, seed),
+        "count": len(values),
+    }
+
+
+def median(values: np.ndarray) -> float:
+    """The median of the finite values, NaN when there is none."""
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else math.nan

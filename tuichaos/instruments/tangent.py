@@ -1,0 +1,132 @@
+"""The leading Lyapunov exponent from a renormalised tangent vector.
+
+v(t+1) = DF(x(t))·v(t), rescaled to length 1 at every step (Benettin et al. 1980, Meccanica
+15, 9–20, part 2; the derivative is that of the step itself). The mean of the logarithms of
+the lengths is the exponent; means over windows of time show chaos that passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.simulation import BlockOrbit, Frame
+
+BATCHES = 20  # consecutive spans whose rates give the error of one reference
+T_95 = 2.093  # 97.5 % point of Student's t with BATCHES − 1 = 19 degrees of freedom
+COLLAPSE_UNITS = 4
+
+
+class TangentExponent(Instrument):
+    """Running exponent in nats a step, averaged from ``measure.discard``, and rates.
+
+    A step that shrinks the vector below COLLAPSE_UNITS units in the last place tells nothing
+    but rounding (at a superstable point the exponent is −∞): the vector counts as collapsed
+    and its exponent is empty from there, never a number.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        measure = setup.experiment.measure
+        self.discard = measure.discard
+        edges = sorted({edge for edge in measure.windows if edge < setup.steps} | {setup.steps})
+        self.windows = list(zip(edges, edges[1:], strict=False))
+        spaced = np.linspace(self.discard, setup.steps, BATCHES + 1)
+        self.batches = sorted({int(round(edge)) for edge in spaced})
+        self.marks = {*edges, *self.batches}
+        self.log_length = np.zeros(setup.references)
+        self.at: dict[int, np.ndarray] = {}
+        self.running = np.full(setup.references, np.nan)
+        self.read_to = self.discard
+        self.collapsed_at = np.full(setup.references, np.nan)
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        return {"growth": orbit.growth.cpu().numpy().astype(np.float64)}
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        ends = frame.steps[-1] == self.setup.steps  # the last state takes no further step
+        growth = frame["growth"][: len(frame.steps) - ends].copy()
+        with np.errstate(invalid="ignore"):
+            lost = growth < math.log(COLLAPSE_UNITS * self.setup.unit)
+        growth[lost | ~np.isfinite(growth)] = np.nan
+        for reference in np.flatnonzero(lost.any(axis=0) & np.isnan(self.collapsed_at)):
+            self.collapsed_at[reference] = frame.steps[np.argmax(lost[:, reference])]
+        # ln‖v‖ at each step of the frame, added one by one whatever the frames' length.
+        lengths = np.add.accumulate(np.concatenate([self.log_length[None], growth]))
+        self.log_length = lengths[-1]
+        self.read_to = int(frame.steps[-1])
+        lengths = lengths[: len(frame.steps)]
+        for row, step in enumerate(frame.steps):
+            if int(step) in self.marks:
+                self.at[int(step)] = lengths[row]
+        return {"lyapunov": self._running(frame.steps, lengths)}
+
+    def _running(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        running = np.full(lengths.shape, np.nan)
+        since = steps - self.discard
+        after = since > 0
+        if after.any():
+            running[after] = (lengths[after] - self.at[self.discard]) / since[after, None]
+            # Keep the last number of each reference: one that diverges is read before.
+            last = len(steps) - 1 - np.argmax(np.isfinite(running[::-1]), axis=0)
+            newest = running[last, np.arange(running.shape[1])]
+            self.running = np.where(np.isfinite(newest), newest, self.running)
+        return running
+
+    def findings(self) -> Findings:
+        collapsed = np.isfinite(self.collapsed_at)
+        exponent = np.where(collapsed, np.nan, self.running)
+        error = self._error()
+        rates = {window: self._rate(*window) for window in self.windows}
+        alive = np.where(np.isfinite(self.log_length), exponent, np.nan)
+        return Findings(
+            exponents={
+                "lyapunov": exponent,
+                "lyapunov_error": error,
+                "collapsed_at": self.collapsed_at,
+            },
+            summary={
+                "lyapunov": self._summary(alive, error, int(collapsed.sum())),
+                "rates": {
+                    f"{a}-{b}": mean_and_interval(rate, self.setup.experiment.seed)
+                    for (a, b), rate in rates.items()
+                },
+            },
+            tables={"rates.csv": _rates_table(rates)},
+        )
+
+    def _summary(self, exponents: np.ndarray, error: np.ndarray, collapsed: int) -> dict:
+        found = mean_and_interval(exponents, self.setup.experiment.seed)
+        if found["count"] == 1:  # no ensemble to resample: the error in time is all there is
+            half = T_95 * error[np.isfinite(exponents)][0]
+            if np.isfinite(half):
+                found["ci95"] = [found["mean"] - half, found["mean"] + half]
+        window = [self.discard, self.read_to]
+        return {**found, "total": self.setup.references, "window": window, "collapsed": collapsed}
+
+    def _error(self) -> np.ndarray:
+        """Standard error of each exponent (references,) from BATCHES consecutive spans (the
+        method of batch means); NaN when they are too short or not all there."""
+        edges = self.batches
+        if len(edges) <= BATCHES or not all(edge in self.at for edge in edges):
+            return np.full(self.setup.references, np.nan)
+        rates = np.array([self._rate(a, b) for a, b in zip(edges, edges[1:], strict=False)])
+        return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)
+
+    def _rate(self, start: int, end: int) -> np.ndarray:
+        """(ln‖v(end)‖ − ln‖v(start)‖)/(end − start) of each reference; NaN if not reached."""
+        if start not in self.at or end not in self.at:
+            return np.full(self.setup.references, np.nan)
+        return (self.at[end] - self.at[start]) / (end - start)
+
+
+def _rates_table(rates: Mapping[tuple[int, int], np.ndarray]) -> tuple[list[str], list[list]]:
+    rows = []
+    for (start, end), values in rates.items():
+        rows += [[reference, start, end, float(v)] for reference, v in enumerate(values)]
+    rows.sort(key=lambda row: (row[0], row[1]))
+    return ["reference", "start", "end", "lyapunov"], rows

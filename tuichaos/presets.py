@@ -1,0 +1,35 @@
+"""The presets: experiments that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuichaos.errors import InputError, nearest
+from tuichaos.experiment import Experiment, load
+
+HERE = Path(__file__).parent
+
+
+def folder() -> Path:
+    """Where the files are: inside an installed package, or beside it in a checkout."""
+    inside = HERE / "preset_files"
+    return inside if inside.is_dir() else HERE.parent / "presets"
+
+
+def names() -> list[str]:
+    """The names of all presets, in order of the alphabet."""
+    return sorted(path.stem for path in folder().glob("*.toml"))
+
+
+def path(name: str) -> Path:
+    """The file of a preset; InputError names the nearest one."""
+    if name not in names():
+        raise InputError(f"--preset {name}: no such preset; {nearest(name, names())}")
+    return folder() / f"{name}.toml"
+
+
+def preset(name: str, overrides: Mapping[str, Any] | None = None) -> Experiment:
+    """A preset as an Experiment, with dotted overrides: ``{"ensemble.references": 20}``."""
+    return load(path(name), overrides)

@@ -1,0 +1,106 @@
+"""Progress of a run on stderr: a bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from tuichaos.runner import Progress
+
+LINE_SECONDS = 5.0
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 8 s, 1:05 or 2:03:04."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def rate(progress: Progress) -> str:
+    """Replica-steps a second, in words."""
+    return f"{progress.step * progress.replicas / max(progress.seconds, 1e-9):,.0f} replica-steps/s"
+
+
+def left(progress: Progress) -> str:
+    """The time left at the rate so far."""
+    done = max(progress.step, 1)
+    return duration(progress.seconds * (progress.total - done) / done)
+
+
+class PlainProgress:
+    """Lines on stderr, at most one every few seconds."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        if time.monotonic() - self.last < LINE_SECONDS:
+            return
+        self.last = time.monotonic()
+        print(
+            f"step {progress.step} of {progress.total} · {rate(progress)} · "
+            f"{left(progress)} left{_lost(progress)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class BarProgress:
+    """A Rich progress bar on stderr, gone when the run is."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        self.bar = Bar(
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        self.task = self.bar.add_task("", total=1)
+        self.last = 0.0
+
+    def __enter__(self) -> BarProgress:
+        self.bar.start()
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        if time.monotonic() - self.last < 0.1 and progress.step < progress.total:
+            return
+        self.last = time.monotonic()
+        text = f"{rate(progress)} · {left(progress)} left{_lost(progress)}"
+        self.bar.update(self.task, completed=progress.step, total=progress.total, description=text)
+        self.bar.refresh()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+
+class NoProgress(PlainProgress):
+    """For --quiet."""
+
+    def __call__(self, progress: Progress) -> None:
+        return None
+
+
+def _lost(progress: Progress) -> str:
+    return f" · {progress.diverged} diverged" if progress.diverged else ""

@@ -1,0 +1,227 @@
+"""Writing a run folder: rows as they come, tables and numbers at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
+from tuichaos.locations import runs_home
+
+FORMAT = 1
+LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")
+
+
+class Folder:
+    """A run folder that is being written."""
+
+    def __init__(self, path: Path, experiment: Experiment) -> None:
+        self.path = path
+        self.every = experiment.record.every
+        self.steps = experiment.steps
+        self.columns: list[str] | None = None
+        self.rows = 0
+        (path / "experiment.toml").write_text(experiment.to_toml(), encoding="utf-8")
+        self.series = open(path / "series.csv", "w", encoding="utf-8", newline="\n")
+
+    def manifest(self, content: Mapping[str, Any]) -> None:
+        """Write manifest.json in one piece: a reader never sees half of it."""
+        write_json(self.path / "manifest.json", {"format": FORMAT, **content})
+
+    def append(self, steps: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
+        """Add the recorded ones among steps (T,) with columns (T, references) to series.csv."""
+        if self.columns is None:
+            self.columns = series_columns(columns)
+            self.series.write(",".join(["reference", "step", *self.columns]) + "\n")
+        kept = np.flatnonzero((steps % self.every == 0) | (steps == self.steps))
+        if not len(kept):
+            return
+        references = next(iter(columns.values())).shape[1]
+        blank = np.full((len(kept), references), np.nan)
+        table = np.stack([columns[n][kept] if n in columns else blank for n in self.columns], -1)
+        table[~np.isfinite(table)] = np.nan
+        lines = []
+        for step, rows in zip(steps[kept].tolist(), table.tolist(), strict=True):
+            for reference, row in enumerate(rows):
+                lines.append(f"{reference},{step},{','.join(map(repr, row))}\n")
+        self.series.write("".join(lines).replace("nan", ""))
+        self.series.flush()
+        self.rows += len(lines)
+
+    def finish(
+        self,
+        exponents: Mapping[str, np.ndarray],
+        tables: Mapping[str, tuple[list[str], Iterable[list[Any]]]],
+        summary: Mapping[str, Any],
+    ) -> None:
+        """Write exponents.csv, further tables and summary.json."""
+        self.close()
+        columns = [whole(v) if name in WHOLE else v for name, v in exponents.items()]
+        rows = ([k, *row] for k, row in enumerate(zip(*columns, strict=True)))
+        write_table(self.path / "exponents.csv", ["reference", *exponents], rows)
+        for name, (columns, lines) in tables.items():
+            write_table(self.path / name, columns, lines)
+        write_json(self.path / "summary.json", summary)
+
+    def close(self) -> None:
+        self.series.close()
+
+
+def series_columns(columns: Iterable[str]) -> list[str]:
+    """The columns of series.csv in order: the common ones always, then distances by layer,
+    then a system's own observables."""
+    rest = [name for name in columns if name not in LEADING]
+    layers = [name for name in rest if name.startswith("distance.")]
+    return [*LEADING, *layers, *(name for name in rest if name not in layers)]
+
+
+def check(out: str | Path | None) -> None:
+    """Raise InputError if ``out`` cannot become a run folder; touches nothing."""
+    if out is None:
+        return
+    path = Path(out).expanduser()
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"--out {out}: exists and is not an empty folder")
+        above = path
+        while not above.exists():
+            above = above.parent
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: cannot be written: no permission in {above}")
+
+
+def create(experiment: Experiment, out: str | Path | None) -> Path:
+    """Make an empty run folder; InputError if it cannot be had. Nothing is ever overwritten."""
+    check(out)
+    if out is not None:
+        path = Path(out).expanduser()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+        return path
+    stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.") or "run"
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    parent = runs_home()
+    for suffix in ("", *(f"-{k}" for k in range(2, 1000))):
+        path = parent / f"{stem}-{stamp}{suffix}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"{parent}: cannot be written: {error.strerror}") from None
+    raise InputError(f"{parent}: too many runs named {stem}-{stamp}")
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+# --- files -------------------------------------------------------------------------------
+
+
+def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """A CSV of numbers: shortest round-trip floats, whole numbers plain, empty for NaN."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(",".join(columns) + "\n")
+        for row in rows:
+            file.write(",".join(map(_cell, row)) + "\n")
+
+
+WHOLE = {"start", "length", "kept", "diverged_at", "collapsed_at"}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    value = float(value)
+    return repr(value) if math.isfinite(value) else ""
+
+
+def whole(values: np.ndarray) -> list[Any]:
+    """Numbers that are whole by nature (steps, counts) as integers, NaN left as it is."""
+    return [int(v) if math.isfinite(v) else math.nan for v in values.tolist()]
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """JSON without NaN (null instead), replaced in one piece."""
+    text = json.dumps(_null(content), indent=2, ensure_ascii=False, allow_nan=False)
+    fresh = path.with_suffix(".tmp")
+    fresh.write_text(text + "\n", encoding="utf-8")
+    os.replace(fresh, path)
+
+
+def _null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_null(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class StatesFile:
+    """states.npz, written as the run goes: each array grows in a file of its own, and the
+    archive is put together at the end, a piece at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.parts: dict[str, tuple[Any, np.dtype, tuple[int, ...]]] = {}
+        self.times = 0
+
+    def append(self, steps: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+        """Add ``steps`` (T,) and arrays (T, …), whose shapes must stay the same."""
+        for name, array in {"steps": steps, **arrays}.items():
+            if name not in self.parts:
+                file = open(self.folder / f".{name}.part", "w+b")
+                self.parts[name] = (file, array.dtype, array.shape[1:])
+            self.parts[name][0].write(np.ascontiguousarray(array).tobytes())
+        self.times += len(steps)
+
+    def finish(self, fixed: Mapping[str, np.ndarray]) -> None:
+        """Write the archive: the grown arrays, then ``fixed`` ones."""
+        fresh = self.folder / "states.tmp"
+        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
+            for name, (file, dtype, shape) in self.parts.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
+                    _npy_header(target, dtype, (self.times, *shape))
+                    file.seek(0)
+                    while piece := file.read(1 << 22):
+                        target.write(piece)
+            for name, array in fixed.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
+                    np.lib.format.write_array(target, array, allow_pickle=False)
+        os.replace(fresh, self.folder / "states.npz")
+        self.close()
+
+    def close(self) -> None:
+        """Leave no partial file behind."""
+        for name, (file, _, _) in self.parts.items():
+            file.close()
+            (self.folder / f".{name}.part").unlink(missing_ok=True)
+        self.parts = {}
+
+
+def _npy_header(target: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_2_0(target, header)

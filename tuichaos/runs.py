@@ -1,0 +1,185 @@
+"""Run folders: reading, listing, finding, exporting."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuichaos.errors import InputError, nearest
+from tuichaos.experiment import Experiment, load
+from tuichaos.locations import runs_home
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder read back. Arrays are NaN where a field is empty."""
+
+    path: Path
+
+    @functools.cached_property
+    def experiment(self) -> Experiment:
+        return load(self.path / "experiment.toml")
+
+    @functools.cached_property
+    def manifest(self) -> dict[str, Any]:
+        return _read_json(self.path / "manifest.json")
+
+    @functools.cached_property
+    def summary(self) -> dict[str, Any]:
+        """summary.json; empty while the run is going on."""
+        path = self.path / "summary.json"
+        return _read_json(path) if path.exists() else {}
+
+    @functools.cached_property
+    def _series(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        columns = read_table(self.path / "series.csv")
+        steps = columns.pop("step", np.array([]))
+        references = columns.pop("reference", np.array([]))
+        count = int(references.max()) + 1 if len(references) else 0
+        times = len(steps) // count if count else 0
+        shaped = {k: v[: times * count].reshape(times, -1) for k, v in columns.items()}
+        return steps[: times * count : count or 1].astype(np.int64), shaped
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The recorded steps (T,)."""
+        return self._series[0]
+
+    @property
+    def series(self) -> Mapping[str, np.ndarray]:
+        """Each column of series.csv as (recorded steps, references)."""
+        return self._series[1]
+
+    @functools.cached_property
+    def exponents(self) -> dict[str, np.ndarray]:
+        """Each column of exponents.csv as (references,)."""
+        return read_table(self.path / "exponents.csv")
+
+    @functools.cached_property
+    def rates(self) -> dict[str, np.ndarray]:
+        """Each column of rates.csv as (rows,)."""
+        return read_table(self.path / "rates.csv")
+
+    @functools.cached_property
+    def states(self) -> dict[str, np.ndarray]:
+        """The arrays of states.npz; InputError where no states were recorded."""
+        path = self.path / "states.npz"
+        if not path.exists():
+            raise InputError(f"{path}: no states were recorded; see record.states_every")
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder; InputError where there is none."""
+    path = Path(path)
+    if not (path / "manifest.json").is_file():
+        raise InputError(f"{path}: is not a run folder (no manifest.json)")
+    run = Run(path)
+    version = run.manifest.get("format")
+    from tuichaos.recorder import FORMAT
+
+    if not isinstance(version, int) or version > FORMAT:
+        raise InputError(f"{path}: has format {version}; this version reads up to {FORMAT}")
+    return run
+
+
+def find(name: str) -> Run:
+    """A run by its folder, by its name among the kept runs, by a beginning of the name that
+    fits one run only, or the newest one as ``last``."""
+    if (Path(name) / "manifest.json").is_file():
+        return open_run(name)
+    kept = list_runs()
+    if name == "last" and kept:
+        return kept[0]
+    names = {run.path.name: run for run in kept}
+    fitting = [names[name]] if name in names else [r for n, r in names.items() if n.startswith(name)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        some = ", ".join(run.path.name for run in fitting[:4])
+        raise InputError(f"{name}: fits {len(fitting)} runs ({some}, …); say more of the name")
+    raise InputError(f"{name}: no such run; {nearest(name, list(names)[:5])}")
+
+
+def list_runs() -> list[Run]:
+    """All readable run folders that are kept, newest first."""
+    found = []
+    for path in runs_home().glob("*/manifest.json"):
+        try:
+            run = open_run(path.parent)
+            found.append((str(run.manifest.get("started", "")), run))
+        except InputError:
+            continue
+    return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def export(run: Run, kind: str, out: str | Path | None) -> Path:
+    """Write the series of a run as one file, ``csv`` or ``parquet``; returns its path.
+
+    InputError if the file exists or cannot be written.
+    """
+    target = Path(out) if out else Path(f"{run.path.name}.{kind}")
+    if target.exists():
+        raise InputError(f"{target}: exists and is not overwritten; use --out")
+    try:
+        if kind == "csv":
+            shutil.copyfile(run.path / "series.csv", target)
+        else:
+            _write_parquet(run, target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+    return target
+
+
+def _write_parquet(run: Run, target: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError("--format parquet: needs pyarrow; install tuichaos[parquet]") from None
+    columns = read_table(run.path / "series.csv")
+    arrays = {
+        name: pyarrow.array(values.astype(np.int64))
+        if name in ("reference", "step")
+        else pyarrow.array(values, mask=np.isnan(values))
+        for name, values in columns.items()
+    }
+    pyarrow.parquet.write_table(pyarrow.table(arrays), target)
+
+
+def read_table(path: Path) -> dict[str, np.ndarray]:
+    """A CSV of numbers as columns (rows,), NaN for empty fields; a last row that is not
+    whole (the run is still being written) is left out. InputError if it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    header, _, body = text.partition("\n")
+    names = header.split(",")
+    whole = body[: body.rfind("\n") + 1]
+    cells = whole.replace("\n", ",").split(",")[:-1]
+    try:
+        values = np.array([float(cell) if cell else math.nan for cell in cells])
+        table = values.reshape(-1, len(names))
+    except ValueError:
+        raise InputError(f"{path}: is damaged: not a table of numbers") from None
+    return {name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(names)}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: is damaged: not an object")
+    return found

@@ -1,0 +1,124 @@
+"""A System: a map over a batch of states, with what the instruments need to know of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from tuichaos.systems.stepping import Stepper
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One named part of a state vector, for example ``layers.0.weight (10, 4)``."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str = "parameter"  # "weight", "bias" or "parameter"; "optimizer" for velocities
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(map(str, self.shape))})"
+
+
+def spans(layout: tuple[Piece, ...]) -> list[tuple[Piece, slice]]:
+    """Each piece with the slice of the state vector that holds it."""
+    found, offset = [], 0
+    for piece in layout:
+        found.append((piece, slice(offset, offset + piece.size)))
+        offset += piece.size
+    return found
+
+
+class SystemProtocol(Protocol):
+    """The least that a user's own system must have; everything else has a default."""
+
+    dimension: int
+
+    def step(self, x: Tensor) -> Tensor:
+        """Map states (replicas, dimension) to the next states, same shape."""
+
+
+class System:
+    """A discrete dynamical system x(t+1) = F(x(t)) over a batch of states.
+
+    Subclass it and write ``dimension`` and ``step``; the rest has defaults. ``step`` must
+    treat each row on its own and be built of differentiable torch operations: tangents are
+    its ``torch.func.jvp``.
+    """
+
+    dimension: int
+
+    def step(self, x: Tensor) -> Tensor:
+        """Map states (replicas, dimension) to the next states, same shape."""
+        raise NotImplementedError
+
+    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+        """DF(x)·v for states and tangent vectors (replicas, dimension)."""
+        return torch.func.jvp(self.step, (x,), (v,))[1]
+
+    def start(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw one initial state (dimension,); the default is N(0, 1)."""
+        return rng.standard_normal(self.dimension)
+
+    def observe(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Observables of states (replicas, dimension): name → (replicas,).
+
+        They become columns of series.csv. The default is the state itself, x0, x1, …
+        """
+        return {f"x{k}": x[:, k] for k in range(min(self.dimension, 16))}
+
+    @property
+    def layout(self) -> tuple[Piece, ...]:
+        """The pieces of a state, in order."""
+        return (Piece("x", (self.dimension,)),)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether a state holds the weights of a network (weight norm, distance by layer)."""
+        return False
+
+    def take(self, index: Tensor) -> System:
+        """The system of a batch whose row k has the parameters of reference ``index[k]``."""
+        return self
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> System:
+        """The same system with its constants on ``device`` in ``dtype``."""
+        return self
+
+    def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
+        """What advances blocks of up to ``rows`` replicas by up to ``steps`` steps a call."""
+        from tuichaos.systems.stepping import GenericStepper
+
+        return GenericStepper()
+
+    @property
+    def block_rows(self) -> int:
+        """How many replicas one block should hold at most, for speed."""
+        return 64
+
+
+def parameter_mask(layout: tuple[Piece, ...]) -> np.ndarray:
+    """Which entries of a state are parameters (not optimizer state): (dimension,) bool."""
+    return np.concatenate([np.full(p.size, p.kind != "optimizer") for p in layout])
+
+
+def perturbed_mask(layout: tuple[Piece, ...], which: str) -> np.ndarray:
+    """Which entries a twin's perturbation moves: (dimension,) bool.
+
+    ``which`` is "weights" (all parameters but biases; the paper's choice) or "all".
+    """
+    mask = parameter_mask(layout)
+    if which == "weights":
+        mask &= np.concatenate([np.full(p.size, p.kind != "bias") for p in layout])
+    return mask

@@ -1,0 +1,317 @@
+"""Data sets of training: real ones, generated ones, files; split and scaling from the seed."""
+
+from __future__ import annotations
+
+import csv
+import math
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuichaos.errors import InputError, nearest
+from tuichaos.experiment import Data
+from tuichaos.randomness import Purpose, generator
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples before features, as a person would write them.
+
+    ``x`` (samples, features) float64. ``y``: int64 labels (samples,) from 0, or float64
+    targets (samples, outputs). ``x_test``, ``y_test`` alike, with no rows where there is no
+    test part. ``classes``: how many, None for real-valued targets.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: int | None
+
+    @property
+    def outputs(self) -> int:
+        return self.classes if self.classes is not None else self.y.shape[1]
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """(samples, outputs) float64: the targets, one-hot for classes."""
+        return y if self.classes is None else np.eye(self.classes)[y]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A data set before split and scaling; ``test`` is an (x, y) pair or None."""
+
+    x: np.ndarray
+    y: np.ndarray
+    test: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def is_classes(self) -> bool:
+        return self.y.ndim == 1
+
+
+def load(data: Data, seed: int) -> Dataset:
+    """Read or generate the data of an experiment, split and scaled.
+
+    Raises InputError, naming the key or the file, for what cannot be used.
+    """
+    raw = _raw(data, seed)
+    classes = int(raw.y.max()) + 1 if raw.is_classes else None
+    if classes is not None and classes < 2:
+        raise InputError(f"{_source(data)}: one class only; two are needed to tell them apart")
+    train, rest = _split(raw, data, seed)
+    x_test, y_test = raw.test if raw.test is not None else (raw.x[rest], raw.y[rest])
+    x, x_test = _scaled(data.scaling, raw.x[train], x_test)
+    return Dataset(x, raw.y[train], x_test, y_test, classes)
+
+
+def _source(data: Data) -> str:
+    return f"data.path: {data.path}" if data.path else f"data.name: {data.name}"
+
+
+# --- split and scaling -------------------------------------------------------------------
+
+
+def _split(raw: Raw, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the train and the test part, each in the order of the file."""
+    order = generator(seed, Purpose.SPLIT).permutation(len(raw.x))
+    if data.class_counts is not None:
+        chosen = _by_class(raw, data, order)
+    else:
+        chosen = order[: _train_size(raw, data)]
+    rest = np.setdiff1d(order, chosen)
+    return np.sort(chosen), rest
+
+
+def _train_size(raw: Raw, data: Data) -> int:
+    count = len(raw.x)
+    if data.train is not None:
+        if data.train > count:
+            raise InputError(f"data.train: {data.train} is more than the {count} samples there are")
+        return data.train
+    if not raw.is_classes or raw.test is not None:
+        return count
+    return 120 if data.name == "iris" else max(1, math.floor(0.8 * count))
+
+
+def _by_class(raw: Raw, data: Data, order: np.ndarray) -> np.ndarray:
+    counts = data.class_counts
+    if not raw.is_classes:
+        raise InputError(f"data.class_counts: {data.name} has real-valued targets, no classes")
+    there = np.bincount(raw.y).tolist()
+    if len(counts) != len(there) or any(c > t for c, t in zip(counts, there, strict=False)):
+        raise InputError(f"data.class_counts: {counts} cannot be taken from classes of {there}")
+    if data.train is not None and sum(counts) != data.train:
+        raise InputError(f"data.class_counts: {counts} sum to {sum(counts)}, not to data.train")
+    return np.concatenate([order[raw.y[order] == k][:n] for k, n in enumerate(counts)])
+
+
+def _scaled(how: str, x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shift and scale each feature by the train part: to mean 0 and deviation 1 (population),
+    or to [0, 1]; a constant feature is only shifted."""
+    if how == "none":
+        return x, x_test
+    low = x.mean(0) if how == "standard" else x.min(0)
+    width = x.std(0) if how == "standard" else np.ptp(x, 0)
+    width = np.where(width > 0, width, 1.0)
+    return (x - low) / width, (x_test - low) / width
+
+
+# --- sources -----------------------------------------------------------------------------
+
+
+def _raw(data: Data, seed: int) -> Raw:
+    if data.name in FILES:
+        return FILES[data.name](data)
+    if data.name == "inline":
+        return _inline(data)
+    source, defaults = GENERATED[data.name]
+    for key in data.parameters:
+        if key not in defaults:
+            hint = nearest(key, defaults)
+            raise InputError(f"data.parameters.{key}: {data.name} has no such parameter; {hint}")
+    parameters = {k: _number(k, data.parameters.get(k, d), d) for k, d in defaults.items()}
+    return source(generator(seed, Purpose.DATA), **parameters)
+
+
+def _number(key: str, value: object, default: float) -> float:
+    """A parameter of the kind of its default: a positive integer, or a number from 0 up."""
+    wanted = int if isinstance(default, int) else (int, float)
+    low = 1 if isinstance(default, int) else 0
+    if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value < math.inf:
+        kind = "a positive integer" if isinstance(default, int) else "a number from 0 up"
+        raise InputError(f"data.parameters.{key}: must be {kind}, not {value!r}")
+    return value
+
+
+def _sklearn(loader: str) -> Callable[[np.random.Generator], Raw]:
+    def source(rng: np.random.Generator) -> Raw:
+        from sklearn import datasets
+
+        found = getattr(datasets, loader)()
+        return Raw(found.data.astype(np.float64), found.target.astype(np.int64))
+
+    return source
+
+
+def _made(maker: str, **renamed: str) -> Callable[..., Raw]:
+    def source(rng: np.random.Generator, **parameters: float) -> Raw:
+        from sklearn import datasets
+
+        arguments = {renamed.get(k, k): v for k, v in parameters.items()}
+        state = np.random.RandomState(int(rng.integers(2**32)))
+        x, y = getattr(datasets, maker)(random_state=state, **arguments)
+        return Raw(x, y.astype(np.int64))
+
+    return source
+
+
+def _xor(rng: np.random.Generator) -> Raw:
+    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    return Raw(x, np.array([0, 1, 1, 0]))
+
+
+def _scalar(rng: np.random.Generator) -> Raw:
+    return Raw(np.ones((1, 1)), np.ones((1, 1)))
+
+
+def _chebyshev(rng: np.random.Generator, degree: int, points: int) -> Raw:
+    x = np.linspace(-1, 1, points)
+    y = np.polynomial.Chebyshev.basis(degree)(x)
+    return Raw(x[:, None], y[:, None])
+
+
+def _gaussian(rng: np.random.Generator, samples: int, features: int, outputs: int) -> Raw:
+    x = rng.standard_normal((samples, features))
+    return Raw(x, rng.standard_normal((samples, outputs)))
+
+
+GENERATED: dict[str, tuple[Callable[..., Raw], Mapping[str, float]]] = {
+    "iris": (_sklearn("load_iris"), {}),
+    "digits": (_sklearn("load_digits"), {}),
+    "wine": (_sklearn("load_wine"), {}),
+    "breast-cancer": (_sklearn("load_breast_cancer"), {}),
+    "moons": (_made("make_moons", samples="n_samples"), {"samples": 200, "noise": 0.1}),
+    "circles": (
+        _made("make_circles", samples="n_samples"),
+        {"samples": 200, "noise": 0.1, "factor": 0.5},
+    ),
+    "blobs": (
+        _made("make_blobs", samples="n_samples", features="n_features", spread="cluster_std"),
+        {"samples": 200, "features": 2, "centers": 3, "spread": 1.0},
+    ),
+    "xor": (_xor, {}),
+    "scalar": (_scalar, {}),
+    "chebyshev": (_chebyshev, {"degree": 5, "points": 20}),
+    "gaussian": (_gaussian, {"samples": 72, "features": 8, "outputs": 1}),
+}
+
+
+def _inline(data: Data) -> Raw:
+    if data.x is None or data.y is None:
+        raise InputError("data.x, data.y: inline data needs both")
+    return _checked("data.x, data.y", data.x, data.y)
+
+
+def _csv(data: Data) -> Raw:
+    """Numbers separated by commas, the class in the last column; one header line may lead."""
+    where = f"data.path: {data.path}"
+    try:
+        with open(data.path, newline="", encoding="utf-8-sig") as file:
+            lines = [(n, row) for n, row in enumerate(csv.reader(file), 1) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{where}: cannot be read: {_reason(error)}") from None
+    if lines and not any(_is_number(cell) for cell in lines[0][1]):
+        lines = lines[1:]
+    if not lines:
+        raise InputError(f"{where}: no rows")
+    width = len(lines[0][1])
+    table = []
+    for number, row in lines:
+        if len(row) != width or width < 2:
+            raise InputError(f"{where}: line {number}: {len(row)} cells where {max(width, 2)} are due")
+        for cell in row:
+            if not _is_number(cell):
+                raise InputError(f"{where}: line {number}: {cell[:40]!r} is not a finite number")
+        table.append([float(cell) for cell in row])
+    values = np.array(table)
+    if (values[:, -1] % 1 != 0).any():
+        raise InputError(f"{where}: the last column must hold classes (whole numbers)")
+    _, labels = np.unique(values[:, -1], return_inverse=True)
+    return Raw(values[:, :-1], labels.astype(np.int64))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _npz(data: Data) -> Raw:
+    where = f"data.path: {data.path}"
+    try:
+        archive = np.load(data.path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{where}: not an npz archive")
+        with archive:
+            parts = {k: archive[k] for k in ("x", "y", "x_test", "y_test") if k in archive.files}
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{where}: cannot be read: {_reason(error)}") from None
+    if "x" not in parts or "y" not in parts or ("x_test" in parts) != ("y_test" in parts):
+        raise InputError(f"{where}: needs x and y, and x_test with y_test or neither")
+    raw = _checked(where, parts["x"], parts["y"])
+    if "x_test" not in parts:
+        return raw
+    test = _checked(where, parts["x_test"], parts["y_test"])
+    same = test.x.shape[1] == raw.x.shape[1] and test.y.shape[1:] == raw.y.shape[1:]
+    if not same or (raw.is_classes and test.y.max() > raw.y.max()):
+        raise InputError(f"{where}: x_test, y_test do not match x, y in width or classes")
+    return Raw(raw.x, raw.y, (test.x, test.y))
+
+
+def _checked(where: str, x: object, y: object) -> Raw:
+    """Arrays as given by a person: x (samples, features); y integer labels (samples,), or
+    real targets (samples,) or (samples, outputs)."""
+    try:
+        x, y = np.asarray(x), np.asarray(y)
+    except ValueError:
+        raise InputError(f"{where}: ragged rows") from None
+    if x.dtype.kind not in "fiu" or y.dtype.kind not in "fiu":
+        raise InputError(f"{where}: must hold numbers")
+    if x.ndim != 2 or y.ndim not in (1, 2) or len(x) != len(y) or 0 in x.shape + y.shape:
+        raise InputError(
+            f"{where}: x must be (samples, features) and y (samples,) or (samples, outputs), "
+            f"not {x.shape} and {y.shape}"
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise InputError(f"{where}: must hold finite numbers")
+    x = x.astype(np.float64)
+    if y.ndim == 2 or y.dtype.kind == "f":
+        return Raw(x, y.astype(np.float64).reshape(len(x), -1))
+    if y.min() < 0:
+        raise InputError(f"{where}: class labels must not be negative")
+    return Raw(x, y.astype(np.int64))
+
+
+FILES: dict[str, Callable[[Data], Raw]] = {"csv": _csv, "npz": _npz}
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def digest(dataset: Dataset) -> str:
+    """A checksum of the samples as used, to tell whether a file has changed since."""
+    import hashlib
+
+    total = hashlib.sha256()
+    for array in (dataset.x, dataset.y, dataset.x_test, dataset.y_test):
+        total.update(repr((array.shape, array.dtype.str)).encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()

@@ -1,0 +1,178 @@
+"""The inner loops of perceptron training, on buffers, free of Python between steps.
+
+``compiled`` runs them as TorchScript: the same operations in the same order (the same bits,
+by test), but the interpreter's lock stays free, so that blocks really run side by side and
+a screen stays live. Where TorchScript is not to be had they run as the Python they are.
+
+Shapes: features before samples. ``a[l]`` (rows, in + 1, samples) is the input of layer l
+with a row of ones for the bias, ``weights[t][l]`` (rows, out, in + 1) its matrix at step t,
+``inward`` the same without the bias and turned, (rows, in, out).
+"""
+
+import functools
+import warnings
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tuichaos.systems.activations import activate, curve, slope
+from tuichaos.systems.losses import loss_curve, loss_slope, sample_losses
+
+
+class Forward(NamedTuple):
+    """Buffers of a forward pass: pre-activations ``z[l]`` (rows, out, samples), inputs of
+    the layers ``a[l]``, hidden outputs ``h[l]`` (views of ``a[l + 1]``)."""
+
+    activation: str
+    z: list[Tensor]
+    a: list[Tensor]
+    h: list[Tensor]
+
+
+class Backward(NamedTuple):
+    """Buffers of a backward pass: ``delta[l]`` = weight·∂L/∂z, ``signal[l]`` = ∂L/∂h,
+    ``gradient[l]`` (rows, out, in + 1), ``turned[l]``: a[l] with samples first."""
+
+    loss: str
+    targets: Tensor
+    weight: Tensor
+    weighted_targets: Tensor
+    scale: Tensor
+    delta: list[Tensor]
+    signal: list[Tensor]
+    turned: list[Tensor]
+    gradient: list[Tensor]
+
+
+class Orbit(NamedTuple):
+    """Matrices of every step, as views of one history; ``rate`` (rows, 1, 1)."""
+
+    weights: list[list[Tensor]]
+    inward: list[list[Tensor]]
+    rate: Tensor
+
+
+class Tangents(NamedTuple):
+    """Tangents of the first rows: ``packed`` (references, width) and its matrices ``v``,
+    turned ``v_inward``; buffers for what changes along them; ``lengths`` (T, references)."""
+
+    references: int
+    packed: Tensor
+    v: list[Tensor]
+    v_inward: list[Tensor]
+    dz: list[Tensor]
+    da: list[Tensor]
+    dh: list[Tensor]
+    dsignal: list[Tensor]
+    ddelta: list[Tensor]
+    dgradient: list[Tensor]
+    lengths: Tensor
+
+
+def forward(f: Forward, weights: list[Tensor]) -> None:
+    """Fill z, a and h for one matrix a layer; ``z[-1]`` are the outputs."""
+    for k in range(len(f.z)):
+        torch.bmm(weights[k], f.a[k], out=f.z[k])
+        if k < len(f.h):
+            activate(f.activation, f.z[k], f.h[k])
+
+
+def backward(f: Forward, b: Backward, inward: list[Tensor]) -> None:
+    """Fill the gradients at the state of the last forward pass."""
+    last = len(f.z) - 1
+    loss_slope(b.loss, f.z[last], b.targets, b.weight, b.weighted_targets, b.scale, b.delta[last])
+    for j in range(len(f.z)):
+        k = last - j
+        torch.bmm(b.delta[k], b.turned[k], out=b.gradient[k])
+        if k > 0:
+            torch.bmm(inward[k], b.delta[k], out=b.signal[k - 1])
+            slope(f.activation, b.signal[k - 1], f.z[k - 1], f.h[k - 1], b.delta[k - 1])
+
+
+def tangent(f: Forward, b: Backward, d: Tangents, inward: list[Tensor]) -> None:
+    """Fill ``dgradient`` with Hessian-vector products at the state of the last passes:
+    forward-mode differentiation of the two functions above, line by line."""
+    n = d.references
+    last = len(f.z) - 1
+    for k in range(len(f.z)):
+        torch.bmm(d.v[k], f.a[k][:n], out=d.dz[k])
+        if k > 0:
+            d.dz[k].baddbmm_(inward[k][:n].transpose(1, 2), d.dh[k - 1])
+        if k < last:
+            slope(f.activation, d.dz[k], f.z[k][:n], f.h[k][:n], d.dh[k])
+    ddelta = loss_curve(b.loss, f.z[last][:n], b.weight, d.dz[last])
+    for j in range(len(f.z)):
+        k = last - j
+        torch.bmm(ddelta, b.turned[k][:n], out=d.dgradient[k])
+        if k > 0:
+            d.dgradient[k].baddbmm_(b.delta[k][:n], d.da[k - 1].transpose(1, 2))
+            torch.bmm(inward[k][:n], ddelta, out=d.dsignal[k - 1])
+            d.dsignal[k - 1].baddbmm_(d.v_inward[k], b.delta[k][:n])
+            z = f.z[k - 1][:n]
+            h = f.h[k - 1][:n]
+            slope(f.activation, d.dsignal[k - 1], z, h, d.ddelta[k - 1])
+            curve(
+                f.activation, z, h, b.signal[k - 1][:n], b.delta[k - 1][:n], d.dz[k - 1]
+            )
+            ddelta = d.ddelta[k - 1].add_(d.dz[k - 1])
+
+
+def descend(f: Forward, b: Backward, o: Orbit, d: Tangents, steps: int) -> None:
+    """``steps`` steps of gradient descent from ``weights[0]``; tangents, when there are any,
+    are carried along and brought back to length 1, their lengths recorded.
+
+    The update is a product and a difference, each rounded once: a fused multiply-add would
+    round differently from one place of the batch to another.
+    """
+    rate = o.rate[: d.references]
+    for t in range(steps):
+        forward(f, o.weights[t])
+        backward(f, b, o.inward[t])
+        if d.references > 0:
+            tangent(f, b, d, o.inward[t])
+            for k in range(len(d.v)):
+                d.v[k].sub_(d.dgradient[k].mul_(rate))
+            torch.linalg.vector_norm(d.packed, 2.0, [1], False, out=d.lengths[t])
+            d.packed.div_(d.lengths[t].unsqueeze(1))
+        for k in range(len(b.gradient)):
+            torch.sub(o.weights[t][k], b.gradient[k].mul_(o.rate), out=o.weights[t + 1][k])
+
+
+def largest(z: Tensor) -> Tensor:
+    """``z.argmax(1)`` of (rows, outputs, samples), many times faster for few outputs."""
+    best = z[:, 0].clone()
+    winner = torch.zeros_like(best, dtype=torch.int64)
+    for k in range(1, z.shape[1]):
+        winner.masked_fill_(z[:, k] > best, k)
+        torch.maximum(best, z[:, k], out=best)
+    return winner
+
+
+def score(
+    f: Forward,
+    weights: list[Tensor],
+    loss: str,
+    targets: Tensor,
+    weight: Tensor,
+    labels: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Loss (rows,) and number of samples hit (rows,) of a forward pass; no hits without labels."""
+    forward(f, weights)
+    z = f.z[-1]
+    losses = (sample_losses(loss, z, targets) * weight).sum(-1)
+    if labels is None:
+        return losses, losses
+    hits = (largest(z) == labels) & (weight > 0)
+    return losses, hits.to(z.dtype).sum(-1)
+
+
+@functools.cache
+def compiled(function):
+    """``function`` as TorchScript, or as it is where that fails; compiled once a process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a note of deprecation, at every use
+        try:
+            return torch.jit.script(function)
+        except (AttributeError, RuntimeError, NotImplementedError):
+            return function

@@ -1,0 +1,147 @@
+"""Steppers: what advances a block of replicas over many steps, and tangents with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tuichaos.systems.base import System
+
+FIXED_ROWS = 64  # a step of a System is always called with this many rows
+MANY_ROWS = 1024  # observables and derivatives, batched over time, with this many
+JACOBIAN_DIMENSION = 16  # up to here whole Jacobians are cheaper than one jvp a step
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of T steps of one block.
+
+    ``orbit`` (T + 1, rows, dimension) begins with the given states. ``growth``
+    (T, references) is ln ‖v(t+1)‖₂ − ln ‖v(t)‖₂ of the tangent vectors of the first rows,
+    ``tangents`` (references, dimension) their unit vectors at the end; both None when no
+    tangent was asked for. The tensors may be scratch memory: valid until the next call.
+    """
+
+    orbit: Tensor
+    growth: Tensor | None = None
+    tangents: Tensor | None = None
+
+
+class Stepper(Protocol):
+    """Advances blocks of replicas; owns scratch memory, so one is used by one thread."""
+
+    def advance(self, system: System, x: Tensor, steps: int, tangents: Tensor | None) -> Stretch:
+        """``steps`` steps of states (rows, dimension) under ``system`` (whose parameters are
+        those of the rows), with unit tangents (references, dimension) of the first rows."""
+
+    def observe(self, system: System, states: Tensor) -> dict[str, Tensor]:
+        """Observables (T, references) of states (T, references, dimension), under the system
+        whose parameters are those of the references."""
+
+
+def padded(x: Tensor, rows: int) -> Tensor:
+    """``x`` with its first row repeated below until it has ``rows`` rows.
+
+    Batches of one fixed shape give each row the same bits in whatever company: the last
+    elements of an odd-sized array go through other instructions than the rest.
+    """
+    missing = rows - x.shape[0]
+    return x if missing == 0 else torch.cat([x, x[:1].expand(missing, *x.shape[1:])])
+
+
+class GenericStepper:
+    """Steps any System through ``System.step``, always in batches of FIXED_ROWS rows."""
+
+    def advance(self, system: System, x: Tensor, steps: int, tangents: Tensor | None) -> Stretch:
+        orbit = x.new_empty(steps + 1, *x.shape)
+        orbit[0] = x
+        for rows in _batches(x.shape[0], FIXED_ROWS):
+            part = _part(system, rows, FIXED_ROWS, x.device)
+            state = padded(x[rows], FIXED_ROWS)
+            for t in range(1, steps + 1):
+                state = part.step(state)
+                orbit[t, rows] = state[: rows.stop - rows.start]
+        if tangents is None:
+            return Stretch(orbit)
+        growth, tangents = linearised(system, orbit[:-1, : tangents.shape[0]], tangents)
+        return Stretch(orbit, growth, tangents)
+
+    def observe(self, system: System, states: Tensor) -> dict[str, Tensor]:
+        found: dict[str, list[Tensor]] = {}
+        for part, x, rows in _flattened(system, states):
+            for name, values in part.observe(x).items():
+                found.setdefault(name, []).append(values[: rows.stop - rows.start])
+        return {name: torch.cat(v).reshape(states.shape[:2]) for name, v in found.items()}
+
+
+def linearised(system: System, orbit: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    """Carry unit tangents (references, dimension) along states (T, references, dimension).
+
+    Returns the growth ln ‖DF(x)v‖₂ of each step (T, references) and the last unit vectors.
+    A vector that becomes exactly 0 has growth −inf, and NaN from then on.
+    """
+    small = orbit.shape[2] <= JACOBIAN_DIMENSION
+    image = _by_jacobians(system, orbit) if small else _by_jvp(system, orbit)
+    lengths = orbit.new_empty(orbit.shape[:2])
+    v = tangents
+    for t in range(orbit.shape[0]):
+        v = image(t, v)
+        torch.linalg.vector_norm(v, dim=1, out=lengths[t])
+        v = v / lengths[t, :, None]
+    return lengths.log(), v
+
+
+def jacobians(system: System, orbit: Tensor) -> Tensor:
+    """DF at states (T, references, d) as (T, references, d, d), by one jvp per dimension."""
+    times, references, d = orbit.shape
+    matrices = orbit.new_empty(times * references, d, d)
+    for part, x, rows in _flattened(system, orbit):
+        for k, unit in enumerate(torch.eye(d, dtype=x.dtype, device=x.device)):
+            matrices[rows, :, k] = part.tangent(x, unit.expand_as(x))[: rows.stop - rows.start]
+    return matrices.reshape(times, references, d, d)
+
+
+def _flattened(system: System, states: Tensor) -> Iterator[tuple[System, Tensor, slice]]:
+    """States (T, references, d) of many times as batches (MANY_ROWS, d), each with the system
+    of its rows and the rows' place among all T·references."""
+    flat = states.reshape(-1, states.shape[2])
+    for rows in _batches(len(flat), MANY_ROWS):
+        index = torch.arange(rows.start, rows.stop, device=states.device) % states.shape[1]
+        yield system.take(padded(index, MANY_ROWS)), padded(flat[rows], MANY_ROWS), rows
+
+
+Image = Callable[[int, Tensor], Tensor]
+
+
+def _by_jacobians(system: System, orbit: Tensor) -> Image:
+    matrices = jacobians(system, orbit)
+    return lambda t, v: (matrices[t] * v[:, None, :]).sum(-1)
+
+
+def _by_jvp(system: System, orbit: Tensor) -> Image:
+    references = orbit.shape[1]
+    batches = [
+        (rows, _part(system, rows, FIXED_ROWS, orbit.device))
+        for rows in _batches(references, FIXED_ROWS)
+    ]
+
+    def image(t: int, v: Tensor) -> Tensor:
+        out = torch.empty_like(v)
+        for rows, part in batches:
+            x = padded(orbit[t, rows], FIXED_ROWS)
+            out[rows] = part.tangent(x, padded(v[rows], FIXED_ROWS))[: rows.stop - rows.start]
+        return out
+
+    return image
+
+
+def _batches(count: int, size: int) -> list[slice]:
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def _part(system: System, rows: slice, size: int, device: torch.device) -> System:
+    return system.take(padded(torch.arange(rows.start, rows.stop, device=device), size))

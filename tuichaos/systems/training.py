@@ -1,0 +1,111 @@
+"""Training as a dynamical system: data × network × loss × optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuichaos.systems.base import Piece, System
+from tuichaos.systems.losses import sample_losses
+from tuichaos.systems.networks import Perceptron, initial_state
+from tuichaos.systems.stepping import Stepper
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples as the network is fed them, features before samples.
+
+    ``x`` (features, samples), ``targets`` (outputs, samples) — one-hot for classes —,
+    ``labels`` (samples,) int64 or None for real-valued targets.
+    """
+
+    x: Tensor
+    targets: Tensor
+    labels: Tensor | None
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Samples:
+        labels = None if self.labels is None else self.labels.to(device)
+        return Samples(self.x.to(device, dtype), self.targets.to(device, dtype), labels)
+
+
+@dataclass(frozen=True)
+class TrainingSystem(System):
+    """One step of full-batch gradient descent on a perceptron, x ← x − η·∇L(x).
+
+    ``learning_rate`` is a tensor: () for all replicas, or one value a reference (or row,
+    after ``take``). ``step`` is the definition, differentiable twice; ``stepper`` gives the
+    buffered form of the same map, bound to it by tests.
+    """
+
+    network: Perceptron
+    train: Samples
+    test: Samples | None
+    loss: str
+    learning_rate: Tensor
+    init: str = "normal"
+    init_scale: float = 1.0
+
+    @property
+    def dimension(self) -> int:
+        return self.network.dimension
+
+    @property
+    def layout(self) -> tuple[Piece, ...]:
+        return self.network.layout
+
+    @property
+    def is_network(self) -> bool:
+        return True
+
+    def losses(self, x: Tensor, samples: Samples | None = None) -> Tensor:
+        """The loss (replicas,) of states (replicas, dimension) on the training samples."""
+        samples = samples or self.train
+        outputs = self.network.outputs(x, samples.x)
+        return sample_losses(self.loss, outputs, samples.targets).mean(-1)
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """∇L (replicas, dimension) of states (replicas, dimension)."""
+        return torch.func.grad(lambda states: self.losses(states).sum())(x)
+
+    def step(self, x: Tensor) -> Tensor:
+        return x - self.learning_rate.reshape(-1, 1) * self.gradient(x)
+
+    def start(self, rng: np.random.Generator) -> np.ndarray:
+        return initial_state(self.network, self.init, self.init_scale, rng)
+
+    def observe(self, x: Tensor) -> Mapping[str, Tensor]:
+        """loss, train_accuracy and test_accuracy (those that apply), each (replicas,)."""
+        found = {"loss": self.losses(x)}
+        for name, samples in (("train_accuracy", self.train), ("test_accuracy", self.test)):
+            if samples is not None and samples.labels is not None:
+                guess = self.network.outputs(x, samples.x).argmax(1)
+                found[name] = (guess == samples.labels).to(x.dtype).mean(-1)
+        return found
+
+    def take(self, index: Tensor) -> TrainingSystem:
+        if self.learning_rate.ndim == 0:
+            return self
+        return replace(self, learning_rate=self.learning_rate[index])
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> TrainingSystem:
+        return replace(
+            self,
+            train=self.train.to(device, dtype),
+            test=None if self.test is None else self.test.to(device, dtype),
+            learning_rate=self.learning_rate.to(device, dtype),
+        )
+
+    def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
+        from tuichaos.systems.perceptron import PerceptronStepper
+
+        return PerceptronStepper(self, rows, steps, device)
+
+    @property
+    def block_rows(self) -> int:
+        # Two buffers a layer, for as many replicas as stay in a core's cache (about 2 MB).
+        per_replica = 2 * 8 * self.train.x.shape[1] * sum(self.network.widths[1:])
+        return int(min(64, max(2, 2_000_000 // per_replica)))
