@@ -22,9 +22,12 @@ def bootstrap_interval(values: np.ndarray, seed: int) -> list[float] | None:
     if count < 2:
         return None
     rng = generator(seed, Purpose.BOOTSTRAP)
-    means = np.empty(RESAMPLES)
-    for k in range(RESAMPLES):  # one resample at a time: memory stays flat
-        means[k] = values[rng.integers(count, size=count)].mean()
+    at_once = max(1, 1_000_000 // count)  # resamples, so that memory stays flat
+    means = []
+    for first in range(0, RESAMPLES, at_once):
+        size = (min(at_once, RESAMPLES - first), count)
+        means.append(values[rng.integers(count, size=size)].mean(axis=1))
+    means = np.concatenate(means)
     low, high = np.quantile(means, [0.025, 0.975])
     return [float(low), float(high)]
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.activations import activate, curve, slope
-from tuichaos.systems.losses import loss_curve, loss_slope, sample_losses
+from tuichaos.systems.losses import loss_curve, loss_slope, sample_losses_
 
 
 class Forward(NamedTuple):
@@ -149,22 +149,46 @@ def largest(z: Tensor) -> Tensor:
     return winner
 
 
-def score(
-    f: Forward,
-    weights: list[Tensor],
-    loss: str,
-    targets: Tensor,
-    weight: Tensor,
-    labels: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    """Loss (rows,) and number of samples hit (rows,) of a forward pass; no hits without labels."""
-    forward(f, weights)
-    z = f.z[-1]
-    losses = (sample_losses(loss, z, targets) * weight).sum(-1)
-    if labels is None:
-        return losses, losses
-    hits = (largest(z) == labels) & (weight > 0)
-    return losses, hits.to(z.dtype).sum(-1)
+class Scores(NamedTuple):
+    """Where ``survey`` puts what it finds: ``losses`` and ``hits`` (states,), and what of the
+    two is wanted; ``targets``, ``labels`` and ``weight`` (samples,) of the samples."""
+
+    loss: str
+    targets: Tensor
+    weight: Tensor
+    labels: Tensor
+    scratch: Tensor
+    with_losses: bool
+    with_hits: bool
+    losses: Tensor
+    hits: Tensor
+
+
+def survey(f: Forward, matrices: list[tuple[int, int, int]], packed: Tensor, s: Scores) -> None:
+    """Loss and number of samples hit of each of the packed states (states, width), two or
+    more, as many at a time as the buffers hold. ``matrices``: offset, rows, columns of each
+    layer's matrix in a packed state. Padding, of weight 0, is never hit."""
+    count = packed.shape[0]
+    first = 0
+    while first < count:
+        last = min(first + f.z[0].shape[0], count)
+        first = min(first, last - 2)  # never one row alone: it may take another route
+        n = last - first
+        part = Forward(
+            f.activation, [z[:n] for z in f.z], [a[:n] for a in f.a], [h[:n] for h in f.h]
+        )
+        weights = [
+            packed[first:last, m[0] : m[0] + m[1] * m[2]].view(n, m[1], m[2]) for m in matrices
+        ]
+        forward(part, weights)
+        z = part.z[-1]
+        if s.with_hits:
+            right = (largest(z) == s.labels) & (s.weight > 0)
+            s.hits[first:last] = right.to(z.dtype).sum(-1)
+        if s.with_losses:
+            losses = sample_losses_(s.loss, z, s.targets, s.scratch[:n])
+            s.losses[first:last] = losses.mul_(s.weight).sum(-1)
+        first = last
 
 
 @functools.cache

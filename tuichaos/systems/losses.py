@@ -18,6 +18,16 @@ def sample_losses(name: str, z: Tensor, targets: Tensor) -> Tensor:
     return 0.5 * ((z - targets) ** 2).sum(1)
 
 
+def sample_losses_(name: str, z: Tensor, targets: Tensor, scratch: Tensor) -> Tensor:
+    """``sample_losses``, with z and ``scratch`` (of its shape) overwritten."""
+    if name == "cross-entropy":
+        z.sub_(z.amax(1, keepdim=True))
+        torch.mul(z, targets, out=scratch)
+        return z.exp_().sum(1).log_().sub_(scratch.sum(1))
+    torch.sub(z, targets, out=scratch)
+    return scratch.mul_(scratch).sum(1).mul_(0.5)
+
+
 def loss_slope(
     name: str,
     z: Tensor,

@@ -26,10 +26,11 @@ from tuichaos.systems.kernels import (
     Backward,
     Forward,
     Orbit,
+    Scores,
     Tangents,
     compiled,
     descend,
-    score,
+    survey,
 )
 from tuichaos.systems.networks import Perceptron
 from tuichaos.systems.stepping import Stretch, padded
@@ -202,37 +203,41 @@ class Observer:
     def __init__(self, system: TrainingSystem, packing: PackedLayout, rows: int) -> None:
         self.loss = system.loss
         self.packing = packing
-        self.rows = rows
-        self.packed = system.train.x.new_zeros(rows, packing.width)
-        self.weights = packing.views(self.packed)
         self.parts = []
         for name, samples in (("train", system.train), ("test", system.test)):
             if samples is not None:
                 inputs = Inputs(samples, system.network.bias)
-                self.parts.append((name, inputs, forward_buffers(system.network, inputs, rows)))
-        self.score = compiled(score) if self.packed.device.type == "cpu" else score
+                buffers = forward_buffers(system.network, inputs, rows)
+                self.parts.append((name, inputs, buffers, torch.empty_like(buffers.z[-1])))
+        self.survey = compiled(survey) if packing.positions.device.type == "cpu" else survey
 
     def observe(self, states: Tensor) -> dict[str, Tensor]:
         """States (count, dimension) → loss and accuracies, each (count,)."""
-        found: dict[str, Tensor] = {}
-        for first in range(0, len(states), self.rows):
-            part = states[first : first + self.rows]
-            self.packing.pack(padded(part, self.rows), self.packed)
-            for name, values in self._observe_rows():
-                column = found.setdefault(name, states.new_empty(len(states)))
-                column[first : first + len(part)] = values[: len(part)]
-        return found
-
-    def _observe_rows(self) -> Iterator[tuple[str, Tensor]]:
-        for name, inputs, forward in self.parts:
-            loss, hits = self.score(
-                forward, self.weights, self.loss, inputs.targets, inputs.weight, inputs.labels
+        count = len(states)
+        packed = states.new_empty(max(2, count), self.packing.width)
+        self.packing.pack(padded(states, len(packed)), packed)
+        shapes = [(offset, *shape) for offset, shape in self.packing.matrices]
+        found = {}
+        for name, inputs, buffers, scratch in self.parts:
+            known = inputs.labels is not None
+            scores = Scores(
+                self.loss,
+                inputs.targets,
+                inputs.weight,
+                inputs.labels if known else inputs.weight,
+                scratch,
+                name == "train",
+                known,
+                packed.new_empty(len(packed)),
+                packed.new_empty(len(packed)),
             )
+            self.survey(buffers, shapes, packed, scores)
             if name == "train":
-                yield "loss", loss
-            if inputs.labels is not None:
+                found["loss"] = scores.losses[:count]
+            if known:
                 # A count of hits is exact; dividing it last gives the nearest fraction.
-                yield f"{name}_accuracy", hits / inputs.count
+                found[f"{name}_accuracy"] = scores.hits[:count] / inputs.count
+        return found
 
 
 class PerceptronStepper:
