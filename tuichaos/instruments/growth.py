@@ -27,13 +27,15 @@ class GrowthExponent(Instrument):
     reference has the mean over its twins, with a bootstrap interval over them.
 
     A twin with fewer than MIN_POINTS in its window has none (it started too near the floor
-    or the saturation), and a reference none unless all its twins have one.
+    or the saturation), and a reference none unless all its twins have one and it stays
+    finite: while it runs away there is no attractor to saturate on.
     """
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         shape = (setup.references, setup.experiment.ensemble.twins)
         self.open = np.ones(shape, dtype=bool)
+        self.finite = np.ones(setup.references, dtype=bool)
         self.origin = np.full(shape, np.nan)
         self.scale = np.zeros(setup.references)
         self.sums = np.zeros((5, *shape))  # n, Σt, Σy, Σt², Σty
@@ -41,6 +43,7 @@ class GrowthExponent(Instrument):
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
         scale = np.maximum.accumulate(np.concatenate([self.scale[None], frame["scale"]]))[1:]
         self.scale = scale[-1]
+        self.finite &= frame["alive"].all(axis=0)
         since = frame.steps - self.setup.perturb_at
         wanted = since >= 0
         if wanted.any() and self.open.any():
@@ -68,7 +71,7 @@ class GrowthExponent(Instrument):
         n, st, sy, stt, sty = self.sums
         with np.errstate(invalid="ignore", divide="ignore"):
             slope = (n * sty - st * sy) / (n * stt - st * st)
-        return np.where(n >= MIN_POINTS, slope, np.nan)
+        return np.where((n >= MIN_POINTS) & self.finite[:, None], slope, np.nan)
 
     def findings(self) -> Findings:
         slopes = self.slopes()

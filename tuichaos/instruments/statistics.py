@@ -49,11 +49,12 @@ def bootstrap_rows(rows: np.ndarray, seed: int) -> np.ndarray:
 
 
 def mean_and_interval(values: np.ndarray, seed: int) -> dict[str, Any]:
-    """``mean``, ``ci95`` and ``count`` of the finite ones among values (n,)."""
+    """``mean``, ``ci95`` (of the mean), ``median`` and ``count`` of the finite values (n,)."""
     values = values[np.isfinite(values)]
     return {
         "mean": float(values.mean()) if len(values) else math.nan,
         "ci95": bootstrap_interval(values, seed),
+        "median": median(values),
         "count": len(values),
     }
 

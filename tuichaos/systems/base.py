@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +14,10 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from tuichaos.systems.stepping import Stepper
+
+
+# Levels of forward-mode differentiation are global in torch: one thread at a time.
+_FORWARD_MODE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ class System:
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """DF(x)·v for states and tangent vectors (replicas, dimension)."""
-        return torch.func.jvp(self.step, (x,), (v,))[1]
+        with _FORWARD_MODE:
+            return torch.func.jvp(self.step, (x,), (v,))[1]
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
         """Draw one initial state (dimension,); the default is N(0, 1)."""

@@ -1,0 +1,114 @@
+"""How fast: training, measuring and tangents, against the plain torch.nn loop.
+
+All figures come from one process, one after the other, as microseconds of wall time for one
+step of one replica. The plain loop is what one would write: torch.nn.Sequential, a loss,
+``backward()``, ``torch.optim.SGD``, one network, one thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from tuichaos.devices import repeatable
+from tuichaos.experiment import Experiment, resolve
+from tuichaos.instruments import chosen
+from tuichaos.instruments.base import Setup
+from tuichaos.runner import Plan, plan
+from tuichaos.simulation import Simulation
+
+SIZES = ((1, 0), (1, 5), (8, 7), (500, 5))  # references × twins: 1, 6, 64, 3000 replicas
+OFF = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent")
+MEASURING = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth")
+
+
+def _experiment(references: int, twins: int, device: str, on: tuple[str, ...]) -> Experiment:
+    overrides = {f"measure.{name}": name in on for name in OFF}
+    overrides |= {"ensemble.references": references, "ensemble.twins": twins}
+    return resolve({}, {**overrides, "steps": 1_000_000_000, "device": device})
+
+
+def plain_loop(experiment: Experiment, seconds: float) -> float:
+    """Microseconds a step of the plain loop on the experiment's data and network."""
+    system = plan(experiment).built.system
+    widths = system.network.widths
+    layers: list[torch.nn.Module] = []
+    for k in range(len(widths) - 1):
+        layers += [torch.nn.Sigmoid()] * (k > 0)
+        layers.append(torch.nn.Linear(widths[k], widths[k + 1], dtype=torch.float64))
+    model = torch.nn.Sequential(*layers)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    loss = torch.nn.CrossEntropyLoss()
+    x, y = system.train.x.T.contiguous(), system.train.labels
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        optimizer.step()
+
+    with repeatable(torch.device("cpu")):
+        return _per_call(step, seconds)
+
+
+def _per_call(call: Callable[[], object], seconds: float) -> float:
+    for _ in range(20):
+        call()
+    count, start = 0, time.perf_counter()
+    while (spent := time.perf_counter() - start) < seconds:
+        call()
+        count += 1
+    return spent / count * 1e6
+
+
+def simulated(ready: Plan, seconds: float) -> float:
+    """Microseconds a replica-step of the simulation, instruments folded, nothing written."""
+    import threading
+
+    setup = Setup(ready.experiment, ready.built.system)
+    instruments = chosen(setup)
+    stop = threading.Event()
+    simulation: Simulation = ready.simulation(instruments, stop)
+    start = steps = 0.0
+    for number, frame in enumerate(simulation.frames()):
+        for instrument in instruments:
+            instrument.fold(frame)
+        if number == 1:  # what comes before is warming up
+            start = time.perf_counter()
+        elif number > 1:
+            steps += len(frame.steps)
+            spent = time.perf_counter() - start
+            if spent >= seconds:
+                stop.set()
+                break
+    return spent / (steps * ready.replicas) * 1e6
+
+
+def table(seconds: float, device: str) -> Iterator[str]:
+    """The lines of ``tuichaos bench``."""
+    ready = plan(_experiment(1, 0, device, ()))
+    threads = ready.simulation([], None).threads
+    plain = plain_loop(ready.experiment, seconds)
+    yield f"4-10-3 network, iris, float64; {ready.experiment.device}, {threads} threads"
+    yield f"plain torch.nn loop, one thread: {plain:.1f} µs a step"
+    yield ""
+    yield "replicas  training µs  ratio to plain  measuring adds  tangent µs  in replica-steps"
+    for references, twins in SIZES:
+        yield _row(references, twins, device, seconds, plain)
+    yield ""
+    yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
+    yield "distances and their estimators beside training alone; 'tangent' is one tangent's step."
+
+
+def _row(references: int, twins: int, device: str, seconds: float, plain: float) -> str:
+    def measured(*on: str) -> float:
+        return simulated(plan(_experiment(references, twins, device, on)), seconds)
+
+    training, watched, tangents = measured(), measured(*MEASURING), measured("tangent")
+    replicas = references * (1 + twins)
+    tangent = (tangents - training) * replicas / references
+    return (
+        f"{replicas:>8}  {training:>11.2f}  {plain / training:>13.1f}×  "
+        f"{watched / training - 1:>13.0%}  {tangent:>10.2f}  {tangent / training:>16.1f}"
+    )
