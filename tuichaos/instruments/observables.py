@@ -39,8 +39,8 @@ class Observables(Instrument):
         for name, at in wanted.items():
             full = np.full(orbit.states.shape[:2], np.nan)
             if name in found:
-                values = found[name] if lost is None else np.where(lost, np.nan, found[name])
-                full[times] = values
+                blank = name in GROUPS and lost is not None
+                full[times] = np.where(lost, np.nan, found[name]) if blank else found[name]
             columns[name] = np.where(at[:, None], full, np.nan)
         return columns
 

@@ -253,11 +253,12 @@ def _is_number(cell: str) -> bool:
 def _npz(data: Data) -> Raw:
     where = f"data.path: {data.path}"
     try:
-        archive = np.load(data.path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputError(f"{where}: not an npz archive")
-        with archive:
-            parts = {k: archive[k] for k in ("x", "y", "x_test", "y_test") if k in archive.files}
+        with open(data.path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{where}: not an npz archive")
+            names = ("x", "y", "x_test", "y_test")
+            parts = {k: archive[k] for k in names if k in archive.files}
     except InputError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -1,0 +1,49 @@
+"""Shared helpers: every test keeps its runs in a folder of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import tuichaos
+from tuichaos.cli import _run_cli
+from tuichaos.runs import Run
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    """Runs go below the test's own folder, never to the user's."""
+    monkeypatch.setenv("TUICHAOS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def simulate(tmp_path) -> Callable[..., Run]:
+    """Run an experiment of dotted overrides, in a numbered folder."""
+    made = []
+
+    def go(overrides: dict | None = None, *, preset: str | None = None, **arguments) -> Run:
+        made.append(None)
+        experiment = (
+            tuichaos.preset(preset, overrides) if preset else tuichaos.resolve({}, overrides)
+        )
+        return tuichaos.run(experiment, out=tmp_path / f"run{len(made)}", **arguments)
+
+    return go
+
+
+@pytest.fixture
+def command(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line in this process: (exit code, stdout, stderr)."""
+
+    def go(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tuichaos", *map(str, arguments)])
+        capfd.readouterr()
+        code = _run_cli()
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return go

@@ -1,0 +1,80 @@
+"""Small systems with exact answers, and some that misbehave, for tests."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from tuichaos import System
+
+
+class SkewTent(System):
+    """x/p below p, (1 − x)/(1 − p) above: exponent −p ln p − (1 − p) ln(1 − p), with
+    independent increments, hence the map to test intervals on."""
+
+    dimension = 1
+
+    def __init__(self, p: float = 0.3) -> None:
+        self.p = p
+        self.exponent = -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+    def step(self, x):
+        return torch.where(x < self.p, x / self.p, (1 - x) / (1 - self.p))
+
+    def start(self, rng):
+        return rng.uniform(0, 1, 1)
+
+
+class Diagonal(System):
+    """x ← a∘x: exponents ln|a_i|, a contraction where all |a_i| < 1."""
+
+    def __init__(self, factors=(0.5, -0.25)) -> None:
+        self.factors = torch.tensor(factors, dtype=torch.float64)
+        self.dimension = len(factors)
+
+    def step(self, x):
+        return x * self.factors.to(x.dtype)
+
+
+class Sines(System):
+    """A wide coupled map with exp and sin: more than JACOBIAN_DIMENSION numbers, and
+    operations whose vector and scalar forms may round differently."""
+
+    dimension = 21
+
+    def step(self, x):
+        return torch.sin(2.7 * x) + 0.1 * torch.exp(-x * x) + 0.05 * x.roll(1, dims=1)
+
+
+class Crowd(System):
+    """Breaks the rule that a row is on its own: its place in the batch matters."""
+
+    dimension = 2
+
+    def step(self, x):
+        return x + 1e-9 * torch.arange(len(x), dtype=x.dtype)[:, None]
+
+
+class Failing(System):
+    """Raises after some calls."""
+
+    dimension = 1
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def step(self, x):
+        self.calls += 1
+        if self.calls > 700:
+            raise RuntimeError("the map broke\nsecond line")
+        return 0.5 * x
+
+
+class Duck:
+    """Not a System, but has what one needs."""
+
+    dimension = 3
+
+    def step(self, x):
+        return 0.9 * x

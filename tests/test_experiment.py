@@ -1,0 +1,167 @@
+"""Experiments: defaults, overrides, TOML both ways, and refusals that name the key."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+
+import pytest
+
+from tuichaos import InputError, experiment, presets
+from tuichaos.experiment import describe_keys, load, parse_override, resolve
+
+
+def test_defaults_are_the_papers():
+    found = resolve({})
+    assert (found.steps, found.seed, found.dtype) == (200, 0, "float64")
+    assert (found.ensemble.references, found.ensemble.twins) == (500, 5)
+    assert found.optimizer.learning_rate == 1.0
+    assert found.network.hidden == [10]
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_presets_are_valid_told_apart_and_come_back_from_toml(name):
+    found = presets.preset(name)
+    assert found.name == name
+    assert found.title
+    assert found.about
+    assert resolve(tomllib.loads(found.to_toml())) == found
+
+
+def test_the_presets_of_the_contract():
+    wanted = {"eos", "eos-orbits", "low", "low-long", "post-learning", "large", "logistic"}
+    assert wanted | {"two-layer-scalar", "quick"} <= set(presets.names())
+    eos = presets.preset("eos")
+    assert (eos.ensemble.references, eos.ensemble.twins, eos.steps) == (500, 5, 200)
+    large = presets.preset("large")
+    assert sorted(large.data.class_counts) == [39, 40, 41]
+
+
+def test_overrides_go_from_left_to_right(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("steps = 10\n[optimizer]\nlearning_rate = 2\n")
+    found = load(path, {"steps": 20, "ensemble.references": 3})
+    assert (found.name, found.steps, found.ensemble.references) == ("mine", 20, 3)
+    assert found.optimizer.learning_rate == 2.0
+    assert isinstance(found.optimizer.learning_rate, float)
+
+
+def test_paths_are_seen_from_the_file_or_from_here(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    path = tmp_path / "deep" / "e.toml"
+    path.write_text('[data]\nname = "csv"\npath = "a.csv"\n')
+    assert load(path).data.path == str(tmp_path / "deep" / "a.csv")
+    monkeypatch.chdir(tmp_path)
+    assert load(path, {"data.path": "b.csv"}).data.path == str(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("steps=5", "steps", 5),
+        ("data.path=a.csv", "data.path", "a.csv"),
+        ("loss.name=mse", "loss.name", "mse"),
+        ('loss.name="mse"', "loss.name", "mse"),
+        ("a=b=c", "a", "b=c"),
+        ("network.hidden=[3, 4]", "network.hidden", [3, 4]),
+        ("measure.loss={every=2}", "measure.loss", {"every": 2}),
+        ("x=", "x", ""),
+        ("x=1\ny=2", "x", "1\ny=2"),
+        ("network.bias=true", "network.bias", True),
+    ],
+)
+def test_key_value(text, key, value):
+    found = parse_override(text)
+    assert found[0] == key
+    assert found[1] == value or text == "x=1\ny=2"
+
+
+def test_key_value_needs_both():
+    for text in ("steps", "=3", " =3"):
+        with pytest.raises(InputError, match="KEY=VALUE"):
+            parse_override(text)
+
+
+REFUSED = [
+    ("stepz", 5, "stepz: unknown key; did you mean 'steps'"),
+    ("learning_rate", 5, "did you mean 'optimizer.learning_rate'"),
+    ("network.activaton", "tanh", "did you mean 'network.activation'"),
+    ("steps", 0, "steps: "),
+    ("steps", 1.5, "must be an integer"),
+    ("steps", True, "must be an integer"),
+    ("steps.x", 1, "steps"),
+    ("loss", "mse", "loss: is a table"),
+    ("seed", -1, "seed: "),
+    ("network.activation", "sigmod", "did you mean 'sigmoid'"),
+    ("network.hidden", 10, "network.hidden: must be a list"),
+    ("network.hidden", [0], "network.hidden"),
+    ("network.hidden", [10**9], "network.hidden"),
+    ("data.name", "irish", "did you mean 'iris'"),
+    ("data.name", "csv", "data.path"),
+    ("data.path", "x.csv", "data.path"),
+    ("optimizer.learning_rate", 0, "greater than 0"),
+    ("optimizer.learning_rate", -1, "greater than 0"),
+    ("optimizer.learning_rate", math.nan, "finite"),
+    ("optimizer.learning_rate", math.inf, "finite"),
+    ("optimizer.learning_rate", True, "must be a number, not True"),
+    ("optimizer.learning_rate", "fast", "must be a number, not 'fast'"),
+    ("optimizer.learning_rate", [], "empty"),
+    ("optimizer.learning_rate", [1.0, 2.0], "2 values for 500 references"),
+    ("ensemble.references", 0, "ensemble.references: "),
+    ("ensemble.twins", -1, "ensemble.twins: "),
+    ("ensemble.perturbation", 0, "ensemble.perturbation"),
+    ("ensemble.perturbation", 8.8e-16, "too small for float64"),
+    ("ensemble.perturb_at", 200, "ensemble.perturb_at"),
+    ("ensemble.perturb", "biases", "ensemble.perturb"),
+    ("measure.discard", 200, "measure.discard"),
+    ("measure.nmle", {"every": 3}, "every step"),
+    ("measure.loss", {"evry": 3}, "evry"),
+    ("measure.windows", [5, 3], "measure.windows"),
+    ("record.every", 0, "record.every"),
+    ("device", "gpu", "device"),
+    ("dtype", "float16", "dtype"),
+    ("system.name", "logistik", "did you mean 'logistic'"),
+    ("system.start", "here", "system.start"),
+    ("name", "a\nb", "name"),
+    ("title", "\x1b[31mred", "title"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "says"), REFUSED, ids=lambda v: str(v)[:20])
+def test_refused(key, value, says):
+    with pytest.raises(InputError) as caught:
+        resolve({}, {key: value})
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_float32_has_a_coarser_floor():
+    with pytest.raises(InputError, match="too small for float32"):
+        resolve({}, {"dtype": "float32", "ensemble.perturbation": 1e-8})
+    assert resolve({}, {"dtype": "float32", "ensemble.perturbation": 1e-5}).warnings
+    assert resolve({}, {"ensemble.perturbation": 1e-15}).warnings
+    assert not resolve({}, {"ensemble.perturbation": 1e-8}).warnings
+    assert not resolve({}, {"ensemble.twins": 0, "ensemble.perturbation": 0}).warnings
+
+
+def test_files_that_are_no_experiments(tmp_path):
+    for content in (b"steps = ", b"\xff\xfe", b"[a\n"):
+        path = tmp_path / "bad.toml"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"bad\.toml: is not TOML"):
+            load(path)
+    with pytest.raises(InputError, match="No such file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_every_key_is_described():
+    described = {key: meaning for key, _, meaning in describe_keys()}
+    assert all(described.values())
+    assert {"optimizer.learning_rate", "ensemble.perturb_at", "measure.windows"} <= set(described)
+    assert len(described) == sum(
+        1
+        for name, field in experiment.Experiment.model_fields.items()
+        for _ in getattr(field.annotation, "model_fields", [name])
+    )

@@ -1,0 +1,140 @@
+"""The fast path computes the map that System.step defines, and its derivative."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tuichaos import resolve
+from tuichaos.systems import build, kernels
+from tuichaos.systems.activations import ACTIVATIONS
+
+DEPTHS = ([], [10], [7, 5], [4, 3, 6])
+PLACE = torch.device("cpu")
+
+
+def training(**overrides):
+    keys = {key.replace("__", "."): value for key, value in overrides.items()}
+    return build(resolve({}, keys)).system
+
+
+def states(system, count, seed=0):
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(np.stack([system.start(rng) for _ in range(count)]))
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+@pytest.mark.parametrize("hidden", DEPTHS, ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_step_and_tangent_are_those_of_the_definition(activation, hidden, loss):
+    # N(0, 1) weights run away in deep linear and relu nets: scale inputs and weights.
+    system = training(
+        network__activation=activation,
+        network__hidden=hidden,
+        loss__name=loss,
+        network__init_scale=0.6,
+        data__scaling="standard",
+        optimizer__learning_rate=0.3,
+    )
+    x = states(system, 5)
+    v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, system.dimension)))
+    v /= v.norm(dim=1, keepdim=True)
+    found = system.stepper(6, 4, PLACE).advance(system, x, 4, v)
+    for t in range(4):
+        here = found.orbit[t].clone()
+        expected = system.step(here)
+        assert (found.orbit[t + 1] - expected).abs().max() <= 2e-15 * expected.abs().max()
+        image = system.tangent(here[:2], v)
+        lengths = image.norm(dim=1)
+        assert (found.growth[t] - lengths.log()).abs().max() < 1e-12
+        v = image / lengths[:, None]
+    assert (found.tangents - v).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_tangent_of_the_definition_is_its_finite_difference(activation):
+    """A second route to the derivative: central differences of the step itself."""
+    system = training(network__activation=activation, data__scaling="standard")
+    x = states(system, 2, seed=3)
+    v = torch.from_numpy(np.random.default_rng(4).standard_normal(x.shape))
+    h = 1e-6
+    difference = (system.step(x + h * v) - system.step(x - h * v)) / (2 * h)
+    tangent = system.tangent(x, v)
+    assert (tangent - difference).norm() < 1e-7 * tangent.norm()
+
+
+def test_bias_free_networks_have_no_bias_and_the_same_map():
+    system = training(network__bias=False, network__hidden=[3, 2], data__scaling="standard")
+    assert system.dimension == 4 * 3 + 3 * 2 + 2 * 3
+    x = states(system, 3)
+    found = system.stepper(4, 2, PLACE).advance(system, x, 2, None)
+    assert (found.orbit[1] - system.step(x)).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+def test_compiled_loops_give_the_bits_of_the_plain_ones(activation, loss, monkeypatch):
+    system = training(
+        network__activation=activation,
+        network__init_scale=0.5,
+        loss__name=loss,
+        data__scaling="standard",
+        optimizer__learning_rate=0.1,
+    )
+    x = states(system, 6)
+    v = torch.ones(2, system.dimension, dtype=torch.float64)
+    fast = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
+    fast = [part.clone() for part in (fast.orbit, fast.growth)]
+    fast.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
+    assert isinstance(kernels.compiled(kernels.descend), torch.jit.ScriptFunction)
+    monkeypatch.setattr("tuichaos.systems.perceptron.compiled", lambda function: function)
+    plain = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
+    plain = [plain.orbit, plain.growth]
+    plain.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
+    assert torch.isfinite(fast[0]).all()
+    for a, b in zip(fast, plain, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+def test_observables_are_those_of_the_definition(loss):
+    system = training(loss__name=loss)
+    x = states(system, 130)
+    expected = system.observe(x)
+    found = system.stepper(8, 2, PLACE).observe(system, x[:, None])
+    assert set(found) == set(expected) == {"loss", "train_accuracy", "test_accuracy"}
+    for name in found:
+        assert (found[name][:, 0] - expected[name]).abs().max() < 1e-13
+
+
+def test_ties_between_classes_go_to_the_first_like_argmax():
+    z = torch.tensor([[[1.0, 2.0, 3.0], [1.0, 5.0, 3.0], [0.0, 5.0, 4.0]]])
+    assert torch.equal(kernels.largest(z), z.argmax(1))
+    assert kernels.largest(z).tolist() == [[0, 1, 2]]
+
+
+def test_softmax_stays_finite_at_any_learning_rate():
+    system = training(optimizer__learning_rate=1e30)
+    x = states(system, 4)
+    found = system.stepper(4, 200, PLACE).advance(system, x, 200, None)
+    assert torch.isfinite(found.orbit).all()
+    assert torch.isfinite(system.stepper(4, 2, PLACE).observe(system, found.orbit)["loss"]).all()
+
+
+def test_u_equals_v_to_the_last_bit_on_the_diagonal():
+    system = training(
+        data__name="scalar",
+        network__hidden=[1],
+        network__activation="linear",
+        network__bias=False,
+        loss__name="mse",
+        optimizer__learning_rate=1.9,
+    )
+    x = torch.tensor([[0.3, 0.3], [0.7, 0.7]], dtype=torch.float64)
+    orbit = system.stepper(2, 3000, PLACE).advance(system, x, 3000, None).orbit
+    assert torch.equal(orbit[..., 0], orbit[..., 1])
+    w = 0.3
+    for t in range(10):  # and it is the quartic's map
+        assert orbit[t, 0, 0].item() == pytest.approx(w, rel=1e-12)
+        w -= 1.9 * w * (w * w - 1)
