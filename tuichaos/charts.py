@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from tuichaos.errors import InputError, nearest
 from tuichaos.runs import Run
 
 CELL_DOTS = 2  # dots of braille across a character cell
+DRAWABLE = 1e100  # on a linear axis; plotext overflows on larger ones
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.
     spikes survive and the cost does not grow with length.
     """
     y = np.asarray(curve.y, dtype=np.float64)
+    y = np.where(np.abs(y) <= (np.inf if log else DRAWABLE), y, np.nan)
     if log:
         with np.errstate(divide="ignore", invalid="ignore"):
             y = np.where(y > 0, np.log10(y), np.nan)
@@ -59,7 +62,7 @@ def _thin(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np.nd
         return x, y
     bounds = np.linspace(0, len(x), columns + 1).astype(int)
     kept = set()
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         kept |= {start + int(np.argmin(y[start:end])), start + int(np.argmax(y[start:end]))}
     index = np.array(sorted(kept | {0, len(x) - 1}))
     return x[index], y[index]
@@ -88,14 +91,13 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
                 y.tolist(),
                 label=curve.name if number == 0 else None,
                 color=COLOURS[k % len(COLOURS)],
-                marker=("*+ox"[k % 4] if ascii_only else MARKERS[k % len(MARKERS)]),
+                marker=_marker(k, colour, ascii_only),
             )
     for _, value in picture.levels:
         plotext.hline(math.log10(value) if picture.log else value, "gray")
     plotext.ylim(low, high)
     if picture.log:
-        ticks = decades(low, high)
-        plotext.yticks(ticks, [f"10^{int(tick)}" for tick in ticks])
+        plotext.yticks(*_log_ticks(low, high))
     text = plotext.build()
     if not colour:
         text = plotext.uncolorize(text)
@@ -103,13 +105,29 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
 
 
 COLOURS = ("cyan", "blue", "blue", "orange", "green", "magenta", "red", "yellow")
-MARKERS = ("braille",)
+PLAIN_MARKERS = "*v^ox+#s"
+
+
+def _marker(k: int, colour: bool, ascii_only: bool) -> str:
+    """Curves differ by colour, or where there is none by marker."""
+    if ascii_only or (not colour and k > 0):
+        return PLAIN_MARKERS[k % len(PLAIN_MARKERS)]
+    return "braille"
+
+
+def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Where and how to label a logarithmic axis from 10^low to 10^high."""
+    ticks = decades(low, high)
+    if len(ticks) > 2:
+        return ticks, [f"10^{tick}" for tick in ticks]
+    ticks = np.linspace(low, high, 5).tolist()
+    return ticks, [f"{10.0**tick:.3g}" for tick in ticks]
 
 
 def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
     values = np.concatenate([y for pieces in prepared for _, y in pieces])
     low, high = float(values.min()), float(values.max())
-    if picture.log:
+    if picture.log and math.ceil(high) - math.floor(low) > 2:
         low, high = math.floor(low), math.ceil(high)
     for _, value in picture.levels:
         level = math.log10(value) if picture.log else value
@@ -157,9 +175,16 @@ def picture(run: Run, what: str) -> Picture:
         raise InputError(f"--what {what}: {nearest(what, [*VIEWS, 'layers', *series])}")
     column, title, log = VIEWS.get(what, (what, what, what.startswith("distance")))
     values = series.get(column, np.empty((0, 0)))
+    log = log or _spans_decades(values)
     levels = (("zero", 0.0),) if what == "exponent" else ()
     curves = _measured(_spread(run.steps, values), what)
     return Picture(f"{run.experiment.name}: {title}", curves, log, levels=levels)
+
+
+def _spans_decades(values: np.ndarray) -> bool:
+    """Whether values are all positive and so far apart that a linear axis would hide most."""
+    finite = values[np.isfinite(values)]
+    return bool(len(finite)) and finite.min() > 0 and finite.max() > 1e4 * finite.min()
 
 
 def _measured(curves: list[Curve], what: str) -> list[Curve]:

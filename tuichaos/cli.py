@@ -133,37 +133,34 @@ def _warn_of_noise(manifest: dict[str, Any]) -> None:
 
 def _report(done: Any) -> None:
     """The table, two charts and the folder."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from tuichaos import report
 
     rows = report.rows(done)
-    console = Console(highlight=False)
-    with_paper = any(row.paper for row in rows)
-    table = Table(title=done.experiment.title or done.experiment.name, title_justify="left")
-    table.add_column("measure")
-    table.add_column("value [95 % interval]")
-    table.add_column("from")
-    if with_paper:
-        table.add_column("paper")
+    title = done.experiment.title or done.experiment.name
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    heads = ["nats per step", "value", "95 % interval", "from", "paper"]
+    shown = heads if any(row.paper for row in rows) else heads[:-1]
+    for head in shown:
+        table.add_column(head, overflow="fold", no_wrap=head != "from")
     for row in rows:
-        cells = [row.measure, row.value, row.count] + [row.paper] * with_paper
-        table.add_row(*map(_escaped, cells))
-    console.print(table)
+        cells = (row.measure, row.value, row.interval, row.count, row.paper)
+        table.add_row(*map(Text, cells[: len(shown)]))
+    Console(highlight=False).print(table)
     for what in ("distance", "loss"):
         _chart(done, what, 16, optional=True)
-    floor = done.manifest.get("noise_floor", {})
-    if floor.get("holds"):
-        steps = floor["steps"]
-        click.echo(f"noise floor: 0 (an unperturbed twin stayed put for {steps} steps)")
-    click.echo(f"run folder: {done.path}")
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    for line in report.remarks(done):
+        click.echo(line)
 
 
 def _chart(
@@ -235,7 +232,9 @@ def runs(as_json: bool) -> None:
         when = str(manifest.get("started", ""))[:19].replace("T", " ")
         size = f"{manifest.get('replicas', '?')} replicas"
         status = manifest.get("status", "?")
-        click.echo(f"{each.path.name:<36} {status:<12} {when}  {size:<15} {manifest.get('title', '')}")
+        click.echo(
+            f"{each.path.name:<36} {status:<12} {when}  {size:<15} {manifest.get('title', '')}"
+        )
 
 
 @cli.command()
@@ -276,8 +275,8 @@ def _run_cli() -> int:
         return _complain(str(error), 2)
     except RunFailed as error:
         return _complain(str(error), 1)
-    except (KeyboardInterrupt, click.Abort):
-        return _complain("interrupted", 130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _complain(str(error) or "interrupted", 130)
     except BrokenPipeError:  # the reader of our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -7,6 +7,7 @@ Every key has a default; ``describe_keys`` lists them from the models below, so 
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 import tomllib
@@ -106,7 +107,7 @@ def _widths(value: object) -> object:
 def _windows(value: object) -> object:
     for item in _as_list(value):
         _integer(item)
-    if value[0] < 0 or any(b <= a for a, b in zip(value, value[1:], strict=False)):
+    if value[0] < 0 or any(b <= a for a, b in itertools.pairwise(value)):
         raise ValueError("must be increasing steps from 0 up")
     return value
 
@@ -224,7 +225,9 @@ class Ensemble(Table):
     perturbation: Annotated[Real, Field(ge=0)] = Field(
         1e-8, description="ε: each perturbed entry moves by U(−ε, ε)"
     )
-    perturb: Literal["weights", "all"] = Field("weights", description="all parameters, or no biases")
+    perturb: Literal["weights", "all"] = Field(
+        "weights", description="all parameters, or no biases"
+    )
     perturb_at: Annotated[Integer, Field(ge=0)] = Field(0, description="step of the perturbation")
 
 
@@ -408,7 +411,8 @@ def _explain(error: ValidationError) -> str:
         return f"{'.'.join(where)}: unknown key; did you mean {_nearest_key(where)!r}?"
     if fault["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-        return f"{'.'.join(where)}: unknown value {fault['input']!r}; {nearest(fault['input'], choices)}"
+        hint = nearest(fault["input"], choices)
+        return f"{'.'.join(where)}: unknown value {fault['input']!r}; {hint}"
     if fault["type"] == "model_type":
         return f"{'.'.join(where)}: is a table, not a value; {nearest('', _fields(where))}"
     message = re.sub(r"^Value error, |^Input should be( a valid)?", "", fault["msg"])

@@ -32,7 +32,8 @@ class Folder:
         self.columns: list[str] | None = None
         self.rows = 0
         (path / "experiment.toml").write_text(experiment.to_toml(), encoding="utf-8")
-        self.series = open(path / "series.csv", "w", encoding="utf-8", newline="\n")
+        # Open for as long as the run: rows are added as they come.
+        self.series = open(path / "series.csv", "w", encoding="utf-8", newline="\n")  # noqa: SIM115
 
     def manifest(self, content: Mapping[str, Any]) -> None:
         """Write manifest.json in one piece: a reader never sees half of it."""
@@ -189,7 +190,7 @@ class StatesFile:
         """Add ``steps`` (T,) and arrays (T, …), whose shapes must stay the same."""
         for name, array in {"steps": steps, **arrays}.items():
             if name not in self.parts:
-                file = open(self.folder / f".{name}.part", "w+b")
+                file = open(self.folder / f".{name}.part", "w+b")  # noqa: SIM115
                 self.parts[name] = (file, array.dtype, array.shape[1:])
             self.parts[name][0].write(np.ascontiguousarray(array).tobytes())
         self.times += len(steps)

@@ -11,10 +11,11 @@ from tuichaos.runs import Run
 
 @dataclass(frozen=True)
 class Row:
-    """One line: a measure, its value with its error, how many it is from, the paper's."""
+    """One line: a measure, its value, its 95 % interval, what it is from, the paper's."""
 
     measure: str
     value: str
+    interval: str = ""
     count: str = ""
     paper: str = ""
 
@@ -29,39 +30,32 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
     yield from _nmle(summary["nmle"], paper)
     growth = summary.get("growth")
     if growth:
-        yield Row(
-            "twins, growth window",
-            with_interval(growth),
-            f"{growth['measured']} of {growth['total']}, {number(growth['length_median'])} steps",
-        )
+        count = f"{growth['measured']} of {growth['total']}"
+        yield _estimate("growth window", growth, count, paper.get("growth.mean", ""))
     leading = summary["lyapunov"]
     if "window" in leading:
         start, end = leading["window"]
         count = f"{leading['count']} of {leading['total']}"
         if leading["collapsed"]:
-            count += f", {leading['collapsed']} superstable (−∞)"
-        value, figure = with_interval(leading), paper.get("lyapunov.mean", "")
-        yield Row(f"tangent exponent, {start}–{end}", value, count, figure)
+            count += f", {leading['collapsed']} superstable: −∞"
+        name = f"tangent {start}–{end}"
+        yield _estimate(name, leading, count, paper.get("lyapunov.mean", ""))
     for window, rate in summary["rates"].items():
+        name = f"  rate {window.replace('-', '–')}"
         count = f"{rate['count']} of {total}"
-        figure = paper.get(f"rates.{window}.mean", "")
-        yield Row(f"  rate, {window.replace('-', '–')}", with_interval(rate), count, figure)
+        yield _estimate(name, rate, count, paper.get(f"rates.{window}.mean", ""))
     for key, name in PLAIN.items():
         value = look_up(summary, key)
         if value is not None:
-            yield Row(name, number(value), "", paper.get(key, ""))
-    if summary["diverged"]:
-        when = summary["diverged_at"]
-        text = f"first at step {when['first']}, last at {when['last']}"
-        yield Row("diverged", text, f"{summary['diverged']} of {total}")
+            yield Row(name, number(value), "", "final median", paper.get(key, ""))
 
 
 PLAIN = {
-    "distance.final_over_scale_median": "distance / nε, median at the end",
-    "loss.final_median": "loss, median at the end",
+    "distance.final_over_scale_median": "distance / nε",
+    "loss.final_median": "loss",
     "train_accuracy.final_median": "accuracy, train",
     "test_accuracy.final_median": "accuracy, test",
-    "weight_norm.final_median": "weight norm (L1), median at the end",
+    "weight_norm.final_median": "weight norm (L1)",
 }
 
 
@@ -73,24 +67,23 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
         value = number(nmle["mean"])
         value += f" ± {number(nmle['std'])}" if nmle["std"] is not None else ""
     kept = f"{nmle['kept']} of {nmle['total']} kept"
-    figures = [paper[key] for key in ("nmle.mean", "nmle.kept") if key in paper]
-    yield Row("nMLE (paper's filter), mean ± std", value, kept, ", ".join(figures))
+    yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
+    if "nmle.kept" in paper:
+        share = f"{nmle['kept'] / nmle['total']:.3f}"
+        yield Row("  kept", share, "", "", paper["nmle.kept"])
 
 
-def with_interval(found: Mapping[str, Any]) -> str:
-    """A mean with its 95 % interval."""
+def _estimate(name: str, found: Mapping[str, Any], count: str, paper: str) -> Row:
     if found["mean"] is None:
-        return "none"
+        return Row(name, "none", "", count, paper)
     interval = found["ci95"]
-    text = number(found["mean"])
-    if interval is None:
-        return f"{text} (one orbit: no interval)" if found.get("count", 1) < 2 else text
-    return f"{text} [{number(interval[0])}, {number(interval[1])}]"
+    shown = f"[{number(interval[0])}, {number(interval[1])}]" if interval else "one orbit"
+    return Row(name, number(found["mean"]), shown, count, paper)
 
 
-def number(value: float | None) -> str:
-    """A number for a person: four significant digits."""
-    return "none" if value is None else f"{value:.4g}"
+def number(value: float) -> str:
+    """A number for a person: three significant digits."""
+    return f"{value:#.3g}"
 
 
 def look_up(summary: Mapping[str, Any], key: str) -> Any:
@@ -99,6 +92,23 @@ def look_up(summary: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
+
+
+def remarks(run: Run) -> Iterator[str]:
+    """What the numbers alone do not say, and where everything is."""
+    summary, floor = run.summary, run.manifest.get("noise_floor", {})
+    if summary["diverged"]:
+        when = summary["diverged_at"]
+        yield (
+            f"diverged: {summary['diverged']} of {summary['references']} references, "
+            f"the first at step {when['first']}, half of them by {when['median']:g}, "
+            f"the last at step {when['last']}"
+        )
+    if floor.get("holds"):
+        yield f"noise floor: 0 (an unperturbed twin stayed put for {floor['steps']} steps)"
+    speed = run.manifest.get("replica_steps_per_second", 0)
+    yield f"{run.manifest.get('seconds', 0):.1f} s, {speed:,.0f} replica-steps/s"
+    yield f"run folder: {run.path}"
 
 
 def plan_lines(plan: Any) -> Iterator[str]:
@@ -111,7 +121,8 @@ def plan_lines(plan: Any) -> Iterator[str]:
         widths = "-".join(map(str, system.network.widths))
         yield f"data         {experiment.data.name}, {len(data.x)} train, {len(data.x_test)} test"
         yield f"network      {widths} {network.activation}, {experiment.loss.name}"
-        yield f"optimizer    {experiment.optimizer.name}, {_shown(experiment.optimizer.learning_rate)}"
+        optimizer = experiment.optimizer
+        yield f"optimizer    {optimizer.name}, {_shown(optimizer.learning_rate)}"
     else:
         yield f"system       {experiment.system.name}"
     ensemble = experiment.ensemble
@@ -126,7 +137,9 @@ def plan_lines(plan: Any) -> Iterator[str]:
     every = experiment.record.states_every
     if every:
         times = -(-experiment.steps // every) + 1
-        size = times * plan.replicas * system.dimension * (8 if experiment.dtype == "float64" else 4)
+        size = (
+            times * plan.replicas * system.dimension * (8 if experiment.dtype == "float64" else 4)
+        )
         yield f"states.npz   {size / 1e6:,.1f} MB"
     yield f"device       {experiment.device}"
     for warning in experiment.warnings:

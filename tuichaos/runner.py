@@ -117,9 +117,13 @@ def run(
     stop = stop or threading.Event()
     with _interrupts(stop) as interrupted:
         path = Recording(ready, stop).into(create(ready.experiment, out), watch)
+    done = open_run(path)
     if interrupted:
-        raise KeyboardInterrupt
-    return open_run(path)
+        raise KeyboardInterrupt(
+            f"interrupted at step {done.manifest['step']} of {experiment.steps}; "
+            f"what was computed is in {path}"
+        )
+    return done
 
 
 @contextlib.contextmanager
@@ -167,6 +171,7 @@ class Recording:
         simulation = self.plan.simulation(self.instruments, self.stop)
         simulation.probes += tuple(probes)
         told = self._facts(simulation, started)
+        folder = None
         try:
             folder = Folder(path, experiment)
             folder.manifest({**told, "status": "running"})
@@ -176,6 +181,8 @@ class Recording:
             loop_seconds = time.perf_counter() - clock
             self._finish(folder, simulation)
         except BaseException as error:
+            if folder is not None:
+                folder.close()
             self._fail(path, told, error)
             if isinstance(error, Exception):
                 raise RunFailed(f"{path}: {_reason(error)}") from error
@@ -239,7 +246,7 @@ class Recording:
     def _tables(self, found: list[Findings]) -> tuple[dict, dict]:
         references = len(self.diverged_at)
         blank = np.full(references, np.nan)
-        exponents = {name: blank for name in EXPONENT_COLUMNS}
+        exponents = dict.fromkeys(EXPONENT_COLUMNS, blank)
         tables = {"rates.csv": (["reference", "start", "end", "lyapunov"], [])}
         for findings in found:
             exponents.update(findings.exponents)
@@ -329,7 +336,11 @@ EXPONENT_COLUMNS += ("diverged_at",)
 
 def _states_probe(experiment: Experiment) -> Callable[[BlockOrbit], dict[str, np.ndarray]]:
     """A probe that copies states at the steps of ``record.states_every``, and at the end."""
-    every, steps, twins = experiment.record.states_every, experiment.steps, experiment.ensemble.twins
+    every, steps, twins = (
+        experiment.record.states_every,
+        experiment.steps,
+        experiment.ensemble.twins,
+    )
 
     def probe(orbit: BlockOrbit) -> dict[str, np.ndarray]:
         kept = np.flatnonzero((orbit.steps % every == 0) | (orbit.steps == steps))

@@ -93,21 +93,18 @@ def open_run(path: str | Path) -> Run:
 
 
 def find(name: str) -> Run:
-    """A run by its folder, by its name among the kept runs, by a beginning of the name that
-    fits one run only, or the newest one as ``last``."""
+    """A run by its folder, by its name among the kept runs, or by a beginning of the name:
+    the newest one that fits. ``last`` is the newest of all."""
     if (Path(name) / "manifest.json").is_file():
         return open_run(name)
     kept = list_runs()
-    if name == "last" and kept:
-        return kept[0]
-    names = {run.path.name: run for run in kept}
-    fitting = [names[name]] if name in names else [r for n, r in names.items() if n.startswith(name)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        some = ", ".join(run.path.name for run in fitting[:4])
-        raise InputError(f"{name}: fits {len(fitting)} runs ({some}, …); say more of the name")
-    raise InputError(f"{name}: no such run; {nearest(name, list(names)[:5])}")
+    exact = [run for run in kept if run.path.name == name]
+    fitting = kept if name == "last" else [r for r in kept if r.path.name.startswith(name)]
+    if exact or fitting:
+        return (exact or fitting)[0]
+    some = [run.path.name for run in kept[:5]]
+    hint = nearest(name, some) if some else "no run is kept yet"
+    raise InputError(f"{name}: no such run; {hint}")
 
 
 def list_runs() -> list[Run]:

@@ -190,9 +190,7 @@ class Simulation:
         """
         with repeatable(self.device), self._pool() as pool:
             for _ in range(self.threads):
-                self._steppers.put(
-                    self.system.stepper(self._rows, self.frame_steps, self.device)
-                )
+                self._steppers.put(self.system.stepper(self._rows, self.frame_steps, self.device))
             blocks = self._blocks()
             self.noise_floor.lone = self._lone_orbit_agrees(blocks[0])
             pending = self._submit(pool, blocks, 0)
@@ -319,9 +317,7 @@ class Simulation:
     def _frame(self, start: int, count: int, parts: list[dict[str, np.ndarray]]) -> Frame:
         self.noise_floor.compare(start, parts[0].pop("_first"), parts[-1].pop("_witness"))
         times = count + (start + count == self.steps)
-        values = {
-            name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]
-        }
+        values = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         return Frame(np.arange(start, start + times), values)
 
 

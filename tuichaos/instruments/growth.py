@@ -19,7 +19,7 @@ from tuichaos.simulation import Frame
 
 FLOOR_UNITS = 100
 SATURATION = 1e-3
-MIN_POINTS = 10
+MIN_POINTS = 3  # few, for a longer minimum would leave out the fastest twins
 
 
 class GrowthExponent(Instrument):

@@ -7,6 +7,7 @@ the lengths is the exponent; means over windows of time show chaos that passes.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -34,9 +35,9 @@ class TangentExponent(Instrument):
         measure = setup.experiment.measure
         self.discard = measure.discard
         edges = sorted({edge for edge in measure.windows if edge < setup.steps} | {setup.steps})
-        self.windows = list(zip(edges, edges[1:], strict=False))
+        self.windows = list(itertools.pairwise(edges))
         spaced = np.linspace(self.discard, setup.steps, BATCHES + 1)
-        self.batches = sorted({int(round(edge)) for edge in spaced})
+        self.batches = sorted({round(edge) for edge in spaced})
         self.marks = {*edges, *self.batches}
         self.log_length = np.zeros(setup.references)
         self.at: dict[int, np.ndarray] = {}
@@ -114,7 +115,7 @@ class TangentExponent(Instrument):
         edges = self.batches
         if len(edges) <= BATCHES or not all(edge in self.at for edge in edges):
             return np.full(self.setup.references, np.nan)
-        rates = np.array([self._rate(a, b) for a, b in zip(edges, edges[1:], strict=False)])
+        rates = np.array([self._rate(a, b) for a, b in itertools.pairwise(edges)])
         return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)
 
     def _rate(self, start: int, end: int) -> np.ndarray:

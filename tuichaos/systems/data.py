@@ -231,7 +231,9 @@ def _csv(data: Data) -> Raw:
     table = []
     for number, row in lines:
         if len(row) != width or width < 2:
-            raise InputError(f"{where}: line {number}: {len(row)} cells where {max(width, 2)} are due")
+            raise InputError(
+                f"{where}: line {number}: {len(row)} cells where {max(width, 2)} are due"
+            )
         for cell in row:
             if not _is_number(cell):
                 raise InputError(f"{where}: line {number}: {cell[:40]!r} is not a finite number")

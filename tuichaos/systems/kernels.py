@@ -112,9 +112,7 @@ def tangent(f: Forward, b: Backward, d: Tangents, inward: list[Tensor]) -> None:
             z = f.z[k - 1][:n]
             h = f.h[k - 1][:n]
             slope(f.activation, d.dsignal[k - 1], z, h, d.ddelta[k - 1])
-            curve(
-                f.activation, z, h, b.signal[k - 1][:n], b.delta[k - 1][:n], d.dz[k - 1]
-            )
+            curve(f.activation, z, h, b.signal[k - 1][:n], b.delta[k - 1][:n], d.dz[k - 1])
             ddelta = d.ddelta[k - 1].add_(d.dz[k - 1])
 
 

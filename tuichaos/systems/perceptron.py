@@ -1,8 +1,8 @@
 """The fast path of perceptron training: buffers allocated once, tangents linearised by hand.
 
 It computes the same map as ``TrainingSystem.step`` (tests bind the two to 1e-15, and the
-tangents to ``torch.func.jvp`` at 1e-12), many times faster. The loops are in kernels.py. Three choices
-carry it:
+tangents to ``torch.func.jvp`` at 1e-12), many times faster. The loops are in kernels.py.
+Three choices carry it:
 
 * features before samples, and the bias as one more column of the weights against a row of
   ones, so that a layer is one batched product forward and one for its gradient;
@@ -15,7 +15,6 @@ carry it:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -83,7 +82,6 @@ class PackedLayout:
             packed[:, offset : offset + math.prod(shape)].view(-1, *shape)
             for offset, shape in self.matrices
         ]
-
 
     def inward(self, matrices: list[Tensor]) -> list[Tensor]:
         """Matrices (rows, out, in + 1) without their bias and turned: (rows, in, out)."""
@@ -243,9 +241,7 @@ class Observer:
 class PerceptronStepper:
     """Advances and observes blocks of perceptrons; see the head of this file."""
 
-    def __init__(
-        self, system: TrainingSystem, rows: int, steps: int, device: torch.device
-    ) -> None:
+    def __init__(self, system: TrainingSystem, rows: int, steps: int, device: torch.device) -> None:
         self.system = system
         self.steps = steps
         # On an accelerator every block has one shape, so that every product takes one route.
@@ -278,7 +274,5 @@ class PerceptronStepper:
     def _workspace(self, rows: int, references: int) -> Workspace:
         key = (rows, references)
         if key not in self.workspaces:
-            self.workspaces[key] = Workspace(
-                self.system, self.packing, *key, self.steps
-            )
+            self.workspaces[key] = Workspace(self.system, self.packing, *key, self.steps)
         return self.workspaces[key]

@@ -1,0 +1,74 @@
+"""Charts: what goes into them, and that nothing breaks them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tuichaos.charts import Curve, Picture, decades, draw, prepare
+
+X = np.arange(1000.0)
+
+
+def test_gaps_split_a_curve_and_nothing_bad_gets_through():
+    y = np.sin(X / 50)
+    y[100:110] = np.nan
+    y[500] = np.inf
+    pieces = prepare(Curve("a", X, y), log=False, columns=2000)
+    assert [len(x) for x, _ in pieces] == [100, 390, 499]
+    assert all(np.isfinite(values).all() for _, values in pieces)
+
+
+def test_logarithms_leave_out_what_has_none():
+    pieces = prepare(Curve("a", X[:4], np.array([1.0, 0.0, -1.0, 100.0])), log=True, columns=10)
+    assert [values.tolist() for _, values in pieces] == [[0.0], [2.0]]
+
+
+def test_thinning_keeps_spikes():
+    y = np.zeros(100_000)
+    y[[77, 54_321]] = [5, -7]
+    x = np.arange(100_000.0)
+    ((thin_x, thin_y),) = prepare(Curve("a", x, y), log=False, columns=160)
+    assert len(thin_x) < 400
+    assert thin_y.max() == 5
+    assert thin_y.min() == -7
+    assert thin_x[0] == 0
+    assert thin_x[-1] == 99_999
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.full(50, np.nan),
+        np.zeros(50),
+        np.full(50, 3.0),
+        np.where(np.arange(50) % 2, np.nan, 1.0),
+        np.geomspace(1e-300, 1e300, 50),
+        np.array([1.0] + [np.inf] * 49),
+    ],
+    ids=["nothing", "zeros", "constant", "dots", "huge", "infinite"],
+)
+def test_drawing_anything(y, width):
+    for log in (False, True):
+        picture = Picture("t", [Curve("a", X[:50], y)], log, levels=(("one", 1.0),))
+        text = draw(picture, width, 12, colour=False, ascii_only=False)
+        assert "\x1b" not in text
+        assert all(len(line) <= width for line in text.splitlines())
+        assert "nan" not in text
+        plain = draw(picture, width, 12, colour=False, ascii_only=True)
+        assert plain.isascii()
+
+
+def test_drawing_the_same_picture_twice():
+    picture = Picture("t", [Curve("a", X[:50], np.geomspace(1, 1e9, 50))], log=True)
+    once = draw(picture, 80, 12, colour=True, ascii_only=False)
+    assert once == draw(picture, 80, 12, colour=True, ascii_only=False)
+    assert "10^0" in once
+    assert "10^9" in once or "10^8" in once
+
+
+def test_decades():
+    assert decades(-7.2, 1.0) == [-7, -6, -5, -4, -3, -2, -1, 0, 1][::2]
+    assert decades(0, 3) == [0, 1, 2, 3]
+    assert len(decades(-300, 300)) <= 8

@@ -1,0 +1,92 @@
+"""Statistics of the presets, with as few references as the bounds allow (marker slow)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_eos(simulate):
+    run = simulate(preset="eos")
+    nmle = run.summary["nmle"]
+    assert 0.82 * 500 <= nmle["kept"] <= 0.93 * 500
+    assert 0.27 <= nmle["mean"] <= 0.31
+    assert 0.09 <= nmle["std"] <= 0.12
+    leading = run.summary["lyapunov"]
+    assert leading["mean"] == pytest.approx(0.22, abs=0.02)
+    assert leading["count"] == 500
+
+
+def test_chaos_at_the_edge_passes_in_most_references(simulate):
+    run = simulate({"steps": 2000, "ensemble.references": 100, "ensemble.twins": 0,
+                    "record.every": 100}, preset="eos")  # fmt: skip
+    rates = run.summary["rates"]
+    assert rates["50-200"]["mean"] > 0.2
+    late = rates["1000-2000"]
+    assert abs(late["median"]) < 1e-3
+    # The mean is not quite 0: in about a tenth of the references chaos comes back.
+    assert late["mean"] < 0.05
+
+
+def test_low(simulate):
+    run = simulate({"ensemble.references": 50, "measure.tangent": False,
+                    "measure.accuracy": False}, preset="low")  # fmt: skip
+    ratio = run.series["distance"][-1] / 7e-7
+    assert 0.6 <= np.median(ratio) <= 0.9
+    assert (ratio < 3).mean() >= 0.85
+    assert run.summary["nmle"]["kept"] <= 1
+    first_ten = np.median(ratio[:10])
+    assert 0.5 <= first_ten <= 1.35
+
+
+def test_post_learning(simulate):
+    run = simulate(preset="post-learning")
+    distance = run.series["distance"]
+    assert (distance[3999] == 0).all()
+    assert np.median(distance[5000] / distance[4000]) < 1
+    assert run.summary["nmle"]["kept"] == 0
+    assert run.summary["growth"]["ci95"][1] < 0
+
+
+LEVELS = (1.0984, 2.90, 2.98, 3.01, 2.92, 2.93, 3.04, 3.90, 4.75, 5.83, 4.32, 4.95, 5.36)
+LEVELS += (3.99, 6.32, 8.96, 5.24, 6.64, 7.73, 4.04, 7.88, 12.10, 6.09, 8.30, 10.12)
+
+
+def on_known_attractor(loss):
+    near = np.abs(loss[:, None] - np.array(LEVELS)).min(axis=1)
+    if (near < 0.02).all():
+        return True
+    inside = ((loss >= 1.10) & (loss <= 2.40)).all()
+    return bool(inside and np.corrcoef(loss[:-1], loss[1:])[0, 1] < -0.15)
+
+
+def test_large(simulate):
+    run = simulate({"measure.tangent": False}, preset="large")
+    last = run.series["loss"][-100:]
+    assert sum(on_known_attractor(loss) for loss in last.T) >= 15
+
+
+def test_logistic(simulate):
+    run = simulate(preset="logistic")
+    assert run.summary["lyapunov"]["mean"] == pytest.approx(math.log(2), abs=2e-3)
+    assert run.summary["growth"]["mean"] == pytest.approx(math.log(2), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("eta", "exact"), [(0.5, 0.0), (1.5, 0.491), (1.9, 0.878), (2.0, math.log(3))]
+)
+def test_two_layer_scalar(simulate, eta, exact):
+    run = simulate({"optimizer.learning_rate": eta}, preset="two-layer-scalar")
+    assert run.summary["lyapunov"]["mean"] == pytest.approx(exact, abs=2e-3)
+
+
+def test_eos_orbits_and_low_long(simulate):
+    orbits = simulate(preset="eos-orbits")
+    assert (orbits.series["distance"][200] > 1e-3).all()
+    long = simulate(preset="low-long")
+    assert long.summary["nmle"]["kept"] == 0
+    assert (long.series["loss"][-1] < long.series["loss"][5000]).all()
