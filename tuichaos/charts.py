@@ -105,14 +105,15 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
 
 
 COLOURS = ("cyan", "blue", "blue", "orange", "green", "magenta", "red", "yellow")
-PLAIN_MARKERS = "*v^ox+#s"
+PLAIN_MARKERS = "*·˙ox+#s"
+ASCII_MARKERS = "*.'ox+#s"
 
 
 def _marker(k: int, colour: bool, ascii_only: bool) -> str:
     """Curves differ by colour, or where there is none by marker."""
-    if ascii_only or (not colour and k > 0):
-        return PLAIN_MARKERS[k % len(PLAIN_MARKERS)]
-    return "braille"
+    if ascii_only:
+        return ASCII_MARKERS[k % len(ASCII_MARKERS)]
+    return "braille" if colour or k == 0 else PLAIN_MARKERS[k % len(PLAIN_MARKERS)]
 
 
 def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:

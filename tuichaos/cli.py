@@ -277,8 +277,7 @@ def _run_cli() -> int:
         return _complain(str(error), 1)
     except (KeyboardInterrupt, click.Abort) as error:
         return _complain(str(error) or "interrupted", 130)
-    except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click's answer to a reader of our output that has had enough
         return 0
 
 
