@@ -13,7 +13,10 @@ ABOVE = ("tuichaos.cli", "tuichaos.charts", "tuichaos.report", "tuichaos.progres
 CORE = [
     *PACKAGE.glob("systems/*.py"),
     *PACKAGE.glob("instruments/*.py"),
-    *(PACKAGE / f"{name}.py" for name in ("simulation", "ensemble", "runs", "recorder", "runner")),
+    *(
+        PACKAGE / f"{name}.py"
+        for name in ("simulation", "ensemble", "runs", "recorder", "runner", "plan")
+    ),
 ]
 
 

@@ -12,7 +12,8 @@ import pytest
 
 import tuichaos
 from tuichaos import InputError, runs
-from tuichaos.recorder import StatesFile, write_table
+from tuichaos.recorder import write_table
+from tuichaos.states import StatesFile
 
 LEADING = "reference,step,loss,distance,lyapunov,train_accuracy,test_accuracy,weight_norm"
 

@@ -15,7 +15,7 @@ _PLACES = {
     "resolve": "tuichaos.experiment",
     "preset": "tuichaos.presets",
     "run": "tuichaos.runner",
-    "plan": "tuichaos.runner",
+    "plan": "tuichaos.plan",
     "Progress": "tuichaos.runner",
     "Run": "tuichaos.runs",
     "open_run": "tuichaos.runs",

@@ -7,8 +7,11 @@ step of one replica. The plain loop is what one would write: torch.nn.Sequential
 
 from __future__ import annotations
 
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 
@@ -16,7 +19,9 @@ from tuichaos.devices import repeatable
 from tuichaos.experiment import Experiment, resolve
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
-from tuichaos.runner import Plan, plan
+from tuichaos.plan import Plan, plan
+from tuichaos.presets import preset
+from tuichaos.runner import run
 from tuichaos.simulation import Simulation
 
 SIZES = ((1, 0), (1, 5), (8, 7), (500, 5))  # references × twins: 1, 6, 64, 3000 replicas
@@ -64,8 +69,6 @@ def _per_call(call: Callable[[], object], seconds: float) -> float:
 
 def simulated(ready: Plan, seconds: float) -> float:
     """Microseconds a replica-step of the simulation, instruments folded, nothing written."""
-    import threading
-
     setup = Setup(ready.experiment, ready.built.system)
     instruments = chosen(setup)
     stop = threading.Event()
@@ -88,7 +91,7 @@ def simulated(ready: Plan, seconds: float) -> float:
 def table(seconds: float, device: str) -> Iterator[str]:
     """The lines of ``tuichaos bench``."""
     ready = plan(_experiment(1, 0, device, ()))
-    threads = ready.simulation([], None).threads
+    threads = ready.simulation([]).threads
     plain = plain_loop(ready.experiment, seconds)
     yield f"4-10-3 network, iris, float64; {ready.experiment.device}, {threads} threads"
     yield f"plain torch.nn loop, one thread: {plain:.1f} µs a step"
@@ -97,8 +100,25 @@ def table(seconds: float, device: str) -> Iterator[str]:
     for references, twins in SIZES:
         yield _row(references, twins, device, seconds, plain)
     yield ""
+    yield _whole(device, plain)
+    yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
     yield "distances and their estimators beside training alone; 'tangent' is one tangent's step."
+
+
+def _whole(device: str, plain: float) -> str:
+    """The preset eos, measured and recorded, against the plain loop for as many steps."""
+    experiment = preset("eos", {"device": device})
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        run(experiment, out=Path(folder) / "eos")
+        spent = time.perf_counter() - start
+    steps = plan(experiment).replica_steps
+    loop = steps * plain / 1e6
+    return (
+        f"run --preset eos, measured and recorded: {spent:.1f} s for {steps:,} replica-steps; "
+        f"the plain loop: {loop:.0f} s; ratio {loop / spent:.1f}×"
+    )
 
 
 def _row(references: int, twins: int, device: str, seconds: float, plain: float) -> str:

@@ -65,10 +65,11 @@ def run(
     """Run the experiment in FILE, or a preset, into a run folder."""
     experiment = _experiment(file, preset_name, sets, seed, device)
     from tuichaos import recorder, runner
+    from tuichaos.plan import plan
 
     recorder.check(out)
     if dry_run:
-        _say_plan(runner.plan(experiment, threads))
+        _say_plan(plan(experiment, threads))
         return
     for warning in experiment.warnings:
         click.echo(f"tuichaos: warning: {warning}", err=True)

@@ -6,9 +6,8 @@ import json
 import math
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +29,21 @@ class Folder:
         self.every = experiment.record.every
         self.steps = experiment.steps
         self.columns: list[str] | None = None
-        self.rows = 0
         (path / "experiment.toml").write_text(experiment.to_toml(), encoding="utf-8")
         # Open for as long as the run: rows are added as they come.
         self.series = open(path / "series.csv", "w", encoding="utf-8", newline="\n")  # noqa: SIM115
 
-    def manifest(self, content: Mapping[str, Any]) -> None:
-        """Write manifest.json in one piece: a reader never sees half of it."""
-        write_json(self.path / "manifest.json", {"format": FORMAT, **content})
+    def __enter__(self) -> Folder:
+        return self
 
-    def append(self, steps: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
+    def __exit__(self, *_: object) -> None:
+        self.series.close()
+
+    def manifest(self, content: Mapping[str, Any]) -> None:
+        """Write manifest.json."""
+        write_manifest(self.path, content)
+
+    def append(self, steps: np.ndarray, columns: Mapping[str, np.ndarray], references: int) -> None:
         """Add the recorded ones among steps (T,) with columns (T, references) to series.csv."""
         if self.columns is None:
             self.columns = series_columns(columns)
@@ -47,7 +51,6 @@ class Folder:
         kept = np.flatnonzero((steps % self.every == 0) | (steps == self.steps))
         if not len(kept):
             return
-        references = next(iter(columns.values())).shape[1]
         blank = np.full((len(kept), references), np.nan)
         table = np.stack([columns[n][kept] if n in columns else blank for n in self.columns], -1)
         table[~np.isfinite(table)] = np.nan
@@ -57,7 +60,6 @@ class Folder:
                 lines.append(f"{reference},{step},{','.join(map(repr, row))}\n")
         self.series.write("".join(lines).replace("nan", ""))
         self.series.flush()
-        self.rows += len(lines)
 
     def finish(
         self,
@@ -66,7 +68,7 @@ class Folder:
         summary: Mapping[str, Any],
     ) -> None:
         """Write exponents.csv, further tables and summary.json."""
-        self.close()
+        self.series.close()
         columns = [whole(v) if name in WHOLE else v for name, v in exponents.items()]
         rows = ([k, *row] for k, row in enumerate(zip(*columns, strict=True)))
         write_table(self.path / "exponents.csv", ["reference", *exponents], rows)
@@ -74,8 +76,10 @@ class Folder:
             write_table(self.path / name, columns, lines)
         write_json(self.path / "summary.json", summary)
 
-    def close(self) -> None:
-        self.series.close()
+
+def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
+    """Write manifest.json in one piece: a reader never sees half of it."""
+    write_json(path / "manifest.json", {"format": FORMAT, **content})
 
 
 def series_columns(columns: Iterable[str]) -> list[str]:
@@ -128,11 +132,6 @@ def create(experiment: Experiment, out: str | Path | None) -> Path:
     raise InputError(f"{parent}: too many runs named {stem}-{stamp}")
 
 
-def now() -> str:
-    """The time as ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 # --- files -------------------------------------------------------------------------------
 
 
@@ -175,54 +174,3 @@ def _null(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class StatesFile:
-    """states.npz, written as the run goes: each array grows in a file of its own, and the
-    archive is put together at the end, a piece at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.parts: dict[str, tuple[Any, np.dtype, tuple[int, ...]]] = {}
-        self.times = 0
-
-    def append(self, steps: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
-        """Add ``steps`` (T,) and arrays (T, …), whose shapes must stay the same."""
-        for name, array in {"steps": steps, **arrays}.items():
-            if name not in self.parts:
-                file = open(self.folder / f".{name}.part", "w+b")  # noqa: SIM115
-                self.parts[name] = (file, array.dtype, array.shape[1:])
-            self.parts[name][0].write(np.ascontiguousarray(array).tobytes())
-        self.times += len(steps)
-
-    def finish(self, fixed: Mapping[str, np.ndarray]) -> None:
-        """Write the archive: the grown arrays, then ``fixed`` ones."""
-        fresh = self.folder / "states.tmp"
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
-            for name, (file, dtype, shape) in self.parts.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
-                    _npy_header(target, dtype, (self.times, *shape))
-                    file.seek(0)
-                    while piece := file.read(1 << 22):
-                        target.write(piece)
-            for name, array in fixed.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
-                    np.lib.format.write_array(target, array, allow_pickle=False)
-        os.replace(fresh, self.folder / "states.npz")
-        self.close()
-
-    def close(self) -> None:
-        """Leave no partial file behind."""
-        for name, (file, _, _) in self.parts.items():
-            file.close()
-            (self.folder / f".{name}.part").unlink(missing_ok=True)
-        self.parts = {}
-
-
-def _npy_header(target: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    header = {
-        "descr": np.lib.format.dtype_to_descr(dtype),
-        "fortran_order": False,
-        "shape": shape,
-    }
-    np.lib.format.write_array_header_2_0(target, header)

@@ -1,0 +1,41 @@
+"""Which references stay finite, and when the others leave. Divergence is data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.simulation import Frame
+
+
+class Survival(Instrument):
+    """``diverged_at``: the first step at which a reference holds a number that is not finite."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.diverged_at = np.full(setup.references, np.nan)
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        lost = ~frame["alive"]
+        fresh = lost.any(axis=0) & np.isnan(self.diverged_at)
+        first = frame.steps[np.argmax(lost, axis=0)]
+        self.diverged_at[fresh] = first[fresh]
+        return {}
+
+    @property
+    def count(self) -> int:
+        """How many references have left so far."""
+        return int(np.isfinite(self.diverged_at).sum())
+
+    def findings(self) -> Findings:
+        lost = self.diverged_at[np.isfinite(self.diverged_at)]
+        when = {
+            "first": int(lost.min()) if len(lost) else None,
+            "median": float(np.median(lost)) if len(lost) else None,
+            "last": int(lost.max()) if len(lost) else None,
+        }
+        return Findings(
+            exponents={"diverged_at": self.diverged_at},
+            summary={"diverged": len(lost), "diverged_at": when},
+        )

@@ -1,0 +1,83 @@
+"""What manifest.json says of a run: how, on what and how well it ran, never what it found."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from tuichaos.devices import describe
+from tuichaos.plan import Plan
+from tuichaos.simulation import Simulation
+from tuichaos.systems.data import Dataset, digest
+from tuichaos.version import VERSION
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
+    """What is known before the first step."""
+    experiment, data = plan.experiment, plan.built.dataset
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "versions": _versions(),
+        "platform": platform.platform(),
+        "device": experiment.device,
+        "device_name": describe(plan.device),
+        "threads": simulation.threads,
+        "dimension": plan.built.system.dimension,
+        "replicas": plan.replicas,
+        "replica_steps": plan.replica_steps,
+        "data": None if data is None else _data(data),
+        "warnings": experiment.warnings,
+        "pid": os.getpid(),
+        "started": now(),
+    }
+
+
+def outcome(plan: Plan, simulation: Simulation, step: int, seconds: float) -> dict[str, Any]:
+    """What is known when the last frame is recorded."""
+    floor = simulation.noise_floor
+    done = plan.replica_steps * step / plan.experiment.steps
+    return {
+        "finished": now(),
+        "step": step,
+        "seconds": round(seconds, 3),
+        "replica_steps_per_second": round(done / seconds, 1),
+        "noise_floor": {
+            "holds": floor.holds,
+            "largest_distance": floor.largest,
+            "first_step": floor.first_step,
+            "steps": floor.steps,
+            "lone_orbit_agrees": floor.lone,
+        },
+    }
+
+
+def _data(data: Dataset) -> dict[str, Any]:
+    return {
+        "train": len(data.x),
+        "test": len(data.x_test),
+        "features": data.x.shape[1],
+        "outputs": data.outputs,
+        "sha256": digest(data),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "tuichaos": VERSION,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "byteorder": sys.byteorder,
+    }

@@ -1,0 +1,110 @@
+"""Saved states: states.npz, written while the run goes on."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.simulation import BlockOrbit, Frame
+from tuichaos.systems.data import Dataset
+
+
+class SavedStates(Instrument):
+    """States of references and twins at the steps of ``record.states_every``, and at the end.
+
+    Until they are perturbed the twins are their reference.
+    """
+
+    def __init__(self, setup: Setup, data: Dataset | None, folder: Path) -> None:
+        self.setup = setup
+        self.data = data
+        self.file = StatesFile(folder)
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        experiment = self.setup.experiment
+        kept = orbit.steps % experiment.record.states_every == 0
+        kept = np.flatnonzero(kept | (orbit.steps == experiment.steps))
+        index = torch.from_numpy(kept)
+        states = orbit.states[index]
+        twins = states[:, :, None].expand(-1, -1, experiment.ensemble.twins, -1)
+        twins = twins if orbit.twins is None else orbit.twins[index]
+        return {
+            "state_steps": np.repeat(orbit.steps[kept, None], states.shape[1], axis=1),
+            "states": states.cpu().numpy().copy(),
+            "twins": twins.cpu().numpy().copy(),
+        }
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        steps = frame["state_steps"][:, 0].astype(np.int64)
+        if len(steps):
+            self.file.append(steps, {"states": frame["states"], "twins": frame["twins"]})
+        return {}
+
+    def findings(self) -> Findings:
+        layout = np.array([str(piece) for piece in self.setup.system.layout])
+        fixed, data = {"layout": layout}, self.data
+        if data is not None:
+            fixed |= {"x": data.x, "y": data.y, "x_test": data.x_test, "y_test": data.y_test}
+        self.file.finish(fixed)
+        return Findings()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class StatesFile:
+    """states.npz, written as the run goes: each array grows in a file of its own, and the
+    archive is put together at the end, a piece at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.parts: dict[str, tuple[Any, np.dtype, tuple[int, ...]]] = {}
+        self.times = 0
+
+    def append(self, steps: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+        """Add ``steps`` (T,) and arrays (T, …), whose shapes must stay the same."""
+        for name, array in {"steps": steps, **arrays}.items():
+            if name not in self.parts:
+                file = open(self.folder / f".{name}.part", "w+b")  # noqa: SIM115
+                self.parts[name] = (file, array.dtype, array.shape[1:])
+            self.parts[name][0].write(np.ascontiguousarray(array).tobytes())
+        self.times += len(steps)
+
+    def finish(self, fixed: Mapping[str, np.ndarray]) -> None:
+        """Write the archive: the grown arrays, then ``fixed`` ones."""
+        fresh = self.folder / "states.tmp"
+        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
+            for name, (file, dtype, shape) in self.parts.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
+                    _npy_header(target, dtype, (self.times, *shape))
+                    file.seek(0)
+                    while piece := file.read(1 << 22):
+                        target.write(piece)
+            for name, array in fixed.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
+                    np.lib.format.write_array(target, array, allow_pickle=False)
+        os.replace(fresh, self.folder / "states.npz")
+        self.close()
+
+    def close(self) -> None:
+        """Leave no partial file behind."""
+        for name, (file, _, _) in self.parts.items():
+            file.close()
+            (self.folder / f".{name}.part").unlink(missing_ok=True)
+        self.parts = {}
+
+
+def _npy_header(target: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_2_0(target, header)
