@@ -8,7 +8,6 @@ step of one replica. The plain loop is what one would write: torch.nn.Sequential
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,6 @@ from tuichaos.instruments.base import Setup
 from tuichaos.plan import Plan, plan
 from tuichaos.presets import preset
 from tuichaos.runner import run
-from tuichaos.simulation import Simulation
 
 SIZES = ((1, 0), (1, 5), (8, 7), (500, 5))  # references × twins: 1, 6, 64, 3000 replicas
 OFF = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent")
@@ -71,8 +69,7 @@ def simulated(ready: Plan, seconds: float) -> float:
     """Microseconds a replica-step of the simulation, instruments folded, nothing written."""
     setup = Setup(ready.experiment, ready.built.system)
     instruments = chosen(setup)
-    stop = threading.Event()
-    simulation: Simulation = ready.simulation(instruments, stop)
+    simulation = ready.simulation(instruments)
     start = steps = 0.0
     for number, frame in enumerate(simulation.frames()):
         for instrument in instruments:
@@ -83,7 +80,6 @@ def simulated(ready: Plan, seconds: float) -> float:
             steps += len(frame.steps)
             spent = time.perf_counter() - start
             if spent >= seconds:
-                stop.set()
                 break
     return spent / (steps * ready.replicas) * 1e6
 

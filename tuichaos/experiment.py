@@ -212,11 +212,28 @@ class Loss(Table):
     )
 
 
+class Change(Table):
+    step: Annotated[Integer, Field(ge=0)] = Field(..., description="from this step on")
+    learning_rate: Annotated[Any, BeforeValidator(_rates)] = Field(
+        ..., description="η, or a list of one η a reference"
+    )
+
+
 class Optimizer(Table):
     name: Literal["gd"] = Field("gd", description="full-batch gradient descent")
     learning_rate: Annotated[Any, BeforeValidator(_rates)] = Field(
         1.0, description="η, or a list of one η a reference"
     )
+    changes: list[Change] = Field(
+        [], description="learning rates that hold from a step on: {step = N, learning_rate = η}"
+    )
+
+    @field_validator("changes")
+    @classmethod
+    def _in_order(cls, changes: list[Change]) -> list[Change]:
+        if any(b.step <= a.step for a, b in itertools.pairwise(changes)):
+            raise ValueError("steps must increase")
+        return changes
 
 
 class Ensemble(Table):
@@ -302,12 +319,18 @@ class Experiment(Table):
             raise ValueError(f"ensemble.perturb_at: must be below steps = {self.steps}")
         if self.measure.discard >= self.steps:
             raise ValueError(f"measure.discard: must be below steps = {self.steps}")
-        rates = self.optimizer.learning_rate
-        if isinstance(rates, list) and len(rates) != ensemble.references:
-            raise ValueError(
-                f"optimizer.learning_rate: {len(rates)} values for {ensemble.references} references"
-            )
+        for rates in (self.optimizer, *self.optimizer.changes):
+            self._check_rates(rates.learning_rate)
+        if any(change.step >= self.steps for change in self.optimizer.changes):
+            raise ValueError(f"optimizer.changes: steps must be below steps = {self.steps}")
+        if self.optimizer.changes and self.system.name != "training":
+            raise ValueError("optimizer.changes: only training has a learning rate")
         return self
+
+    def _check_rates(self, rates: float | list[float]) -> None:
+        count = self.ensemble.references
+        if isinstance(rates, list) and len(rates) != count:
+            raise ValueError(f"optimizer.learning_rate: {len(rates)} values for {count} references")
 
     @property
     def warnings(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from tuichaos.ensemble import EnsembleDraws, draws
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments.base import Instrument
+from tuichaos.pace import Pace
 from tuichaos.simulation import Simulation
 from tuichaos.systems import Built, build
 
@@ -39,9 +39,7 @@ class Plan:
         alone = min(ensemble.perturb_at, steps)
         return ensemble.references * steps + (self.replicas - ensemble.references) * (steps - alone)
 
-    def simulation(
-        self, instruments: Sequence[Instrument], stop: threading.Event | None = None
-    ) -> Simulation:
+    def simulation(self, instruments: Sequence[Instrument], pace: Pace | None = None) -> Simulation:
         """The simulation of this plan, watched by these instruments."""
         return Simulation(
             self.built.system,
@@ -52,7 +50,11 @@ class Plan:
             device=self.device,
             dtype=getattr(torch, self.experiment.dtype),
             threads=self.threads,
-            stop=stop,
+            changes={
+                change.step: {"learning_rate": change.learning_rate}
+                for change in self.experiment.optimizer.changes
+            },
+            pace=pace,
         )
 
 

@@ -15,14 +15,15 @@ import numpy as np
 
 from tuichaos.errors import RunFailed
 from tuichaos.experiment import Experiment
+from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
 from tuichaos.instruments.survival import Survival
 from tuichaos.manifest import facts, now, outcome
+from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.recorder import Folder, create, write_manifest
 from tuichaos.runs import Run, open_run
-from tuichaos.simulation import Frame
 from tuichaos.states import SavedStates
 
 
@@ -64,7 +65,7 @@ def run(
     stop = stop or threading.Event()
     with _interrupts(stop) as interrupted:
         path = create(ready.experiment, out)
-        Recording(ready, path, stop).run(watch)
+        Recording(ready, path, Pace(stop=stop)).run(watch)
     done = open_run(path)
     if interrupted:
         raise KeyboardInterrupt(
@@ -98,7 +99,7 @@ def _interrupts(stop: threading.Event) -> Iterator[list[int]]:
 class Recording:
     """One run while it is being recorded into its folder."""
 
-    def __init__(self, plan: Plan, path: Path, stop: threading.Event) -> None:
+    def __init__(self, plan: Plan, path: Path, pace: Pace) -> None:
         self.plan = plan
         self.path = path
         self.step = 0
@@ -109,7 +110,7 @@ class Recording:
             self.states = SavedStates(setup, plan.built.dataset, path)
         saved = [self.states] if self.states else []
         self.instruments = [*chosen(setup), self.survival, *saved]
-        self.simulation = plan.simulation(self.instruments, stop)
+        self.simulation = plan.simulation(self.instruments, pace)
         self.facts = facts(plan, self.simulation)
 
     def run(self, watch: Watcher | None) -> None:

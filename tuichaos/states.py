@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
-from tuichaos.simulation import BlockOrbit, Frame
 from tuichaos.systems.data import Dataset
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.experiment import EPSILON, Experiment
-from tuichaos.simulation import BlockOrbit, Frame
+from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, perturbed_mask
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import median
-from tuichaos.simulation import BlockOrbit, Frame
 from tuichaos.systems.base import spans
 
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_rows, mean_and_interval, median
-from tuichaos.simulation import Frame
 
 FLOOR_UNITS = 100
 SATURATION = 1e-3

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
-from tuichaos.simulation import Frame
 
 STARTS = range(0, 101, 5)
 LENGTHS = range(30, 101, 5)

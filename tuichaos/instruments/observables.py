@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, every_of, is_on
 from tuichaos.instruments.statistics import median
-from tuichaos.simulation import BlockOrbit, Frame
 from tuichaos.systems.base import parameter_mask
 
 GROUPS = {"loss": "loss", "train_accuracy": "accuracy", "test_accuracy": "accuracy"}

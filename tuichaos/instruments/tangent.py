@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval
-from tuichaos.simulation import BlockOrbit, Frame
 
 BATCHES = 20  # consecutive spans whose rates give the error of one reference
 T_95 = 2.093  # 97.5 % point of Student's t with BATCHES − 1 = 19 degrees of freedom

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuichaos.errors import InputError
+
 if TYPE_CHECKING:
     from tuichaos.systems.stepping import Stepper
 
@@ -97,6 +99,10 @@ class System:
     def take(self, index: Tensor) -> System:
         """The system of a batch whose row k has the parameters of reference ``index[k]``."""
         return self
+
+    def changed(self, parameters: Mapping[str, object]) -> System:
+        """The same system with other values of some parameters, for changes while it runs."""
+        raise InputError(f"{type(self).__name__} has no parameter that can change while it runs")
 
     def to(self, device: torch.device, dtype: torch.dtype) -> System:
         """The same system with its constants on ``device`` in ``dtype``."""

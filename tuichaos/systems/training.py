@@ -91,6 +91,11 @@ class TrainingSystem(System):
             return self
         return replace(self, learning_rate=self.learning_rate[index])
 
+    def changed(self, parameters: Mapping[str, object]) -> TrainingSystem:
+        old = self.learning_rate
+        rate = torch.tensor(parameters["learning_rate"], dtype=old.dtype, device=old.device)
+        return replace(self, learning_rate=rate)
+
     def to(self, device: torch.device, dtype: torch.dtype) -> TrainingSystem:
         return replace(
             self,

@@ -1,0 +1,132 @@
+"""Pausing, stepping and changing the learning rate while a simulation runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import tuichaos
+from tuichaos import InputError
+from tuichaos.pace import Pace
+from tuichaos.plan import plan
+
+
+class Losses:
+    """The least of an instrument: keeps losses."""
+
+    def __init__(self):
+        self.steps, self.losses = [], []
+
+    def probe(self, orbit):
+        return {"loss": orbit.observe(np.arange(len(orbit.steps)))["loss"]}
+
+    def take(self, frame):
+        self.steps.append(frame.steps)
+        self.losses.append(frame["loss"])
+
+    @property
+    def all(self):
+        return np.concatenate(self.steps).tolist(), np.concatenate(self.losses)
+
+
+def simulation(pace=None, **overrides):
+    keys = {key.replace("__", "."): value for key, value in overrides.items()}
+    keys = {"steps": 300, "ensemble.references": 4, "measure.tangent": False, **keys}
+    losses = Losses()
+    return plan(tuichaos.resolve({}, keys)).simulation([losses], pace), losses
+
+
+def test_frames_of_any_length_give_the_same_orbit():
+    free, expected = simulation()
+    for frame in free.frames():
+        expected.take(frame)
+    pace = Pace(paused=True)
+    stepped, losses = simulation(pace)
+    counts = iter([1, 2, 7, 40, 250])
+    pace.step(next(counts))
+    for frame in stepped.frames():
+        losses.take(frame)
+        pace.step(next(counts, 1))
+    assert losses.all[0] == expected.all[0] == list(range(301))
+    assert [len(s) for s in losses.steps[:4]] == [1, 2, 7, 40]
+    assert np.array_equal(losses.all[1], expected.all[1])
+
+
+def test_a_paused_simulation_waits_and_goes_on():
+    pace = Pace(paused=True)
+    paused, losses = simulation(pace)
+
+    def consume():
+        for frame in paused.frames():
+            losses.take(frame)
+
+    worker = threading.Thread(target=consume)
+    worker.start()
+    time.sleep(0.3)
+    assert losses.steps == []
+    pace.resume()
+    worker.join(20)
+    assert losses.all[0] == list(range(301))
+
+
+def test_stopping_ends_a_paused_simulation():
+    pace = Pace(paused=True)
+    paused, _ = simulation(pace)
+    worker = threading.Thread(target=lambda: list(paused.frames()))
+    worker.start()
+    pace.stop()
+    worker.join(20)
+    assert not worker.is_alive()
+
+
+def test_planned_changes_are_a_change_of_the_map(simulate):
+    base = {"steps": 90, "ensemble.references": 3, "record.states_every": 1}
+    changes = [{"step": 30, "learning_rate": 0.25}, {"step": 31, "learning_rate": 2}]
+    run = simulate({**base, "optimizer.changes": changes})
+    states = torch.from_numpy(run.states["states"])
+    system = plan(run.experiment).built.system
+    for t, rate in ((29, 1.0), (30, 0.25), (31, 2.0), (80, 2.0)):
+        expected = system.changed({"learning_rate": rate}).step(states[t])
+        assert (states[t + 1] - expected).abs().max() < 1e-14 * expected.abs().max()
+    again = simulate({**base, "optimizer.changes": changes})
+    assert (again.path / "series.csv").read_bytes() == (run.path / "series.csv").read_bytes()
+    plain = simulate(base)
+    assert np.array_equal(plain.series["loss"][:31], run.series["loss"][:31])
+    assert not np.array_equal(plain.series["loss"][31:], run.series["loss"][31:])
+
+
+def test_a_request_is_a_change_at_a_step_that_can_be_planned():
+    live, losses = simulation(steps=900)
+    for number, frame in enumerate(live.frames()):
+        losses.take(frame)
+        if number == 0:
+            live.request({"learning_rate": 0.1})
+    ((step, change),) = live.changes.items()
+    assert change == {"learning_rate": 0.1}
+    changes = [{"step": step, **change}]
+    planned, expected = simulation(steps=900, optimizer__changes=changes)
+    for frame in planned.frames():
+        expected.take(frame)
+    assert np.array_equal(losses.all[1], expected.all[1])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [{"step": 200, "learning_rate": 1}],
+        [{"step": 5, "learning_rate": 1}, {"step": 5, "learning_rate": 2}],
+        [{"step": -1, "learning_rate": 1}],
+        [{"step": 3, "learning_rate": 0}],
+        [{"step": 3}],
+        [{"step": 3, "learning_rate": [1.0]}],
+        [3],
+        3,
+    ],
+)
+def test_changes_that_make_no_sense(changes):
+    with pytest.raises(InputError, match=r"optimizer\."):
+        tuichaos.resolve({}, {"optimizer.changes": changes})

@@ -1,0 +1,55 @@
+"""What passes from the simulation to whoever measures: block orbits and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuichaos.systems.base import System
+from tuichaos.systems.stepping import Stepper
+
+
+@dataclass(frozen=True)
+class BlockOrbit:
+    """What a probe sees: the orbits of one block over T steps. Scratch memory: copy to keep.
+
+    ``steps`` (T,); ``states`` (T, r, dimension) of the references; ``twins``
+    (T, r, twins, dimension), or None while the twins are still the references themselves;
+    ``growth`` (T, r): ln of the tangent's growth from each step to the next, NaN where the
+    run ends; None without tangents. ``alive`` (T, r): the reference is still finite.
+    """
+
+    steps: np.ndarray
+    states: Tensor
+    twins: Tensor | None
+    growth: Tensor | None
+    alive: Tensor
+    system: System
+    stepper: Stepper
+
+    def observe(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """The system's observables at some times (indices into ``steps``): (times, r)."""
+        states = self.states[torch.from_numpy(times)]
+        found = self.stepper.observe(self.system, states)
+        return {name: values.cpu().numpy() for name, values in found.items()}
+
+
+Probe = Callable[[BlockOrbit], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all probes saw over some steps: ``steps`` (T,) and arrays (T, references, …).
+
+    An array with fewer times than ``steps`` belongs to those its probe chose.
+    """
+
+    steps: np.ndarray
+    values: Mapping[str, np.ndarray]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.values[name]

@@ -1,0 +1,65 @@
+"""Pace: whether a simulation may go on, and how far; for whoever wants to pause it."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Pace:
+    """Runs freely unless told otherwise; safe to use from other threads.
+
+    ``stop`` ends the simulation after the frame it is at.
+    """
+
+    def __init__(self, *, paused: bool = False, stop: threading.Event | None = None) -> None:
+        self._stop = stop or threading.Event()
+        self._change = threading.Condition()
+        self._paused = paused
+        self._single_steps = 0
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def pause(self) -> None:
+        with self._change:
+            self._paused = True
+
+    def resume(self) -> None:
+        with self._change:
+            self._paused, self._single_steps = False, 0
+            self._change.notify_all()
+
+    def step(self, count: int = 1) -> None:
+        """Pause, and let ``count`` more steps through."""
+        with self._change:
+            self._paused = True
+            self._single_steps += count
+            self._change.notify_all()
+
+    def stop(self) -> None:
+        with self._change:
+            self._stop.set()
+            self._change.notify_all()
+
+    def free(self) -> bool:
+        """Whether the simulation may run ahead of whoever looks at its frames."""
+        return not (self._paused or self.stopped)
+
+    def wait(self, most: int) -> int:
+        """Wait until something may be done: how many steps, at most ``most``; 0 to stop."""
+        with self._change:
+            # An event that others set does not notify: look at it now and then.
+            while self._paused and not self._single_steps and not self._stop.is_set():
+                self._change.wait(0.05)
+            if self._stop.is_set():
+                return 0
+            if not self._paused:
+                return most
+            count = min(most, self._single_steps)
+            self._single_steps -= count
+            return count
