@@ -437,7 +437,7 @@ def _explain(error: ValidationError) -> str:
         hint = nearest(fault["input"], choices)
         return f"{'.'.join(where)}: unknown value {fault['input']!r}; {hint}"
     if fault["type"] == "model_type":
-        return f"{'.'.join(where)}: is a table, not a value; {nearest('', _fields(where))}"
+        return f"{'.'.join(where)}: is a table, not a value such as {fault['input']!r}"
     message = re.sub(r"^Value error, |^Input should be( a valid)?", "", fault["msg"])
     if fault["type"] != "value_error":
         message = f"must be{KINDS.get(message.strip(), message)}, not {fault['input']!r}"
@@ -459,13 +459,6 @@ def _nearest_key(where: list[str]) -> str:
 def _is_inner(part: object) -> bool:
     """Whether a part of an error's place is pydantic's own (a branch of a union)."""
     return isinstance(part, str) and ("[" in part or part in ("int", "none"))
-
-
-def _fields(where: list[str]) -> Mapping[str, Any]:
-    model: type[BaseModel] = Experiment
-    for part in where:
-        model = model.model_fields[part].annotation
-    return model.model_fields
 
 
 def describe_keys() -> Iterator[tuple[str, Any, str]]:
