@@ -343,6 +343,13 @@ class Experiment(Table):
             ]
         return []
 
+    def with_changes(self, changes: Mapping[int, Mapping[str, Any]]) -> Experiment:
+        """The same with learning rates that changed while it ran: {step: {learning_rate}}."""
+        table = self.model_dump()
+        rows = [{"step": step, **values} for step, values in sorted(changes.items())]
+        table["optimizer"]["changes"] = rows
+        return Experiment(**table)
+
     def to_toml(self) -> str:
         """The whole experiment as TOML, defaults included, keys without a value left out."""
         import tomli_w

@@ -29,7 +29,7 @@ class Folder:
         self.every = experiment.record.every
         self.steps = experiment.steps
         self.columns: list[str] | None = None
-        (path / "experiment.toml").write_text(experiment.to_toml(), encoding="utf-8")
+        self.experiment(experiment)
         # Open for as long as the run: rows are added as they come.
         self.series = open(path / "series.csv", "w", encoding="utf-8", newline="\n")  # noqa: SIM115
 
@@ -38,6 +38,10 @@ class Folder:
 
     def __exit__(self, *_: object) -> None:
         self.series.close()
+
+    def experiment(self, experiment: Experiment) -> None:
+        """Write experiment.toml, again if it changed while it ran."""
+        replace_text(self.path / "experiment.toml", experiment.to_toml())
 
     def manifest(self, content: Mapping[str, Any]) -> None:
         """Write manifest.json."""
@@ -161,8 +165,13 @@ def whole(values: np.ndarray) -> list[Any]:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """JSON without NaN (null instead), replaced in one piece."""
     text = json.dumps(_null(content), indent=2, ensure_ascii=False, allow_nan=False)
+    replace_text(path, text + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file in one piece: a reader sees the old one or the new one."""
     fresh = path.with_suffix(".tmp")
-    fresh.write_text(text + "\n", encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8")
     os.replace(fresh, path)
 
 

@@ -101,6 +101,7 @@ class Recording:
 
     def __init__(self, plan: Plan, path: Path, pace: Pace) -> None:
         self.plan = plan
+        self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
         self.step = 0
         setup = Setup(plan.experiment, plan.built.system)
@@ -118,7 +119,7 @@ class Recording:
         clock = time.perf_counter()
         with contextlib.ExitStack() as open_files:
             try:
-                folder = open_files.enter_context(Folder(self.path, self.plan.experiment))
+                folder = open_files.enter_context(Folder(self.path, self.experiment))
                 if self.states:
                     open_files.callback(self.states.close)
                 folder.manifest({**self.facts, "status": "running"})
@@ -134,6 +135,9 @@ class Recording:
                 raise
 
     def _record(self, frame: Frame, folder: Folder, watch: Watcher | None, clock: float) -> None:
+        if len(self.simulation.changes) != len(self.experiment.optimizer.changes):
+            self.experiment = self.experiment.with_changes(self.simulation.changes)
+            folder.experiment(self.experiment)
         columns: dict[str, np.ndarray] = {}
         for instrument in self.instruments:
             columns.update(instrument.fold(frame))

@@ -1,0 +1,100 @@
+"""A run in its own thread: started, paused, stepped, changed, stopped, failing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import tuichaos
+from tuichaos.session import ENDED, Session, Status
+
+
+def until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen in time")
+
+
+@pytest.fixture
+def start(tmp_path):
+    sessions = []
+
+    def go(**arguments):
+        overrides = {"ensemble.references": 6, "steps": 4000, **arguments.pop("overrides", {})}
+        experiment = tuichaos.resolve({}, overrides)
+        seen = []
+        session = Session(experiment, seen.append, out=tmp_path / f"s{len(sessions)}", **arguments)
+        sessions.append(session)
+        return session, seen
+
+    yield go
+    for session in sessions:
+        session.stop()
+        assert session.join(30)
+
+
+def test_runs_to_the_end_like_a_headless_run(start, tmp_path):
+    session, seen = start(overrides={"steps": 300})
+    assert session.join(60)
+    assert session.status == Status.DONE
+    assert session.step == 300 == seen[-1].step
+    headless = tuichaos.run(tuichaos.load(session.path / "experiment.toml"), out=tmp_path / "h")
+    for name in ("series.csv", "exponents.csv", "summary.json"):
+        assert (session.path / name).read_bytes() == (headless.path / name).read_bytes()
+
+
+def test_pause_nudge_resume_gives_the_bytes_of_its_experiment_toml(start, tmp_path):
+    session, _ = start(overrides={"steps": 1500})
+    until(lambda: session.step > 100)
+    session.pause()
+    assert session.status == Status.PAUSED
+    session.change_learning_rate(0.7)
+    session.advance(3)
+    session.change_learning_rate(0.5)
+    session.resume()
+    assert session.join(60)
+    assert session.status == Status.DONE
+    experiment = tuichaos.load(session.path / "experiment.toml")
+    assert 1 <= len(experiment.optimizer.changes) <= 2
+    assert experiment.optimizer.changes[-1].learning_rate == 0.5
+    headless = tuichaos.run(experiment, out=tmp_path / "h")
+    for name in ("series.csv", "exponents.csv", "summary.json"):
+        assert (session.path / name).read_bytes() == (headless.path / name).read_bytes(), name
+
+
+def test_stepping(start):
+    session, seen = start(paused=True)
+    until(lambda: session.status == Status.PAUSED)
+    session.advance(1)
+    until(lambda: len(seen) == 1)
+    session.advance(5)
+    until(lambda: len(seen) == 2)
+    time.sleep(0.2)
+    assert [len(progress.steps) for progress in seen] == [1, 5]
+
+
+def test_stopping_keeps_what_was_computed(start):
+    session, _ = start(overrides={"steps": 10**7})
+    until(lambda: session.step > 200)
+    session.stop()
+    assert session.join(5)
+    assert session.status == Status.INTERRUPTED
+    run = tuichaos.open_run(session.path)
+    assert run.manifest["status"] == "interrupted"
+    assert run.steps[-1] == run.manifest["step"] == session.step
+
+
+def test_failures_are_told(start):
+    broken, _ = start(overrides={"system.name": "maps:Failing", "measure.tangent": False})
+    assert broken.join(60)
+    assert broken.status == Status.FAILED
+    assert "the map broke" in broken.reason
+    refused, _ = start(overrides={"data.class_counts": [60, 30, 30]})
+    assert refused.join(60)
+    assert refused.status in ENDED
+    assert "class_counts" in refused.reason
+    assert refused.path is None

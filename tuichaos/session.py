@@ -1,0 +1,107 @@
+"""A run in a thread of its own, for a screen that watches and steers it."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tuichaos.errors import InputError, RunFailed
+from tuichaos.experiment import Experiment
+from tuichaos.pace import Pace
+from tuichaos.plan import plan
+from tuichaos.recorder import create
+from tuichaos.runner import Progress, Recording
+
+
+class Status(enum.StrEnum):
+    """Where a session is."""
+
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+ENDED = (Status.DONE, Status.INTERRUPTED, Status.FAILED)
+
+
+class Session:
+    """One experiment from the moment it is asked for; starts at once, in its own thread.
+
+    ``watch`` is called in that thread after each frame. Everything here may be called from
+    any thread; nothing waits but ``join``.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        watch: Callable[[Progress], object],
+        *,
+        paused: bool = False,
+        threads: int | None = None,
+        out: str | Path | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self.path: Path | None = None
+        self.reason = ""
+        self._watch = watch
+        self._threads = threads
+        self._out = out
+        self._pace = Pace(paused=paused)
+        self._recording: Recording | None = None
+        self._ended: Status | None = None
+        self._thread = threading.Thread(target=self._work, name="tuichaos-run", daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> Status:
+        if self._ended is not None:
+            return self._ended
+        if self._recording is None:
+            return Status.PREPARING
+        return Status.PAUSED if self._pace.paused else Status.RUNNING
+
+    @property
+    def step(self) -> int:
+        return self._recording.step if self._recording else 0
+
+    def pause(self) -> None:
+        self._pace.pause()
+
+    def resume(self) -> None:
+        self._pace.resume()
+
+    def advance(self, steps: int = 1) -> None:
+        """Pause, and take some more steps."""
+        self._pace.step(steps)
+
+    def stop(self) -> None:
+        """End after the frame it is at; the folder is then complete up to there."""
+        self._pace.stop()
+
+    def change_learning_rate(self, rate: float) -> None:
+        """Go on from here with another learning rate; recorded in experiment.toml."""
+        if self._recording is not None:
+            self._recording.simulation.request({"learning_rate": rate})
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end; whether it has come."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        try:
+            ready = plan(self.experiment, self._threads)
+            self.path = create(ready.experiment, self._out)
+            self._recording = Recording(ready, self.path, self._pace)
+            self._recording.run(self._watch)
+            finished = self._recording.step == self.experiment.steps
+            self._ended = Status.DONE if finished else Status.INTERRUPTED
+        except (InputError, RunFailed) as error:
+            self.reason, self._ended = str(error), Status.FAILED
+        except Exception as error:  # the screen must live, and say what happened
+            self.reason, self._ended = f"{type(error).__name__}: {error}", Status.FAILED
