@@ -78,3 +78,51 @@ class Duck:
 
     def step(self, x):
         return 0.9 * x
+
+
+def Exiting(**parameters):  # noqa: N802
+    """A factory that ends the process, or tries to."""
+    raise SystemExit(3)
+
+
+class Detached(System):
+    """Its derivative is lost on the way."""
+
+    dimension = 1
+
+    def step(self, x):
+        return 4 * x.detach() * (1 - x.detach())
+
+
+class Float32(System):
+    dimension = 1
+
+    def step(self, x):
+        return (0.5 * x).float()
+
+
+class Nothing0(System):
+    dimension = 0
+
+    def step(self, x):
+        return x
+
+
+class BadColumn(System):
+    dimension = 1
+
+    def step(self, x):
+        return 0.5 * x
+
+    def observe(self, x):
+        return {"a,b": x[:, 0]}
+
+
+class BadTangent(System):
+    dimension = 2
+
+    def step(self, x):
+        return 0.5 * x
+
+    def tangent(self, x, v):
+        return 0.5 * v[:, :1]

@@ -34,6 +34,9 @@ def same(a, b, references):
     for name in a.series:
         left, right = a.series[name][:, :references], b.series[name][:, :references]
         assert np.array_equal(left, right, equal_nan=True), name
+    for name, values in a.exponents.items():
+        left, right = values[:references], b.exponents[name][:references]
+        assert np.array_equal(left, right, equal_nan=True), name
     assert np.array_equal(a.states["states"][:, :references], b.states["states"][:, :references])
 
 

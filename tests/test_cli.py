@@ -27,13 +27,21 @@ def refused(result, *says):
 
 
 def test_run_prints_a_table_two_charts_and_the_folder(command, tmp_path):
-    code, out, _ = command("run", "--preset", "quick", *SMALL, "--out", tmp_path / "r")
+    few = ["--set", "ensemble.references=3"]
+    code, out, _ = command("run", "--preset", "quick", *few, "--out", tmp_path / "r")
     assert code == 0
-    for words in ("nMLE", "of 3 kept", "0.284 ± 0.10", "449 of 500", "tangent 0–40",
+    for words in ("nMLE", "of 3", "0.284 ± 0.10", "449 of 500", "tangent 0–200",
                   "distance of the twins", "quick: loss", "noise floor: 0"):  # fmt: skip
         assert words in out
-    assert str(tmp_path / "r") in out
+    assert str(tmp_path / "r") in out.replace("\n", "")
     assert "\x1b" not in out  # not a terminal
+
+
+def test_what_was_changed_is_in_the_title_and_not_beside_the_papers_figures(command, tmp_path):
+    changed = ["--set", "optimizer.learning_rate=0.5", "--set", "ensemble.references=3"]
+    _, out, _ = command("run", "--preset", "quick", *changed, "--out", tmp_path / "r")
+    assert "[optimizer.learning_rate = 0.5]" in " ".join(out.split())
+    assert "0.284" not in out
 
 
 def test_json_is_summary_json_and_nothing_else(command, tmp_path):
@@ -94,6 +102,85 @@ BAD_RUNS = [
     (["--preset", "logistic", "--set", "system.parameters.r=x"], ["system.parameters.r"]),
     (["--preset", "logistic", "--set", "system.name=nowhere:thing"], ["nowhere"]),
     (["--preset", "eos", "--out", "/dev/null/deep"], ["--out"]),
+    (["--preset", "eos", "--out", "~nobody-of-that-name/x"], ["--out"]),
+    (["--preset", "eos", "--out", "bad\nname"], ["--out"]),
+    (["--preset", "eos", "--set", "steps=" + "9" * 5000], ["steps"]),
+    (["--preset", "eos", "--set", "steps=5\nseed=7"], ["steps"]),
+    (["--preset", "eos", "--set", "name="], ["name"]),
+    (["--preset", "eos", "--set", "data.name=csv", "--set", "data.path=~nobody-of-x/y"], ["path"]),
+    (["--preset", "eos", "--set", "network.hidden=[1000000,1000000]"], ["network.hidden"]),
+    (
+        [
+            "--preset",
+            "eos",
+            "--set",
+            "data.name=moons",
+            "--set",
+            "data.parameters.samples=10000000000000",
+        ],
+        ["data.parameters"],
+    ),
+    (
+        ["--preset", "eos", "--set", "data.name=circles", "--set", "data.parameters.factor=1.5"],
+        ["data.parameters"],
+    ),
+    (["--preset", "logistic", "--set", "system.name=.a:f"], ["system.name"]),
+    (["--preset", "logistic", "--set", "system.name=maps:Exiting"], ["system.name", "SystemExit"]),
+    (
+        [
+            "--preset",
+            "logistic",
+            "--set",
+            "system.name=maps:Detached",
+            "--set",
+            "system.parameters={}",
+        ],
+        ["not differentiable"],
+    ),
+    (
+        [
+            "--preset",
+            "logistic",
+            "--set",
+            "system.name=maps:Float32",
+            "--set",
+            "system.parameters={}",
+        ],
+        ["step must give a tensor"],
+    ),
+    (
+        [
+            "--preset",
+            "logistic",
+            "--set",
+            "system.name=maps:Nothing0",
+            "--set",
+            "system.parameters={}",
+        ],
+        ["dimension must be"],
+    ),
+    (
+        [
+            "--preset",
+            "logistic",
+            "--set",
+            "system.name=maps:BadColumn",
+            "--set",
+            "system.parameters={}",
+        ],
+        ["cannot name a column"],
+    ),
+    (
+        [
+            "--preset",
+            "logistic",
+            "--set",
+            "system.name=maps:BadTangent",
+            "--set",
+            "system.parameters={}",
+        ],
+        ["tangent must give a tensor"],
+    ),
 ]
 
 
@@ -130,7 +217,19 @@ def test_a_folder_without_permission(command, tmp_path):
     refused(command("run", "--preset", "quick", "--out", locked / "run"), "--out")
 
 
+def test_no_detour_leads_into_a_full_folder(command, tmp_path):
+    command("run", "--preset", "quick", *SMALL, "--quiet", "--out", tmp_path / "keep")
+    before = (tmp_path / "keep" / "series.csv").read_bytes()
+    detour = tmp_path / "nowhere" / ".." / "keep"
+    refused(command("run", "--preset", "quick", "--seed", "5", "--out", detour), "not an empty")
+    assert (tmp_path / "keep" / "series.csv").read_bytes() == before
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_unknown_commands_and_runs(command):
+    refused(command("plot", "x" * 5000), "no such run")
+    refused(command("plot", ""), "RUN")
+    refused(command("bench", "--seconds", "nan"), "seconds")
     refused(command("rnu"), "did you mean 'run'")
     refused(command("plot", "nowhere"), "nowhere")
     refused(command("plot"), "RUN")
@@ -254,6 +353,9 @@ def test_ctrl_c_ends_between_frames_with_the_folder_complete(tmp_path):
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130, err
+    last = err.splitlines()[-1]
+    assert last.startswith("tuichaos: error: interrupted at step")
+    assert str(out) in last
     assert "Traceback" not in err
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["status"] == "interrupted"
@@ -265,6 +367,20 @@ def test_ctrl_c_ends_between_frames_with_the_folder_complete(tmp_path):
     assert np.isfinite(found.series["loss"]).all()
     assert len(found.exponents["lyapunov"]) == 40
     assert found.summary["lyapunov"]["window"] == [0, manifest["step"]]
+
+
+def test_a_run_interrupted_before_its_first_frame_can_be_opened(tmp_path):
+    import threading
+
+    import tuichaos
+
+    stop = threading.Event()
+    stop.set()
+    run = tuichaos.run(tuichaos.resolve({}), out=tmp_path / "r", stop=stop)
+    assert run.manifest["status"] == "interrupted"
+    assert run.steps.tolist() == []
+    assert dict(run.series) == {}
+    assert run.summary["lyapunov"]["mean"] is None
 
 
 def test_a_closed_pipe_is_no_error():

@@ -158,6 +158,8 @@ class Bomb:
         {"x": np.zeros((3, 2)), "y": np.array(["a", "b", "c"])},
         {"x": np.zeros((3, 2)), "y": np.array([0, -1, 1])},
         {"x": np.full((3, 2), np.inf), "y": np.array([0, 1, 1])},
+        {"x": np.full((3, 2), np.longdouble("1e4000")), "y": np.array([0, 1, 1])},
+        {"x": np.zeros((3, 2)), "y": np.array([0, 1, 2**62])},
         {"x": np.zeros((3, 2)), "y": np.array([0, 0, 0])},
         {"x": np.array([[Bomb()]]), "y": np.array([0])},
         {"x": np.zeros((3, 2)), "y": np.array([0, 1, 1]), "x_test": np.zeros((2, 2))},

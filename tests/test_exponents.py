@@ -70,6 +70,14 @@ def test_superstable_is_minus_infinity_and_never_a_number(simulate):
     assert (run.exponents["collapsed_at"] < 40).all()
     assert np.isnan(run.series["lyapunov"][-1]).all()
     assert np.isnan(run.rates["lyapunov"][run.rates["start"] >= 50]).all()
+    assert run.summary["growth"]["mean"] is None  # nor do the twins give one
+
+
+def test_a_tangent_that_overflows_is_not_called_superstable(simulate):
+    run = simulate({"optimizer.learning_rate": 1e160, "steps": 40, "ensemble.references": 3})
+    assert run.summary["diverged"] == 0
+    assert leading(run)["collapsed"] == 0
+    assert leading(run)["mean"] is None
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+
+import tuichaos
 
 pytestmark = pytest.mark.slow
 
@@ -84,9 +88,28 @@ def test_two_layer_scalar(simulate, eta, exact):
     assert run.summary["lyapunov"]["mean"] == pytest.approx(exact, abs=2e-3)
 
 
-def test_eos_orbits_and_low_long(simulate):
+def test_eos_orbits(simulate):
     orbits = simulate(preset="eos-orbits")
     assert (orbits.series["distance"][200] > 1e-3).all()
-    long = simulate(preset="low-long")
+
+
+def test_low_long_stays_small_whatever_its_length(tmp_path):
+    """The whole command, charts and all, in a process of its own."""
+    program = (
+        "import resource, sys; from tuichaos.cli import _run_cli; code = _run_cli();"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr);"
+        "sys.exit(code)"
+    )
+    megabytes = {}
+    for steps in (2000, 50000):
+        arguments = ["run", "--preset", "low-long", "--set", f"steps={steps}"]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments, "--out", tmp_path / str(steps)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        megabytes[steps] = int(done.stderr.split()[-1]) / 1024
+    assert megabytes[50000] < 600
+    assert megabytes[50000] < megabytes[2000] + 60
+    long = tuichaos.open_run(tmp_path / "50000")
     assert long.summary["nmle"]["kept"] == 0
     assert (long.series["loss"][-1] < long.series["loss"][5000]).all()

@@ -13,6 +13,7 @@ from tuichaos.errors import InputError, nearest
 from tuichaos.runs import Run
 
 CELL_DOTS = 2  # dots of braille across a character cell
+LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 DRAWABLE = 1e100  # on a linear axis; plotext overflows on larger ones
 
 
@@ -27,13 +28,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Picture:
-    """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named lines."""
+    """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named values of y;
+    ``marks``: named places on x. Levels and marks are drawn as lines with their names."""
 
     title: str
     curves: Sequence[Curve]
     log: bool = False
     x_label: str = "step"
     levels: Sequence[tuple[str, float]] = field(default_factory=tuple)
+    marks: Sequence[tuple[str, float]] = field(default_factory=tuple)
 
 
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -81,8 +84,10 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
     plotext.canvas_color("default")
     plotext.axes_color("default")
     plotext.ticks_color("default")
-    plotext.title(picture.title)
-    plotext.xlabel(picture.x_label)
+    if picture.title:
+        plotext.title(picture.title)
+    if height >= LABEL_HEIGHT:
+        plotext.xlabel(picture.x_label)
     low, high = _limits(prepared, picture)
     for k, (curve, pieces) in enumerate(zip(picture.curves, prepared, strict=True)):
         for number, (x, y) in enumerate(pieces):
@@ -93,11 +98,20 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
                 color=COLOURS[k % len(COLOURS)],
                 marker=_marker(k, colour, ascii_only),
             )
-    for _, value in picture.levels:
-        plotext.hline(math.log10(value) if picture.log else value, "gray")
+    ends = [x for pieces in prepared for xs, _ in pieces for x in (xs[0], xs[-1])]
+    for name, value in picture.levels:
+        level = math.log10(value) if picture.log else value
+        plotext.hline(level, "gray")
+        plotext.text(name, max(ends), level, color="gray", alignment="right")
+    for name, place in picture.marks:
+        if min(ends) <= place <= max(ends):
+            plotext.vline(place, "orange")
+            plotext.text(name, place, low, color="orange", alignment=_side(place, ends))
     plotext.ylim(low, high)
     if picture.log:
         plotext.yticks(*_log_ticks(low, high))
+    places = _round_ticks(min(ends), max(ends), max(2, width // 16))
+    plotext.xticks(places, [f"{place:g}" for place in places])
     text = plotext.build()
     if not colour:
         text = plotext.uncolorize(text)
@@ -107,6 +121,21 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
 COLOURS = ("cyan", "blue", "blue", "orange", "green", "magenta", "red", "yellow")
 PLAIN_MARKERS = "*·˙ox+#s"
 ASCII_MARKERS = "*.'ox+#s"
+
+
+def _round_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers from ``low`` to ``high``, at most about ``most`` of them."""
+    if high <= low:
+        return [low]
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    stride = next(f * power for f in (1, 2, 5, 10) if f * power >= rough)
+    return [k * stride for k in range(math.ceil(low / stride), math.floor(high / stride) + 1)]
+
+
+def _side(place: float, ends: Sequence[float]) -> str:
+    """Which way a name is written beside a mark, to stay inside."""
+    return "left" if place < (min(ends) + max(ends)) / 2 else "right"
 
 
 def _marker(k: int, colour: bool, ascii_only: bool) -> str:
@@ -167,15 +196,19 @@ def picture(run: Run, what: str) -> Picture:
     ``what``: a view, ``layers`` (distance by layer), or a column of series.csv. Many
     references are drawn as their median and the 10th and 90th percentile.
     """
-    series = run.series
+    known = run.columns
     if what == "layers":
-        names = [name for name in series if name.startswith("distance.")]
-        curves = [Curve(n.removeprefix("distance."), run.steps, _median(series[n])) for n in names]
+        curves = [
+            Curve(name.removeprefix("distance."), run.steps, _median(run.column(name)))
+            for name in known
+            if name.startswith("distance.")
+        ]
         return Picture("distance by layer (median, L1)", _measured(curves, what), log=True)
-    if what not in VIEWS and what not in series:
-        raise InputError(f"--what {what}: {nearest(what, [*VIEWS, 'layers', *series])}")
+    if what not in VIEWS and what not in known:
+        choices = dict.fromkeys([*VIEWS, "layers", *known])
+        raise InputError(f"--what {what}: {nearest(what, choices)}")
     column, title, log = VIEWS.get(what, (what, what, what.startswith("distance")))
-    values = series.get(column, np.empty((0, 0)))
+    values = run.column(column)
     log = log or _spans_decades(values)
     levels = (("zero", 0.0),) if what == "exponent" else ()
     curves = _measured(_spread(run.steps, values), what)

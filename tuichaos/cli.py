@@ -14,6 +14,10 @@ import click
 from tuichaos.errors import InputError, RunFailed, nearest
 
 
+class Interrupted(Exception):
+    """Ctrl-C, with what there is to say of it."""
+
+
 class Commands(click.Group):
     """A group whose error for an unknown command names the nearest one."""
 
@@ -69,12 +73,17 @@ def run(
 
     recorder.check(out)
     if dry_run:
-        _say_plan(plan(experiment, threads))
+        ready = plan(experiment, threads)
+        if not quiet:
+            _say_plan(ready)
         return
     for warning in experiment.warnings:
         click.echo(f"tuichaos: warning: {warning}", err=True)
-    with _progress(quiet) as watch:
-        done = runner.run(experiment, out=out, threads=threads, watch=watch)
+    try:
+        with _progress(quiet) as watch:
+            done = runner.run(experiment, out=out, threads=threads, watch=watch)
+    except KeyboardInterrupt as error:  # click would swallow what it says
+        raise Interrupted(str(error)) from None
     _warn_of_noise(done.manifest)
     if as_json:
         click.echo(json.dumps(done.summary, indent=2, ensure_ascii=False))
@@ -204,14 +213,16 @@ def presets(name: str | None, keys: bool) -> None:
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
-@click.option("--what", default="distance", help="loss, distance, exponent, … or a column.")
+@click.option("--what", metavar="WHAT", help="loss, distance, exponent, … or a column.")
 @click.option("--height", type=click.IntRange(5, 200), default=24, help="Lines of the chart.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
-def plot(run_name: str, what: str, height: int, ascii_only: bool) -> None:
+def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
     """Chart a run (its folder, its name, the beginning of its name, or `last`)."""
     from tuichaos.runs import find
 
-    _chart(find(run_name), what, height, ascii_only=ascii_only)
+    found = find(run_name)
+    twins = found.experiment.ensemble.twins
+    _chart(found, what or ("distance" if twins else "loss"), height, ascii_only=ascii_only)
 
 
 @cli.command()
@@ -256,6 +267,8 @@ def bench(seconds: float, device: str) -> None:
     """Time training, measuring and tangents against the plain torch.nn loop."""
     from tuichaos.bench import table
 
+    if seconds != seconds:
+        raise InputError("--seconds: must be a number")
     for line in table(seconds, device):
         click.echo(line)
 
@@ -276,9 +289,11 @@ def _run_cli() -> int:
         return _complain(str(error), 2)
     except RunFailed as error:
         return _complain(str(error), 1)
-    except (KeyboardInterrupt, click.Abort) as error:
+    except (KeyboardInterrupt, click.Abort, Interrupted) as error:
         return _complain(str(error) or "interrupted", 130)
-    except SystemExit:  # click's answer to a reader of our output that has had enough
+    except SystemExit:
+        # Click ends so when the reader of our output has had enough: that is no fault. (A
+        # user's system that tries to exit is caught where it is called.)
         return 0
 
 

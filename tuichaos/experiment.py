@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from tuichaos.errors import InputError, nearest
+from tuichaos.locations import resolved
 
 MAX_SEED = 2**63 - 1
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}  # one unit in the last place of 1
@@ -161,7 +162,7 @@ class System(Table):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in SYSTEMS and not re.fullmatch(r"[\w.]+:\w+", name):
+        if name not in SYSTEMS and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
             raise ValueError(f"unknown system {name!r}; {nearest(name, SYSTEMS)}")
         return name
 
@@ -299,6 +300,13 @@ class Experiment(Table):
             raise ValueError(f"unknown device {name!r}; {nearest(name, ('auto', 'cpu', 'cuda'))}")
         return name
 
+    @field_validator("name")
+    @classmethod
+    def _named(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must not be empty")
+        return text
+
     @field_validator("name", "title", "about")
     @classmethod
     def _printable(cls, text: str) -> str:
@@ -376,7 +384,32 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experi
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = _absolute(data["path"], path.parent)
     table.setdefault("name", path.stem)
-    return resolve(table, overrides)
+    return resolve(_told(table, overrides or {}), overrides)
+
+
+# What may differ from a published experiment while its figures still stand for comparison.
+COMPARABLE = ("seed", "device", "ensemble.references", "record.", "measure.", "name", "about")
+
+
+def _told(table: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's table whose title says what was changed, without published figures that no
+    longer compare."""
+    changed = {k: v for k, v in overrides.items() if _value(table, k) != v}
+    beyond = {k: v for k, v in changed.items() if not k.startswith((*COMPARABLE, "title", "paper"))}
+    if not beyond:
+        return table
+    words = ", ".join(f"{key} = {value}" for key, value in beyond.items())
+    told = {key: value for key, value in table.items() if key != "paper"}
+    if isinstance(told.get("title"), str):
+        told["title"] = f"{told['title']} [{words}]" if words.isprintable() else told["title"]
+    return told
+
+
+def _value(table: Mapping[str, Any], key: str) -> Any:
+    found: Any = table
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -385,13 +418,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number too long
         raise InputError(f"{path}: is not TOML: {str(error).splitlines()[0]}") from None
 
 
 def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Experiment:
     """An Experiment from nested tables and dotted overrides; raises InputError."""
-    merged = _copied(table)
+    if not isinstance(table, Mapping):
+        raise InputError(f"an experiment is a table, not {type(table).__name__}")
+    merged = _copied({str(key): value for key, value in table.items()})
     for key, value in (overrides or {}).items():
         if key == "data.path" and isinstance(value, str):
             value = _absolute(value, Path.cwd())
@@ -408,13 +443,14 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise InputError(f"--set {text}: must be KEY=VALUE")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError, RecursionError):
+        table = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
         return key.strip(), value
+    return key.strip(), table["value"] if list(table) == ["value"] else value
 
 
 def _absolute(path: str, folder: Path) -> str:
-    return str((folder / Path(path).expanduser()).resolve())
+    return str(resolved(path, "data.path", folder))
 
 
 def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -437,6 +473,8 @@ def _explain(error: ValidationError) -> str:
     """The first fault as one line that names the key."""
     fault = error.errors()[0]
     where = [str(part) for part in fault["loc"] if not _is_inner(part)]
+    if fault["type"] == "extra_forbidden" and "." in where[-1]:
+        return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
     if fault["type"] == "extra_forbidden":
         return f"{'.'.join(where)}: unknown key; did you mean {_nearest_key(where)!r}?"
     if fault["type"] == "literal_error":

@@ -1,4 +1,4 @@
-"""Where things are kept: run folders, in the user's data directory or TUICHAOS_HOME."""
+"""Where things are kept, and paths as people write them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import platformdirs
+
+from tuichaos.errors import InputError
 
 
 def home() -> Path:
@@ -17,3 +19,14 @@ def home() -> Path:
 def runs_home() -> Path:
     """The folder of run folders."""
     return home() / "runs"
+
+
+def resolved(text: str | Path, what: str, folder: Path | None = None) -> Path:
+    """A path as written by a person, made absolute, ``..`` and links followed; seen from
+    ``folder`` (default: here). InputError names ``what`` if it can be no path."""
+    if not str(text).isprintable() or not str(text):
+        raise InputError(f"{what}: {str(text)!r} is not a path")
+    try:
+        return ((folder or Path.cwd()) / Path(text).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{what}: {text}: {getattr(error, 'strerror', None) or error}") from None

@@ -47,7 +47,7 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
 def outcome(plan: Plan, simulation: Simulation, step: int, seconds: float) -> dict[str, Any]:
     """What is known when the last frame is recorded."""
     floor = simulation.noise_floor
-    done = plan.replica_steps * step / plan.experiment.steps
+    done = plan.replica_steps_until(step)
     return {
         "finished": now(),
         "step": step,

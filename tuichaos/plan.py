@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,9 +36,13 @@ class Plan:
     @property
     def replica_steps(self) -> int:
         """Steps of all replicas; twins count from their perturbation on."""
-        ensemble, steps = self.experiment.ensemble, self.experiment.steps
-        alone = min(ensemble.perturb_at, steps)
-        return ensemble.references * steps + (self.replicas - ensemble.references) * (steps - alone)
+        return self.replica_steps_until(self.experiment.steps)
+
+    def replica_steps_until(self, step: int) -> int:
+        """Steps that all replicas have taken when the run is at a step."""
+        ensemble = self.experiment.ensemble
+        together = max(0, step - ensemble.perturb_at)
+        return ensemble.references * (step + ensemble.twins * together)
 
     def simulation(self, instruments: Sequence[Instrument], pace: Pace | None = None) -> Simulation:
         """The simulation of this plan, watched by these instruments."""
@@ -60,10 +65,29 @@ class Plan:
 
 def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     """Check an experiment against this machine and its data; raises InputError."""
-    if threads is not None and threads < 1:
-        raise InputError(f"--threads: must be at least 1, not {threads}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise InputError(f"--threads: must be an integer from 1 up, not {threads}")
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"an Experiment is needed, not {experiment!r}; see load and preset")
     device = resolve_device(experiment.device)
     built = build(experiment)
+    _check_size(experiment, built.system.dimension)
     name = "cpu" if device.type == "cpu" else str(device)
     resolved = experiment.model_copy(update={"device": name})
     return Plan(resolved, built, draws(resolved, built.system), device, threads)
+
+
+COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
+
+
+def _check_size(experiment: Experiment, dimension: int) -> None:
+    """Refuse what cannot fit: InputError names the sizes that make it large."""
+    ensemble = experiment.ensemble
+    replicas = ensemble.references * (1 + ensemble.twins)
+    need = COPIES * 8 * replicas * dimension
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if need > have:
+        raise InputError(
+            f"ensemble.references, network.hidden: {replicas:,} replicas of {dimension:,} numbers "
+            f"need about {need / 1e9:,.0f} GB; this machine has {have / 1e9:,.0f} GB"
+        )

@@ -26,7 +26,7 @@ def names() -> list[str]:
 def path(name: str) -> Path:
     """The file of a preset; InputError names the nearest one."""
     if name not in names():
-        raise InputError(f"--preset {name}: no such preset; {nearest(name, names())}")
+        raise InputError(f"preset {name!r}: there is no such preset; {nearest(name, names())}")
     return folder() / f"{name}.toml"
 
 

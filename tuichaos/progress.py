@@ -22,13 +22,13 @@ def duration(seconds: float) -> str:
 
 def rate(progress: Progress) -> str:
     """Replica-steps a second, in words."""
-    return f"{progress.step * progress.replicas / max(progress.seconds, 1e-9):,.0f} replica-steps/s"
+    return f"{progress.replica_steps / max(progress.seconds, 1e-9):,.0f} replica-steps/s"
 
 
 def left(progress: Progress) -> str:
     """The time left at the rate so far."""
-    done = max(progress.step, 1)
-    return duration(progress.seconds * (progress.total - done) / done)
+    done = max(progress.replica_steps, 1)
+    return duration(progress.seconds * (progress.total_replica_steps - done) / done)
 
 
 class PlainProgress:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.locations import runs_home
+from tuichaos.locations import resolved, runs_home
 
 FORMAT = 1
 LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")
@@ -94,11 +94,11 @@ def series_columns(columns: Iterable[str]) -> list[str]:
     return [*LEADING, *layers, *(name for name in rest if name not in layers)]
 
 
-def check(out: str | Path | None) -> None:
-    """Raise InputError if ``out`` cannot become a run folder; touches nothing."""
+def check(out: str | Path | None) -> Path | None:
+    """``out`` as a path, InputError if it cannot become a run folder; touches nothing."""
     if out is None:
-        return
-    path = Path(out).expanduser()
+        return None
+    path = resolved(out, "--out")
     try:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(f"--out {out}: exists and is not an empty folder")
@@ -107,20 +107,22 @@ def check(out: str | Path | None) -> None:
             above = above.parent
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+    if not above.is_dir():
+        raise InputError(f"--out {out}: cannot be written: {above} is not a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
         raise InputError(f"--out {out}: cannot be written: no permission in {above}")
+    return path
 
 
 def create(experiment: Experiment, out: str | Path | None) -> Path:
     """Make an empty run folder; InputError if it cannot be had. Nothing is ever overwritten."""
-    check(out)
-    if out is not None:
-        path = Path(out).expanduser()
+    named = check(out)
+    if named is not None:
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            named.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
-        return path
+        return named
     stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.") or "run"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     parent = runs_home()

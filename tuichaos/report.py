@@ -66,11 +66,10 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     if nmle["kept"]:
         value = number(nmle["mean"])
         value += f" ± {number(nmle['std'])}" if nmle["std"] is not None else ""
-    kept = f"{nmle['kept']} of {nmle['total']} kept"
+    kept = f"{nmle['kept']} of {nmle['total']}"
     yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
-    if "nmle.kept" in paper:
-        share = f"{nmle['kept'] / nmle['total']:.3f}"
-        yield Row("  kept", share, "", "", paper["nmle.kept"])
+    share = f"{nmle['kept'] / nmle['total']:.3f}"
+    yield Row("  kept by filter", share, "", kept, paper.get("nmle.kept", ""))
 
 
 def _estimate(name: str, found: Mapping[str, Any], count: str, paper: str) -> Row:

@@ -36,7 +36,8 @@ class Progress:
 
     step: int
     total: int
-    replicas: int
+    replica_steps: int
+    total_replica_steps: int
     seconds: float
     diverged: int
     steps: np.ndarray
@@ -130,7 +131,7 @@ class Recording:
                 folder.manifest(self._ended(seconds))
             except BaseException as error:
                 self._failed(error)
-                if isinstance(error, Exception):
+                if _is_failure(error):
                     raise RunFailed(f"{self.path}: {_reason(error)}") from error
                 raise
 
@@ -144,10 +145,18 @@ class Recording:
         folder.append(frame.steps, columns, references=frame["alive"].shape[1])
         self.step = int(frame.steps[-1])
         if watch is not None:
-            total, replicas = self.plan.experiment.steps, self.plan.replicas
-            seconds = time.perf_counter() - clock
-            lost = self.survival.count
-            watch(Progress(self.step, total, replicas, seconds, lost, frame.steps, columns))
+            watch(
+                Progress(
+                    self.step,
+                    self.plan.experiment.steps,
+                    self.plan.replica_steps_until(self.step),
+                    self.plan.replica_steps,
+                    time.perf_counter() - clock,
+                    self.survival.count,
+                    frame.steps,
+                    columns,
+                )
+            )
 
     def _results(self) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
         """Columns of exponents.csv, further tables, and the summary."""
@@ -168,7 +177,7 @@ class Recording:
 
     def _failed(self, error: BaseException) -> None:
         """Say in the manifest how the run ended, if that can still be written."""
-        status = "failed" if isinstance(error, Exception) else "interrupted"
+        status = "failed" if _is_failure(error) else "interrupted"
         ended = {"status": status, "finished": now(), "step": self.step, "reason": _reason(error)}
         with contextlib.suppress(OSError):
             write_manifest(self.path, {**self.facts, **ended})
@@ -196,6 +205,12 @@ def _blank(experiment: Experiment) -> tuple[dict[str, np.ndarray], dict[str, Any
         "regimes": None,
     }
     return dict.fromkeys(EXPONENT_COLUMNS, nothing), tables, summary
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Whether a run was ended by a fault, a user's system that exits among them, and not by
+    a person."""
+    return isinstance(error, Exception | SystemExit)
 
 
 def _reason(error: BaseException) -> str:

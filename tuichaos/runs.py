@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment, load
-from tuichaos.locations import runs_home
+from tuichaos.locations import resolved, runs_home
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,35 @@ class Run:
         return _read_json(path) if path.exists() else {}
 
     @functools.cached_property
-    def _series(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        columns = read_table(self.path / "series.csv")
-        steps = columns.pop("step", np.array([]))
-        references = columns.pop("reference", np.array([]))
-        count = int(references.max()) + 1 if len(references) else 0
-        times = len(steps) // count if count else 0
-        shaped = {k: v[: times * count].reshape(times, -1) for k, v in columns.items()}
-        return steps[: times * count : count or 1].astype(np.int64), shaped
-
-    @property
     def steps(self) -> np.ndarray:
         """The recorded steps (T,)."""
-        return self._series[0]
+        return self._read("step")["step"][:, :1].ravel().astype(np.int64)
 
-    @property
+    @functools.cached_property
     def series(self) -> Mapping[str, np.ndarray]:
         """Each column of series.csv as (recorded steps, references)."""
-        return self._series[1]
+        shaped = self._read()
+        return {name: values for name, values in shaped.items() if name != "step"}
+
+    @functools.cached_property
+    def columns(self) -> list[str]:
+        """The names of the columns of series.csv."""
+        with open(self.path / "series.csv", encoding="utf-8") as file:
+            return file.readline().rstrip("\n").split(",")[2:]
+
+    def column(self, name: str) -> np.ndarray:
+        """One column of series.csv (recorded steps, references), without reading the rest."""
+        return self._read(name)[name]
+
+    def _read(self, *names: str) -> dict[str, np.ndarray]:
+        """Columns as (recorded steps, references); steps that are not whole are left out."""
+        only = ("reference", *names) if names else None
+        found = read_table(self.path / "series.csv", only)
+        references = found.pop("reference", np.empty(0))
+        count = int(references.max()) + 1 if len(references) else 0
+        times = len(references) // count if count else 0
+        shaped = {k: v[: times * count].reshape(times, count) for k, v in found.items()}
+        return {name: shaped.get(name, np.empty((0, 0))) for name in names} if names else shaped
 
     @functools.cached_property
     def exponents(self) -> dict[str, np.ndarray]:
@@ -95,8 +107,10 @@ def open_run(path: str | Path) -> Run:
 def find(name: str) -> Run:
     """A run by its folder, by its name among the kept runs, or by a beginning of the name:
     the newest one that fits. ``last`` is the newest of all."""
-    if (Path(name) / "manifest.json").is_file():
-        return open_run(name)
+    path = resolved(name, "RUN")
+    with contextlib.suppress(OSError):  # a name too long for a file may still be no run
+        if (path / "manifest.json").is_file():
+            return open_run(path)
     kept = list_runs()
     exact = [run for run in kept if run.path.name == name]
     fitting = kept if name == "last" else [r for r in kept if r.path.name.startswith(name)]
@@ -104,7 +118,7 @@ def find(name: str) -> Run:
         return (exact or fitting)[0]
     some = [run.path.name for run in kept[:5]]
     hint = nearest(name, some) if some else "no run is kept yet"
-    raise InputError(f"{name}: no such run; {hint}")
+    raise InputError(f"{name[:80]}: no such run; {hint}")
 
 
 def list_runs() -> list[Run]:
@@ -153,23 +167,38 @@ def _write_parquet(run: Run, target: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table(arrays), target)
 
 
-def read_table(path: Path) -> dict[str, np.ndarray]:
-    """A CSV of numbers as columns (rows,), NaN for empty fields; a last row that is not
-    whole (the run is still being written) is left out. InputError if it cannot be read."""
+def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """A CSV of numbers as columns (rows,), NaN for empty fields; ``only`` some of them.
+
+    A last row that is not whole (the run is still being written) is left out. InputError
+    if it cannot be read. Reads a piece at a time: memory is that of the columns.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, encoding="utf-8", newline="\n") as file:
+            names = file.readline().rstrip("\n").split(",")
+            wanted = [k for k, name in enumerate(names) if only is None or name in only]
+            parts = [np.empty((0, len(wanted)))]
+            while lines := file.readlines(READ_BYTES):
+                if not lines[-1].endswith("\n"):
+                    lines.pop()
+                parts.append(_numbers(lines, len(names), wanted))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    header, _, body = text.partition("\n")
-    names = header.split(",")
-    whole = body[: body.rfind("\n") + 1]
-    cells = whole.replace("\n", ",").split(",")[:-1]
-    try:
-        values = np.array([float(cell) if cell else math.nan for cell in cells])
-        table = values.reshape(-1, len(names))
     except ValueError:
         raise InputError(f"{path}: is damaged: not a table of numbers") from None
-    return {name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(names)}
+    table = np.concatenate(parts)
+    return {names[k]: np.ascontiguousarray(table[:, at]) for at, k in enumerate(wanted)}
+
+
+READ_BYTES = 1 << 21
+
+
+def _numbers(lines: list[str], width: int, wanted: list[int]) -> np.ndarray:
+    rows = [line.rstrip("\n").split(",") for line in lines]
+    if any(len(row) != width for row in rows):
+        raise ValueError("a row of another length")
+    cells = (float(row[k]) if row[k] else math.nan for row in rows for k in wanted)
+    return np.fromiter(cells, np.float64, len(rows) * len(wanted)).reshape(len(rows), -1)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from tuichaos.instruments.statistics import bootstrap_rows, mean_and_interval, m
 
 FLOOR_UNITS = 100
 SATURATION = 1e-3
+PLUNGE = 3
+PLUNGE_STEPS = 30
 MIN_POINTS = 3  # few, for a longer minimum would leave out the fastest twins
 
 
@@ -27,8 +29,10 @@ class GrowthExponent(Instrument):
     reference has the mean over its twins, with a bootstrap interval over them.
 
     A twin with fewer than MIN_POINTS in its window has none (it started too near the floor
-    or the saturation), and a reference none unless all its twins have one and it stays
-    finite: while it runs away there is no attractor to saturate on.
+    or the saturation), nor has one that falls through the floor within PLUNGE_STEPS with a
+    last drop PLUNGE times the mean one (a superstable point: −∞). A reference has none
+    unless all its twins have one and it stays finite: while it runs away there is no
+    attractor to saturate on.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -36,6 +40,8 @@ class GrowthExponent(Instrument):
         shape = (setup.references, setup.experiment.ensemble.twins)
         self.open = np.ones(shape, dtype=bool)
         self.finite = np.ones(setup.references, dtype=bool)
+        self.previous = np.full(shape, np.nan)  # ln d of the last point, if still open
+        self.plunged = np.zeros(shape, dtype=bool)
         self.origin = np.full(shape, np.nan)
         self.scale = np.zeros(setup.references)
         self.sums = np.zeros((5, *shape))  # n, Σt, Σy, Σt², Σty
@@ -57,21 +63,36 @@ class GrowthExponent(Instrument):
             within &= distances <= SATURATION * level
             y = np.log(distances)
         within = np.logical_and.accumulate(within, axis=0) & self.open
-        self.open = within[-1]
         if t[0] == 0:
             self.origin = y[0]
+        self._note_plunges(t, y, within)
+        self.open = within[-1]
         y = np.where(within, y - self.origin, 0.0)
         t = np.where(within, t[:, None, None].astype(np.float64), 0.0)
         terms = np.stack([within.astype(np.float64), t, y, t * t, t * y])
         # Added one by one, so that the sums do not depend on where frames begin.
         self.sums = np.add.accumulate(np.concatenate([self.sums[:, None], terms], axis=1), 1)[:, -1]
 
+    def _note_plunges(self, t: np.ndarray, y: np.ndarray, within: np.ndarray) -> None:
+        """Mark twins that leave through the floor ever faster: at a superstable point the
+        exponent is −∞, and the slope of the few points before tells nothing of it."""
+        before = np.concatenate([self.previous[None], y[:-1]])
+        self.previous = y[-1]
+        open_before = np.concatenate([self.open[None], within[:-1]])
+        leaves = open_before & ~within & (t[:, None, None] > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            drop = y - before  # −∞ where the distance becomes 0
+            mean = (before - self.origin) / np.maximum(t - 1, 1)[:, None, None]
+            plunge = leaves & (mean < 0) & (drop < PLUNGE * mean)
+        self.plunged |= (plunge & (t < PLUNGE_STEPS)[:, None, None]).any(axis=0)
+
     def slopes(self) -> np.ndarray:
         """The exponent of each twin (references, twins), NaN where the window is too short."""
         n, st, sy, stt, sty = self.sums
         with np.errstate(invalid="ignore", divide="ignore"):
             slope = (n * sty - st * sy) / (n * stt - st * st)
-        return np.where((n >= MIN_POINTS) & self.finite[:, None], slope, np.nan)
+        counted = (n >= MIN_POINTS) & self.finite[:, None] & ~self.plunged
+        return np.where(counted, slope, np.nan)
 
     def findings(self) -> Findings:
         slopes = self.slopes()

@@ -46,14 +46,14 @@ def best_windows(distances: np.ndarray) -> BestWindows:
     first window wins, by start, then by length.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        y = np.log(distances[:POINTS])
+        y = np.log(np.ascontiguousarray(distances[:POINTS].T))
     y[~np.isfinite(y)] = np.nan
-    best = np.full((4, y.shape[1]), np.nan)
+    best = np.full((4, len(y)), np.nan)
     for start in STARTS:
         for length in LENGTHS:
-            if start + length > len(y):
+            if start + length > y.shape[1]:
                 break
-            slope, r_squared = _line(y[start : start + length])
+            slope, r_squared = _line(y[:, start : start + length])
             with np.errstate(invalid="ignore"):
                 better = (r_squared > best[3]) | (np.isnan(best[3]) & np.isfinite(r_squared))
             for row, value in zip(best, (slope, start, length, r_squared), strict=True):
@@ -62,14 +62,16 @@ def best_windows(distances: np.ndarray) -> BestWindows:
 
 
 def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least-squares slope and R² of columns y (points, n) against 0, 1, 2, …; R² is NaN for
-    a column without variance."""
-    t = np.arange(len(y)) - (len(y) - 1) / 2
-    centred = y - y.mean(axis=0)
-    slope = t @ centred / (t @ t)
-    total = (centred**2).sum(axis=0)
+    """Least-squares slope and R² of rows y (n, points) against 0, 1, 2, …; R² is NaN for a
+    row without variance. Sums run along a row, so a row's bits do not depend on the others."""
+    y = np.ascontiguousarray(y)
+    t = np.arange(y.shape[1]) - (y.shape[1] - 1) / 2
+    square = (t * t).sum()
+    centred = y - y.mean(axis=1, keepdims=True)
+    slope = (centred * t).sum(axis=1) / square
+    total = (centred * centred).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return slope, np.where(total > 0, slope**2 * (t @ t) / total, np.nan)
+        return slope, np.where(total > 0, slope * slope * square / total, np.nan)
 
 
 class PaperExponent(Instrument):

@@ -25,7 +25,7 @@ class Observables(Instrument):
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         measure = setup.experiment.measure
-        named = setup.system.observe(torch.zeros(2, setup.system.dimension, dtype=torch.float64))
+        named = setup.system.observables
         switches = {name: getattr(measure, GROUPS.get(name, ""), True) for name in named}
         self.every = {name: every_of(s) for name, s in switches.items() if is_on(s)}
         self.last: Mapping[str, np.ndarray] = {}

@@ -53,9 +53,13 @@ class TangentExponent(Instrument):
         growth = frame["growth"][: len(frame.steps) - ends].copy()
         with np.errstate(invalid="ignore"):
             lost = growth < math.log(COLLAPSE_UNITS * self.setup.unit)
-        growth[lost | ~np.isfinite(growth)] = np.nan
-        for reference in np.flatnonzero(lost.any(axis=0) & np.isnan(self.collapsed_at)):
-            self.collapsed_at[reference] = frame.steps[np.argmax(lost[:, reference])]
+        broken = lost | ~np.isfinite(growth)
+        first = np.argmax(broken, axis=0)
+        for reference in np.flatnonzero(broken.any(axis=0) & np.isfinite(self.log_length)):
+            # Only what breaks first counts: a length that overflowed leaves a zero behind.
+            if lost[first[reference], reference]:
+                self.collapsed_at[reference] = frame.steps[first[reference]]
+        growth[broken] = np.nan
         # ln‖v‖ at each step of the frame, added one by one whatever the frames' length.
         lengths = np.add.accumulate(np.concatenate([self.log_length[None], growth]))
         self.log_length = lengths[-1]
@@ -115,8 +119,8 @@ class TangentExponent(Instrument):
         edges = self.batches
         if len(edges) <= BATCHES or not all(edge in self.at for edge in edges):
             return np.full(self.setup.references, np.nan)
-        rates = np.array([self._rate(a, b) for a, b in itertools.pairwise(edges)])
-        return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)
+        rates = np.stack([self._rate(a, b) for a, b in itertools.pairwise(edges)], axis=1)
+        return rates.std(axis=1, ddof=1) / math.sqrt(BATCHES)
 
     def _rate(self, start: int, end: int) -> np.ndarray:
         """(ln‖v(end)‖ − ln‖v(start)‖)/(end − start) of each reference; NaN if not reached."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +9,12 @@ import torch
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.systems.base import System, SystemProtocol
+from tuichaos.systems.base import System
 from tuichaos.systems.data import Dataset, load
 from tuichaos.systems.networks import Perceptron
 from tuichaos.systems.reference import reference_system
 from tuichaos.systems.training import Samples, TrainingSystem
+from tuichaos.systems.users import users_system
 
 __all__ = ["Built", "System", "build"]
 
@@ -36,7 +33,7 @@ def build(experiment: Experiment) -> Built:
     if name == "training":
         return _training(experiment)
     if ":" in name:
-        return Built(_users(name, experiment.system.parameters))
+        return Built(users_system(name, experiment.system.parameters))
     system = reference_system(name, experiment.system.parameters)
     for key, value in system.parameters.items():
         if value.ndim and len(value) != experiment.ensemble.references:
@@ -75,46 +72,3 @@ def _samples(data: Dataset, x: np.ndarray, y: np.ndarray) -> Samples:
     labels = None if data.classes is None else torch.from_numpy(y)
     targets = torch.from_numpy(np.ascontiguousarray(data.targets(y).T))
     return Samples(torch.from_numpy(np.ascontiguousarray(x.T)), targets, labels)
-
-
-# --- a user's own system -----------------------------------------------------------------
-
-
-class Adapted(System):
-    """A user's object that has ``dimension`` and ``step`` but is not a subclass of System."""
-
-    def __init__(self, inner: SystemProtocol) -> None:
-        self.inner = inner
-        self.dimension = int(inner.dimension)
-        for name in ("start", "observe", "tangent"):
-            if hasattr(inner, name):
-                setattr(self, name, getattr(inner, name))
-
-    def step(self, x: torch.Tensor) -> torch.Tensor:
-        return self.inner.step(x)
-
-
-def _users(name: str, parameters: Mapping[str, object]) -> System:
-    """``package.module:factory``, called with the parameters as keywords."""
-    module_name, _, factory_name = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"system.name: {name}: {error}") from None
-    try:
-        found = factory(**parameters)
-        system = found if isinstance(found, System) else Adapted(found)
-        start = np.asarray(system.start(np.random.default_rng(0)), dtype=np.float64)
-        x = torch.from_numpy(start).expand(2, -1)
-        if system.step(x).shape != (2, system.dimension):
-            raise ValueError(f"step must keep the shape (replicas, {system.dimension})")
-    except Exception as error:  # anything may go wrong in there; it is told, not traced
-        kind = type(error).__name__
-        raise InputError(f"system.name: {name}: {kind}: {_first_line(error)}") from None
-    return system
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or "no message").splitlines()[0]

@@ -87,6 +87,11 @@ class System:
         return {f"x{k}": x[:, k] for k in range(min(self.dimension, 16))}
 
     @property
+    def observables(self) -> tuple[str, ...]:
+        """The names that ``observe`` gives."""
+        return tuple(self.observe(torch.zeros(2, self.dimension, dtype=torch.float64)))
+
+    @property
     def layout(self) -> tuple[Piece, ...]:
         """The pieces of a state, in order."""
         return (Piece("x", (self.dimension,)),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ import numpy as np
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Data
 from tuichaos.randomness import Purpose, generator
+
+MOST_CLASSES = 10_000
+MOST_NUMBERS = 200_000_000  # in a generated data set: 1.6 GB
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def load(data: Data, seed: int) -> Dataset:
     """
     raw = _raw(data, seed)
     classes = int(raw.y.max()) + 1 if raw.is_classes else None
+    if classes is not None and classes > MOST_CLASSES:
+        raise InputError(f"{_source(data)}: class labels go up to {MOST_CLASSES - 1} at most")
     if classes is not None and classes < 2:
         raise InputError(f"{_source(data)}: one class only; two are needed to tell them apart")
     train, rest = _split(raw, data, seed)
@@ -133,7 +138,12 @@ def _raw(data: Data, seed: int) -> Raw:
             hint = nearest(key, defaults)
             raise InputError(f"data.parameters.{key}: {data.name} has no such parameter; {hint}")
     parameters = {k: _number(k, data.parameters.get(k, d), d) for k, d in defaults.items()}
-    return source(generator(seed, Purpose.DATA), **parameters)
+    if math.prod(v for v in parameters.values() if isinstance(v, int)) > MOST_NUMBERS:
+        raise InputError(f"data.parameters: more than {MOST_NUMBERS:,} numbers")
+    try:
+        return source(generator(seed, Purpose.DATA), **parameters)
+    except ValueError as error:  # what only the generator itself knows to be wrong
+        raise InputError(f"data.parameters: {_reason(error)}") from None
 
 
 def _number(key: str, value: object, default: float) -> float:
@@ -212,7 +222,14 @@ GENERATED: dict[str, tuple[Callable[..., Raw], Mapping[str, float]]] = {
 def _inline(data: Data) -> Raw:
     if data.x is None or data.y is None:
         raise InputError("data.x, data.y: inline data needs both")
+    if any(isinstance(item, bool) for item in _leaves([data.x, data.y])):
+        raise InputError("data.x, data.y: must hold numbers, not true or false")
     return _checked("data.x, data.y", data.x, data.y)
+
+
+def _leaves(items: list) -> Iterator[object]:
+    for item in items:
+        yield from _leaves(item) if isinstance(item, list) else [item]
 
 
 def _csv(data: Data) -> Raw:
@@ -263,7 +280,7 @@ def _npz(data: Data) -> Raw:
             parts = {k: archive[k] for k in names if k in archive.files}
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise InputError(f"{where}: cannot be read: {_reason(error)}") from None
     if "x" not in parts or "y" not in parts or ("x_test" in parts) != ("y_test" in parts):
         raise InputError(f"{where}: needs x and y, and x_test with y_test or neither")
@@ -282,8 +299,8 @@ def _checked(where: str, x: object, y: object) -> Raw:
     real targets (samples,) or (samples, outputs)."""
     try:
         x, y = np.asarray(x), np.asarray(y)
-    except ValueError:
-        raise InputError(f"{where}: ragged rows") from None
+    except (ValueError, OverflowError):
+        raise InputError(f"{where}: ragged rows, or numbers beyond all range") from None
     if x.dtype.kind not in "fiu" or y.dtype.kind not in "fiu":
         raise InputError(f"{where}: must hold numbers")
     if x.ndim != 2 or y.ndim not in (1, 2) or len(x) != len(y) or 0 in x.shape + y.shape:
@@ -291,11 +308,14 @@ def _checked(where: str, x: object, y: object) -> Raw:
             f"{where}: x must be (samples, features) and y (samples,) or (samples, outputs), "
             f"not {x.shape} and {y.shape}"
         )
+    classes = y.ndim == 1 and y.dtype.kind != "f"
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float64)
+        y = y if classes else y.astype(np.float64).reshape(len(x), -1)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InputError(f"{where}: must hold finite numbers")
-    x = x.astype(np.float64)
-    if y.ndim == 2 or y.dtype.kind == "f":
-        return Raw(x, y.astype(np.float64).reshape(len(x), -1))
+    if not classes:
+        return Raw(x, y)
     if y.min() < 0:
         raise InputError(f"{where}: class labels must not be negative")
     return Raw(x, y.astype(np.int64))

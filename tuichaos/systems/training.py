@@ -86,6 +86,12 @@ class TrainingSystem(System):
                 found[name] = (guess == samples.labels).to(x.dtype).mean(-1)
         return found
 
+    @property
+    def observables(self) -> tuple[str, ...]:
+        if self.train.labels is None:
+            return ("loss",)
+        return ("loss", "train_accuracy", "test_accuracy")[: 2 + (self.test is not None)]
+
     def take(self, index: Tensor) -> TrainingSystem:
         if self.learning_rate.ndim == 0:
             return self

@@ -1,0 +1,94 @@
+"""A user's own system, named as ``package.module:factory`` and looked over before it runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuichaos.errors import InputError
+from tuichaos.systems.base import System, SystemProtocol
+
+# Columns of series.csv that mean something else.
+RESERVED = {"reference", "step", "distance", "lyapunov", "weight_norm"}
+RESERVED |= {"train_accuracy", "test_accuracy"}
+
+
+class Adapted(System):
+    """A user's object that has ``dimension`` and ``step`` but is not a subclass of System."""
+
+    def __init__(self, inner: SystemProtocol) -> None:
+        self.inner = inner
+        self.dimension = inner.dimension
+        for name in ("start", "observe", "tangent"):
+            if hasattr(inner, name):
+                setattr(self, name, getattr(inner, name))
+
+    def step(self, x: Tensor) -> Tensor:
+        return self.inner.step(x)
+
+
+def users_system(name: str, parameters: Mapping[str, object]) -> System:
+    """What ``package.module:factory`` makes of the parameters, given as keywords.
+
+    InputError, in one line, for whatever goes wrong in there.
+    """
+    module, _, factory = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), factory)(**parameters)
+        system = found if isinstance(found, System) else Adapted(found)
+        _look_over(system)
+    except (Exception, SystemExit) as error:  # it is anyone's code: told, not traced
+        text = (str(error) or "no message").splitlines()[0]
+        raise InputError(f"system.name: {name}: {type(error).__name__}: {text}") from None
+    return system
+
+
+def _look_over(system: System) -> None:
+    """Raise ValueError for a system that would give wrong numbers without saying so."""
+    d = system.dimension
+    if isinstance(d, bool) or not isinstance(d, int) or d < 1:
+        raise ValueError(f"dimension must be a positive integer, not {d!r}")
+    rng = np.random.default_rng(0)
+    starts = [np.asarray(system.start(rng), dtype=np.float64) for _ in range(3)]
+    if any(start.shape != (d,) or not np.isfinite(start).all() for start in starts):
+        raise ValueError(f"start must give {d} finite numbers")
+    x = torch.from_numpy(np.stack(starts))
+    _alike(system.step(x), x, "step")
+    v = torch.from_numpy(rng.standard_normal(x.shape))
+    tangent = system.tangent(x, v)
+    _alike(tangent, x, "tangent")
+    _differentiable(system, x, v, tangent)
+    for name, values in system.observe(x).items():
+        if not re.fullmatch(r"[\w.-]+", name) or name in RESERVED or name.startswith("distance."):
+            raise ValueError(f"observe: {name!r} cannot name a column")
+        if not isinstance(values, Tensor) or values.shape != (3,):
+            raise ValueError(f"observe: {name} must be a tensor (replicas,)")
+
+
+def _alike(found: object, x: Tensor, what: str) -> None:
+    if not isinstance(found, Tensor) or found.shape != x.shape or found.dtype != x.dtype:
+        shape = getattr(found, "shape", type(found).__name__)
+        dtype = getattr(found, "dtype", "")
+        raise ValueError(
+            f"{what} must give a tensor (replicas, {x.shape[1]}) of the dtype it is given, "
+            f"not {tuple(shape) if isinstance(shape, torch.Size) else shape} {dtype}"
+        )
+
+
+def _differentiable(system: System, x: Tensor, v: Tensor, tangent: Tensor) -> None:
+    """Refuse a step whose derivative is lost on the way (``detach``, a detour by integers):
+    the tangent would be 0 where a finite difference is not."""
+    h = 1e-7
+    difference = (system.step(x + h * v) - system.step(x - h * v)) / (2 * h)
+    lost = (tangent == 0).all(dim=1) & (difference.abs().amax(dim=1) > 1e-3)
+    if lost.all():
+        raise ValueError("step is not differentiable by torch: its tangent is 0, its slope is not")
