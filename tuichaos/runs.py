@@ -175,7 +175,8 @@ def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.nd
     """
     try:
         with open(path, encoding="utf-8", newline="\n") as file:
-            names = file.readline().rstrip("\n").split(",")
+            header = file.readline().rstrip("\n")
+            names = header.split(",") if header else []
             wanted = [k for k, name in enumerate(names) if only is None or name in only]
             parts = [np.empty((0, len(wanted)))]
             while lines := file.readlines(READ_BYTES):
