@@ -17,6 +17,7 @@ from tuichaos.runs import Run
 def home(tmp_path, monkeypatch) -> Path:
     """Runs go below the test's own folder, never to the user's."""
     monkeypatch.setenv("TUICHAOS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TUICHAOS_CONFIG", str(tmp_path / "config" / "config.toml"))
     return tmp_path / "home"
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import tuichaos
 
 PACKAGE = Path(tuichaos.__file__).parent
 SCREEN = {"textual", "rich", "click", "plotext"}
-ABOVE = ("tuichaos.cli", "tuichaos.charts", "tuichaos.report", "tuichaos.progress", "tuichaos.tui")
+ABOVE = ("tuichaos.cli", "tuichaos.charts", "tuichaos.report", "tuichaos.tui")
+ROOMS = ("simulation", "blocks", "ensemble", "runs", "recorder", "runner", "plan", "session")
 CORE = [
     *PACKAGE.glob("systems/*.py"),
     *PACKAGE.glob("instruments/*.py"),
-    *(
-        PACKAGE / f"{name}.py"
-        for name in ("simulation", "ensemble", "runs", "recorder", "runner", "plan")
-    ),
+    *(PACKAGE / f"{name}.py" for name in ROOMS),
 ]
 
 
@@ -40,6 +40,15 @@ def test_systems_know_nothing_of_what_measures_them():
     for path in PACKAGE.glob("systems/*.py"):
         for name in imports(path):
             assert not name.startswith(("tuichaos.instruments", "tuichaos.simulation"))
+
+
+def test_the_explorer_is_on_screen_before_torch_is_loaded():
+    code = (
+        "import sys; import tuichaos.tui.app; from tuichaos.presets import preset;"
+        "tuichaos.tui.app.Explorer(preset('quick'));"
+        "sys.exit(bool({'torch', 'sklearn', 'scipy', 'plotext'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_public_names_of_the_package():

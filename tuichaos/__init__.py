@@ -16,7 +16,7 @@ _PLACES = {
     "preset": "tuichaos.presets",
     "run": "tuichaos.runner",
     "plan": "tuichaos.plan",
-    "Progress": "tuichaos.runner",
+    "Progress": "tuichaos.watching",
     "Run": "tuichaos.runs",
     "open_run": "tuichaos.runs",
     "list_runs": "tuichaos.runs",

@@ -233,15 +233,15 @@ def _spread(steps: np.ndarray, values: np.ndarray) -> list[Curve]:
         return [Curve(f"reference {k}", steps, values[:, k]) for k in range(count)]
     curves = [Curve(f"median of {count}", steps, _median(values))]
     for q in (10, 90):
-        curves.append(Curve(f"{q} %", steps, _percentile(values, q)))
+        curves.append(Curve(f"{q} %", steps, percentile(values, q)))
     return curves
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    return _percentile(values, 50)
+    return percentile(values, 50)
 
 
-def _percentile(values: np.ndarray, q: float) -> np.ndarray:
+def percentile(values: np.ndarray, q: float) -> np.ndarray:
     """Percentile over references (T,), of the finite ones; NaN where there is none."""
     found = np.full(len(values), np.nan)
     some = np.isfinite(values).any(axis=1)

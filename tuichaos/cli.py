@@ -33,14 +33,41 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="tuichaos", message="tuichaos %(version)s")
+@click.option("--preset", metavar="NAME", help="What the explorer begins with [quick].")
+@click.option("--fps", type=click.FloatRange(0.2, 60), metavar="N", help="Repaints a second [4].")
+@click.option(
+    "--ascii",
+    "ascii_only",
+    is_flag=True,
+    default=None,
+    help="No characters beyond ASCII in charts.",
+)
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, preset: str | None, fps: float | None, ascii_only: bool | None) -> None:
     """Chaos in the training of neural networks: loss, twins, Lyapunov exponents.
 
-    Start with:  tuichaos run --preset quick
+    Without a command it opens the explorer; press space there. Headless, start with:
+
+        tuichaos run --preset quick
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        _explore(preset, fps, ascii_only)
+    elif preset or fps or ascii_only:
+        raise InputError("--preset, --fps, --ascii: before a command they mean nothing")
+
+
+def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> None:
+    """Open the terminal explorer."""
+    from tuichaos.config import read_config
+    from tuichaos.presets import preset as experiment
+
+    config = read_config({"preset": preset, "fps": fps, "ascii": ascii_only})
+    chosen = experiment(config.preset)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("the explorer needs a terminal; see tuichaos run")
+    from tuichaos.tui.app import Explorer
+
+    Explorer(chosen, config).run()
 
 
 @cli.command()
@@ -258,6 +285,21 @@ def export(run_name: str, kind: str, out: str | None) -> None:
     from tuichaos import runs as kept
 
     click.echo(kept.export(kept.find(run_name), kind, out))
+
+
+@cli.command()
+def paths() -> None:
+    """Print where runs, settings and presets are."""
+    from tuichaos import presets as kept
+    from tuichaos.config import config_path
+    from tuichaos.locations import runs_home
+
+    for name, path in (
+        ("runs", runs_home()),
+        ("config", config_path()),
+        ("presets", kept.folder()),
+    ):
+        click.echo(f"{name:<8} {path}")
 
 
 @cli.command()

@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-from tuichaos.runner import Progress
+from tuichaos.watching import Progress
 
 LINE_SECONDS = 5.0
 

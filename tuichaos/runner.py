@@ -6,8 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +24,7 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import Folder, create, write_manifest
 from tuichaos.runs import Run, open_run
 from tuichaos.states import SavedStates
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a watcher is told after each frame.
-
-    ``columns``: what went to series.csv, (T, references) at the frame's ``steps`` (T,).
-    """
-
-    step: int
-    total: int
-    replica_steps: int
-    total_replica_steps: int
-    seconds: float
-    diverged: int
-    steps: np.ndarray
-    columns: Mapping[str, np.ndarray]
-
-
-Watcher = Callable[[Progress], object]
+from tuichaos.watching import Progress, Watcher
 
 
 def run(
@@ -153,6 +133,7 @@ class Recording:
                     self.plan.replica_steps,
                     time.perf_counter() - clock,
                     self.survival.count,
+                    self.survival.first,
                     frame.steps,
                     columns,
                 )

@@ -25,6 +25,14 @@ class Run:
 
     path: Path
 
+    @property
+    def note(self) -> str:
+        """What a person wrote about the run, one line."""
+        try:
+            return (self.path / NOTE).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
     @functools.cached_property
     def experiment(self) -> Experiment:
         return load(self.path / "experiment.toml")
@@ -90,6 +98,9 @@ class Run:
             return dict(archive)
 
 
+NOTE = "note.txt"
+
+
 def open_run(path: str | Path) -> Run:
     """Open a run folder; InputError where there is none."""
     path = Path(path)
@@ -131,6 +142,45 @@ def list_runs() -> list[Run]:
         except InputError:
             continue
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def rename(run: Run, name: str) -> Run:
+    """Give a kept run another folder name; InputError if it is taken or no name."""
+    target = run.path.parent / name
+    if not name.isprintable() or Path(name).name != name or name.startswith("."):
+        raise InputError(f"{name!r} cannot be the name of a run")
+    if target.exists():
+        raise InputError(f"{name}: there is one of that name")
+    if run.manifest.get("status") == "running":
+        raise InputError(f"{run.path.name}: is still running")
+    try:
+        run.path.rename(target)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from None
+    return open_run(target)
+
+
+def annotate(run: Run, text: str) -> None:
+    """Keep one line about a run beside its files; an empty one takes it away."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    try:
+        if line:
+            (run.path / NOTE).write_text(line + "\n", encoding="utf-8")
+        else:
+            (run.path / NOTE).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{run.path.name}: {error.strerror}") from None
+
+
+def delete(run: Run) -> None:
+    """Delete a run folder that has ended; InputError for one that is running or stays."""
+    fresh = open_run(run.path)
+    if fresh.manifest.get("status") == "running":
+        raise InputError(f"{run.path.name}: is still running (or was killed); not deleted")
+    try:
+        shutil.rmtree(run.path)
+    except OSError as error:
+        raise InputError(f"{run.path.name}: {error.strerror}") from None
 
 
 def export(run: Run, kind: str, out: str | Path | None) -> Path:

@@ -6,13 +6,15 @@ import enum
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
 from tuichaos.pace import Pace
-from tuichaos.plan import plan
-from tuichaos.recorder import create
-from tuichaos.runner import Progress, Recording
+from tuichaos.watching import Progress
+
+if TYPE_CHECKING:
+    from tuichaos.runner import Recording
 
 
 class Status(enum.StrEnum):
@@ -95,6 +97,11 @@ class Session:
 
     def _work(self) -> None:
         try:
+            # Here, not above: they load torch, and a screen must not wait for that.
+            from tuichaos.plan import plan
+            from tuichaos.recorder import create
+            from tuichaos.runner import Recording
+
             ready = plan(self.experiment, self._threads)
             self.path = create(ready.experiment, self._out)
             self._recording = Recording(ready, self.path, self._pace)

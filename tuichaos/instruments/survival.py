@@ -28,6 +28,11 @@ class Survival(Instrument):
         """How many references have left so far."""
         return int(np.isfinite(self.diverged_at).sum())
 
+    @property
+    def first(self) -> int | None:
+        """The step of the first that left."""
+        return int(np.nanmin(self.diverged_at)) if self.count else None
+
     def findings(self) -> Findings:
         lost = self.diverged_at[np.isfinite(self.diverged_at)]
         when = {

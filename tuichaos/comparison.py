@@ -1,0 +1,47 @@
+"""Runs side by side: their medians in one picture, their experiments key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tuichaos.charts import VIEWS, Curve, Picture, percentile
+from tuichaos.errors import InputError
+from tuichaos.runs import Run
+
+MOST = 8
+
+
+def overlay(runs: Sequence[Run], what: str) -> Picture:
+    """The medians of one view of several runs, in the order given (so colours stay)."""
+    column, title, log = VIEWS[what]
+    curves = []
+    for run in runs[:MOST]:
+        try:
+            values = run.column(column)
+            steps = run.steps
+        except InputError:  # a folder that vanished or is damaged is left out
+            continue
+        median = percentile(values, 50) if values.size else np.full(len(steps), np.nan)
+        curves.append(Curve(run.path.name, steps, median))
+    return Picture(f"{title}, medians", curves, log)
+
+
+def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """The keys in which the experiments differ, each with its value in every run."""
+    tables = [_flat(run.experiment.model_dump()) for run in runs]
+    keys = list(dict.fromkeys(key for table in tables for key in table))
+    rows = [(key, [str(table.get(key, "")) for table in tables]) for key in keys]
+    return [(key, values) for key, values in rows if len(set(values)) > 1]
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -1,0 +1,92 @@
+"""Settings of the explorer: flag, then environment, then file, then default."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from tuichaos.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Config:
+    """``TUICHAOS_FPS`` and so on set them too; the file is config.toml (``tuichaos paths``)."""
+
+    preset: str = "quick"
+    fps: float = 4.0
+    ascii: bool = False
+    theme: str = "tuichaos-dark"
+
+
+def config_path() -> Path:
+    """The file; ``TUICHAOS_CONFIG`` names another."""
+    named = os.environ.get("TUICHAOS_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    return Path(platformdirs.user_config_dir("tuichaos")) / "config.toml"
+
+
+def read_config(flags: Mapping[str, Any] | None = None) -> Config:
+    """The settings in force; None among ``flags`` means not given. Raises InputError."""
+    config = _from_file(config_path())
+    environment = {
+        field.name: os.environ[f"TUICHAOS_{field.name.upper()}"]
+        for field in fields(Config)
+        if os.environ.get(f"TUICHAOS_{field.name.upper()}")
+    }
+    config = _updated(config, environment, "TUICHAOS_")
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    return _updated(config, given, "--")
+
+
+def write_config(config: Config) -> None:
+    """Keep settings for the next start; what cannot be written is let go."""
+    import tomli_w
+
+    path = config_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(tomli_w.dumps(asdict(config)), encoding="utf-8")
+    except OSError:
+        return
+
+
+def _from_file(path: Path) -> Config:
+    if not path.exists():
+        return Config()
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    return _updated(Config(), table, f"{path}: ")
+
+
+def _updated(config: Config, values: Mapping[str, Any], where: str) -> Config:
+    known = {field.name: type(getattr(config, field.name)) for field in fields(Config)}
+    for key, value in values.items():
+        if key not in known:
+            raise InputError(f"{where}{key}: unknown setting; {nearest(key, known)}")
+        config = replace(config, **{key: _as(known[key], value, f"{where}{key}")})
+    if not 0.2 <= config.fps <= 60:
+        raise InputError(f"{where}fps: must lie between 0.2 and 60, not {config.fps:g}")
+    return config
+
+
+def _as(kind: type, value: Any, where: str) -> Any:
+    """A value of that kind, from a file or from text."""
+    if kind is bool and isinstance(value, str):
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        value = words.get(value.lower(), value)
+    if kind is float and not isinstance(value, bool):
+        with contextlib.suppress(TypeError, ValueError):
+            value = float(value)
+    if not isinstance(value, kind):
+        raise InputError(f"{where}: must be of kind {kind.__name__}, not {value!r}")
+    return value

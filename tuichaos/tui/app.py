@@ -1,0 +1,107 @@
+"""The application: themes, screens, and the one run that belongs to it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import signal
+from dataclasses import replace
+
+from textual.app import App
+from textual.binding import Binding
+from textual.theme import Theme
+
+from tuichaos.config import Config, write_config
+from tuichaos.experiment import Experiment
+from tuichaos.tui.run_state import RunState
+from tuichaos.tui.screens.explore import Explore
+
+LEAVE_SECONDS = 5  # for a run to come to the end of a frame and write its tables
+
+DARK = Theme(
+    name="tuichaos-dark",
+    primary="#5fd7ff",
+    secondary="#8787ff",
+    accent="#ffaf5f",
+    background="#10131a",
+    surface="#171b24",
+    panel="#1f2531",
+    dark=True,
+)
+LIGHT = Theme(
+    name="tuichaos-light",
+    primary="#005f87",
+    secondary="#5f5faf",
+    accent="#af5f00",
+    background="#fafafa",
+    surface="#f0f0f0",
+    panel="#e4e6ea",
+    dark=False,
+)
+
+
+def _load_torch() -> None:
+    """Load what a run needs while the first screen is being looked at."""
+    importlib.import_module("tuichaos.runner")
+
+
+class Explorer(App):
+    """The terminal explorer."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "tuichaos"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    BINDINGS = [
+        Binding("q", "quit", "Quit", priority=False),
+        Binding("question_mark", "show_help_panel", "Help", key_display="?"),
+        Binding("s", "shot", "Screenshot", show=False),
+    ]
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        config: Config | None = None,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config or Config()
+        self.frames_per_second = self.config.fps
+        self.ascii_only = self.config.ascii
+        self.state = RunState(experiment, threads)
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        known = self.config.theme in self.available_themes
+        self.theme = self.config.theme if known else DARK.name
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        self.run_worker(_load_torch, thread=True, exit_on_error=False)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._leave)
+        self.push_screen(Explore(self.state.experiment, self.ascii_only))
+
+    def _keep_theme(self, theme: Theme) -> None:
+        self.config = replace(self.config, theme=theme.name)
+        write_config(self.config)
+
+    def action_shot(self) -> None:
+        path = self.save_screenshot()
+        self.copy_to_clipboard(path)
+        self.notify(f"Wrote {path} (copied).", markup=False)
+
+    async def action_quit(self) -> None:
+        """Stop the run, let its folder be completed, and go."""
+        self.state.stop()
+        session = self.state.session
+        if session is not None:
+            for _ in range(50 * LEAVE_SECONDS):
+                if session.join(0.0):
+                    break
+                await asyncio.sleep(0.02)
+        self.exit()
+
+    def _leave(self) -> None:
+        """The terminal is gone, or someone wants the process gone: end with the run saved."""
+        self.run_worker(self.action_quit())

@@ -1,0 +1,179 @@
+"""The runs screen: all run folders, newest first; open, compare, rename, note, delete."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Input, Static
+
+from tuichaos import runs as kept
+from tuichaos.comparison import MOST
+from tuichaos.errors import InputError
+from tuichaos.runs import Run
+from tuichaos.tui.screens.compare import Compare
+from tuichaos.tui.screens.dialogs import Ask, Confirm
+
+COLUMNS = ("", "run", "status", "started", "steps", "replicas", "title", "note")
+REFRESH_SECONDS = 2.0
+
+
+class Runs(Screen):
+    """Runs made headless appear while they grow; live ones are marked."""
+
+    BINDINGS = [
+        Binding("enter", "open", "Open"),
+        Binding("space", "mark", "Mark", tooltip="Mark up to eight runs to compare"),
+        Binding("c", "compare", "Compare"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("n", "rename", "Rename"),
+        Binding("t", "note", "Note"),
+        Binding("delete,d", "delete", "Delete"),
+        Binding("escape,o", "back", "Back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marked: list[str] = []  # in the order of marking: colours follow it
+        self.runs: dict[str, Run] = {}
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(f"Runs in {kept.runs_home()}", id="headline", markup=False)
+            yield Input(placeholder="filter: any part of name, title, note or status", id="filter")
+            yield DataTable(cursor_type="row", zebra_stripes=True, id="table")
+            yield Static("", id="empty")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        for column in COLUMNS:
+            table.add_column(column, key=column)
+        table.focus()
+        self.fill()
+        self.set_interval(REFRESH_SECONDS, self.fill)
+
+    def on_screen_resume(self) -> None:
+        self.fill()
+
+    def fill(self) -> None:
+        """Read the folders again; the cursor stays on its run."""
+        table = self.query_one(DataTable)
+        if not table.columns:
+            return
+        wanted = self.query_one("#filter", Input).value.lower()
+        here = self.current()
+        self.runs = {run.path.name: run for run in kept.list_runs()}
+        table.clear()
+        for name, run in self.runs.items():
+            cells = self._cells(name, run)
+            if wanted in " ".join(cells).lower():
+                table.add_row(*cells, key=name)
+        if here is not None and here.path.name in [row.value for row in table.rows]:
+            table.move_cursor(row=table.get_row_index(here.path.name))
+        words = "" if table.row_count else "No runs here yet." if not self.runs else "None fits."
+        self.query_one("#empty", Static).update(words)
+
+    def _cells(self, name: str, run: Run) -> list[str]:
+        manifest = run.manifest
+        mark = str(self.marked.index(name) + 1) if name in self.marked else ""
+        status = str(manifest.get("status", "?"))
+        started = str(manifest.get("started", ""))[:16].replace("T", " ")
+        step = manifest.get("step", "")
+        return [
+            mark,
+            name,
+            f"● {status}" if status == "running" else status,
+            started,
+            str(step),
+            str(manifest.get("replicas", "")),
+            str(manifest.get("title", "")),
+            run.note,
+        ]
+
+    def current(self) -> Run | None:
+        table = self.query_one(DataTable)
+        if not table.row_count:
+            return None
+        row = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+        return self.runs.get(row or "")
+
+    def on_input_changed(self) -> None:
+        self.fill()
+
+    def on_input_submitted(self) -> None:
+        self.query_one(DataTable).focus()
+
+    def on_data_table_row_selected(self) -> None:
+        self.action_open()
+
+    # --- keys ---
+
+    def action_filter(self) -> None:
+        self.query_one("#filter", Input).focus()
+
+    def action_back(self) -> None:
+        if self.query_one("#filter", Input).has_focus:
+            self.query_one(DataTable).focus()
+        else:
+            self.app.pop_screen()
+
+    def action_mark(self) -> None:
+        run = self.current()
+        if run is None:
+            return
+        name = run.path.name
+        if name in self.marked:
+            self.marked.remove(name)
+        elif len(self.marked) == MOST:
+            self.notify(f"At most {MOST} runs can be compared.", severity="warning")
+        else:
+            self.marked.append(name)
+        self.fill()
+
+    def action_open(self) -> None:
+        run = self.current()
+        if run is not None:
+            self.app.push_screen(Compare([run]))
+
+    def action_compare(self) -> None:
+        chosen = [self.runs[name] for name in self.marked if name in self.runs]
+        if len(chosen) < 2:
+            self.notify("Mark two runs or more with space first.", severity="warning")
+            return
+        self.app.push_screen(Compare(chosen))
+
+    def action_rename(self) -> None:
+        run = self.current()
+        if run is not None:
+            question = f"New name for {run.path.name}"
+            self.app.push_screen(
+                Ask(question, run.path.name), lambda name: self._do(kept.rename, run, name)
+            )
+
+    def action_note(self) -> None:
+        run = self.current()
+        if run is not None:
+            question = f"Note on {run.path.name}"
+            self.app.push_screen(
+                Ask(question, run.note), lambda text: self._do(kept.annotate, run, text)
+            )
+
+    def action_delete(self) -> None:
+        run = self.current()
+        if run is not None:
+            question = f"Delete {run.path.name} and all its files? This cannot be undone."
+            self.app.push_screen(
+                Confirm(question), lambda yes: self._do(kept.delete, run) if yes else None
+            )
+
+    def _do(self, action, run: Run, *arguments: str | None) -> None:
+        """Change a run folder; what cannot be done is said."""
+        if arguments == (None,):
+            return
+        try:
+            action(run, *arguments)
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
+        self.fill()

@@ -1,0 +1,184 @@
+"""A chart: one Picture, drawn when it changed and can be seen, zoomed and read by keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from rich.text import Text
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
+from textual.widget import Widget
+
+from tuichaos.charts import Curve, Picture, draw
+
+ZOOM = 1.5
+
+
+class Chart(Widget, can_focus=True):
+    """Draws a Picture with plotext; the same drawing as ``tuichaos plot``.
+
+    Keys and mouse act on the visible stretch of the x axis; ``cursor`` reads values.
+    """
+
+    BINDINGS = [
+        Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
+        Binding("minus", "zoom(-1)", "Zoom out", show=False),
+        Binding("left", "pan(-1)", "Pan left", show=False),
+        Binding("right", "pan(1)", "Pan right", show=False),
+        Binding("shift+left", "cursor(-1)", "Cursor left", show=False),
+        Binding("shift+right", "cursor(1)", "Cursor right", show=False),
+        Binding("0", "whole", "Whole axis", show=False),
+    ]
+
+    class Moved(Message):
+        """The visible stretch changed: charts on one axis follow."""
+
+        def __init__(self, chart: Chart) -> None:
+            self.chart = chart
+            super().__init__()
+
+    def __init__(self, title: str, *, ascii_only: bool = False, **arguments) -> None:
+        super().__init__(**arguments)
+        self.border_title = title
+        self.ascii_only = ascii_only
+        self.picture: Picture | None = None
+        self.window: tuple[float, float] | None = None
+        self.cursor: float | None = None
+        self._drawn: Text | None = None
+
+    # --- what is shown ---
+
+    def show(self, picture: Picture) -> None:
+        """Draw another picture, in the stretch that is visible."""
+        self.picture = picture
+        self._redraw()
+
+    def look_at(self, window: tuple[float, float] | None, cursor: float | None) -> None:
+        """Show another stretch of x (None: all of it)."""
+        if (window, cursor) != (self.window, self.cursor):
+            self.window, self.cursor = window, cursor
+            self._redraw()
+
+    def _redraw(self) -> None:
+        self._drawn = None
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self._redraw()
+
+    def render(self) -> Text:
+        if self._drawn is None:
+            self._drawn = self._draw()
+        return self._drawn
+
+    def _draw(self) -> Text:
+        width, height = self.content_size
+        if self.picture is None or width < 12 or height < 4:
+            return Text("")
+        colour = not self.app.no_color
+        self.border_subtitle = self.reading()
+        text = draw(self.cropped(), width, height, colour=colour, ascii_only=self.ascii_only)
+        return Text.from_ansi(text)
+
+    def cropped(self) -> Picture:
+        """The picture within the visible stretch."""
+        if self.window is None:
+            return self.picture
+        low, high = self.window
+        curves = []
+        for curve in self.picture.curves:
+            inside = (curve.x >= low) & (curve.x <= high)
+            curves.append(Curve(curve.name, curve.x[inside], curve.y[inside]))
+        return replace(self.picture, curves=curves)
+
+    def reading(self) -> str:
+        """The values at the cursor."""
+        if self.cursor is None or self.picture is None:
+            return ""
+        parts = [f"step {self.cursor:.0f}"]
+        for curve in self.picture.curves:
+            if len(curve.x):
+                value = curve.y[int(np.abs(curve.x - self.cursor).argmin())]
+                parts.append(f"{curve.name} {value:.4g}" if np.isfinite(value) else "–")
+        return " · ".join(parts)
+
+    # --- moving about ---
+
+    def extent(self) -> tuple[float, float] | None:
+        """The whole x axis, None when there is nothing on it."""
+        if self.picture is None:
+            return None
+        ends = [(c.x[0], c.x[-1]) for c in self.picture.curves if len(c.x)]
+        if not ends:
+            return None
+        low, high = min(e[0] for e in ends), max(e[1] for e in ends)
+        return (float(low), float(high)) if high > low else None
+
+    def _move(self, low: float, high: float) -> None:
+        extent = self.extent()
+        if extent is None:
+            return
+        width = min(high - low, extent[1] - extent[0])
+        if width < 2:
+            return
+        low = min(max(low, extent[0]), extent[1] - width)
+        whole = width >= extent[1] - extent[0]
+        self.look_at(None if whole else (low, low + width), self.cursor)
+        self.post_message(self.Moved(self))
+
+    def action_zoom(self, direction: int, centre: float | None = None) -> None:
+        window = self.window or self.extent()
+        if window is None:
+            return
+        low, high = window
+        centre = centre if centre is not None else self.cursor
+        if centre is None or not low <= centre <= high:
+            centre = (low + high) / 2
+        factor = ZOOM ** (-direction)
+        self._move(centre - (centre - low) * factor, centre + (high - centre) * factor)
+
+    def action_pan(self, direction: int) -> None:
+        window = self.window or self.extent()
+        if window is not None:
+            shift = direction * (window[1] - window[0]) / 5
+            self._move(window[0] + shift, window[1] + shift)
+
+    def action_whole(self) -> None:
+        self.look_at(None, None)
+        self.post_message(self.Moved(self))
+
+    def action_cursor(self, direction: int) -> None:
+        window = self.window or self.extent()
+        if window is None:
+            return
+        stride = max(1.0, (window[1] - window[0]) / max(1, self.content_size.width))
+        at = self.cursor if self.cursor is not None else (window[0] + window[1]) / 2
+        at = min(max(round(at + direction * stride), window[0]), window[1])
+        self.look_at(self.window, float(at))
+        self.post_message(self.Moved(self))
+
+    def _step_at(self, x: int) -> float | None:
+        """The step under a column of the chart, by the width that the labels leave."""
+        window = self.window or self.extent()
+        width = self.content_size.width
+        margin = min(8, width // 4)
+        if window is None or width <= margin:
+            return None
+        share = min(max((x - margin) / (width - margin - 1), 0.0), 1.0)
+        return window[0] + share * (window[1] - window[0])
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_zoom(1, self._step_at(event.x))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_zoom(-1, self._step_at(event.x))
+
+    def on_click(self, event: events.Click) -> None:
+        at = self._step_at(event.x)
+        if at is not None:
+            self.look_at(self.window, round(at))
+            self.post_message(self.Moved(self))
