@@ -68,6 +68,13 @@ def test_drawing_the_same_picture_twice():
     assert "10^9" in once or "10^8" in once
 
 
+def test_a_chart_is_as_wide_as_it_is_asked_to_be():
+    picture = Picture("t", [Curve("a", X[:50], X[:50])])
+    lines = draw(picture, 180, 40, colour=False, ascii_only=False).splitlines()
+    assert len(lines) == 40
+    assert max(map(len, lines)) == 180
+
+
 def test_decades():
     assert decades(-7.2, 1.0) == [-7, -6, -5, -4, -3, -2, -1, 0, 1][::2]
     assert decades(0, 3) == [0, 1, 2, 3]

@@ -256,14 +256,14 @@ async def test_quitting_while_training_leaves_a_complete_folder(home):
 # --- settings ----------------------------------------------------------------------------
 
 
-async def test_a_theme_is_kept():
-    app = explorer()
+async def test_a_theme_is_kept_and_no_flag():
+    app = Explorer(preset("quick", SMALL), Config(fps=20, ascii=True))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
         assert app.theme == "tuichaos-dark"
         app.theme = "tuichaos-light"
         await pilot.pause(0.1)
-    assert read_config().theme == "tuichaos-light"
+    assert read_config() == Config(theme="tuichaos-light")
 
 
 def test_flag_before_environment_before_file_before_default(monkeypatch):

@@ -20,6 +20,7 @@ _PLACES = {
     "Run": "tuichaos.runs",
     "open_run": "tuichaos.runs",
     "list_runs": "tuichaos.runs",
+    "runs_home": "tuichaos.locations",
     "System": "tuichaos.systems.base",
     "InputError": "tuichaos.errors",
     "RunFailed": "tuichaos.errors",

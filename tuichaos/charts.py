@@ -79,7 +79,10 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
     if not any(prepared):
         return f"{picture.title}: nothing to draw"
     plotext.clear_figure()
+    plotext.limit_size(False, False)  # it is not the terminal that bounds a chart
     plotext.plotsize(width, height)
+    ticks = max(2, min(8, (height - 3) // 2))
+    plotext.yfrequency(ticks)
     plotext.theme("clear" if not colour else "default")
     plotext.canvas_color("default")
     plotext.axes_color("default")
@@ -109,7 +112,7 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
             plotext.text(name, place, low, color="orange", alignment=_side(place, ends))
     plotext.ylim(low, high)
     if picture.log:
-        plotext.yticks(*_log_ticks(low, high))
+        plotext.yticks(*_log_ticks(low, high, ticks))
     places = _round_ticks(min(ends), max(ends), max(2, width // 16))
     plotext.xticks(places, [f"{place:g}" for place in places])
     text = plotext.build()
@@ -145,12 +148,12 @@ def _marker(k: int, colour: bool, ascii_only: bool) -> str:
     return "braille" if colour or k == 0 else PLAIN_MARKERS[k % len(PLAIN_MARKERS)]
 
 
-def _log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+def _log_ticks(low: float, high: float, most: int) -> tuple[list[float], list[str]]:
     """Where and how to label a logarithmic axis from 10^low to 10^high."""
-    ticks = decades(low, high)
-    if len(ticks) > 2:
+    if high - low > 2:
+        ticks = decades(low, high, most)
         return ticks, [f"10^{tick}" for tick in ticks]
-    ticks = np.linspace(low, high, 5).tolist()
+    ticks = np.linspace(low, high, min(5, most)).tolist()
     return ticks, [f"{10.0**tick:.3g}" for tick in ticks]
 
 

@@ -12,6 +12,7 @@ from tuichaos.errors import InputError
 from tuichaos.runs import Run
 
 MOST = 8
+TALK = ("title", "about", "paper")  # keys that change nothing of a run
 
 
 def overlay(runs: Sequence[Run], what: str) -> Picture:
@@ -33,6 +34,7 @@ def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """The keys in which the experiments differ, each with its value in every run."""
     tables = [_flat(run.experiment.model_dump()) for run in runs]
     keys = list(dict.fromkeys(key for table in tables for key in table))
+    keys = [key for key in keys if not key.startswith(TALK)]
     rows = [(key, [str(table.get(key, "")) for table in tables]) for key in keys]
     return [(key, values) for key, values in rows if len(set(values)) > 1]
 

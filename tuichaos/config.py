@@ -46,16 +46,17 @@ def read_config(flags: Mapping[str, Any] | None = None) -> Config:
     return _updated(config, given, "--")
 
 
-def write_config(config: Config) -> None:
-    """Keep settings for the next start; what cannot be written is let go."""
+def keep_theme(theme: str) -> None:
+    """Keep the theme for the next start, in the file and nothing else of what flags or the
+    environment say; what cannot be written is let go."""
     import tomli_w
 
     path = config_path()
-    try:
+    with contextlib.suppress(OSError, InputError):
+        kept = replace(_from_file(path), theme=theme)
+        changed = {k: v for k, v in asdict(kept).items() if v != getattr(Config(), k)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(tomli_w.dumps(asdict(config)), encoding="utf-8")
-    except OSError:
-        return
+        path.write_text(tomli_w.dumps(changed), encoding="utf-8")
 
 
 def _from_file(path: Path) -> Config:

@@ -11,7 +11,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.theme import Theme
 
-from tuichaos.config import Config, write_config
+from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.explore import Explore
@@ -83,8 +83,9 @@ class Explorer(App):
         self.push_screen(Explore(self.state.experiment, self.ascii_only))
 
     def _keep_theme(self, theme: Theme) -> None:
-        self.config = replace(self.config, theme=theme.name)
-        write_config(self.config)
+        if theme.name != self.config.theme:
+            self.config = replace(self.config, theme=theme.name)
+            keep_theme(theme.name)
 
     def action_shot(self) -> None:
         path = self.save_screenshot()

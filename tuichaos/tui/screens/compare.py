@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -52,9 +54,8 @@ class Compare(Screen):
         chart.border_title = f"{VIEWS[self.view][1]} (v: next)"
         try:
             fresh = [open_run(run.path) for run in self.runs]
-            chart.show(
-                picture(fresh[0], self.view) if len(fresh) == 1 else overlay(fresh, self.view)
-            )
+            shown = picture(fresh[0], self.view) if len(fresh) == 1 else overlay(fresh, self.view)
+            chart.show(replace(shown, title=""))
             self.query_one("#facts", Static).update(self._facts(fresh))
         except InputError as error:
             self.query_one("#facts", Static).update(str(error))
