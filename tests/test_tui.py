@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import random
 
 import pytest
 from textual.widgets import DataTable, Input, Select, Static
@@ -298,3 +300,49 @@ def test_paths_and_a_missing_terminal(command, home):
     assert "no such preset" in err
     code, _, err = command("--fps", "3", "presets")
     assert code == 2
+
+
+# --- a random walk -----------------------------------------------------------------------
+
+KEYS = (
+    *"nxr[]{}lmcdeovbt/",
+    *("space", "escape", "tab", "shift+tab", "enter", "up", "down", "left", "right"),
+    *("shift+left", "shift+right", "plus", "minus", "0", "1", "backspace", "delete", "y"),
+    *("question_mark", "ctrl+p"),
+)
+
+
+async def walk(pilot, seed, moves):
+    """Keys, clicks, scrolls and new sizes at random; the same for the same seed."""
+    rng = random.Random(seed)
+    for _ in range(moves):
+        choice = rng.random()
+        width, height = pilot.app.size
+        if choice < 0.8:
+            pilot.app.simulate_key(KEYS_BY_NAME.get(key := rng.choice(KEYS), key))
+        elif choice < 0.95:
+            place = (rng.randrange(width), rng.randrange(height))
+            await pilot.click(offset=place)
+        else:
+            await pilot.resize_terminal(rng.randrange(40, 200), rng.randrange(12, 60))
+        await asyncio.sleep(0.01)
+
+
+KEYS_BY_NAME = {
+    "[": "left_square_bracket",
+    "]": "right_square_bracket",
+    "{": "left_curly_bracket",
+    "}": "right_curly_bracket",
+    "/": "slash",
+}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+async def test_a_random_walk_ends_without_an_exception(seed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tuichaos.run(preset("quick", {**SMALL, "steps": 40}))
+    app = explorer(steps=400)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await walk(pilot, seed, int(os.environ.get("TUICHAOS_WALK", "120")))
+        await finish(app)

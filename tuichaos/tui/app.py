@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import signal
+import sys
 from dataclasses import replace
 
 from textual.app import App
@@ -16,6 +17,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.explore import Explore
 
+SWITCH_SECONDS = 0.001
 LEAVE_SECONDS = 5  # for a run to come to the end of a frame and write its tables
 
 DARK = Theme(
@@ -72,6 +74,8 @@ class Explorer(App):
         self.state = RunState(experiment, threads)
 
     def on_mount(self) -> None:
+        # The run's thread formats rows in Python: let it hand over soon to the screen.
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         known = self.config.theme in self.available_themes

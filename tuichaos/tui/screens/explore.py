@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -95,9 +97,10 @@ class Explore(Screen):
             return
         self.shown_version = state.live.version
         self._glance()
-        # One chart a turn of the event loop, so that a key never waits for all of them.
-        for name in CHARTS:
-            self.call_later(self.draw_chart, name)
+        # The charts take turns within a period, so that a key never waits for all of them.
+        turn = 1 / self.app.frames_per_second / (len(CHARTS) + 1)
+        for k, name in enumerate(CHARTS):
+            self.set_timer((k + 1) * turn, partial(self.draw_chart, name))
 
     def draw_chart(self, name: str) -> None:
         _, column, log = CHARTS[name]
