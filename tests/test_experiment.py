@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from tuichaos import InputError, experiment, presets
-from tuichaos.experiment import describe_keys, load, parse_override, resolve
+from tuichaos.reading import describe_keys, load, parse_override, resolve
 
 
 def test_defaults_are_the_papers():

@@ -11,8 +11,8 @@ import importlib
 
 _PLACES = {
     "Experiment": "tuichaos.experiment",
-    "load": "tuichaos.experiment",
-    "resolve": "tuichaos.experiment",
+    "load": "tuichaos.reading",
+    "resolve": "tuichaos.reading",
     "preset": "tuichaos.presets",
     "run": "tuichaos.runner",
     "plan": "tuichaos.plan",

@@ -15,11 +15,12 @@ from pathlib import Path
 import torch
 
 from tuichaos.devices import repeatable
-from tuichaos.experiment import Experiment, resolve
+from tuichaos.experiment import Experiment
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
 from tuichaos.plan import Plan, plan
 from tuichaos.presets import preset
+from tuichaos.reading import resolve
 from tuichaos.runner import run
 
 SIZES = ((1, 0), (1, 5), (8, 7), (500, 5))  # references × twins: 1, 6, 64, 3000 replicas

@@ -125,20 +125,20 @@ def _experiment(
     seed: int | None,
     device: str | None,
 ) -> Any:
-    from tuichaos import experiment, presets
+    from tuichaos import presets, reading
 
     if (file is None) == (preset_name is None):
         fault = "name one experiment" if file is None else "name one of them, not both"
         choices = ", ".join(presets.names())
         raise InputError(f"run: FILE or --preset: {fault}; presets: {choices}")
-    overrides = dict(experiment.parse_override(text) for text in sets)
+    overrides = dict(reading.parse_override(text) for text in sets)
     if seed is not None:
         overrides["seed"] = seed
     if device is not None:
         overrides["device"] = device
     if preset_name is not None:
         return presets.preset(preset_name, overrides)
-    return experiment.load(file, overrides)
+    return reading.load(file, overrides)
 
 
 def _progress(quiet: bool) -> Any:
@@ -224,7 +224,7 @@ def presets(name: str | None, keys: bool) -> None:
     from tuichaos import presets as kept
 
     if keys:
-        from tuichaos.experiment import describe_keys
+        from tuichaos.reading import describe_keys
 
         for key, default, meaning in describe_keys():
             shown = "" if default is None else json.dumps(default)

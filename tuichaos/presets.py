@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.errors import InputError, nearest
-from tuichaos.experiment import Experiment, load
+from tuichaos.experiment import Experiment
+from tuichaos.reading import load
 
 HERE = Path(__file__).parent
 

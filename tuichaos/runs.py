@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from tuichaos.errors import InputError, nearest
-from tuichaos.experiment import Experiment, load
+from tuichaos.experiment import Experiment
 from tuichaos.locations import resolved, runs_home
+from tuichaos.reading import load
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Label, Select, Static
 
-from tuichaos import experiment as experiments
 from tuichaos import presets
 from tuichaos.errors import InputError
-from tuichaos.experiment import Experiment
+from tuichaos.experiment import DATA, Experiment
+from tuichaos.reading import parse_override, resolve
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Field:
 
 
 FIELDS = (
-    Field("data.name", "Data", tuple(d for d in experiments.DATA if d not in ("inline",))),
+    Field("data.name", "Data", tuple(d for d in DATA if d != "inline")),
     Field("data.path", "File"),
     Field("network.hidden", "Hidden"),
     Field(
@@ -136,12 +136,12 @@ class Settings(VerticalScroll):
     def _parsed(field: Field, text: str) -> object:
         if field.key == "data.path":
             return text or None
-        return experiments.parse_override(f"{field.key}={text}")[1]
+        return parse_override(f"{field.key}={text}")[1]
 
     def _check(self) -> None:
         try:
             table = self.base.model_dump()
-            self.experiment = experiments.resolve(table, self.edited)
+            self.experiment = resolve(table, self.edited)
         except InputError as error:
             self._say(str(error))
             return

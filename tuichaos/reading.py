@@ -1,0 +1,171 @@
+"""Experiments from files and overrides, and every refusal as one line that names the key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from tuichaos.errors import InputError, nearest
+from tuichaos.experiment import Experiment, Table
+from tuichaos.locations import resolved
+
+
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+    """Read an experiment file; ``overrides`` are dotted keys, later ones win.
+
+    A relative ``data.path`` in the file is seen from the file's folder. Raises InputError.
+    """
+    path = Path(path)
+    table = read_toml(path)
+    data = table.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        data["path"] = _absolute(data["path"], path.parent)
+    table.setdefault("name", path.stem)
+    return resolve(_told(table, overrides or {}), overrides)
+
+
+# What may differ from a published experiment while its figures still stand for comparison.
+COMPARABLE = ("seed", "device", "ensemble.references", "record.", "measure.", "name", "about")
+
+
+def _told(table: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's table whose title says what was changed, without published figures that no
+    longer compare."""
+    changed = {k: v for k, v in overrides.items() if _value(table, k) != v}
+    beyond = {k: v for k, v in changed.items() if not k.startswith((*COMPARABLE, "title", "paper"))}
+    if not beyond:
+        return table
+    words = ", ".join(f"{key} = {value}" for key, value in beyond.items())
+    told = {key: value for key, value in table.items() if key != "paper"}
+    if isinstance(told.get("title"), str):
+        told["title"] = f"{told['title']} [{words}]" if words.isprintable() else told["title"]
+    return told
+
+
+def _value(table: Mapping[str, Any], key: str) -> Any:
+    found: Any = table
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in a TOML file; InputError names the file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number too long
+        raise InputError(f"{path}: is not TOML: {str(error).splitlines()[0]}") from None
+
+
+def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Experiment:
+    """An Experiment from nested tables and dotted overrides; raises InputError."""
+    if not isinstance(table, Mapping):
+        raise InputError(f"an experiment is a table, not {type(table).__name__}")
+    merged = _copied({str(key): value for key, value in table.items()})
+    for key, value in (overrides or {}).items():
+        if key == "data.path" and isinstance(value, str):
+            value = _absolute(value, Path.cwd())
+        _put(merged, key, value)
+    try:
+        return Experiment(**merged)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from None
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``KEY=VALUE`` split at the first ``=``; VALUE is TOML, else a string."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text}: must be KEY=VALUE")
+    try:
+        table = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        return key.strip(), value
+    return key.strip(), table["value"] if list(table) == ["value"] else value
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str(resolved(path, "data.path", folder))
+
+
+def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _copied(v) if isinstance(v, dict) else v for k, v in table.items()}
+
+
+def _put(table: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise InputError(f"{key}: {parent!r} is a value, not a table")
+    table[last] = value
+
+
+KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table"}
+
+
+def _explain(error: ValidationError) -> str:
+    """The first fault as one line that names the key."""
+    fault = error.errors()[0]
+    where = [str(part) for part in fault["loc"] if not _is_inner(part)]
+    if fault["type"] == "extra_forbidden" and "." in where[-1]:
+        return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
+    if fault["type"] == "extra_forbidden":
+        return f"{'.'.join(where)}: unknown key; did you mean {_nearest_key(where)!r}?"
+    if fault["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+        hint = nearest(fault["input"], choices)
+        return f"{'.'.join(where)}: unknown value {fault['input']!r}; {hint}"
+    if fault["type"] == "model_type":
+        return f"{'.'.join(where)}: is a table, not a value such as {fault['input']!r}"
+    message = re.sub(r"^Value error, |^Input should be( a valid)?", "", fault["msg"])
+    if fault["type"] != "value_error":
+        message = f"must be{KINDS.get(message.strip(), message)}, not {fault['input']!r}"
+    if fault["type"] == "value_error" and re.match(r"[\w.]+: ", message):
+        return ".".join([*where, message])
+    return f"{'.'.join(where)}: {message}".replace("\n", " ")
+
+
+def _nearest_key(where: list[str]) -> str:
+    """The known dotted key most like an unknown one, by its own name and as a whole."""
+
+    def likeness(key: str) -> float:
+        pairs = ((where[-1], key.split(".")[-1]), (".".join(where), key))
+        return sum(difflib.SequenceMatcher(None, a, b).ratio() for a, b in pairs)
+
+    return max((key for key, _, _ in describe_keys()), key=likeness)
+
+
+def _is_inner(part: object) -> bool:
+    """Whether a part of an error's place is pydantic's own (a branch of a union)."""
+    return isinstance(part, str) and ("[" in part or part in ("int", "none"))
+
+
+def describe_keys() -> Iterator[tuple[str, Any, str]]:
+    """Every key of an experiment with its default and meaning."""
+    yield from _describe(Experiment, "")
+
+
+def _describe(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any, str]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Table):
+            yield from _describe(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.default, _meaning(field)
+
+
+def _meaning(field: Any) -> str:
+    choices = typing.get_args(field.annotation)
+    if typing.get_origin(field.annotation) is Literal:
+        return f"{field.description}: {', '.join(map(str, choices))}"
+    return field.description or ""

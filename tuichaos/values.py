@@ -1,0 +1,118 @@
+"""Kinds of values in an experiment: what each takes, and what it says of what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+
+def _integer(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"must be an integer, not {value!r}")
+    return value
+
+
+def _real(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must be a number, not {value!r}")
+    try:
+        value = float(value)
+    except OverflowError:
+        raise ValueError("must be a finite number") from None
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number, not {value!r}")
+    return value
+
+
+def _positive(value: object) -> float:
+    number = _real(value)
+    if number <= 0:
+        raise ValueError(f"must be greater than 0, not {value!r}")
+    return number
+
+
+def _rates(value: object) -> object:
+    if not isinstance(value, list):
+        return _positive(value)
+    if not value:
+        raise ValueError("must not be an empty list")
+    return [_positive(item) for item in value]
+
+
+def _start(value: object) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value:
+        raise ValueError("must be a list of numbers (one state), or a list of such lists")
+    if isinstance(value[0], list):
+        return [[_real(item) for item in _as_list(row)] for row in value]
+    return [_real(item) for item in value]
+
+
+def _as_list(value: object) -> list:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"must be a list of numbers, not {value!r}")
+    return value
+
+
+def _counts(value: object) -> object:
+    if value is None:
+        return None
+    for item in _as_list(value):
+        if _integer(item) < 0:
+            raise ValueError("must not be negative")
+    if sum(value) == 0:
+        raise ValueError("must leave at least one sample")
+    return value
+
+
+def _widths(value: object) -> object:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list of widths such as [10] or [32, 16], not {value!r}")
+    for item in value:
+        if not 1 <= _integer(item) <= 1_000_000:
+            raise ValueError(f"widths must lie between 1 and 1000000, not {item}")
+    return value
+
+
+def _windows(value: object) -> object:
+    for item in _as_list(value):
+        _integer(item)
+    if value[0] < 0 or any(b <= a for a, b in itertools.pairwise(value)):
+        raise ValueError("must be increasing steps from 0 up")
+    return value
+
+
+def _switch(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"must be true, false or a table such as {{ every = 10 }}, not {value!r}")
+    for key, item in value.items():
+        if key != "every":
+            raise ValueError(f"unknown key {key!r}; there is only 'every'")
+        if _integer(item) < 1:
+            raise ValueError("every must be at least 1")
+    return value
+
+
+def _every_step(value: object) -> object:
+    value = _switch(value)
+    if isinstance(value, dict) and value.get("every", 1) != 1:
+        raise ValueError("this estimator needs every step: true or false")
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_real)]
+Positive = Annotated[float, BeforeValidator(_positive)]
+Integer = Annotated[int, BeforeValidator(_integer)]
+Switch = Annotated[Any, BeforeValidator(_switch)]
+Estimator = Annotated[Any, BeforeValidator(_every_step)]
+Rates = Annotated[Any, BeforeValidator(_rates)]
+Start = Annotated[Any, BeforeValidator(_start)]
+Counts = Annotated[Any, BeforeValidator(_counts)]
+Widths = Annotated[list[int], BeforeValidator(_widths)]
+Windows = Annotated[list[int], BeforeValidator(_windows)]
