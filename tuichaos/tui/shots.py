@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import tempfile
@@ -55,10 +56,11 @@ def _save(app: Explorer, folder: Path, name: str) -> Path:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as home:
-        os.environ |= {"TUICHAOS_HOME": home, "TUICHAOS_CONFIG": f"{home}/config.toml"}
+    with tempfile.TemporaryDirectory() as home, contextlib.chdir(home):
+        # A folder seen from here: no path of this machine gets into a picture.
+        os.environ |= {"TUICHAOS_HOME": "kept", "TUICHAOS_CONFIG": f"{home}/config.toml"}
         for path in asyncio.run(take(folder)):
             print(path)
 
