@@ -78,6 +78,7 @@ BAD_RUNS = [
     (["x.toml", "--preset", "eos"], ["not both"]),
     (["--preset", "eoss"], ["did you mean 'eos'"]),
     (["missing.toml"], ["missing.toml"]),
+    (["eos"], ["did you mean --preset eos"]),
     (["--preset", "eos", "--set", "steps"], ["KEY=VALUE"]),
     (["--preset", "eos", "--set", "stepps=3"], ["stepps", "did you mean 'steps'"]),
     (["--preset", "eos", "--set", "network.activation=relo"], ["did you mean 'relu'"]),

@@ -113,6 +113,7 @@ def put_to_rest(orbit: Tensor) -> Tensor:
     state on; returns which states are alive (T + 1, rows)."""
     if torch.isfinite(orbit.sum()):  # no entry can be NaN or infinite
         return torch.ones(orbit.shape[:2], dtype=torch.bool, device=orbit.device)
-    alive = torch.isfinite(orbit).all(-1).cummin(0).values
+    # As numbers: not every device takes a running minimum of booleans.
+    alive = torch.isfinite(orbit).all(-1).to(torch.int32).cummin(0).values.bool()
     orbit.masked_fill_(~alive[:, :, None], torch.nan)
     return alive

@@ -138,6 +138,8 @@ def _experiment(
         overrides["device"] = device
     if preset_name is not None:
         return presets.preset(preset_name, overrides)
+    if not file.exists() and str(file) in presets.names():
+        raise InputError(f"{file}: no such file; did you mean --preset {file}?")
     return reading.load(file, overrides)
 
 
