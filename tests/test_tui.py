@@ -164,6 +164,19 @@ async def test_a_run_that_diverges_or_fails_leaves_the_app_alive():
         assert "the map broke" in text_of(app, "#sentence")
 
 
+async def test_a_map_without_a_learning_rate_is_not_nudged_to_death():
+    app = Explorer(preset("logistic", {"steps": 10**6}), Config(fps=20))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.session.step > 100)
+        assert app.state.nudge(1.1) is None
+        step = app.state.session.step
+        await until(lambda: app.state.session.step > step + 600)
+        assert app.state.session.status == "running"
+        await finish(app)
+
+
 async def test_zoom_pan_cursor_and_one_axis():
     app = explorer(steps=200)
     async with app.run_test(size=SIZE) as pilot:

@@ -71,7 +71,11 @@ class RunState:
         self.start()
 
     def nudge(self, factor: float) -> float | None:
-        """The learning rate times ``factor``, from here on; None where there is a list."""
+        """The learning rate times ``factor``, from here on; None where there is not just one
+        (a list, or a system that has none)."""
+        running = self.experiment if self.ended else self.session.experiment
+        if running.system.name != "training":
+            return None
         rate = self.rate if not self.ended else self.experiment.optimizer.learning_rate
         if isinstance(rate, list):
             return None

@@ -56,6 +56,7 @@ def _save(app: Explorer, folder: Path, name: str) -> Path:
 
 
 def main() -> None:
+    """Write the pictures into the folder named on the command line, else screenshots/."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, contextlib.chdir(home):

@@ -173,7 +173,7 @@ class Explore(Screen):
         """Another learning rate: from here on while running, else for the next run."""
         rate = self.state.nudge(NUDGE**direction)
         if rate is None:
-            self.notify("A list of learning rates cannot be nudged.", severity="warning")
+            self.notify("There is no single learning rate to nudge.", severity="warning")
             return
         self.query_one(Settings).set_learning_rate(rate)
 
