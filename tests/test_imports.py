@@ -11,7 +11,14 @@ import tuichaos
 
 PACKAGE = Path(tuichaos.__file__).parent
 SCREEN = {"textual", "rich", "click", "plotext"}
-ABOVE = ("tuichaos.cli", "tuichaos.charts", "tuichaos.report", "tuichaos.tui")
+ABOVE = (
+    "tuichaos.cli",
+    "tuichaos.charts",
+    "tuichaos.curves",
+    "tuichaos.views",
+    "tuichaos.report",
+    "tuichaos.tui",
+)
 ROOMS = ("simulation", "blocks", "ensemble", "runs", "recorder", "runner", "plan", "session")
 CORE = [
     *PACKAGE.glob("systems/*.py"),

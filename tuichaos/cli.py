@@ -205,10 +205,10 @@ def _report(done: Any) -> None:
 def _chart(
     done: Any, what: str, height: int, *, ascii_only: bool = False, optional: bool = False
 ) -> None:
-    from tuichaos import charts
+    from tuichaos import charts, views
 
     try:
-        picture = charts.picture(done, what)
+        picture = views.picture(done, what)
     except InputError:
         if optional:
             return
@@ -284,9 +284,10 @@ def runs(as_json: bool) -> None:
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
     """Write the series of a run as one CSV or Parquet file."""
-    from tuichaos import runs as kept
+    from tuichaos import exporting
+    from tuichaos.runs import find
 
-    click.echo(kept.export(kept.find(run_name), kind, out))
+    click.echo(exporting.export(find(run_name), kind, out))
 
 
 @cli.command()

@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from tuichaos.charts import VIEWS, Curve, Picture, percentile
+from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
+from tuichaos.views import VIEWS, Kept
 
 MOST = 8
 TALK = ("title", "about", "paper")  # keys that change nothing of a run
 
 
 def overlay(runs: Sequence[Run], what: str) -> Picture:
-    """The medians of one view of several runs, in the order given (so colours stay)."""
-    column, title, log = VIEWS[what]
+    """One view of several runs: the median, or mean, of each, in the order given (so colours
+    stay)."""
+    chosen = VIEWS[what]
     curves = []
     for run in runs[:MOST]:
         try:
-            values = run.column(column)
-            steps = run.steps
+            band = Kept(run).band(chosen.column)
         except InputError:  # a folder that vanished or is damaged is left out
             continue
-        median = percentile(values, 50) if values.size else np.full(len(steps), np.nan)
-        curves.append(Curve(run.path.name, steps, median))
-    return Picture(f"{title}, medians", curves, log)
+        curves.append(Curve(run.path.name, band.steps, band.middle))
+    return Picture(f"{chosen.title}, middle of each run", curves, chosen.log)
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from tuichaos.errors import nearest
+from tuichaos.parameters import REFERENCE, check
 from tuichaos.values import (
     Counts,
     Estimator,
@@ -43,7 +44,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-SYSTEMS = ("training", "logistic", "quadratic", "quartic")
+SYSTEMS = ("training", *REFERENCE)
 DATA = ("iris", "digits", "wine", "breast-cancer", "moons", "circles", "blobs", "xor")
 DATA += ("csv", "npz", "scalar", "chebyshev", "gaussian", "inline")
 
@@ -63,6 +64,12 @@ class System(Table):
         if name not in SYSTEMS and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
             raise ValueError(f"unknown system {name!r}; {nearest(name, SYSTEMS)}")
         return name
+
+    @model_validator(mode="after")
+    def _takes(self) -> System:
+        if self.name in REFERENCE:
+            check(self.name, self.parameters)
+        return self
 
 
 class Data(Table):

@@ -4,46 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
+from tuichaos.bands import running_interval
+from tuichaos.experiment import Experiment
+from tuichaos.landmarks import fit, saturation
 from tuichaos.live import LiveSeries
 
-SATURATION = 1e-3  # of the weight norm, as in the growth window
 NEUTRAL = 0.005  # nats a step: below, neither chaos nor contraction is claimed
 
 
-def narrate(live: LiveSeries, references: int) -> str:
+def narrate(live: LiveSeries, experiment: Experiment) -> str:
     """What the numbers so far say; never more than they do."""
     progress = live.latest
     if progress is None:
         return "Press space to start."
-    parts = [_lost(live, references), _twins(live), _exponent(live), _loss(live)]
+    parts = [_lost(live), _twins(live, experiment), _exponent(live, experiment), _loss(live)]
     return " ".join(part for part in parts if part) or "Nothing measured yet."
 
 
-def _lost(live: LiveSeries, references: int) -> str:
-    lost = live.latest.diverged
-    return f"{lost} of {references} references diverged." if lost else ""
+def _lost(live: LiveSeries) -> str:
+    lost, first = live.latest.diverged, live.first_diverged
+    if not lost:
+        return ""
+    return f"{lost} of {live.references} references diverged, the first at step {first}."
 
 
-def saturation(live: LiveSeries) -> tuple[int, float] | None:
-    """The step at which the median twin reached a thousandth of the weight norm, and that
-    distance; None before."""
-    distance, norm = live.band("distance"), live.band("weight_norm")
-    with np.errstate(invalid="ignore"):
-        full = np.flatnonzero(distance.median > SATURATION * norm.median)
-    if not len(full):
-        return None
-    return int(distance.steps[full[0]]), SATURATION * float(norm.median[full[0]])
-
-
-def _twins(live: LiveSeries) -> str:
-    distance = live.band("distance").median
+def _twins(live: LiveSeries, experiment: Experiment) -> str:
+    distance = live.band("distance").middle
     with np.errstate(invalid="ignore"):
         apart = np.flatnonzero(distance > 0)
     if not len(apart):
         return ""
-    full = saturation(live)
+    line, full = fit(live, experiment), saturation(live)
     if full is not None:
-        return f"Twins saturated at step {full[0]}: exponents of twins are read before it."
+        words = f"Twins saturated at step {full[0]}: exponents of twins are read before it"
+        slope = f" (median distance: {line.slope:+.2f} a step over {line.start}–{line.end})"
+        return words + (slope if line else "") + "."
     ratio = live.last("distance") / distance[apart[0]]
     if ratio > 10:
         return f"Twins are {ratio:.2g} times as far apart as at first."
@@ -52,19 +47,41 @@ def _twins(live: LiveSeries) -> str:
     return "Twins neither part nor meet."
 
 
-def _exponent(live: LiveSeries) -> str:
-    value = live.last("lyapunov")
+def _exponent(live: LiveSeries, experiment: Experiment) -> str:
+    value, interval = live.last("lyapunov"), _interval(live, experiment)
     if not np.isfinite(value):
         return ""
-    step = live.latest.step
-    if abs(value) < NEUTRAL:
-        return f"Leading exponent over {step} steps about 0 ({value:+.2g}): neutral so far."
-    kind = "chaotic so far" if value > 0 else "contracting so far"
-    return f"Leading exponent {value:+.3f} per step over {step} steps (median): {kind}."
+    steps = live.latest.step - experiment.measure.discard
+    what = f"mean of {live.references}" if live.references > 1 else "1 reference"
+    if interval is None:
+        return f"Leading exponent {value:+.3g} a step over {steps} steps ({what}); no interval yet."
+    low, high = interval
+    if low > NEUTRAL:
+        verdict = "chaotic so far"
+    elif high < -NEUTRAL:
+        verdict = "contracting so far"
+    elif low >= -NEUTRAL and high <= NEUTRAL:
+        verdict = "neutral so far"
+    else:
+        verdict = "not told apart from 0 yet"
+    bounds = f"[{low:+.3g}, {high:+.3g}]"
+    return f"Leading exponent {value:+.3g} {bounds} a step over {steps} steps ({what}): {verdict}."
+
+
+def _interval(live: LiveSeries, experiment: Experiment) -> tuple[float, float] | None:
+    """The newest 95 % interval of the leading exponent."""
+    band = live.band("lyapunov")
+    bounds = [curve.y for curve in band.curves()[1:]]
+    if band.references == 1:
+        bounds = [
+            c.y for c in running_interval(band.steps, band.rows[0], experiment.measure.discard)
+        ]
+    ends = [y[np.isfinite(y)] for y in bounds]
+    return (ends[0][-1], ends[1][-1]) if ends and all(map(len, ends)) else None
 
 
 def _loss(live: LiveSeries) -> str:
-    loss = live.band("loss").median
+    loss = live.band("loss").middle
     loss = loss[np.isfinite(loss)]
     if len(loss) < 20:
         return ""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -30,18 +30,23 @@ class Folder:
         self.steps = experiment.steps
         self.columns: list[str] | None = None
         self.experiment(experiment)
-        # Open for as long as the run: rows are added as they come.
-        self.series = open(path / "series.csv", "w", encoding="utf-8", newline="\n")  # noqa: SIM115
+        self.series = _opened(path / "series.csv")
+        self.restored = False
 
     def __enter__(self) -> Folder:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.series.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.series.close()
+        except OSError:  # a full disk fails again here: the first failure is the one to tell
+            if kind is None:
+                raise
 
     def experiment(self, experiment: Experiment) -> None:
         """Write experiment.toml, again if it changed while it ran."""
-        replace_text(self.path / "experiment.toml", experiment.to_toml())
+        self._text = experiment.to_toml()
+        replace_text(self.path / "experiment.toml", self._text)
 
     def manifest(self, content: Mapping[str, Any]) -> None:
         """Write manifest.json."""
@@ -64,6 +69,28 @@ class Folder:
                 lines.append(f"{reference},{step},{','.join(map(repr, row))}\n")
         self.series.write("".join(lines).replace("nan", ""))
         self.series.flush()
+        self._keep_there()
+
+    def _keep_there(self) -> None:
+        """Make the folder again where it has vanished: what was written is still held open."""
+        there = self.path / "series.csv"
+        try:
+            if os.path.samestat(os.stat(there), os.fstat(self.series.fileno())):
+                return
+        except OSError:
+            pass
+        if there.exists():
+            raise OSError(f"{there} was replaced by another file")
+        self.path.mkdir(parents=True, exist_ok=True)
+        fresh, at = _opened(there), 0
+        while piece := os.pread(self.series.fileno(), 1 << 20, at):
+            fresh.buffer.write(piece)
+            at += len(piece)
+        fresh.flush()
+        self.series.close()
+        self.series = fresh
+        self.restored = True
+        replace_text(self.path / "experiment.toml", self._text)
 
     def finish(
         self,
@@ -72,6 +99,7 @@ class Folder:
         summary: Mapping[str, Any],
     ) -> None:
         """Write exponents.csv, further tables and summary.json."""
+        self._keep_there()
         self.series.close()
         columns = [whole(v) if name in WHOLE else v for name, v in exponents.items()]
         rows = ([k, *row] for k, row in enumerate(zip(*columns, strict=True)))
@@ -79,6 +107,11 @@ class Folder:
         for name, (columns, lines) in tables.items():
             write_table(self.path / name, columns, lines)
         write_json(self.path / "summary.json", summary)
+
+
+def _opened(path: Path) -> TextIO:
+    """A file for rows that come for as long as the run goes; it can be read back."""
+    return open(path, "w+", encoding="utf-8", newline="\n")
 
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:

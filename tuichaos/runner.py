@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from tuichaos.errors import RunFailed
 from tuichaos.experiment import Experiment
@@ -21,7 +22,7 @@ from tuichaos.instruments.survival import Survival
 from tuichaos.manifest import facts, now, outcome
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
-from tuichaos.recorder import Folder, create, write_manifest
+from tuichaos.recorder import Folder, create, replace_text, write_manifest
 from tuichaos.runs import Run, open_run
 from tuichaos.states import SavedStates
 from tuichaos.watching import Progress, Watcher
@@ -46,7 +47,7 @@ def run(
     stop = stop or threading.Event()
     with _interrupts(stop) as interrupted:
         path = create(ready.experiment, out)
-        Recording(ready, path, Pace(stop=stop)).run(watch)
+        prepare(ready, path, Pace(stop=stop)).run(watch)
     done = open_run(path)
     if interrupted:
         raise KeyboardInterrupt(
@@ -77,6 +78,20 @@ def _interrupts(stop: threading.Event) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
+def prepare(ready: Plan, path: Path, pace: Pace) -> Recording:
+    """A run that is about to begin in the folder ``path``. Raises RunFailed where it cannot
+    be had, by lack of memory for one; the folder then says so."""
+    try:
+        return Recording(ready, path, pace)
+    except Exception as error:
+        ended = {"status": "failed", "finished": now(), "step": 0}
+        reason = _reason(error, ready)
+        with contextlib.suppress(OSError):
+            replace_text(path / "experiment.toml", ready.experiment.to_toml())
+            write_manifest(path, {"name": ready.experiment.name, **ended, "reason": reason})
+        raise RunFailed(f"{path}: {reason}") from error
+
+
 class Recording:
     """One run while it is being recorded into its folder."""
 
@@ -94,6 +109,7 @@ class Recording:
         self.instruments = [*chosen(setup), self.survival, *saved]
         self.simulation = plan.simulation(self.instruments, pace)
         self.facts = facts(plan, self.simulation)
+        self.restored_at: int | None = None  # when the folder had vanished
 
     def run(self, watch: Watcher | None) -> None:
         """Run to the end, a stop or a failure; the folder tells which."""
@@ -112,7 +128,7 @@ class Recording:
             except BaseException as error:
                 self._failed(error)
                 if _is_failure(error):
-                    raise RunFailed(f"{self.path}: {_reason(error)}") from error
+                    raise RunFailed(f"{self.path}: {_reason(error, self.plan)}") from error
                 raise
 
     def _record(self, frame: Frame, folder: Folder, watch: Watcher | None, clock: float) -> None:
@@ -124,6 +140,8 @@ class Recording:
             columns.update(instrument.fold(frame))
         folder.append(frame.steps, columns, references=frame["alive"].shape[1])
         self.step = int(frame.steps[-1])
+        if folder.restored:
+            self._tell_restored(folder)
         if watch is not None:
             watch(
                 Progress(
@@ -138,6 +156,12 @@ class Recording:
                     columns,
                 )
             )
+
+    def _tell_restored(self, folder: Folder) -> None:
+        folder.restored, self.restored_at = False, self.step
+        warning = f"the run folder vanished and was made again at step {self.step}"
+        self.facts["warnings"] = [*self.facts["warnings"], warning]
+        folder.manifest({**self.facts, "status": "running"})
 
     def _results(self) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
         """Columns of exponents.csv, further tables, and the summary."""
@@ -159,7 +183,8 @@ class Recording:
     def _failed(self, error: BaseException) -> None:
         """Say in the manifest how the run ended, if that can still be written."""
         status = "failed" if _is_failure(error) else "interrupted"
-        ended = {"status": status, "finished": now(), "step": self.step, "reason": _reason(error)}
+        reason = _reason(error, self.plan)
+        ended = {"status": status, "finished": now(), "step": self.step, "reason": reason}
         with contextlib.suppress(OSError):
             write_manifest(self.path, {**self.facts, **ended})
 
@@ -194,6 +219,14 @@ def _is_failure(error: BaseException) -> bool:
     return isinstance(error, Exception | SystemExit)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, plan: Plan) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return (
+            f"out of memory on {plan.experiment.device} with {plan.replicas} replicas; "
+            "try fewer references or twins, or another device"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Run folders: reading, listing, finding, exporting."""
+"""Run folders: reading, listing, finding, renaming, annotating, deleting."""
 
 from __future__ import annotations
 
@@ -182,40 +182,6 @@ def delete(run: Run) -> None:
         shutil.rmtree(run.path)
     except OSError as error:
         raise InputError(f"{run.path.name}: {error.strerror}") from None
-
-
-def export(run: Run, kind: str, out: str | Path | None) -> Path:
-    """Write the series of a run as one file, ``csv`` or ``parquet``; returns its path.
-
-    InputError if the file exists or cannot be written.
-    """
-    target = Path(out) if out else Path(f"{run.path.name}.{kind}")
-    if target.exists():
-        raise InputError(f"{target}: exists and is not overwritten; use --out")
-    try:
-        if kind == "csv":
-            shutil.copyfile(run.path / "series.csv", target)
-        else:
-            _write_parquet(run, target)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
-    return target
-
-
-def _write_parquet(run: Run, target: Path) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError("--format parquet: needs pyarrow; install tuichaos[parquet]") from None
-    columns = read_table(run.path / "series.csv")
-    arrays = {
-        name: pyarrow.array(values.astype(np.int64))
-        if name in ("reference", "step")
-        else pyarrow.array(values, mask=np.isnan(values))
-        for name, values in columns.items()
-    }
-    pyarrow.parquet.write_table(pyarrow.table(arrays), target)
 
 
 def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from tuichaos.pace import Pace
 from tuichaos.watching import Progress
 
 if TYPE_CHECKING:
+    from tuichaos.noise_floor import NoiseFloor
     from tuichaos.runner import Recording
 
 
@@ -71,6 +72,25 @@ class Session:
     def step(self) -> int:
         return self._recording.step if self._recording else 0
 
+    @property
+    def noise_floor(self) -> NoiseFloor | None:
+        """The certificate so far."""
+        return self._recording.simulation.noise_floor if self._recording else None
+
+    @property
+    def device(self) -> str:
+        """Where it is computed, once that is known: "cpu, 2 threads"."""
+        if self._recording is None:
+            return ""
+        simulation = self._recording.simulation
+        threads = f", {simulation.threads} threads" if simulation.threads > 1 else ""
+        return str(simulation.device) + threads
+
+    @property
+    def restored_at(self) -> int | None:
+        """The step at which the folder had vanished, and was made again."""
+        return self._recording.restored_at if self._recording else None
+
     def pause(self) -> None:
         self._pace.pause()
 
@@ -100,11 +120,11 @@ class Session:
             # Here, not above: they load torch, and a screen must not wait for that.
             from tuichaos.plan import plan
             from tuichaos.recorder import create
-            from tuichaos.runner import Recording
+            from tuichaos.runner import prepare
 
             ready = plan(self.experiment, self._threads)
             self.path = create(ready.experiment, self._out)
-            self._recording = Recording(ready, self.path, self._pace)
+            self._recording = prepare(ready, self.path, self._pace)
             self._recording.run(self._watch)
             finished = self._recording.step == self.experiment.steps
             self._ended = Status.DONE if finished else Status.INTERRUPTED

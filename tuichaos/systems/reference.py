@@ -5,7 +5,6 @@ Each parameter is one number, or one number a reference. Exact exponents: README
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError, nearest
+from tuichaos.parameters import REFERENCE
 from tuichaos.systems.base import Piece, System
 
 
@@ -107,35 +106,14 @@ class Quadratic(ReferenceSystem):
         return {"loss": 0.5 * (h * position * position).sum(1), **super().observe(x)}
 
 
-DEFAULTS: dict[str, dict[str, object]] = {
-    "logistic": {"r": 4.0},
-    "quartic": {"a": 1.5},
-    "quadratic": {"curvatures": [1.0], "eta": 1.0, "beta": 0.0},
-}
-
-
 def reference_system(name: str, parameters: Mapping[str, object]) -> ReferenceSystem:
-    """The reference system of that name; raises InputError on a bad parameter."""
-    values = {**DEFAULTS[name], **parameters}
-    for key in parameters:
-        if key not in DEFAULTS[name]:
-            hint = nearest(key, DEFAULTS[name])
-            raise InputError(f"system.parameters.{key}: {name} has no such parameter; {hint}")
+    """The reference system of that name, with its checked parameters (see ``parameters``)."""
+    values = {**REFERENCE[name], **parameters}
     curvatures = values.pop("curvatures", None)
-    tensors = {key: _numbers(key, value) for key, value in values.items()}
+    tensors = {k: torch.tensor(value, dtype=torch.float64) for k, value in values.items()}
     if name == "logistic":
         return Logistic(tensors)
     if name == "quartic":
         return Quartic(tensors)
-    bent = tuple(np.atleast_1d(_numbers("curvatures", curvatures).numpy()).tolist())
-    return Quadratic(tensors, bent, bool((tensors["beta"] != 0).any()))
-
-
-def _numbers(key: str, value: object) -> Tensor:
-    items = value if isinstance(value, list | tuple) else [value]
-    for item in items:
-        if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
-            raise InputError(f"system.parameters.{key}: must be a finite number, not {item!r}")
-    if not items:
-        raise InputError(f"system.parameters.{key}: must not be empty")
-    return torch.tensor(value, dtype=torch.float64)
+    bent = tuple(curvatures if isinstance(curvatures, list) else [curvatures])
+    return Quadratic(tensors, tuple(map(float, bent)), bool((tensors["beta"] != 0).any()))

@@ -6,14 +6,19 @@ import asyncio
 import importlib
 import signal
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.filter import LineFilter
+from textual.screen import Screen
 from textual.theme import Theme
 
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
+from tuichaos.tui.ascii import AsciiFilter
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.explore import Explore
 
@@ -72,6 +77,22 @@ class Explorer(App):
         self.frames_per_second = self.config.fps
         self.ascii_only = self.config.ascii
         self.state = RunState(experiment, threads)
+        self.ascii_filter = AsciiFilter(enabled=self.ascii_only)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *[self.ascii_filter] * self.ascii_only]
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        """Everything that a key does here and now, then what every app has."""
+        for key, active in screen.active_bindings.items():
+            binding = active.binding
+            if active.enabled and binding.description and not binding.system:
+                shown = self.get_key_display(binding)
+                words = f"{active.tooltip or binding.tooltip or binding.description} ({shown})"
+                act = partial(self.run_action, binding.action, default_namespace=active.node)
+                if key != "q":
+                    yield SystemCommand(binding.description, words, act)
+        yield from super().get_system_commands(screen)
 
     def on_mount(self) -> None:
         # The run's thread formats rows in Python: let it hand over soon to the screen.
@@ -92,7 +113,11 @@ class Explorer(App):
             keep_theme(theme.name)
 
     def action_shot(self) -> None:
-        path = self.save_screenshot()
+        try:
+            path = self.save_screenshot(path=".")
+        except OSError as error:
+            self.notify(f"No screenshot: {error}", severity="error", markup=False)
+            return
         self.copy_to_clipboard(path)
         self.notify(f"Wrote {path} (copied).", markup=False)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import resource
-import time
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from tuichaos import progress
 from tuichaos.experiment import Experiment
+from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
-from tuichaos.runs import export, open_run
+from tuichaos.runs import open_run
 from tuichaos.session import ENDED, Session
 
 
@@ -26,10 +28,18 @@ class RunState:
         self.clear()
 
     def clear(self) -> None:
-        self.live = LiveSeries()
-        self.references = self.experiment.ensemble.references
+        self.live = LiveSeries(self.experiment.ensemble.references)
         self.rate = self.experiment.optimizer.learning_rate
-        self.started = 0.0
+
+    @property
+    def shown(self) -> Experiment:
+        """The experiment of the charts: the one that runs or ran, else that of the settings."""
+        return self.session.experiment if self.session is not None else self.experiment
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the run at hand."""
+        return self.session.path if self.session is not None else None
 
     # --- steering ---
 
@@ -41,7 +51,6 @@ class RunState:
     def start(self, *, paused: bool = False) -> None:
         """Start the experiment of the settings, on fresh charts."""
         self.clear()
-        self.started = time.monotonic()
         self.session = Session(self.experiment, self.live.add, paused=paused, threads=self.threads)
 
     def toggle(self) -> None:
@@ -85,46 +94,80 @@ class RunState:
         self.rate = rate
         return rate
 
-    def export(self) -> Path | None:
-        """Copy the series of this run beside where the explorer was started."""
-        if self.session is None or self.session.path is None:
+    def export(self, window: tuple[float, float] | None = None) -> Path | None:
+        """Copy the series of this run, or its steps within ``window``, beside where the
+        explorer was started; None before there is a run. Raises InputError."""
+        if self.path is None:
             return None
-        path = self.session.path
-        target = Path.cwd() / f"{path.name}.csv"
-        for k in range(2, 1000):
-            if not target.exists():
-                break
-            target = Path.cwd() / f"{path.name}-{k}.csv"
-        return export(open_run(path), "csv", target)
+        run = open_run(self.path)
+        if window is None:
+            return export(run, "csv", free_name(self.path.name))
+        low, high = math.ceil(window[0]), math.floor(window[1])
+        return export_steps(run, low, high, free_name(f"{self.path.name}-steps-{low}-{high}"))
 
     # --- words ---
 
     def headline(self) -> str:
-        experiment = self.experiment
+        experiment = self.shown
         title = f" · {experiment.title}" if experiment.title else ""
-        return f"tuichaos ─ {experiment.name}{title}"
+        words = f"tuichaos ─ {experiment.name}{title}"
+        if self.session is not None and self._edited():
+            how = "space" if self.ended else "r, then space,"
+            words += f" — settings changed: {how} runs them"
+        return words
+
+    def _edited(self) -> bool:
+        """Whether the settings are no longer what runs or ran; a rate that was nudged is."""
+        ran = self.session.experiment.model_dump()
+        now = self.experiment.model_dump()
+        nudged = now["optimizer"]["learning_rate"] == self.rate
+        for table in (ran, now):
+            if nudged:
+                table["optimizer"].pop("learning_rate")
+            for key in ("name", "title", "about", "paper"):
+                table.pop(key)
+        return ran != now
 
     def sentence(self) -> str:
-        if self.session is not None and self.session.status == "failed":
-            return f"The run failed: {self.session.reason}"
-        if self.session is not None and self.session.status == "preparing":
+        session = self.session
+        if session is None:
+            return "Press space to start."
+        if session.status == "failed":
+            kept = f" What was written before is in {session.path}." if session.path else ""
+            return f"The run failed: {session.reason}.".replace("..", ".") + kept
+        if session.status == "preparing":
             return "Getting ready: loading the libraries and the data …"
-        return narrate(self.live, self.references)
+        words = narrate(self.live, self.shown)
+        if session.restored_at is not None:
+            words = (
+                f"The run folder vanished; it was made again at step {session.restored_at}. {words}"
+            )
+        return words
+
+    def noise_floor(self) -> str:
+        """What is certified so far."""
+        floor = self.session.noise_floor if self.session is not None else None
+        if floor is None or not floor.steps:
+            return ""
+        if floor.holds:
+            return f"noise floor: 0 (certified to step {floor.steps})"
+        return f"noise floor: {floor.largest:.2g}, from step {floor.first_step}"
 
     def status_line(self) -> str:
         if self.session is None:
-            return "ready"
-        steps = self.experiment.steps if self.live.latest is None else self.live.latest.total
-        parts = [str(self.session.status), f"step {self.session.step}/{steps}"]
+            return f"ready · {self.experiment.device}"
         latest = self.live.latest
+        parts = [str(self.session.status), f"step {self.session.step}/{self.shown.steps}"]
         if latest is not None and latest.seconds > 0:
-            parts.append(progress.rate(latest))
+            parts += [progress.duration(latest.seconds), progress.rate(latest)]
             if not self.ended:
                 parts.append(f"{progress.left(latest)} left")
-        parts.append(f"η {self.rate:g}" if not isinstance(self.rate, list) else "η by reference")
-        parts.append(f"{self.experiment.device}, {memory_megabytes():.0f} MB")
-        if self.session.path is not None and self.ended:
-            parts.append(str(self.session.path.name))
+        if self.shown.system.name == "training":
+            by = isinstance(self.rate, list)
+            parts.append("η by reference" if by else f"η {self.rate:g}")
+        parts += [self.session.device or self.shown.device, f"{memory_megabytes():.0f} MB"]
+        if self.path is not None and self.ended:
+            parts.append(self.path.name)
         return " · ".join(parts)
 
     def glance(self) -> str:
@@ -134,10 +177,19 @@ class RunState:
         accuracy = self.live.last("train_accuracy")
         if np.isfinite(accuracy):
             parts.append(f"acc {accuracy:.2f}")
-        parts.append(f"median of {self.references}")
+        count = self.live.references
+        parts.append(f"median of {count}" if count > 1 else "1 reference")
         return " ".join(parts)
 
 
+PAGE = resource.getpagesize()
+
+
 def memory_megabytes() -> float:
-    """The largest memory this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The memory that this process has now; the largest it has had where that is not told."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return pages * PAGE / 1e6

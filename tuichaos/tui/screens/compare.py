@@ -10,11 +10,13 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from tuichaos.charts import VIEWS, picture
 from tuichaos.comparison import differences, overlay
+from tuichaos.curves import cropped
 from tuichaos.errors import InputError
+from tuichaos.exporting import export_curves, free_name
 from tuichaos.runs import Run, open_run
 from tuichaos.tui.widgets.chart import Chart
+from tuichaos.views import VIEWS, picture
 
 REFRESH_SECONDS = 2.0
 
@@ -25,6 +27,7 @@ class Compare(Screen):
     BINDINGS = [
         Binding("v", "view(1)", "Next view"),
         Binding("b", "view(-1)", "Previous view", show=False),
+        Binding("e", "export", "Export", tooltip="The visible curves as CSV"),
         Binding("escape", "app.pop_screen", "Back"),
     ]
 
@@ -51,14 +54,18 @@ class Compare(Screen):
     def read(self) -> None:
         """Read the folders again and draw."""
         chart = self.query_one(Chart)
-        chart.border_title = f"{VIEWS[self.view][1]} (v: next)"
         try:
             fresh = [open_run(run.path) for run in self.runs]
             shown = picture(fresh[0], self.view) if len(fresh) == 1 else overlay(fresh, self.view)
-            chart.show(replace(shown, title=""))
+            if chart.log_axis is not None:
+                shown = replace(shown, log=chart.log_axis)
+            chart.show(replace(shown, title=f"{VIEWS[self.view].title} (v: next)"))
             self.query_one("#facts", Static).update(self._facts(fresh))
         except InputError as error:
             self.query_one("#facts", Static).update(str(error))
+
+    def on_chart_rescaled(self) -> None:
+        self.read()
 
     @staticmethod
     def _facts(runs: list[Run]) -> str:
@@ -74,7 +81,23 @@ class Compare(Screen):
         lines = (f"{key}: {' | '.join(values)}" for key, values in differences(runs))
         return "differs in\n" + "\n".join(lines)
 
+    def action_export(self) -> None:
+        """What the chart shows, curve by curve."""
+        chart = self.query_one(Chart)
+        if chart.picture is None or not any(len(c.x) for c in chart.picture.curves):
+            self.notify("There is nothing to export.", severity="warning")
+            return
+        shown = cropped(chart.picture, *chart.window) if chart.window else chart.picture
+        try:
+            path = export_curves(shown, free_name(f"{self.runs[0].path.name}-{self.view}"))
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.app.copy_to_clipboard(str(path))
+        self.notify(f"Wrote {path} (copied).", markup=False)
+
     def action_view(self, direction: int) -> None:
         at = self.views.index(self.view)
         self.view = self.views[(at + direction) % len(self.views)]
+        self.query_one(Chart).log_axis = None
         self.read()

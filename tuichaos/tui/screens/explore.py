@@ -8,21 +8,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Sparkline, Static
+from textual.widgets import Footer, Input, Sparkline, Static
 
-from tuichaos.charts import Picture
+from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.narrative import saturation
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.settings import Settings
+from tuichaos.views import VIEWS, view
 
-CHARTS = {
-    "distance": ("log₁₀ distance of the twins", "distance", True),
-    "exponent": ("exponent λ(t), nats per step", "lyapunov", False),
-    "loss": ("loss", "loss", False),
-}
+CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
 
 
@@ -30,41 +26,62 @@ class Explore(Screen):
     """Set up, start, watch and steer one run; the run itself belongs to the app."""
 
     BINDINGS = [
-        Binding("space", "toggle", "Start/pause"),
+        Binding("space", "toggle", "Start/pause", tooltip="Start the settings, pause, go on"),
         Binding("n", "step", "Step", tooltip="Pause and take one step"),
         Binding("x", "stop", "Stop", tooltip="End the run; what was computed is kept"),
         Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
-        Binding("left_square_bracket", "nudge(-1)", "η−", key_display="["),
-        Binding("right_square_bracket", "nudge(1)", "η+", key_display="]"),
         Binding(
-            "left_curly_bracket", "nudge_restart(-1)", "η− restart", key_display="{", show=False
+            "left_square_bracket",
+            "nudge(-1)",
+            "η−",
+            key_display="[",
+            tooltip="Learning rate 10 % down; while running, from here on",
         ),
         Binding(
-            "right_curly_bracket", "nudge_restart(1)", "η+ restart", key_display="}", show=False
+            "right_square_bracket",
+            "nudge(1)",
+            "η+",
+            key_display="]",
+            tooltip="Learning rate 10 % up; while running, from here on",
         ),
-        Binding("l", "log", "Log axis", tooltip="Linear or logarithmic loss"),
+        Binding(
+            "left_curly_bracket",
+            "nudge_restart(-1)",
+            "η− restart",
+            key_display="{",
+            show=False,
+            tooltip="Learning rate, or parameter of a map, 10 % down, and start again",
+        ),
+        Binding(
+            "right_curly_bracket",
+            "nudge_restart(1)",
+            "η+ restart",
+            key_display="}",
+            show=False,
+            tooltip="Learning rate, or parameter of a map, 10 % up, and start again",
+        ),
         Binding("m", "maximise", "Maximise", tooltip="One chart, or all again"),
         Binding("c", "next_chart", "Chart", tooltip="The next chart"),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
-        Binding("e", "export", "Export", tooltip="The series of this run as CSV"),
-        Binding("escape", "back", "Back", show=False),
+        Binding("e", "export", "Export", tooltip="The visible steps of this run as CSV"),
+        Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
     ]
 
     def __init__(self, experiment: Experiment, ascii_only: bool) -> None:
         super().__init__()
         self.first = experiment
         self.ascii_only = ascii_only
-        self.log_loss = False
-        self.shown: tuple[int, bool] | None = None
+        self.drawn: tuple[int, bool] | None = None
         self.round = 0
+        self.phase = ""
 
     @property
     def state(self) -> RunState:
         return self.app.state
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="headline")
+        yield Static("", id="headline", markup=False)
         with Horizontal(id="body"):
             yield Settings(self.first, id="settings")
             with Vertical(id="charts"):
@@ -72,32 +89,35 @@ class Explore(Screen):
                     yield Static("loss", id="glance-label")
                     yield Sparkline([], id="glance-line")
                     yield Static("", id="glance-value")
-                for name, (title, _, _) in CHARTS.items():
+                for name in CHARTS:
+                    title = VIEWS[name].title
                     yield Chart(title, id=f"chart-{name}", ascii_only=self.ascii_only)
-                yield Static("", id="sentence")
-        yield Static("", id="status")
+                yield Static("", id="sentence", markup=False)
+        yield Static("", id="status", markup=False)
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#chart-distance", Chart).focus()
+        self.chart("distance").focus()
         self.set_interval(1 / self.app.frames_per_second, self.refresh_run)
         self.refresh_run()
 
+    def chart(self, name: str) -> Chart:
+        return self.query_one(f"#chart-{name}", Chart)
+
     def on_settings_changed(self, event: Settings.Changed) -> None:
         self.state.experiment = event.experiment
+        self._words()
 
     # --- showing ---
 
     def refresh_run(self) -> None:
         """Show what is new: the words every time, charts when there is new data."""
         state = self.state
-        self.query_one("#headline", Static).update(state.headline())
-        self.query_one("#status", Static).update(state.status_line())
-        self.query_one("#sentence", Static).update(state.sentence())
+        self._words()
         newest = (state.live.version, state.ended)
-        if newest == self.shown:
+        if newest == self.drawn:
             return
-        self.shown = newest
+        self.drawn = newest
         self._glance()
         chosen = self._whose_turn(everyone=state.ended)
         # The charts take turns within a period, so that a key never waits for all of them.
@@ -105,37 +125,36 @@ class Explore(Screen):
         for k, name in enumerate(chosen):
             self.set_timer((k + 1) * turn, partial(self.draw_chart, name))
 
+    def _words(self) -> None:
+        state = self.state
+        self.query_one("#headline", Static).update(state.headline())
+        self.query_one("#status", Static).update(state.status_line())
+        self.query_one("#sentence", Static).update(state.sentence())
+        phase = str(state.session.status) if state.session else ""
+        if phase != self.phase:
+            self.phase = phase
+            self.refresh_bindings()
+
     def _whose_turn(self, *, everyone: bool) -> list[str]:
         """The charts to draw now: while a run goes on the focused one and one of the others,
         which spares a third of the traffic of a remote terminal."""
-        names = sorted(CHARTS, key=lambda name: not self.query_one(f"#chart-{name}").has_focus)
+        names = sorted(CHARTS, key=lambda name: not self.chart(name).has_focus)
         if everyone:
             return names
         self.round += 1
         return [names[0], names[1 + self.round % (len(names) - 1)]]
 
     def draw_chart(self, name: str) -> None:
-        _, column, log = CHARTS[name]
-        band = self.state.live.band(column)
-        curves = band.curves(self.state.references)
-        levels, marks = self._lines(name)
-        log = log or (name == "loss" and self.log_loss)
-        picture = Picture("", curves, log, levels=levels, marks=marks)
-        self.query_one(f"#chart-{name}", Chart).show(picture)
+        chart = self.chart(name)
+        if not chart.display:
+            return
+        picture = view(name, self.state.live, self.state.shown, log=chart.log_axis)
+        note = self.state.noise_floor() if name == "distance" else ""
+        chart.show(picture, note)
 
-    def _lines(self, name: str) -> tuple[list, list]:
-        """Levels and marks of a chart."""
-        live = self.state.live
-        levels = [("zero", 0.0)] if name == "exponent" else []
-        marks = []
-        full = saturation(live)
-        if full is not None and name == "distance":
-            levels.append(("saturation", full[1]))
-            marks.append((f"saturated at {full[0]}", full[0]))
-        lost = live.latest.first_diverged if live.latest else None
-        if lost is not None:
-            marks.append((f"diverged at step {lost}", lost))
-        return levels, marks
+    def draw_all(self) -> None:
+        for name in CHARTS:
+            self.draw_chart(name)
 
     def _glance(self) -> None:
         values = self.state.live.finite("loss")
@@ -148,17 +167,38 @@ class Explore(Screen):
         for chart in self.query(Chart):
             chart.look_at(event.chart.window, event.chart.cursor)
 
+    def on_chart_rescaled(self, event: Chart.Rescaled) -> None:
+        self.draw_chart((event.chart.id or "").removeprefix("chart-"))
+
     # --- keys ---
 
-    def action_toggle(self) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that do something now; the footer and the palette show no others."""
+        state = self.state
+        if action == "stop":
+            return not state.ended
+        if action == "reset":
+            return state.session is not None
+        if action == "export":
+            return state.path is not None
+        return True
+
+    def _refused(self) -> bool:
+        """Say what is wrong with the settings, if something is."""
         fault = self.query_one(Settings).fault
-        if fault and self.state.ended:
+        if fault:
             self.notify(fault, severity="error", markup=False)
+        return bool(fault)
+
+    def action_toggle(self) -> None:
+        if self.state.ended and self._refused():
             return
         self.state.toggle()
         self.refresh_run()
 
     def action_step(self) -> None:
+        if self.state.ended and self._refused():
+            return
         self.state.step()
         self.refresh_run()
 
@@ -171,52 +211,73 @@ class Explore(Screen):
 
     def action_nudge(self, direction: int) -> None:
         """Another learning rate: from here on while running, else for the next run."""
-        rate = self.state.nudge(NUDGE**direction)
-        if rate is None:
-            self.notify("There is no single learning rate to nudge.", severity="warning")
-            return
-        self.query_one(Settings).set_learning_rate(rate)
+        settings, factor = self.query_one(Settings), NUDGE**direction
+        rate = self.state.nudge(factor)
+        if rate is not None:
+            settings.set_learning_rate(rate)
+        elif not self.state.ended:
+            words = "No single learning rate to nudge while this runs; { and } restart with another"
+            self.notify(f"{words} parameter.", severity="warning", markup=False)
+        elif settings.turn(factor) is None:
+            self.notify("There is no single learning rate or parameter to nudge.")
 
     def action_nudge_restart(self, direction: int) -> None:
         self.state.stop()
+        self.state.reset()
         self.action_nudge(direction)
-        self.state.restart()
-        self.refresh_run()
+        # The field's own message comes later: the run is to have the new value.
+        if not self._refused():
+            self.call_after_refresh(self._restart)
 
-    def action_log(self) -> None:
-        self.log_loss = not self.log_loss
-        self.draw_chart("loss")
+    def _restart(self) -> None:
+        self.state.experiment = self.query_one(Settings).experiment
+        self.state.start()
+        self.refresh_run()
 
     def action_maximise(self) -> None:
         charts = list(self.query(Chart))
         alone = self.has_class("-one")
         self.set_class(not alone, "-one")
         chosen = next((c for c in charts if c.has_focus), charts[0])
-        for chart in charts:
-            chart.set_class(chart is chosen, "-chosen")
+        self._choose(chosen)
 
     def action_next_chart(self) -> None:
         charts = list(self.query(Chart))
         at = next((k for k, c in enumerate(charts) if c.has_class("-chosen")), 0)
-        chosen = charts[(at + 1) % len(charts)]
-        for chart in charts:
+        self._choose(charts[(at + 1) % len(charts)])
+
+    def _choose(self, chosen: Chart) -> None:
+        for chart in self.query(Chart):
             chart.set_class(chart is chosen, "-chosen")
         chosen.focus()
+        self.call_after_refresh(self.draw_all)
 
     def action_drawer(self) -> None:
         self.toggle_class("-drawer")
+        opened = self.query_one(Settings).display
+        fields = self.query_one(Settings).query(Input)
+        if self.app.size.width < 100 and opened and fields:
+            self.query_one("#preset").focus()
+        else:
+            self.chart("distance").focus()
 
     def action_runs(self) -> None:
         self.app.push_screen(Runs())
 
     def action_back(self) -> None:
-        if self.has_class("-one"):
+        if self.has_class("-drawer"):
+            self.remove_class("-drawer")
+        elif self.has_class("-one"):
             self.action_maximise()
-        else:
-            self.query_one("#chart-distance", Chart).focus()
+        self.chart("distance").focus()
 
     def action_export(self) -> None:
-        path = self.state.export()
+        """The series of this run, or of the steps that are visible."""
+        try:
+            path = self.state.export(self.chart("distance").window)
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
         if path is None:
             self.notify("Nothing to export yet: run something first.", severity="warning")
             return

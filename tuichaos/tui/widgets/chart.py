@@ -11,15 +11,19 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widget import Widget
 
-from tuichaos.charts import Curve, Picture, draw
+from tuichaos.charts import draw, legend
+from tuichaos.curves import Picture, Role, cropped, smoothed
 
 ZOOM = 1.5
+SMOOTHING = (1, 5, 25, 125)  # points
+AXIS = "│┤├└|+"
 
 
 class Chart(Widget, can_focus=True):
     """Draws a Picture with plotext; the same drawing as ``tuichaos plot``.
 
-    Keys and mouse act on the visible stretch of the x axis; ``cursor`` reads values.
+    Keys and mouse act on the visible stretch of the x axis; ``cursor`` reads values. The
+    y axis is logarithmic as the picture says, unless ``log_axis`` was set.
     """
 
     BINDINGS = [
@@ -29,7 +33,9 @@ class Chart(Widget, can_focus=True):
         Binding("right", "pan(1)", "Pan right", show=False),
         Binding("shift+left", "cursor(-1)", "Cursor left", show=False),
         Binding("shift+right", "cursor(1)", "Cursor right", show=False),
-        Binding("0", "whole", "Whole axis", show=False),
+        Binding("0", "whole", "Whole axis", show=False, tooltip="All of it, no cursor"),
+        Binding("l", "log", "Log axis", tooltip="Linear or logarithmic y axis of this chart"),
+        Binding("w", "smooth", "Smooth", tooltip="Moving average over 5, 25, 125 points, or none"),
     ]
 
     class Moved(Message):
@@ -39,20 +45,37 @@ class Chart(Widget, can_focus=True):
             self.chart = chart
             super().__init__()
 
-    def __init__(self, title: str, *, ascii_only: bool = False, **arguments) -> None:
+    class Rescaled(Message):
+        """The y axis is to be drawn otherwise: the picture must be made again."""
+
+        def __init__(self, chart: Chart) -> None:
+            self.chart = chart
+            super().__init__()
+
+    def __init__(self, title: str = "", *, ascii_only: bool = False, **arguments) -> None:
         super().__init__(**arguments)
-        self.border_title = title
+        self.title = title
         self.ascii_only = ascii_only
         self.picture: Picture | None = None
+        self.note = ""  # beside the frame when nothing is read
+        self.log_axis: bool | None = None
+        self.smoothing = 1
         self.window: tuple[float, float] | None = None
         self.cursor: float | None = None
         self._drawn: Text | None = None
+        self._margin = 0  # columns left of the axis
+        self._held: int | None = None  # where the mouse took hold
+        self._dragged = False
+        self._entitle()
 
     # --- what is shown ---
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: Picture, note: str = "") -> None:
         """Draw another picture, in the stretch that is visible."""
-        self.picture = picture
+        self.picture = replace(picture, title="")
+        self.note = note
+        if picture.title:
+            self.title = picture.title
         self._redraw()
 
     def look_at(self, window: tuple[float, float] | None, cursor: float | None) -> None:
@@ -77,21 +100,36 @@ class Chart(Widget, can_focus=True):
         width, height = self.content_size
         if self.picture is None or width < 12 or height < 4:
             return Text("")
+        self._entitle()
         colour = not self.app.no_color
-        self.border_subtitle = self.reading()
-        text = draw(self.cropped(), width, height, colour=colour, ascii_only=self.ascii_only)
-        return Text.from_ansi(text)
+        text = draw(self.visible(), width, height, colour=colour, ascii_only=self.ascii_only)
+        drawn = Text.from_ansi(text)
+        places = (line.find(sign) for line in drawn.plain.splitlines() for sign in AXIS)
+        self._margin = min((place for place in places if place >= 0), default=0)
+        return drawn
 
-    def cropped(self) -> Picture:
-        """The picture within the visible stretch."""
-        if self.window is None:
-            return self.picture
-        low, high = self.window
-        curves = []
-        for curve in self.picture.curves:
-            inside = (curve.x >= low) & (curve.x <= high)
-            curves.append(Curve(curve.name, curve.x[inside], curve.y[inside]))
-        return replace(self.picture, curves=curves)
+    def _entitle(self) -> None:
+        """The title with the names of the curves, and below what the cursor reads."""
+        title = Text(self.title)
+        if self.picture is not None:
+            shown = self.shown()
+            for mark, name in legend(shown, not self.app.no_color, self.ascii_only):
+                title.append_text(Text("  ")).append_text(Text.from_ansi(mark)).append(name)
+        if self.smoothing > 1:
+            title.append(f"  mean of {self.smoothing} points")
+        self.border_title = title
+        self.border_subtitle = Text(self.reading() or self.note)
+
+    def shown(self) -> Picture:
+        """The picture, smoothed as was asked."""
+        return smoothed(self.picture, self.smoothing)
+
+    def visible(self) -> Picture:
+        """The picture within the visible stretch, with the cursor."""
+        picture = self.shown()
+        if self.cursor is not None:
+            picture = replace(picture, marks=[*picture.marks, ("", self.cursor)])
+        return cropped(picture, *self.window) if self.window else picture
 
     def reading(self) -> str:
         """The values at the cursor."""
@@ -99,7 +137,7 @@ class Chart(Widget, can_focus=True):
             return ""
         parts = [f"step {self.cursor:.0f}"]
         for curve in self.picture.curves:
-            if len(curve.x):
+            if len(curve.x) and curve.role != Role.FIT:
                 value = curve.y[int(np.abs(curve.x - self.cursor).argmin())]
                 parts.append(f"{curve.name} {value:.4g}" if np.isfinite(value) else "–")
         return " · ".join(parts)
@@ -159,14 +197,25 @@ class Chart(Widget, can_focus=True):
         self.look_at(self.window, float(at))
         self.post_message(self.Moved(self))
 
+    def action_log(self) -> None:
+        self.log_axis = not (self.picture.log if self.picture else self.log_axis)
+        self.post_message(self.Rescaled(self))
+
+    def action_smooth(self) -> None:
+        at = SMOOTHING.index(self.smoothing)
+        self.smoothing = SMOOTHING[(at + 1) % len(SMOOTHING)]
+        self._redraw()
+
+    # --- mouse ---
+
     def _step_at(self, x: int) -> float | None:
-        """The step under a column of the chart, by the width that the labels leave."""
+        """The step under a column of the chart."""
         window = self.window or self.extent()
-        width = self.content_size.width
-        margin = min(8, width // 4)
-        if window is None or width <= margin:
+        width = self.content_size.width - self._margin - 2
+        if window is None or width < 1:
             return None
-        share = min(max((x - margin) / (width - margin - 1), 0.0), 1.0)
+        # The frame of the widget is one column, the axis another.
+        share = min(max((x - self._margin - 2) / width, 0.0), 1.0)
         return window[0] + share * (window[1] - window[0])
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
@@ -177,7 +226,28 @@ class Chart(Widget, can_focus=True):
         event.stop()
         self.action_zoom(-1, self._step_at(event.x))
 
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._held, self._dragged = event.x, False
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Drag what is visible along."""
+        if self._held is None or event.x == self._held or self.window is None:
+            return
+        here, there = self._step_at(event.x), self._step_at(self._held)
+        if here is None or there is None:
+            return
+        self._held, self._dragged = event.x, True
+        self._move(self.window[0] + there - here, self.window[1] + there - here)
+
+    def on_mouse_up(self) -> None:
+        self._held = None
+        self.release_mouse()
+
     def on_click(self, event: events.Click) -> None:
+        if self._dragged:
+            self._dragged = False
+            return
         at = self._step_at(event.x)
         if at is not None:
             self.look_at(self.window, round(at))

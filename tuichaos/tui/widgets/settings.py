@@ -5,43 +5,49 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+import tomli_w
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Label, Select, Static
 
 from tuichaos import presets
 from tuichaos.errors import InputError
-from tuichaos.experiment import DATA, Experiment
+from tuichaos.experiment import DATA, SYSTEMS, Experiment
+from tuichaos.parameters import turned
 from tuichaos.reading import parse_override, resolve
+
+TRAINING, REFERENCE = "training", "reference"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One setting: its key in the experiment, its label, and its choices if it has some."""
+    """One setting: its key in the experiment, its label, its choices if it has some, and the
+    kind of system it is for (empty: any)."""
 
     key: str
     label: str
     choices: tuple[str, ...] = ()
+    kind: str = ""
 
     @property
     def id(self) -> str:
         return "field-" + self.key.replace(".", "-").replace("_", "-")
 
 
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear")
 FIELDS = (
-    Field("data.name", "Data", tuple(d for d in DATA if d != "inline")),
-    Field("data.path", "File"),
-    Field("network.hidden", "Hidden"),
-    Field(
-        "network.activation",
-        "Activation",
-        ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear"),
-    ),
-    Field("network.init", "Initial", ("normal", "xavier", "torch")),
-    Field("loss.name", "Loss", ("cross-entropy", "mse")),
-    Field("optimizer.name", "Optimizer", ("gd",)),
-    Field("optimizer.learning_rate", "η"),
+    Field("system.name", "System", SYSTEMS),
+    Field("system.parameters", "Parameters", kind=REFERENCE),
+    Field("data.name", "Data", tuple(d for d in DATA if d != "inline"), kind=TRAINING),
+    Field("data.path", "File", kind=TRAINING),
+    Field("network.hidden", "Hidden", kind=TRAINING),
+    Field("network.activation", "Activation", ACTIVATIONS, kind=TRAINING),
+    Field("network.init", "Initial", ("normal", "xavier", "torch"), kind=TRAINING),
+    Field("loss.name", "Loss", ("cross-entropy", "mse"), kind=TRAINING),
+    Field("optimizer.name", "Optimizer", ("gd",), kind=TRAINING),
+    Field("optimizer.learning_rate", "η", kind=TRAINING),
     Field("ensemble.references", "References"),
     Field("ensemble.twins", "Twins"),
     Field("ensemble.perturbation", "ε"),
@@ -49,6 +55,7 @@ FIELDS = (
     Field("seed", "Seed"),
     Field("device", "Device"),
 )
+BY_KEY = {field.key: field for field in FIELDS}
 
 
 def text_of(value: object) -> str:
@@ -57,7 +64,26 @@ def text_of(value: object) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, dict):
+        lines = tomli_w.dumps(value).splitlines()
+        return f"{{{', '.join(lines)}}}" if lines else ""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+class Entry(Input):
+    """A field to type in; escape takes back what was typed since it was entered, and leaves
+    the fields when there is nothing to take back."""
+
+    BINDINGS = [Binding("escape", "undo", "Undo")]
+
+    def on_focus(self) -> None:
+        self.before = self.value
+
+    def action_undo(self) -> None:
+        if self.value != self.before:
+            self.value = self.before
+        else:
+            self.screen.action_back()
 
 
 class Settings(VerticalScroll):
@@ -86,15 +112,22 @@ class Settings(VerticalScroll):
             value = self.base.name if known else Select.NULL
             yield Select(names, value=value, id="preset", compact=True, prompt="(own)")
         for field in FIELDS:
-            with Horizontal(classes="field"):
+            kind = f"-for-{field.kind}" if field.kind else ""
+            with Horizontal(classes=f"field {kind}"):
                 yield Label(field.label, classes="field-label")
-                value = text_of(value_at(self.base, field.key))
-                if field.choices:
-                    choices = [(choice, choice) for choice in field.choices]
-                    yield Select(choices, value=value, id=field.id, compact=True, allow_blank=False)
-                else:
-                    yield Input(value, id=field.id, compact=True)
-        yield Static("", id="fault")
+                yield self._widget(field)
+        yield Static("", id="fault", markup=False)
+
+    def _widget(self, field: Field) -> Input | Select:
+        value = text_of(value_at(self.base, field.key))
+        if not field.choices:
+            return Entry(value, id=field.id, compact=True)
+        # A system of the user's own is none of the choices: it stays where it is.
+        choices = [(choice, choice) for choice in dict.fromkeys([*field.choices, value])]
+        return Select(choices, value=value, id=field.id, compact=True, allow_blank=False)
+
+    def on_mount(self) -> None:
+        self._show_kind()
 
     def load(self, experiment: Experiment) -> None:
         """Show another experiment in the fields."""
@@ -104,12 +137,33 @@ class Settings(VerticalScroll):
             for field in FIELDS:
                 widget = self.query_one(f"#{field.id}")
                 widget.value = text_of(value_at(experiment, field.key))
+        self._show_kind()
         self._say("")
 
     def set_learning_rate(self, rate: float) -> None:
         """Put a rate into its field, as if typed."""
-        field = next(f for f in FIELDS if f.key == "optimizer.learning_rate")
-        self.query_one(f"#{field.id}", Input).value = f"{rate:.6g}"
+        self._entry("optimizer.learning_rate").value = f"{rate:.6g}"
+
+    def turn(self, factor: float) -> tuple[str, float] | None:
+        """Multiply the parameter of a reference system that is there to be turned; what it is
+        now, None where there is none."""
+        found = turned(self.experiment.system.name, self.experiment.system.parameters)
+        if found is None or self.fault:
+            return None
+        key, value = found[0], float(f"{found[1] * factor:.6g}")
+        parameters = {**self.experiment.system.parameters, key: value}
+        self._entry("system.parameters").value = text_of(parameters)
+        return key, value
+
+    def _entry(self, key: str) -> Input:
+        return self.query_one(f"#{BY_KEY[key].id}", Input)
+
+    def _show_kind(self) -> None:
+        """Only the fields that the system has."""
+        training = self.experiment.system.name == "training"
+        for kind in (TRAINING, REFERENCE):
+            for row in self.query(f".-for-{kind}"):
+                row.display = (kind == TRAINING) == training
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -130,12 +184,27 @@ class Settings(VerticalScroll):
             self.edited.pop(field.key if field else "", None)
         else:
             self.edited[field.key] = self._parsed(field, text)
+        if field is not None and field.key == "system.name":
+            self._forget_parameters(text)
         self._check()
+        self._show_kind()
+
+    def _forget_parameters(self, system: str) -> None:
+        """Another system has other parameters: its defaults."""
+        own = system == self.base.system.name
+        parameters = self.base.system.parameters if own else {}
+        with self.prevent(Input.Changed):
+            self._entry("system.parameters").value = text_of(parameters)
+        self.edited.pop("system.parameters", None)
+        if not own:
+            self.edited["system.parameters"] = {}
 
     @staticmethod
     def _parsed(field: Field, text: str) -> object:
         if field.key == "data.path":
             return text or None
+        if field.key == "system.parameters" and not text.strip():
+            return {}
         return parse_override(f"{field.key}={text}")[1]
 
     def _check(self) -> None:

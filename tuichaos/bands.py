@@ -1,0 +1,124 @@
+"""A column over many references as a few curves: what charts show and sentences speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuichaos.curves import Curve, Role
+
+QUANTILES = (50.0, 10.0, 90.0)
+FEW = 5  # references that are drawn one by one
+AVERAGED = ("lyapunov",)  # columns of estimates: the mean and its interval, not the spread
+BATCHES = 20
+T_975 = 2.093  # Student's t for 19 degrees of freedom
+PLACES = 64  # along a curve, where its interval is computed
+
+
+@dataclass(frozen=True)
+class Band:
+    """One column over time: ``steps`` (T,), and ``rows`` (k, T): each reference of a few, or
+    the median with the 10th and 90th percentile over references, or the mean of an estimate
+    with the 95 % interval of that mean (Student's t, references independent). NaN where
+    nothing was measured; ``references`` is how many the rows are from."""
+
+    steps: np.ndarray
+    rows: np.ndarray
+    references: int
+    averaged: bool = False
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The median or the mean over references (T,)."""
+        if self.averaged or self.references > FEW or self.references == 1:
+            return self.rows[0]
+        return percentile(self.rows.T, 50)
+
+    def curves(self) -> list[Curve]:
+        """The rows with their names and what they are."""
+        names = labels(self.references, self.averaged)
+        return [
+            Curve(name, self.steps, row, role)
+            for (name, role), row in zip(names, self.rows, strict=True)
+        ]
+
+
+def labels(references: int, averaged: bool) -> list[tuple[str, Role]]:
+    """What the rows of a band are called, and what they are."""
+    if references == 1:
+        return [("reference 0", Role.MAIN)]
+    if averaged:
+        bounds = [("95 % low", Role.LOW), ("95 % high", Role.HIGH)]
+        return [(f"mean of {references}", Role.MAIN), *bounds]
+    if references <= FEW:
+        return [(f"reference {k}", Role.MAIN) for k in range(references)]
+    bounds = [("10 %", Role.LOW), ("90 %", Role.HIGH)]
+    return [(f"median of {references}", Role.MAIN), *bounds]
+
+
+def summarise(values: np.ndarray, averaged: bool) -> np.ndarray:
+    """The rows (k, T) of a band from values (T, references)."""
+    references = values.shape[1]
+    if references == 1 or (references <= FEW and not averaged):
+        return values.T.copy()
+    return _means(values) if averaged else _quantiles(values)
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """Mean of the finite ones and its 95 % interval, (3, T)."""
+    from scipy.special import stdtrit
+
+    good = np.isfinite(values)
+    count = good.sum(axis=1)
+    held = np.where(good, values, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = held.sum(axis=1) / count
+        square = (np.where(good, values - mean[:, None], 0.0) ** 2).sum(axis=1)
+        half = stdtrit(count - 1, 0.975) * np.sqrt(square / (count - 1) / count)
+    return np.stack([mean, mean - half, mean + half])
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """Median, 10th and 90th percentile over references, of the finite ones, (3, T)."""
+    if np.isfinite(values).all():
+        return np.percentile(values, QUANTILES, axis=1)
+    found = np.full((3, len(values)), np.nan)
+    some = np.isfinite(values).any(axis=1)
+    if some.any():
+        held = np.where(np.isfinite(values[some]), values[some], np.nan)
+        found[:, some] = np.nanpercentile(held, QUANTILES, axis=1)
+    return found
+
+
+def percentile(values: np.ndarray, q: float) -> np.ndarray:
+    """Percentile over references (T,), of the finite ones; NaN where there is none."""
+    found = np.full(len(values), np.nan)
+    some = np.isfinite(values).any(axis=1)
+    if some.any():
+        found[some] = np.nanpercentile(values[some], q, axis=1)
+    return found
+
+
+def running_interval(steps: np.ndarray, running: np.ndarray, discard: int) -> list[Curve]:
+    """The 95 % interval of one reference's running exponent, at PLACES steps along it.
+
+    ``running`` (T,) is the mean growth a step since ``discard``, so (t − discard) times it is
+    the growth up to t: its differences over BATCHES equal spans are batch means, their
+    spread gives the error (method of batch means, as in exponents.csv). Spans shorter than
+    two recorded points have none.
+    """
+    good = np.isfinite(running)
+    steps, running = steps[good], running[good]
+    if len(steps) < 2 * BATCHES:
+        return []
+    total = np.concatenate([[0.0], (steps - discard) * running])
+    at = np.concatenate([[discard], steps])
+    places = steps[np.linspace(2 * BATCHES - 1, len(steps) - 1, PLACES).astype(int)]
+    low, high = np.empty(PLACES), np.empty(PLACES)
+    for k, place in enumerate(places):
+        edges = np.linspace(discard, place, BATCHES + 1)
+        means = np.diff(np.interp(edges, at, total)) / np.diff(edges)
+        half = T_975 * means.std(ddof=1) / np.sqrt(BATCHES)
+        low[k], high[k] = means.mean() - half, means.mean() + half
+    return [Curve("95 % low", places, low, Role.LOW), Curve("95 % high", places, high, Role.HIGH)]

@@ -1,0 +1,129 @@
+"""What a chart shows, and its one preparation: finite, on its axis, split at gaps, thinned."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+DRAWABLE = 1e100  # on a linear axis; plotext overflows on larger ones
+
+
+class Role(enum.StrEnum):
+    """What a curve is to the others: drawn in its colour, and in a legend or not."""
+
+    MAIN = "main"
+    LOW = "low"  # the lower bound of the main curve before it
+    HIGH = "high"  # the upper one
+    RAW = "raw"  # what a smoothed curve was made of, behind it
+    FIT = "fit"  # a line fitted to the curve before it, as long as its window
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A named series: ``x`` (n,), ``y`` (n,), NaN where there is nothing to draw."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    role: Role = Role.MAIN
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named values of y;
+    ``marks``: named places on x. Levels and marks are drawn as lines with their names."""
+
+    title: str
+    curves: Sequence[Curve]
+    log: bool = False
+    x_label: str = "step"
+    levels: Sequence[tuple[str, float]] = field(default_factory=tuple)
+    marks: Sequence[tuple[str, float]] = field(default_factory=tuple)
+
+
+def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A curve as pieces that can be drawn: finite, log10 taken, split at gaps, thinned.
+
+    Thinning keeps the least and the largest value of each of ``columns`` stretches of x, so
+    spikes survive and the cost does not grow with length.
+    """
+    y = np.asarray(curve.y, dtype=np.float64)
+    y = np.where(np.abs(y) <= (np.inf if log else DRAWABLE), y, np.nan)
+    if log:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = np.where(y > 0, np.log10(y), np.nan)
+    good = np.isfinite(y)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
+    pieces = []
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        x_part, y_part = curve.x[start:end], y[start:end]
+        share = max(2, math.ceil(columns * len(x_part) / len(y)))
+        pieces.append(_thin(x_part, y_part, share))
+    return pieces
+
+
+def _thin(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    if len(x) <= 2 * columns:
+        return x, y
+    bounds = np.linspace(0, len(x), columns + 1).astype(int)
+    kept = set()
+    for start, end in itertools.pairwise(bounds):
+        kept |= {start + int(np.argmin(y[start:end])), start + int(np.argmax(y[start:end]))}
+    index = np.array(sorted(kept | {0, len(x) - 1}))
+    return x[index], y[index]
+
+
+def cropped(picture: Picture, low: float, high: float) -> Picture:
+    """The picture between two places on x, what lies outside left out."""
+    curves = []
+    for curve in picture.curves:
+        inside = (curve.x >= low) & (curve.x <= high)
+        if curve.role == Role.FIT:  # two points: where it crosses the edges
+            x = np.clip(curve.x, low, high)
+            slope = (curve.y[-1] - curve.y[0]) / max(curve.x[-1] - curve.x[0], 1e-300)
+            logs = picture.log and (curve.y > 0).all()
+            y = _on_line(curve, x) if logs else curve.y[0] + slope * (x - curve.x[0])
+            curves.append(replace(curve, x=x, y=y))
+        else:
+            curves.append(replace(curve, x=curve.x[inside], y=curve.y[inside]))
+    return replace(picture, curves=curves)
+
+
+def _on_line(curve: Curve, x: np.ndarray) -> np.ndarray:
+    """A line that is straight on a logarithmic axis, at other places."""
+    return np.exp(np.interp(x, curve.x, np.log(curve.y)))
+
+
+def smoothed(picture: Picture, width: int) -> Picture:
+    """Each main curve as its moving average over ``width`` points, with the raw one behind it.
+
+    On a logarithmic axis the mean is that of the logarithms. Bounds are left out: a band
+    around a smoothed curve would seem to be its error.
+    """
+    if width < 2:
+        return picture
+    mains = [curve for curve in picture.curves if curve.role == Role.MAIN]
+    raw = [replace(curve, role=Role.RAW) for curve in mains]
+    smooth = [replace(curve, y=_moving_mean(curve.y, width, picture.log)) for curve in mains]
+    rest = [curve for curve in picture.curves if curve.role == Role.FIT]
+    return replace(picture, curves=[*raw, *smooth, *rest])
+
+
+def _moving_mean(y: np.ndarray, width: int, log: bool) -> np.ndarray:
+    """Centred, over the finite ones; NaN where the value itself is missing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.log(np.where(y > 0, y, np.nan)) if log else y
+    good = np.isfinite(values)
+    if not good.any():
+        return y
+    ones = np.ones(min(width, len(y)))
+    count = np.convolve(good.astype(float), ones, mode="same")
+    total = np.convolve(np.where(good, values, 0.0), ones, mode="same")
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = np.where(good, total / np.maximum(count, 1), np.nan)
+        return np.exp(mean) if log else mean

@@ -1,0 +1,105 @@
+"""Files made of runs and of what charts show; never one that is there is overwritten."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from tuichaos.curves import Curve, Picture
+from tuichaos.errors import InputError
+from tuichaos.runs import Run, read_table
+
+
+def free_name(stem: str, folder: Path | None = None) -> Path:
+    """A CSV file that is not there yet: stem.csv, stem-2.csv, …"""
+    folder = folder or Path.cwd()
+    names = (f"{stem}.csv", *(f"{stem}-{k}.csv" for k in range(2, 10_000)))
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
+def export(run: Run, kind: str, out: str | Path | None) -> Path:
+    """Write the series of a run as one file, ``csv`` or ``parquet``; returns its path.
+
+    InputError if the file exists or cannot be written.
+    """
+    target = _new(out or f"{run.path.name}.{kind}")
+    try:
+        if kind == "csv":
+            shutil.copyfile(run.path / "series.csv", target)
+        else:
+            _write_parquet(run, target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+    return target
+
+
+def export_steps(run: Run, low: int, high: int, out: str | Path) -> Path:
+    """The rows of series.csv from step ``low`` to ``high``, as they are; InputError as above."""
+    target = _new(out)
+    try:
+        with (
+            open(run.path / "series.csv", encoding="utf-8", newline="\n") as source,
+            open(target, "w", encoding="utf-8", newline="\n") as file,
+        ):
+            file.write(source.readline())
+            for line in source:
+                step = int(line.split(",", 2)[1])
+                if step > high or not line.endswith("\n"):
+                    break
+                if step >= low:
+                    file.write(line)
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(f"{target}: cannot be written: {error}") from None
+    return target
+
+
+def export_curves(picture: Picture, out: str | Path) -> Path:
+    """The curves of a picture as columns beside their x; InputError as above.
+
+    Empty where a curve has no point, or none that is a number.
+    """
+    target = _new(out)
+    places = np.unique(np.concatenate([curve.x for curve in picture.curves]))
+    columns = [_at(curve, places) for curve in picture.curves]
+    try:
+        with open(target, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([picture.x_label, *(curve.name for curve in picture.curves)])
+            for row in zip(places.tolist(), *(column.tolist() for column in columns), strict=True):
+                x = int(row[0]) if float(row[0]).is_integer() else row[0]
+                writer.writerow([x, *(repr(y) if np.isfinite(y) else "" for y in row[1:])])
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+    return target
+
+
+def _at(curve: Curve, places: np.ndarray) -> np.ndarray:
+    values = np.full(len(places), np.nan)
+    values[np.searchsorted(places, curve.x)] = curve.y
+    return values
+
+
+def _new(out: str | Path) -> Path:
+    target = Path(out)
+    if target.exists():
+        raise InputError(f"{target}: exists and is not overwritten; use --out")
+    return target
+
+
+def _write_parquet(run: Run, target: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError("--format parquet: needs pyarrow; install tuichaos[parquet]") from None
+    columns = read_table(run.path / "series.csv")
+    arrays = {
+        name: pyarrow.array(values.astype(np.int64))
+        if name in ("reference", "step")
+        else pyarrow.array(values, mask=np.isnan(values))
+        for name, values in columns.items()
+    }
+    pyarrow.parquet.write_table(pyarrow.table(arrays), target)

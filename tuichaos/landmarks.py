@@ -1,0 +1,89 @@
+"""What is worth a mark in the distance of twins: the rounding floor, saturation, the fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tuichaos.bands import Band
+from tuichaos.curves import Curve, Role
+from tuichaos.experiment import Experiment
+
+# The band of the growth window (instruments/growth.py): above the rounding floor of
+# FLOOR_UNITS·u·S and below saturation, SATURATION·S; S is the weight norm, u the unit.
+FLOOR_UNITS = 100
+SATURATION = 1e-3
+MIN_POINTS = 3
+
+
+class Source(Protocol):
+    """Whatever has columns: a run that goes on, or one that is kept."""
+
+    @property
+    def first_diverged(self) -> int | None:
+        """The step at which the first reference diverged."""
+
+    def band(self, name: str) -> Band:
+        """A column as a band, all NaN when it was not measured."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A straight line through ln of the median distance: from step ``start`` to ``end``,
+    ``slope`` in nats a step, ``curve`` to draw it."""
+
+    start: int
+    end: int
+    slope: float
+    curve: Curve
+
+
+def unit(experiment: Experiment) -> float:
+    """One unit in the last place of 1."""
+    return float(np.finfo(experiment.dtype).eps)
+
+
+def saturation(source: Source) -> tuple[int, float] | None:
+    """The step at which the median twin reached a thousandth of the weight norm, and that
+    distance; None before."""
+    distance, norm = source.band("distance"), source.band("weight_norm")
+    middle, level = distance.middle, SATURATION * norm.middle
+    with np.errstate(invalid="ignore"):
+        full = np.flatnonzero(middle > level)
+    return (int(distance.steps[full[0]]), float(level[full[0]])) if len(full) else None
+
+
+def rounding_floor(source: Source, experiment: Experiment) -> float | None:
+    """The distance below which rounding dominates, 100·u·S for the largest norm so far."""
+    norm = source.band("weight_norm").middle
+    norm = norm[np.isfinite(norm)]
+    return FLOOR_UNITS * unit(experiment) * float(norm.max()) if len(norm) else None
+
+
+def fit(source: Source, experiment: Experiment) -> Fit | None:
+    """The line through ln of the median distance from the perturbation until it first leaves
+    the band between floor and saturation; None with fewer than 3 points there.
+
+    For the eye: exponents with errors and counts come from each twin (see ``growth``).
+    """
+    distance, norm = source.band("distance"), source.band("weight_norm")
+    since = distance.steps >= experiment.ensemble.perturb_at
+    x, d = distance.steps[since], distance.middle[since]
+    scale = norm.middle[since]
+    if not len(x) or not np.isfinite(scale).any():
+        return None
+    scale = np.fmax.accumulate(scale)
+    with np.errstate(invalid="ignore"):
+        inside = (d >= FLOOR_UNITS * unit(experiment) * scale) & (d <= SATURATION * scale)
+    length = len(x) if inside.all() else int(np.argmin(inside))
+    if length < MIN_POINTS:
+        return None
+    x, y = x[:length], np.log(d[:length])
+    slope, offset = np.polyfit(x - x[0], y, 1)
+    ends = np.array([x[0], x[-1]])
+    line = np.exp(offset + slope * (ends - x[0]))
+    start, end = int(x[0]), int(x[-1])
+    name = f"fit {start}–{end}: {slope:+.3g} a step"
+    return Fit(start, end, float(slope), Curve(name, ends, line, Role.FIT))

@@ -1,0 +1,48 @@
+"""Text for terminals that have nothing but ASCII: every character has one that stands for it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+GROUPS = {
+    "+": "┌┐└┘┤├┬┴┼╭╮╰╯╔╗╚╝╠╣╦╩╬",
+    "-": "─━═╌╍┄┅╴╶▔−–—⎯⁻▀",
+    "|": "│┃║╎╏┆┇▏▎▍▌▐▕╵╷‖▊▋▉⎸⎹",
+    "_": "▁▂▄",
+    "=": "▃≡",
+    "#": "█▆▇▓▰▅",
+    ".": "·…⋅▱░▒˙",
+    "*": "●◉•✓⭘⭑",
+    "v": "▼▾↓⌄",
+    "^": "▲▴↑",
+    ">": "▶▸→≥»⇥⏵",
+    "<": "◀◂←≤«",
+    "x": "×✕",
+    "n": "η",
+    "e": "ε",
+    "L": "λΛ",
+    "R": "ρ",
+    "0": "₀⁰",
+    "1": "₁¹",
+    "2": "₂²½",
+    "3": "₃³",
+    "4": "₄⁴",
+    "5": "₅⁵",
+    "6": "₆⁶",
+    "7": "₇⁷",
+    "8": "₈⁸∞",
+    "9": "₉⁹",
+    "'": "’‘´",
+    '"': "“”",
+}
+TABLE = str.maketrans({char: plain for plain, group in GROUPS.items() for char in group})
+
+
+@lru_cache(4096)
+def plain(text: str) -> str:
+    """``text`` in ASCII, as wide as it was: what has no likeness becomes ``?``."""
+    for raised in RAISED:  # 10⁻⁷ as 1e-7
+        text = text.replace("10" + raised, "1e" + raised)
+    text = text.translate(TABLE)
+    return text.encode("ascii", "replace").decode("ascii")

@@ -1,0 +1,121 @@
+"""The charts of a run, the same for one that goes on and one that is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuichaos import landmarks
+from tuichaos.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
+from tuichaos.curves import Curve, Picture
+from tuichaos.errors import InputError, nearest
+from tuichaos.experiment import Experiment
+from tuichaos.landmarks import Source
+from tuichaos.runs import Run
+
+
+@dataclass(frozen=True)
+class View:
+    """A chart: its column of series.csv, its title, whether its axis is logarithmic."""
+
+    column: str
+    title: str
+    log: bool = False
+
+
+VIEWS: dict[str, View] = {
+    "loss": View("loss", "loss"),
+    "distance": View("distance", "distance of the twins (L1)", log=True),
+    "exponent": View("lyapunov", "running exponent λ(t), nats per step"),
+    "accuracy": View("train_accuracy", "accuracy on the train part"),
+    "test-accuracy": View("test_accuracy", "accuracy on the test part"),
+    "weight-norm": View("weight_norm", "weight norm (L1)"),
+}
+
+
+class Kept:
+    """The columns of a run folder as bands."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._bands: dict[str, Band] = {}
+
+    @property
+    def first_diverged(self) -> int | None:
+        try:
+            steps = self.run.exponents.get("diverged_at", np.empty(0))
+        except InputError:  # the run goes on: there is no such file yet
+            return None
+        return int(np.nanmin(steps)) if np.isfinite(steps).any() else None
+
+    def band(self, name: str) -> Band:
+        if name not in self._bands:
+            self._bands[name] = self._read(name)
+        return self._bands[name]
+
+    def _read(self, name: str) -> Band:
+        steps, averaged = self.run.steps, name in AVERAGED
+        if name not in self.run.columns or not self.run.column(name).size:
+            references = self.run.experiment.ensemble.references
+            rows = np.full((len(labels(references, averaged)), len(steps)), np.nan)
+            return Band(steps, rows, references, averaged)
+        values = self.run.column(name)
+        return Band(steps, summarise(values, averaged), values.shape[1], averaged)
+
+
+def view(name: str, source: Source, experiment: Experiment, *, log: bool | None = None) -> Picture:
+    """The chart of a view or a column, with its levels and marks; ``log`` overrides its axis."""
+    chosen = VIEWS.get(name) or View(name, name, name.startswith("distance"))
+    band = source.band(chosen.column)
+    curves = band.curves()
+    log = (chosen.log or _spans_decades(band.middle)) if log is None else log
+    levels, marks = [], []
+    if name == "exponent":
+        levels.append(("zero", 0.0))
+        if band.references == 1:
+            curves += running_interval(band.steps, band.rows[0], experiment.measure.discard)
+    if name == "distance":
+        line, full = landmarks.fit(source, experiment), landmarks.saturation(source)
+        floor = landmarks.rounding_floor(source, experiment)
+        curves += [line.curve] if line else []
+        if full is not None:
+            levels.append(("saturation", full[1]))
+            marks.append((f"saturated at {full[0]}", full[0]))
+        if floor is not None and np.isfinite(band.middle).any():
+            levels.append(("rounding floor", floor))
+    if source.first_diverged is not None:
+        marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
+    if log:
+        levels = [level for level in levels if level[1] > 0]
+    return Picture(chosen.title, curves, log, levels=levels, marks=marks)
+
+
+def _spans_decades(values: np.ndarray) -> bool:
+    """Whether values are all positive and so far apart that a linear axis would hide most."""
+    finite = values[np.isfinite(values)]
+    return bool(len(finite)) and finite.min() > 0 and finite.max() > 1e4 * finite.min()
+
+
+def picture(run: Run, what: str) -> Picture:
+    """The chart of a kept run; InputError for an unknown or unmeasured one.
+
+    ``what``: a view, ``layers`` (distance by layer), or a column of series.csv.
+    """
+    known = run.columns
+    if what == "layers":
+        curves = [
+            Curve(name.removeprefix("distance."), run.steps, percentile(run.column(name), 50))
+            for name in known
+            if name.startswith("distance.")
+        ]
+        shown = Picture("distance by layer (median, L1)", curves, log=True)
+    elif what in VIEWS or what in known:
+        shown = view(what, Kept(run), run.experiment)
+    else:
+        choices = dict.fromkeys([*VIEWS, "layers", *known])
+        raise InputError(f"--what {what}: {nearest(what, choices)}")
+    if not any(np.isfinite(curve.y).any() for curve in shown.curves):
+        raise InputError(f"--what {what}: was not measured in this run")
+    title = shown.title if what == "layers" else f"{run.experiment.name}: {shown.title}"
+    return Picture(title, shown.curves, shown.log, levels=shown.levels, marks=shown.marks)
