@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
+import shutil
 
 import pytest
+from faults import fill_disk
 from textual.widgets import DataTable, Input, Select, Static
 
 import tuichaos
@@ -33,6 +36,13 @@ async def until(condition, seconds=30.0):
             return
         await asyncio.sleep(0.02)
     raise AssertionError("it did not happen in time")
+
+
+async def keys(app, *names):
+    """Press keys without waiting for the process to be idle, as Pilot does."""
+    for name in names:
+        app.simulate_key(name)
+        await asyncio.sleep(0.05)
 
 
 async def finish(app):
@@ -71,18 +81,18 @@ async def test_set_up_run_pause_nudge_resume_export(home, tmp_path, monkeypatch)
         screen = app.screen
         screen.query_one("#field-network-hidden", Input).value = "[6, 4]"
         screen.query_one("#field-network-activation", Select).value = "tanh"
-        screen.query_one("#field-steps", Input).value = "12000"  # a key may take a second
+        screen.query_one("#field-steps", Input).value = "4000"
         await pilot.pause(0.1)
         assert screen.query_one(Settings).fault == ""
         screen.query_one("#chart-distance").focus()
-        await pilot.press("space")
+        await keys(app, "space")
         await until(lambda: app.state.session is not None and app.state.session.step > 50)
-        await pilot.press("space")
+        await keys(app, "space")
         assert app.state.session.status == "paused"
-        await pilot.press("right_square_bracket")
+        await keys(app, "right_square_bracket")
         assert app.state.rate == pytest.approx(1.1)
         assert screen.query_one("#field-optimizer-learning-rate", Input).value == "1.1"
-        await pilot.press("space")
+        await keys(app, "space")
         await until(lambda: app.state.ended)
         assert app.state.session.status == "done"
         await pilot.press("e")
@@ -135,9 +145,9 @@ async def test_step_stop_and_reset():
         await pilot.press("n")
         await until(lambda: app.state.live.latest is not None)
         assert len(app.state.live.latest.steps) == 1
-        await pilot.press("space")
+        await keys(app, "space")
         await until(lambda: app.state.session.step > 100)
-        await pilot.press("x")
+        await keys(app, "x")
         await until(lambda: app.state.ended)
         assert app.state.session.status == "interrupted"
         await pilot.press("r")
@@ -237,6 +247,216 @@ async def test_runs_screen_lists_marks_compares_notes_renames_and_deletes(simula
         await until(lambda: not isinstance(app.screen, Runs))
 
 
+async def test_escape_takes_back_what_was_typed():
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        field = app.screen.query_one("#field-steps", Input)
+        field.focus()
+        await pilot.pause(0.05)
+        await pilot.press("end", "backspace", "x")
+        assert app.screen.query_one(Settings).fault.startswith("steps: ")
+        await pilot.press("escape")
+        assert field.value == "600"
+        await pilot.pause(0.05)
+        assert app.screen.query_one(Settings).fault == ""
+        assert field.has_focus
+        await pilot.press("escape")
+        assert app.screen.query_one("#chart-distance").has_focus
+
+
+async def test_a_map_is_set_up_and_its_parameter_turned():
+    app = explorer(steps=200)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.screen.query_one("#field-system-name", Select).value = "quartic"
+        await pilot.pause(0.1)
+        assert not app.screen.query_one("#field-network-hidden").parent.display
+        field = app.screen.query_one("#field-system-parameters", Input)
+        field.value = "{b = 1}"
+        await pilot.pause(0.1)
+        with pytest.raises(tuichaos.InputError) as caught:
+            tuichaos.resolve({}, {"system.name": "quartic", "system.parameters": {"b": 1}})
+        assert text_of(app, "#fault") == str(caught.value)
+        field.value = "{a = 1.0}"
+        await pilot.pause(0.1)
+        await pilot.press("escape")
+        app.screen.query_one("#chart-distance").focus()
+        await pilot.press("right_curly_bracket")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        assert app.state.session.experiment.system.parameters == {"a": 1.1}
+        assert app.state.session.status == "done"
+        assert field.value == "{a = 1.1}"
+        await pilot.pause(0.2)
+        # At a = 1.1 the attractor is a cycle: the exponent is negative, and said so.
+        assert "contracting so far" in text_of(app, "#sentence")
+
+
+async def test_the_palette_has_what_can_be_done_now():
+    app = explorer(steps=10**7)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Start/pause", "Step", "Runs", "Zoom in", "Log axis", "Smooth"} <= titles
+        assert not {"Stop", "Export", "Reset"} & titles
+        app.state.start()
+        await until(lambda: app.state.path is not None)
+        app.screen.refresh_run()
+        await pilot.pause(0.1)
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        assert {"Stop", "Export", "Reset"} <= set(commands)
+        await commands["Stop"].callback()
+        await until(lambda: app.state.ended)
+
+
+async def test_axis_smoothing_and_dragging():
+    app = explorer(steps=200)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.ended)
+        await pilot.pause(0.4)
+        chart = app.screen.query_one("#chart-exponent", Chart)
+        chart.focus()
+        assert not chart.picture.log
+        await pilot.press("l", "w")
+        assert chart.picture.log
+        assert chart.smoothing == 5
+        roles = [curve.role for curve in chart.visible().curves]
+        assert roles == ["raw", "main"]
+        await pilot.press("plus", "plus")
+        low = chart.window[0]
+        await pilot.mouse_down(chart, offset=(60, 3))
+        await pilot.hover(chart, offset=(40, 3))
+        await pilot.mouse_up(chart, offset=(40, 3))
+        assert chart.window[0] > low + 5
+        assert chart.cursor is None
+
+
+async def test_what_is_visible_is_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = explorer(steps=200)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.ended)
+        await pilot.pause(0.4)
+        await pilot.press("plus", "plus", "plus", "e")
+        await pilot.pause(0.1)
+        low, high = app.screen.query_one("#chart-distance", Chart).window
+        (file,) = tmp_path.glob("*-steps-*.csv")
+        steps = [int(line.split(",")[1]) for line in file.read_text().splitlines()[1:]]
+        assert (steps[0], steps[-1]) == (math.ceil(low), math.floor(high))
+        await pilot.press("o")
+        await until(lambda: isinstance(app.screen, Runs))
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, Compare))
+        await pilot.pause(0.2)
+        await pilot.press("e")
+        await pilot.pause(0.1)
+        (file,) = tmp_path.glob("*-distance.csv")
+        lines = file.read_text().splitlines()
+        assert lines[0].startswith("step,reference 0,reference 1")
+        assert len(lines) == 202
+
+
+@pytest.mark.parametrize("theme", ["tuichaos-dark", "tuichaos-light"])
+async def test_in_ascii_every_character_is(theme):
+    app = Explorer(preset("quick", {**SMALL, "steps": 60}), Config(fps=20, ascii=True, theme=theme))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.ended)
+        for keys in (["c"], ["question_mark"], ["question_mark", "o"], ["enter"]):
+            await pilot.press(*keys)
+            await pilot.pause(0.3)
+            for strip in app.screen._compositor.render_strips():
+                assert strip.text.isascii(), strip.text
+
+
+# --- faults ------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_is_said_and_the_app_lives(monkeypatch, home):
+    fill_disk(monkeypatch, 400_000)
+    app = explorer(steps=4000)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.ended)
+        await pilot.pause(0.3)
+        sentence = " ".join(text_of(app, "#sentence").split())
+        assert "The run failed: " in sentence
+        assert "No space left on device" in sentence
+        assert "What was written before is in" in sentence
+        assert app.screen.query_one("#chart-loss", Chart).picture.curves[0].x.size > 100
+        kept = tuichaos.open_run(app.state.path)
+        assert kept.manifest["status"] == "failed"
+        assert kept.steps[-1] > 50
+        monkeypatch.undo()
+        monkeypatch.setenv("TUICHAOS_HOME", str(home))
+        app.state.experiment = preset("quick", {**SMALL, "steps": 50})
+        app.state.start()
+        await until(lambda: app.state.ended)
+        assert app.state.session.status == "done"
+
+
+async def test_no_memory_is_said_and_the_app_lives(monkeypatch):
+    import torch
+
+    from tuichaos.systems.training import TrainingSystem
+
+    def no_memory(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(TrainingSystem, "to", no_memory)
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.ended)
+        await pilot.pause(0.2)
+        sentence = " ".join(text_of(app, "#sentence").split())
+        assert "out of memory on cpu with 12 replicas; try fewer" in sentence
+        assert "failed" in text_of(app, "#status")
+
+
+async def test_a_folder_that_vanishes_is_said_and_nothing_is_lost(tmp_path):
+    app = explorer(steps=4000)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.session.step > 200)
+        app.state.session.pause()
+        shutil.rmtree(app.state.path)
+        app.state.session.resume()
+        await until(lambda: app.state.ended)
+        await pilot.pause(0.2)
+        assert "The run folder vanished; it was made again" in text_of(app, "#sentence")
+        path = app.state.path
+    headless = tuichaos.run(tuichaos.load(path / "experiment.toml"), out=tmp_path / "h")
+    assert (path / "series.csv").read_bytes() == (headless.path / "series.csv").read_bytes()
+
+
+async def test_a_run_that_vanishes_from_the_runs_screen_is_only_gone(home):
+    for seed in (0, 1):
+        tuichaos.run(preset("quick", {**SMALL, "steps": 40, "seed": seed}))
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("o")
+        await until(lambda: isinstance(app.screen, Runs))
+        await pilot.press("space", "down", "space")
+        for folder in (home / "runs").iterdir():
+            shutil.rmtree(folder)
+        await pilot.press("c")
+        await pilot.pause(0.2)
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        app.screen.fill()
+        assert app.screen.query_one(DataTable).row_count == 0
+
+
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (120, 36), (200, 60)])
 async def test_every_size_can_be_shown(size):
     app = explorer(steps=100)
@@ -318,7 +538,7 @@ def test_paths_and_a_missing_terminal(command, home):
 # --- a random walk -----------------------------------------------------------------------
 
 KEYS = (
-    *"nxr[]{}lmcdeovbt/",
+    *"nxr[]{}lmcdeovbtw/",
     *("space", "escape", "tab", "shift+tab", "enter", "up", "down", "left", "right"),
     *("shift+left", "shift+right", "plus", "minus", "0", "1", "backspace", "delete", "y"),
     *("question_mark", "ctrl+p"),
@@ -329,13 +549,20 @@ async def walk(pilot, seed, moves):
     """Keys, clicks, scrolls and new sizes at random; the same for the same seed."""
     rng = random.Random(seed)
     for _ in range(moves):
+        if not pilot.app.is_running or pilot.app._exit:  # it found Quit in the palette
+            return
         choice = rng.random()
         width, height = pilot.app.size
         if choice < 0.8:
             pilot.app.simulate_key(KEYS_BY_NAME.get(key := rng.choice(KEYS), key))
         elif choice < 0.95:
             place = (rng.randrange(width), rng.randrange(height))
-            await pilot.click(offset=place)
+            if rng.random() < 0.5:
+                await pilot.click(offset=place)
+            else:
+                await pilot.mouse_down(offset=place)
+                await pilot.hover(offset=(rng.randrange(width), place[1]))
+                await pilot.mouse_up()
         else:
             await pilot.resize_terminal(rng.randrange(40, 200), rng.randrange(12, 60))
         await asyncio.sleep(0.01)

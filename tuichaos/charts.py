@@ -20,6 +20,7 @@ BEHIND = "gray"
 PLAIN_MARKERS = "*ox+#s%@"
 SMALL_MARKERS = {Role.LOW: "·", Role.HIGH: "˙", Role.RAW: "·", Role.FIT: "="}
 ASCII_MARKERS = {Role.LOW: ".", Role.HIGH: "'", Role.RAW: ".", Role.FIT: "="}
+BANDS = {"10 %": "10–90 %", "95 % low": "95 % interval"}  # two bounds by one name
 SUPERSCRIPTS = str.maketrans("-0123456789", RAISED)
 
 
@@ -41,13 +42,15 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
 
 
 def legend(picture: Picture, colour: bool, ascii_only: bool) -> Iterator[tuple[str, str]]:
-    """What each curve is called, behind a mark in its colour (ANSI) or its marker."""
+    """What each curve is called, behind a mark in its colour (ANSI) or its marker; a lower and
+    an upper bound have one entry."""
     import plotext
 
     for curve, paint, marker in _styles(picture, colour, ascii_only):
-        if curve.role != Role.RAW:
+        if curve.role not in (Role.RAW, Role.HIGH):
             mark = "━━" if marker == "braille" else 2 * marker
-            yield (plotext.colorize(mark, paint) if colour else mark) + " ", curve.name
+            name = BANDS.get(curve.name, curve.name)
+            yield (plotext.colorize(mark, paint) if colour else mark) + " ", name
 
 
 def _cut(text: str, width: int, colour: bool) -> str:
@@ -163,9 +166,8 @@ def _round_ticks(low: float, high: float, most: int) -> list[float]:
 
 def _linear_ticks(low: float, high: float, most: int) -> tuple[list[float], list[str]]:
     """Where and how to label a linear axis; its ends where no two round numbers fit."""
-    ticks = _round_ticks(low, high, most)
-    if len(ticks) < 2:
-        ticks = [low, high]
+    finer = (_round_ticks(low, high, count) for count in range(most, most + 4))
+    ticks = next((ticks for ticks in finer if len(ticks) > 1), [low, high])
     return ticks, [f"{tick + 0.0:.4g}" for tick in ticks]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import locale
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +18,10 @@ from tuichaos.errors import InputError, nearest
 
 @dataclass(frozen=True)
 class Config:
-    """``TUICHAOS_FPS`` and so on set them too; the file is config.toml (``tuichaos paths``)."""
+    """``TUICHAOS_FPS`` and so on set them too; the file is config.toml (``tuichaos paths``).
+
+    ``ascii`` is true by itself where the terminal has nothing else; saying false is heeded.
+    """
 
     preset: str = "quick"
     fps: float = 4.0
@@ -35,7 +39,7 @@ def config_path() -> Path:
 
 def read_config(flags: Mapping[str, Any] | None = None) -> Config:
     """The settings in force; None among ``flags`` means not given. Raises InputError."""
-    config = _from_file(config_path())
+    config = _from_file(config_path(), Config(ascii=poor_terminal()))
     environment = {
         field.name: os.environ[f"TUICHAOS_{field.name.upper()}"]
         for field in fields(Config)
@@ -53,20 +57,26 @@ def keep_theme(theme: str) -> None:
 
     path = config_path()
     with contextlib.suppress(OSError, InputError):
-        kept = replace(_from_file(path), theme=theme)
+        kept = replace(_from_file(path, Config()), theme=theme)
         changed = {k: v for k, v in asdict(kept).items() if v != getattr(Config(), k)}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(tomli_w.dumps(changed), encoding="utf-8")
 
 
-def _from_file(path: Path) -> Config:
+def poor_terminal() -> bool:
+    """Whether the terminal has little beyond ASCII: the Linux console, or no UTF-8."""
+    encoding = locale.getpreferredencoding(False).lower().replace("-", "")
+    return os.environ.get("TERM") in ("linux", "dumb", "vt100") or encoding != "utf8"
+
+
+def _from_file(path: Path, config: Config) -> Config:
     if not path.exists():
-        return Config()
+        return config
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    return _updated(Config(), table, f"{path}: ")
+    return _updated(config, table, f"{path}: ")
 
 
 def _updated(config: Config, values: Mapping[str, Any], where: str) -> Config:

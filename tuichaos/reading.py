@@ -28,15 +28,15 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experi
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = _absolute(data["path"], path.parent)
     table.setdefault("name", path.stem)
-    return resolve(_told(table, overrides or {}), overrides)
+    return resolve(told(table, overrides or {}), overrides)
 
 
 # What may differ from a published experiment while its figures still stand for comparison.
 COMPARABLE = ("seed", "device", "ensemble.references", "record.", "measure.", "name", "about")
 
 
-def _told(table: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A file's table whose title says what was changed, without published figures that no
+def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A table whose title says what was changed, without published figures that no
     longer compare."""
     changed = {k: v for k, v in overrides.items() if _value(table, k) != v}
     beyond = {k: v for k, v in changed.items() if not k.startswith((*COMPARABLE, "title", "paper"))}

@@ -26,7 +26,7 @@ class View:
 
 VIEWS: dict[str, View] = {
     "loss": View("loss", "loss"),
-    "distance": View("distance", "distance of the twins (L1)", log=True),
+    "distance": View("distance", "distance of twins (L1)", log=True),
     "exponent": View("lyapunov", "running exponent λ(t), nats per step"),
     "accuracy": View("train_accuracy", "accuracy on the train part"),
     "test-accuracy": View("test_accuracy", "accuracy on the test part"),

@@ -170,10 +170,16 @@ class RunState:
             parts.append(self.path.name)
         return " · ".join(parts)
 
+    @property
+    def observable(self) -> str:
+        """What is seen at a glance: the loss, or the first coordinate of a map without one."""
+        columns = self.live.latest.columns if self.live.latest is not None else {}
+        return "x0" if "x0" in columns and "loss" not in columns else "loss"
+
     def glance(self) -> str:
         if self.live.latest is None:
             return ""
-        parts = [f"{self.live.last('loss'):.4g}"]
+        parts = [f"{self.live.last(self.observable):.4g}"]
         accuracy = self.live.last("train_accuracy")
         if np.isfinite(accuracy):
             parts.append(f"acc {accuracy:.2f}")

@@ -148,7 +148,8 @@ class Explore(Screen):
         chart = self.chart(name)
         if not chart.display:
             return
-        picture = view(name, self.state.live, self.state.shown, log=chart.log_axis)
+        what = self.state.observable if name == "loss" else name
+        picture = view(what, self.state.live, self.state.shown, log=chart.log_axis)
         note = self.state.noise_floor() if name == "distance" else ""
         chart.show(picture, note)
 
@@ -157,7 +158,9 @@ class Explore(Screen):
             self.draw_chart(name)
 
     def _glance(self) -> None:
-        values = self.state.live.finite("loss")
+        name = self.state.observable
+        values = self.state.live.finite(name)
+        self.query_one("#glance-label", Static).update(name)
         self.query_one("#glance-line", Sparkline).data = values[-400:] or [0.0]
         words = self.state.glance()
         self.query_one("#glance-value", Static).update(words)

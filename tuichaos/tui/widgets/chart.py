@@ -34,7 +34,13 @@ class Chart(Widget, can_focus=True):
         Binding("shift+left", "cursor(-1)", "Cursor left", show=False),
         Binding("shift+right", "cursor(1)", "Cursor right", show=False),
         Binding("0", "whole", "Whole axis", show=False, tooltip="All of it, no cursor"),
-        Binding("l", "log", "Log axis", tooltip="Linear or logarithmic y axis of this chart"),
+        Binding(
+            "l",
+            "log",
+            "Log axis",
+            show=False,
+            tooltip="Linear or logarithmic y axis of this chart",
+        ),
         Binding("w", "smooth", "Smooth", tooltip="Moving average over 5, 25, 125 points, or none"),
     ]
 
@@ -139,7 +145,7 @@ class Chart(Widget, can_focus=True):
         for curve in self.picture.curves:
             if len(curve.x) and curve.role != Role.FIT:
                 value = curve.y[int(np.abs(curve.x - self.cursor).argmin())]
-                parts.append(f"{curve.name} {value:.4g}" if np.isfinite(value) else "–")
+                parts.append(f"{curve.name}: {value:.4g}" if np.isfinite(value) else "–")
         return " · ".join(parts)
 
     # --- moving about ---

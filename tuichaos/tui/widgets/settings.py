@@ -16,7 +16,7 @@ from tuichaos import presets
 from tuichaos.errors import InputError
 from tuichaos.experiment import DATA, SYSTEMS, Experiment
 from tuichaos.parameters import turned
-from tuichaos.reading import parse_override, resolve
+from tuichaos.reading import parse_override, resolve, told
 
 TRAINING, REFERENCE = "training", "reference"
 
@@ -210,7 +210,7 @@ class Settings(VerticalScroll):
     def _check(self) -> None:
         try:
             table = self.base.model_dump()
-            self.experiment = resolve(table, self.edited)
+            self.experiment = resolve(told(table, self.edited), self.edited)
         except InputError as error:
             self._say(str(error))
             return

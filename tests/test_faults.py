@@ -1,0 +1,85 @@
+"""What goes wrong is said in one line, and what was recorded is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from faults import fill_disk
+
+import tuichaos
+from tuichaos.systems.training import TrainingSystem
+
+SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 4000}
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_rows(monkeypatch, tmp_path):
+    fill_disk(monkeypatch, 100_000)
+    with pytest.raises(tuichaos.RunFailed, match="No space left on device") as caught:
+        tuichaos.run(tuichaos.preset("quick", SMALL), out=tmp_path / "full")
+    assert "\n" not in str(caught.value)
+    kept = tuichaos.open_run(tmp_path / "full")
+    assert kept.manifest["status"] == "failed"
+    assert "No space left" in kept.manifest["reason"]
+    assert kept.steps[-1] > 100
+    monkeypatch.undo()
+    whole = tuichaos.run(tuichaos.preset("quick", SMALL), out=tmp_path / "whole")
+    rows = len(kept.steps)
+    assert (kept.series["loss"] == whole.series["loss"][:rows]).all()
+
+
+def test_a_full_disk_on_the_command_line(monkeypatch, tmp_path, command):
+    fill_disk(monkeypatch, 1000)
+    code, out, err = command("run", "--preset", "quick", "--quiet", "--out", tmp_path / "full")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "No space left on device" in err
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved"])
+def test_a_folder_that_vanishes_is_made_again_with_all_rows(how, tmp_path):
+    path = tmp_path / "here"
+    seen = []
+
+    def watch(progress):
+        seen.append(progress)
+        if len(seen) == 2:
+            shutil.rmtree(path) if how == "deleted" else path.rename(tmp_path / "there")
+
+    experiment = tuichaos.preset("quick", {**SMALL, "record.states_every": 1000})
+    found = tuichaos.run(experiment, out=path, watch=watch)
+    usual = tuichaos.run(experiment, out=tmp_path / "usual")
+    for name in ("series.csv", "exponents.csv", "summary.json", "states.npz", "experiment.toml"):
+        assert (found.path / name).read_bytes() == (usual.path / name).read_bytes(), name
+    assert found.manifest["status"] == "done"
+    assert "made again" in found.manifest["warnings"][-1]
+
+
+def test_another_file_in_its_place_is_left_alone(tmp_path):
+    path = tmp_path / "here"
+
+    def watch(progress):
+        (path / "series.csv").unlink()
+        (path / "series.csv").write_text("mine\n")
+
+    with pytest.raises(tuichaos.RunFailed, match="replaced by another file"):
+        tuichaos.run(tuichaos.preset("quick", SMALL), out=path, watch=watch)
+    assert (path / "series.csv").read_text() == "mine\n"
+
+
+def no_memory(*_):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee …")
+
+
+@pytest.mark.parametrize("where", ["to", "stepper"])
+def test_out_of_memory_is_said_with_the_size(where, monkeypatch, tmp_path, command):
+    monkeypatch.setattr(TrainingSystem, where, no_memory)
+    code, _, err = command("run", "--preset", "quick", "--quiet", "--out", tmp_path / "big")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "out of memory on cpu with 240 replicas" in err
+    manifest = json.loads((tmp_path / "big" / "manifest.json").read_text())
+    assert manifest["status"] == "failed"
+    assert (tmp_path / "big" / "experiment.toml").exists()

@@ -1,0 +1,196 @@
+"""What charts show of a run: bands with intervals, fits, levels; the same live and kept."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import tuichaos
+from tuichaos import landmarks
+from tuichaos.bands import Band, running_interval, summarise
+from tuichaos.charts import COLOURS, draw, legend
+from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
+from tuichaos.live import MOST_POINTS, LiveSeries
+from tuichaos.plain import plain
+from tuichaos.views import Kept, picture, view
+from tuichaos.watching import Progress
+
+T = np.arange(400.0)
+
+
+class Columns:
+    """A source made of plain columns (T,), one reference."""
+
+    first_diverged = None
+
+    def __init__(self, **columns):
+        self.columns = columns
+
+    def band(self, name):
+        values = self.columns.get(name, np.full(len(T), np.nan))
+        return Band(T[: len(values)], values[None], 1)
+
+
+def experiment(**overrides):
+    return tuichaos.resolve({}, {"steps": 400, **overrides})
+
+
+def progress(steps, **columns):
+    nothing = SimpleNamespace(step=0, total=0, replica_steps=0, total_replica_steps=0, seconds=0.0)
+    return Progress(**vars(nothing), diverged=0, first_diverged=None, steps=steps, columns=columns)
+
+
+# --- bands -------------------------------------------------------------------------------
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = np.random.default_rng(0).normal(size=(3, 12))
+    values[1, 4] = np.nan
+    values[2, 1:] = np.nan
+    mean, low, high = summarise(values, averaged=True)
+    for t in (0, 1):
+        own = values[t][np.isfinite(values[t])]
+        found = stats.ttest_1samp(own, 0).confidence_interval(0.95)
+        assert mean[t] == pytest.approx(own.mean(), rel=1e-12)
+        assert (low[t], high[t]) == pytest.approx((found.low, found.high), rel=1e-9)
+    assert mean[2] == values[2, 0]
+    assert np.isnan(low[2])  # one value does not tell how it varies
+
+
+def test_few_references_are_drawn_one_by_one_and_many_as_percentiles():
+    few = summarise(np.arange(12.0).reshape(4, 3), averaged=False)
+    assert few.shape == (3, 4)
+    assert Band(T[:4], few, 3).middle.tolist() == [1, 4, 7, 10]
+    many = summarise(np.arange(44.0).reshape(4, 11), averaged=False)
+    assert many[:, 0].tolist() == [5, 1, 9]
+    roles = [curve.role for curve in Band(T[:4], many, 11).curves()]
+    assert roles == [Role.MAIN, Role.LOW, Role.HIGH]
+
+
+def test_the_running_interval_ends_at_the_error_of_exponents_csv(simulate):
+    run = simulate({"steps": 400, "measure.discard": 100}, preset="logistic")
+    for reference in range(3):
+        running = run.series["lyapunov"][:, reference]
+        low, high = running_interval(run.steps, running, 100)
+        half = 2.093 * run.exponents["lyapunov_error"][reference]
+        exponent = run.exponents["lyapunov"][reference]
+        assert low.y[-1] == pytest.approx(exponent - half, rel=1e-9)
+        assert high.y[-1] == pytest.approx(exponent + half, rel=1e-9)
+        assert low.x[0] == run.steps[100 + 40]
+
+
+def test_no_running_interval_of_a_short_curve():
+    assert running_interval(T[:30], np.ones(30), 0) == []
+    assert running_interval(T, np.full(400, np.nan), 0) == []
+
+
+def test_live_and_kept_are_the_same_picture(simulate):
+    seen = []
+    live = LiveSeries(7)
+    overrides = {"ensemble.references": 7, "ensemble.twins": 2, "steps": 120}
+    run = simulate(overrides, preset="quick", watch=lambda p: (live.add(p), seen.append(p)))
+    for name in ("distance", "exponent", "loss", "weight-norm"):
+        kept, growing = (view(name, s, run.experiment) for s in (Kept(run), live))
+        assert kept.levels == growing.levels
+        assert kept.marks == growing.marks
+        assert kept.log == growing.log
+        for a, b in zip(kept.curves, growing.curves, strict=True):
+            assert (a.name, a.role) == (b.name, b.role)
+            assert np.array_equal(a.x, b.x)
+            assert np.array_equal(a.y, b.y, equal_nan=True)
+
+
+def test_memory_of_a_living_run_is_bounded_and_spikes_stay():
+    live = LiveSeries(9)
+    for start in range(0, 3 * MOST_POINTS, 1024):
+        values = np.ones((1024, 9))
+        values[7] = 5 if start == 2048 else 1
+        live.add(progress(np.arange(start, start + 1024), loss=values))
+    band = live.band("loss")
+    assert len(band.steps) <= MOST_POINTS
+    assert len(band.steps) == band.rows.shape[1]
+    assert band.rows[2].max() == 5
+
+
+# --- landmarks ---------------------------------------------------------------------------
+
+
+def test_the_fit_is_of_the_first_passage_between_floor_and_saturation():
+    grown = np.minimum(1e-8 * np.exp(0.25 * T), 3.0)
+    source = Columns(distance=grown, weight_norm=np.full(400, 50.0))
+    found = landmarks.fit(source, experiment())
+    assert found.slope == pytest.approx(0.25, rel=1e-12)
+    last = math.floor(math.log(0.05 / 1e-8) / 0.25)
+    assert (found.start, found.end) == (0, last)
+    assert found.curve.y == pytest.approx(grown[[0, last]], rel=1e-9)
+    assert landmarks.saturation(source) == (last + 1, 0.05)
+
+
+def test_a_contraction_is_fitted_above_the_rounding_floor_only():
+    shrunk = np.maximum(1e-8 * np.exp(-0.5 * T), 1e-17)
+    source = Columns(distance=shrunk, weight_norm=np.full(400, 1.0))
+    found = landmarks.fit(source, experiment())
+    assert found.slope == pytest.approx(-0.5, rel=1e-9)
+    floor = landmarks.rounding_floor(source, experiment())
+    assert floor == pytest.approx(100 * 2.0**-52)
+    assert shrunk[found.end] >= floor > shrunk[found.end + 1]
+    assert landmarks.saturation(source) is None
+
+
+def test_no_fit_without_three_points_or_twins():
+    norm = np.full(400, 1.0)
+    for distance in (np.full(400, 5.0), np.zeros(400), np.full(400, np.nan)):
+        source = Columns(distance=distance, weight_norm=norm)
+        assert landmarks.fit(source, experiment()) is None
+    late = Columns(distance=1e-8 * np.exp(0.1 * T), weight_norm=norm)
+    assert landmarks.fit(late, experiment(**{"ensemble.perturb_at": 60})).start == 60
+
+
+# --- pictures ----------------------------------------------------------------------------
+
+
+def test_smoothing_keeps_the_raw_curve_behind_and_drops_the_bounds():
+    y = np.where(T % 2, 1.0, 100.0)
+    y[200] = np.nan
+    curves = [Curve("a", T, y), Curve("10 %", T, y, Role.LOW)]
+    linear = smoothed(Picture("t", curves), 5)
+    assert [curve.role for curve in linear.curves] == [Role.RAW, Role.MAIN]
+    assert linear.curves[1].y[100] == pytest.approx((3 * 100 + 2) / 5)
+    assert np.isnan(linear.curves[1].y[200])
+    log = smoothed(Picture("t", curves, log=True), 5)
+    assert log.curves[1].y[100] == pytest.approx(100 ** (3 / 5))
+    assert smoothed(Picture("t", curves), 1).curves == curves
+
+
+def test_cropping_cuts_a_fit_where_the_edge_is():
+    line = Curve("fit", np.array([0.0, 100.0]), np.exp(np.array([0.0, 20.0])), Role.FIT)
+    shown = cropped(Picture("t", [Curve("a", T, T), line], log=True), 25, 50)
+    assert shown.curves[0].x.tolist() == list(range(25, 51))
+    assert shown.curves[1].y == pytest.approx(np.exp([5.0, 10.0]))
+
+
+def test_eight_runs_have_eight_colours_and_eight_markers():
+    curves = [Curve(f"run {k}", T, T + k) for k in range(8)]
+    for colour, ascii_only in ((True, False), (False, False), (False, True)):
+        marks = [mark for mark, _ in legend(Picture("t", curves), colour, ascii_only)]
+        assert len(set(marks)) == 8
+    assert len(set(COLOURS)) == 8
+
+
+def test_a_log_axis_of_a_picture_with_a_level_at_zero(simulate):
+    run = simulate({"ensemble.references": 6, "steps": 60}, preset="quick")
+    shown = view("exponent", Kept(run), run.experiment, log=True)
+    assert shown.levels == []
+    assert draw(shown, 80, 12, colour=False, ascii_only=False)
+    assert ("zero", 0.0) in picture(run, "exponent").levels
+
+
+def test_plain_text_is_ascii_and_as_wide():
+    text = "λ(t) ≥ 10⁻⁷ ·  ‖x‖₁ ⣿ η−"
+    assert plain(text).isascii()
+    assert len(plain(text)) == len(text)
+    assert "1e-7" in plain(text)
