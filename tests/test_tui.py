@@ -199,6 +199,7 @@ async def test_zoom_pan_cursor_and_one_axis():
         await pilot.press("plus", "plus")
         low, high = chart.window
         assert high - low == pytest.approx(200 / 1.5**2)
+        await pilot.pause(0.3)
         assert app.screen.query_one("#chart-loss", Chart).window == chart.window
         await pilot.press("left")
         assert chart.window[0] < low

@@ -14,7 +14,8 @@ from tuichaos import landmarks
 from tuichaos.bands import Band, running_interval, summarise
 from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
-from tuichaos.live import MOST_POINTS, LiveSeries
+from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
+from tuichaos.narrative import narrate
 from tuichaos.plain import plain
 from tuichaos.views import Kept, picture, view
 from tuichaos.watching import Progress
@@ -114,6 +115,16 @@ def test_memory_of_a_living_run_is_bounded_and_spikes_stay():
     assert len(band.steps) <= MOST_POINTS
     assert len(band.steps) == band.rows.shape[1]
     assert band.rows[2].max() == 5
+    assert band.steps[:EARLY_POINTS].tolist() == list(range(EARLY_POINTS))
+    assert (np.diff(band.steps) > 0).all()
+
+
+def test_words_for_a_long_run_that_saturated_at_once():
+    live, steps = LiveSeries(6), np.arange(3 * MOST_POINTS)
+    for part in np.split(steps, 96):
+        wide = np.ones((len(part), 6))
+        live.add(progress(part, distance=wide, weight_norm=50 * wide, lyapunov=0.1 * wide))
+    assert "Twins saturated at step 0" in narrate(live, experiment())
 
 
 # --- landmarks ---------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import numpy as np
 from tuichaos.curves import Curve, Picture, Role, prepare
 from tuichaos.plain import RAISED, plain
 
-CELL_DOTS = 2  # dots of braille across a character cell
 LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 
 # Eight that differ, of the sixteen every terminal has.
@@ -29,7 +28,7 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
 
     A picture with a title has it in the first line, and its legend in the second one.
     """
-    prepared = [prepare(c, picture.log, CELL_DOTS * width) for c in picture.curves]
+    prepared = [prepare(c, picture.log, width) for c in picture.curves]
     if not any(prepared):
         return f"{picture.title}: nothing to draw" if picture.title else "nothing to draw"
     head = []

@@ -65,9 +65,9 @@ def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> 
     chosen = experiment(config.preset)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("the explorer needs a terminal; see tuichaos run")
-    from tuichaos.tui.app import Explorer
+    from tuichaos.tui.app import Explorer, show
 
-    Explorer(chosen, config).run()
+    show(Explorer(chosen, config))
 
 
 @cli.command()
@@ -306,15 +306,23 @@ def paths() -> None:
 
 
 @cli.command()
-@click.option("--seconds", type=click.FloatRange(0.1, 60), default=2.0, help="For each figure.")
+@click.argument("what", required=False, type=click.Choice(["ui"]))
+@click.option("--seconds", type=click.FloatRange(0.1, 60), help="For each figure [2; ui: 15].")
 @click.option("--device", default="cpu", metavar="cpu|cuda[:N]", help="Where tuichaos computes.")
-def bench(seconds: float, device: str) -> None:
-    """Time training, measuring and tangents against the plain torch.nn loop."""
-    from tuichaos.bench import table
-
-    if seconds != seconds:
+def bench(what: str | None, seconds: float | None, device: str) -> None:
+    """Time training, measuring and tangents against the plain torch.nn loop; with `ui`, how
+    the explorer answers while 3 000 replicas train on the cpu."""
+    if seconds is not None and seconds != seconds:
         raise InputError("--seconds: must be a number")
-    for line in table(seconds, device):
+    if what == "ui":
+        from tuichaos.tui import bench as screen
+
+        lines = screen.table(seconds or 15.0)
+    else:
+        from tuichaos.bench import table
+
+        lines = table(seconds or 2.0, device)
+    for line in lines:
         click.echo(line)
 
 

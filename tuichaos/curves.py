@@ -49,8 +49,9 @@ class Picture:
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """A curve as pieces that can be drawn: finite, log10 taken, split at gaps, thinned.
 
-    Thinning keeps the least and the largest value of each of ``columns`` stretches of x, so
-    spikes survive and the cost does not grow with length.
+    Thinning keeps the least and the largest value of each of ``columns`` stretches of x (the
+    characters of a line, two dots each), so spikes survive, a smooth curve loses nothing, and
+    the cost does not grow with length.
     """
     y = np.asarray(curve.y, dtype=np.float64)
     y = np.where(np.abs(y) <= (np.inf if log else DRAWABLE), y, np.nan)

@@ -11,13 +11,14 @@ from tuichaos.curves import Role
 from tuichaos.watching import Progress
 
 MOST_POINTS = 32768
+EARLY_POINTS = 4096  # kept as they are: fits and saturation are read there
 
 
 class LiveSeries:
     """Bands of all columns of a run; fed by its thread, read by the screen.
 
-    Memory is bounded: beyond MOST_POINTS neighbouring points are joined, the percentiles by
-    the least and the largest, so that spikes stay visible.
+    Memory is bounded: beyond MOST_POINTS neighbouring points behind the early ones are joined,
+    bounds by the least and the largest, so that spikes stay visible.
     """
 
     def __init__(self, references: int) -> None:
@@ -64,13 +65,13 @@ class LiveSeries:
         return middle[np.isfinite(middle)].tolist()
 
     def _thin(self) -> None:
-        even = len(self._steps) // 2 * 2
-        self._steps = self._steps[:even:2]
+        early, even = EARLY_POINTS, len(self._steps) // 2 * 2
+        self._steps = np.concatenate([self._steps[:early], self._steps[early:even:2]])
         for name, rows in self._rows.items():
-            pairs = rows[:, :even].reshape(len(rows), -1, 2)
+            pairs = rows[:, early:even].reshape(len(rows), -1, 2)
             joined = pairs[:, :, 0].copy()
             for k, (_, role) in enumerate(labels(self.references, name in AVERAGED)):
                 if role in (Role.LOW, Role.HIGH):
                     join = np.fmin if role == Role.LOW else np.fmax
                     joined[k] = join(pairs[k, :, 0], pairs[k, :, 1])
-            self._rows[name] = joined
+            self._rows[name] = np.concatenate([rows[:, :early], joined], axis=1)

@@ -37,8 +37,9 @@ def _twins(live: LiveSeries, experiment: Experiment) -> str:
     line, full = fit(live, experiment), saturation(live)
     if full is not None:
         words = f"Twins saturated at step {full[0]}: exponents of twins are read before it"
-        slope = f" (median distance: {line.slope:+.2f} a step over {line.start}–{line.end})"
-        return words + (slope if line else "") + "."
+        if line is not None:
+            words += f" (median distance: {line.slope:+.2f} a step over {line.start}–{line.end})"
+        return words + "."
     ratio = live.last("distance") / distance[apart[0]]
     if ratio > 10:
         return f"Twins are {ratio:.2g} times as far apart as at first."

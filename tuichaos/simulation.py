@@ -40,6 +40,11 @@ class Work:
     steps: int
     futures: list[Future]
 
+    def drop(self) -> None:
+        """Let go of what is not yet begun."""
+        for future in self.futures:
+            future.cancel()
+
 
 class Simulation:
     """Advances an ensemble of a System and yields frames; the one engine of every run.
@@ -108,7 +113,8 @@ class Simulation:
     def frames(self) -> Iterator[Frame]:
         """Run all steps; each frame holds the states at its steps, the last one also the end.
 
-        Ends early, after a whole frame, once ``pace`` is stopped.
+        Ends early, after a whole frame, once ``pace`` is stopped; the one that was begun ahead
+        is dropped.
         """
         with repeatable(self.device), self._pool() as pool:
             for _ in range(self.threads):
@@ -126,6 +132,9 @@ class Simulation:
                 may_run_ahead = start < self.steps and self.pace.free()
                 ahead = self._submit(pool, blocks, start) if may_run_ahead else None
                 yield self._frame(work, parts)
+                if ahead is not None and self.pace.stopped:
+                    ahead.drop()
+                    return
 
     def _submit(self, pool: ThreadPoolExecutor, blocks: list[Block], start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any, NoReturn
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -50,6 +53,20 @@ LIGHT = Theme(
 def _load_torch() -> None:
     """Load what a run needs while the first screen is being looked at."""
     importlib.import_module("tuichaos.runner")
+    # The library's million objects stay: looking through them for garbage stops the screen.
+    gc.freeze()
+
+
+def show(app: Explorer) -> NoReturn:
+    """Show the explorer until it is left, and end the process.
+
+    When it is left everything is written; the interpreter's clearing up of libraries, half a
+    second, is left out.
+    """
+    app.run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(app.return_code or 0)
 
 
 class Explorer(App):
@@ -94,6 +111,17 @@ class Explorer(App):
                     yield SystemCommand(binding.description, words, act)
         yield from super().get_system_commands(screen)
 
+    def run(self, *arguments: Any, **options: Any) -> Any:
+        """Show it until it is left; however that comes about, the run's folder is completed."""
+        try:
+            return super().run(*arguments, **options)
+        finally:
+            self.state.stop()
+            session = self.state.session
+            if session is not None and not session.join(LEAVE_SECONDS):
+                print("tuichaos: completing the run folder …", file=sys.stderr)
+                session.join()
+
     def on_mount(self) -> None:
         # The run's thread formats rows in Python: let it hand over soon to the screen.
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -102,10 +130,13 @@ class Explorer(App):
         known = self.config.theme in self.available_themes
         self.theme = self.config.theme if known else DARK.name
         self.theme_changed_signal.subscribe(self, self._keep_theme)
-        self.run_worker(_load_torch, thread=True, exit_on_error=False)
         for number in (signal.SIGHUP, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._leave)
         self.push_screen(Explore(self.state.experiment, self.ascii_only))
+
+    def on_ready(self) -> None:
+        """The first screen is there: now load what a run needs."""
+        self.call_after_refresh(self.run_worker, _load_torch, thread=True, exit_on_error=False)
 
     def _keep_theme(self, theme: Theme) -> None:
         if theme.name != self.config.theme:

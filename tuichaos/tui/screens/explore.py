@@ -20,6 +20,7 @@ from tuichaos.views import VIEWS, view
 
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
+FOLLOW_SECONDS = 0.06
 
 
 class Explore(Screen):
@@ -75,6 +76,7 @@ class Explore(Screen):
         self.drawn: tuple[int, bool] | None = None
         self.round = 0
         self.phase = ""
+        self.said: dict[str, str] = {}
 
     @property
     def state(self) -> RunState:
@@ -127,13 +129,19 @@ class Explore(Screen):
 
     def _words(self) -> None:
         state = self.state
-        self.query_one("#headline", Static).update(state.headline())
-        self.query_one("#status", Static).update(state.status_line())
-        self.query_one("#sentence", Static).update(state.sentence())
+        self._say("headline", state.headline())
+        self._say("status", state.status_line())
+        self._say("sentence", state.sentence(), layout=True)
         phase = str(state.session.status) if state.session else ""
         if phase != self.phase:
             self.phase = phase
             self.refresh_bindings()
+
+    def _say(self, where: str, words: str, *, layout: bool = False) -> None:
+        """Show other words, if they are others; ``layout``: they may need more lines."""
+        if self.said.get(where) != words:
+            self.said[where] = words
+            self.query_one(f"#{where}", Static).update(words, layout=layout)
 
     def _whose_turn(self, *, everyone: bool) -> list[str]:
         """The charts to draw now: while a run goes on the focused one and one of the others,
@@ -160,15 +168,21 @@ class Explore(Screen):
     def _glance(self) -> None:
         name = self.state.observable
         values = self.state.live.finite(name)
-        self.query_one("#glance-label", Static).update(name)
+        self._say("glance-label", name)
         self.query_one("#glance-line", Sparkline).data = values[-400:] or [0.0]
         words = self.state.glance()
-        self.query_one("#glance-value", Static).update(words)
+        wider = len(words) != len(self.said.get("glance-value", ""))
+        self._say("glance-value", words, layout=wider)
 
     def on_chart_moved(self, event: Chart.Moved) -> None:
-        """All charts share one time axis."""
-        for chart in self.query(Chart):
-            chart.look_at(event.chart.window, event.chart.cursor)
+        """All charts share one time axis; one by one, so that the next key need not wait."""
+        others = [chart for chart in self.query(Chart) if chart is not event.chart]
+        for k, chart in enumerate(others):
+            self.set_timer((k + 1) * FOLLOW_SECONDS, partial(self._follow, chart, event.chart))
+
+    @staticmethod
+    def _follow(chart: Chart, leader: Chart) -> None:
+        chart.look_at(leader.window, leader.cursor)
 
     def on_chart_rescaled(self, event: Chart.Rescaled) -> None:
         self.draw_chart((event.chart.id or "").removeprefix("chart-"))

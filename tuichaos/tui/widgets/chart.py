@@ -69,10 +69,11 @@ class Chart(Widget, can_focus=True):
         self.window: tuple[float, float] | None = None
         self.cursor: float | None = None
         self._drawn: Text | None = None
+        self._frame = ("", "")
         self._margin = 0  # columns left of the axis
         self._held: int | None = None  # where the mouse took hold
         self._dragged = False
-        self._entitle()
+        self.border_title = Text(title)
 
     # --- what is shown ---
 
@@ -92,6 +93,7 @@ class Chart(Widget, can_focus=True):
 
     def _redraw(self) -> None:
         self._drawn = None
+        self._entitle()
         self.refresh()
 
     def on_resize(self) -> None:
@@ -106,7 +108,6 @@ class Chart(Widget, can_focus=True):
         width, height = self.content_size
         if self.picture is None or width < 12 or height < 4:
             return Text("")
-        self._entitle()
         colour = not self.app.no_color
         text = draw(self.visible(), width, height, colour=colour, ascii_only=self.ascii_only)
         drawn = Text.from_ansi(text)
@@ -123,8 +124,10 @@ class Chart(Widget, can_focus=True):
                 title.append_text(Text("  ")).append_text(Text.from_ansi(mark)).append(name)
         if self.smoothing > 1:
             title.append(f"  mean of {self.smoothing} points")
-        self.border_title = title
-        self.border_subtitle = Text(self.reading() or self.note)
+        below = self.reading() or self.note
+        if (title.markup, below) != self._frame:  # setting them draws the whole frame again
+            self._frame = (title.markup, below)
+            self.border_title, self.border_subtitle = title, Text(below)
 
     def shown(self) -> Picture:
         """The picture, smoothed as was asked."""
