@@ -298,7 +298,7 @@ async def test_the_palette_has_what_can_be_done_now():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
         titles = {command.title for command in app.get_system_commands(app.screen)}
-        assert {"Start/pause", "Step", "Runs", "Zoom in", "Log axis", "Smooth"} <= titles
+        assert {"Run/pause", "Step", "Runs", "Zoom in", "Log axis", "Smooth"} <= titles
         assert not {"Stop", "Export", "Reset"} & titles
         app.state.start()
         await until(lambda: app.state.path is not None)

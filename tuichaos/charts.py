@@ -126,7 +126,7 @@ def _plot(
 
 
 def _depth(curve: Curve) -> int:
-    order = (Role.RAW, Role.LOW, Role.HIGH, Role.MAIN, Role.FIT)
+    order = (Role.RAW, Role.LOW, Role.HIGH, Role.FIT, Role.MAIN)
     return order.index(curve.role)
 
 

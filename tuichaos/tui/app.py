@@ -26,6 +26,9 @@ from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.explore import Explore
 
 SWITCH_SECONDS = 0.001
+# What Textual binds everywhere, or puts into the palette by itself.
+EVERYWHERE = ("quit", "help", "command_palette", "app.focus_next", "app.focus_previous")
+EVERYWHERE += ("screen.copy_text", "help_quit")
 LEAVE_SECONDS = 5  # for a run to come to the end of a frame and write its tables
 
 DARK = Theme(
@@ -78,7 +81,9 @@ class Explorer(App):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
     BINDINGS = [
         Binding("q", "quit", "Quit", priority=False),
-        Binding("question_mark", "show_help_panel", "Help", key_display="?"),
+        Binding(
+            "question_mark", "help", "Help", key_display="?", tooltip="The keys that work here"
+        ),
         Binding("s", "shot", "Screenshot", show=False),
     ]
 
@@ -101,15 +106,22 @@ class Explorer(App):
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """Everything that a key does here and now, then what every app has."""
-        for key, active in screen.active_bindings.items():
+        for active in screen.active_bindings.values():
             binding = active.binding
-            if active.enabled and binding.description and not binding.system:
-                shown = self.get_key_display(binding)
-                words = f"{active.tooltip or binding.tooltip or binding.description} ({shown})"
-                act = partial(self.run_action, binding.action, default_namespace=active.node)
-                if key != "q":
-                    yield SystemCommand(binding.description, words, act)
+            if not active.enabled or not binding.description or binding.action in EVERYWHERE:
+                continue
+            shown = self.get_key_display(binding)
+            words = f"{binding.tooltip or binding.description} ({shown})"
+            act = partial(self.run_action, binding.action, default_namespace=active.node)
+            yield SystemCommand(binding.description, words, act)
         yield from super().get_system_commands(screen)
+
+    def action_help(self) -> None:
+        """Show the keys, or hide them again."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
 
     def run(self, *arguments: Any, **options: Any) -> Any:
         """Show it until it is left; however that comes about, the run's folder is completed."""

@@ -1,10 +1,18 @@
-"""Screenshots of every screen from fixed data: ``python -m tuichaos.tui.shots FOLDER``."""
+"""Pictures of every screen from fixed data: ``python -m tuichaos.tui.shots FOLDER``.
+
+SVG always; PNG beside it where there is chromium, and a font with braille such as FreeMono.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import math
 import os
+import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,8 +21,10 @@ import tuichaos
 from tuichaos.config import Config
 from tuichaos.presets import preset
 from tuichaos.tui.app import Explorer
+from tuichaos.tui.run_state import RunState
+from tuichaos.tui.widgets.chart import Chart
 
-SIZE = (120, 36)
+SIZE, SMALL = (120, 36), (80, 24)
 RUNS = (
     ("eos", {"ensemble.references": 60}),
     ("low", {"ensemble.references": 3, "steps": 800}),
@@ -23,36 +33,95 @@ RUNS = (
 )
 
 
-async def take(folder: Path) -> list[Path]:
-    """Write an SVG of each screen into ``folder``."""
-    shots = []
-    for name, overrides in RUNS:
-        tuichaos.run(preset(name, overrides), out=tuichaos.runs_home() / name)
-    for theme in ("tuichaos-dark", "tuichaos-light"):
-        app = Explorer(preset("quick"), Config(theme=theme, fps=10))
-        async with app.run_test(size=SIZE) as pilot:
-            await pilot.pause(0.2)
-            await pilot.press("space")
-            while not app.state.session or not app.state.ended:
-                await asyncio.sleep(0.05)
-            await pilot.pause(0.5)
-            shots.append(_save(app, folder, f"explore-{theme.split('-')[1]}"))
-            if theme != "tuichaos-dark":
-                continue
-            await pilot.press("question_mark")
-            await pilot.pause(0.3)
-            shots.append(_save(app, folder, "help"))
-            await pilot.press("question_mark", "o")
-            await pilot.pause(0.5)
-            shots.append(_save(app, folder, "runs"))
-            await pilot.press("space", "down", "space", "c")
-            await pilot.pause(0.5)
-            shots.append(_save(app, folder, "compare"))
-    return shots
+class Still(RunState):
+    """Says nothing that differs from one time to the next."""
+
+    def status_line(self) -> str:
+        if self.session is None:
+            return "ready · auto"
+        return f"{self.session.status} · step {self.session.step}/{self.shown.steps} · η 1 · cpu"
 
 
-def _save(app: Explorer, folder: Path, name: str) -> Path:
-    return Path(app.save_screenshot(f"{name}.svg", str(folder)))
+def keep_runs() -> None:
+    """Some runs for the runs screen, all started at fixed times."""
+    for number, (name, overrides) in enumerate(RUNS):
+        run = tuichaos.run(preset(name, overrides), out=tuichaos.runs_home() / name)
+        manifest = {**run.manifest, "started": f"2026-01-0{number + 1}T12:00:00+00:00"}
+        (run.path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+class Camera:
+    """An explorer that has run ``quick``, and where its pictures go."""
+
+    def __init__(self, folder: Path, theme: str, **settings: bool) -> None:
+        self.app = Explorer(preset("quick"), Config(theme=theme, fps=10, **settings))
+        self.app.state = Still(self.app.state.experiment)
+        self.folder = folder
+        self.taken: list[Path] = []
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            self.app.simulate_key(key)
+            await asyncio.sleep(0.3)
+
+    async def run(self) -> None:
+        await self.press("space")
+        while not self.app.state.session or not self.app.state.ended:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.6)
+
+    def take(self, name: str) -> None:
+        svg = Path(self.app.save_screenshot(f"{name}.svg", str(self.folder)))
+        self.taken.append(svg)
+        if browser := shutil.which("chromium"):
+            self.taken.append(to_png(svg, browser))
+
+
+def to_png(svg: Path, browser: str) -> Path:
+    """The same picture as PNG, drawn by a browser (which alone finds a font for braille)."""
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg.read_text()).groups()
+    png = svg.with_suffix(".png")
+    size = f"--window-size={math.ceil(float(width))},{math.ceil(float(height))}"
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size]
+    command = [browser, *options, f"--screenshot={png}", svg.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return png
+
+
+async def take_all(folder: Path) -> list[Path]:
+    """Write a picture of each screen into ``folder``."""
+    keep_runs()
+    dark = Camera(folder, "tuichaos-dark")
+    async with dark.app.run_test(size=SIZE):
+        await dark.run()
+        dark.take("explore-dark")
+        await dark.press("question_mark")
+        dark.take("help")
+        await dark.press("question_mark", "ctrl+p")
+        dark.take("palette")
+        await dark.press("escape", "o")
+        await asyncio.sleep(0.5)
+        # The run just made has the time in its name: only the kept ones are shown.
+        await dark.press("slash", *"2026-01", "enter")
+        dark.take("runs")
+        await dark.press("space", "down", "space", "c")
+        await asyncio.sleep(0.5)
+        dark.take("compare")
+    light = Camera(folder, "tuichaos-light")
+    async with light.app.run_test(size=SIZE):
+        await light.run()
+        light.app.screen.query_one("#chart-loss", Chart).focus()
+        await light.press("w", "w")
+        light.take("explore-light")
+    small = Camera(folder, "tuichaos-dark")
+    async with small.app.run_test(size=SMALL):
+        await small.run()
+        small.take("explore-80x24")
+    plain = Camera(folder, "tuichaos-dark", ascii=True)
+    async with plain.app.run_test(size=SMALL):
+        await plain.run()
+        plain.take("explore-ascii")
+    return [path for camera in (dark, light, small, plain) for path in camera.taken]
 
 
 def main() -> None:
@@ -62,7 +131,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, contextlib.chdir(home):
         # A folder seen from here: no path of this machine gets into a picture.
         os.environ |= {"TUICHAOS_HOME": "kept", "TUICHAOS_CONFIG": f"{home}/config.toml"}
-        for path in asyncio.run(take(folder)):
+        for path in asyncio.run(take_all(folder)):
             print(path)
 
 

@@ -78,8 +78,8 @@ class Compare(Screen):
                 f"{r.measure:<18} {r.value:<16} {r.interval:<20} {r.count}" for r in rows(runs[0])
             )
             return "\n".join(lines)
-        lines = (f"{key}: {' | '.join(values)}" for key, values in differences(runs))
-        return "differs in\n" + "\n".join(lines)
+        lines = [f"{key}: {' | '.join(values)}" for key, values in differences(runs)]
+        return "\n".join(["differs in", *lines]) if lines else "The experiments are the same."
 
     def action_export(self) -> None:
         """What the chart shows, curve by curve."""

@@ -27,7 +27,7 @@ class Explore(Screen):
     """Set up, start, watch and steer one run; the run itself belongs to the app."""
 
     BINDINGS = [
-        Binding("space", "toggle", "Start/pause", tooltip="Start the settings, pause, go on"),
+        Binding("space", "toggle", "Run/pause", tooltip="Start the settings, pause, go on"),
         Binding("n", "step", "Step", tooltip="Pause and take one step"),
         Binding("x", "stop", "Stop", tooltip="End the run; what was computed is kept"),
         Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
@@ -61,7 +61,7 @@ class Explore(Screen):
             show=False,
             tooltip="Learning rate, or parameter of a map, 10 % up, and start again",
         ),
-        Binding("m", "maximise", "Maximise", tooltip="One chart, or all again"),
+        Binding("m", "maximise", "Max", tooltip="One chart, or all again"),
         Binding("c", "next_chart", "Chart", tooltip="The next chart"),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),

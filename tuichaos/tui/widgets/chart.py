@@ -26,6 +26,7 @@ class Chart(Widget, can_focus=True):
     y axis is logarithmic as the picture says, unless ``log_axis`` was set.
     """
 
+    ALLOW_MAXIMIZE = False  # the screen has its own way, which leaves the words visible
     BINDINGS = [
         Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
         Binding("minus", "zoom(-1)", "Zoom out", show=False),
@@ -41,7 +42,13 @@ class Chart(Widget, can_focus=True):
             show=False,
             tooltip="Linear or logarithmic y axis of this chart",
         ),
-        Binding("w", "smooth", "Smooth", tooltip="Moving average over 5, 25, 125 points, or none"),
+        Binding(
+            "w",
+            "smooth",
+            "Smooth",
+            show=False,
+            tooltip="Moving average over 5, 25, 125 points, or none",
+        ),
     ]
 
     class Moved(Message):
