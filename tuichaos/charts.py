@@ -135,8 +135,7 @@ def _lines(picture: Picture, prepared: list, low: float) -> None:
     import plotext
 
     first, last = _ends(prepared)
-    for name, value in picture.levels:
-        level = math.log10(value) if picture.log else value
+    for name, level in _levels(picture):
         plotext.hline(level, "gray")
         plotext.text(name, last, level, color="gray", alignment="right")
     for name, place in picture.marks:
@@ -144,6 +143,15 @@ def _lines(picture: Picture, prepared: list, low: float) -> None:
             plotext.vline(place, "orange" if name else "gray")
             side = "left" if place < (first + last) / 2 else "right"
             plotext.text(name, place, low, color="orange", alignment=side)
+
+
+def _levels(picture: Picture) -> Iterator[tuple[str, float]]:
+    """The levels that have a place on the y axis, and where it is."""
+    for name, value in picture.levels:
+        if not picture.log:
+            yield name, value
+        elif value > 0:
+            yield name, math.log10(value)
 
 
 def _ends(prepared: list) -> tuple[float, float]:
@@ -184,8 +192,7 @@ def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if picture.log and math.ceil(high) - math.floor(low) > 2:
         low, high = math.floor(low), math.ceil(high)
-    for _, value in picture.levels:
-        level = math.log10(value) if picture.log else value
+    for _, level in _levels(picture):
         low, high = min(low, level), max(high, level)
     if high - low <= 1e-12 * max(abs(low), abs(high)):
         margin = 0.5 * max(1.0, abs(low))

@@ -86,8 +86,6 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
             levels.append(("rounding floor", floor))
     if source.first_diverged is not None:
         marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
-    if log:
-        levels = [level for level in levels if level[1] > 0]
     return Picture(chosen.title, curves, log, levels=levels, marks=marks)
 
 
