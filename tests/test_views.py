@@ -18,7 +18,7 @@ from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
 from tuichaos.narrative import narrate
 from tuichaos.plain import plain
-from tuichaos.views import Kept, picture, view
+from tuichaos.views import Kept, view
 from tuichaos.watching import Progress
 
 T = np.arange(400.0)
