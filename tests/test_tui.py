@@ -88,9 +88,9 @@ async def test_set_up_run_pause_nudge_resume_export(home, tmp_path, monkeypatch)
         await keys(app, "space")
         await until(lambda: app.state.session is not None and app.state.session.step > 50)
         await keys(app, "space")
-        assert app.state.session.status == "paused"
+        await until(lambda: app.state.session.status == "paused")
         await keys(app, "right_square_bracket")
-        assert app.state.rate == pytest.approx(1.1)
+        await until(lambda: app.state.rate == pytest.approx(1.1))
         assert screen.query_one("#field-optimizer-learning-rate", Input).value == "1.1"
         await keys(app, "space")
         await until(lambda: app.state.ended)

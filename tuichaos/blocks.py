@@ -98,6 +98,7 @@ class Block:
             unknown = torch.full_like(growth[:1], torch.nan)
             growth = torch.cat([growth, unknown])[:times]
         return BlockOrbit(
+            self.first,
             np.arange(start, start + times),
             orbit[:, : self.count],
             twins,

@@ -178,6 +178,7 @@ def _report(done: Any) -> None:
     from rich.text import Text
 
     from tuichaos import report
+    from tuichaos.parameters import per
 
     rows = report.rows(done)
     title = done.experiment.title or done.experiment.name
@@ -188,7 +189,13 @@ def _report(done: Any) -> None:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    heads = ["nats per step", "value", "95 % interval", "from", "paper"]
+    heads = [
+        f"nats per {per(done.experiment.system.name)}",
+        "value",
+        "95 % interval",
+        "from",
+        "paper",
+    ]
     shown = heads if any(row.paper for row in rows) else heads[:-1]
     for head in shown:
         table.add_column(head, overflow="fold", no_wrap=head != "from")

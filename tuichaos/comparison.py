@@ -8,7 +8,7 @@ from typing import Any
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
-from tuichaos.views import VIEWS, Kept
+from tuichaos.views import VIEWS, Kept, title
 
 MOST = 8
 TALK = ("title", "about", "paper")  # keys that change nothing of a run
@@ -25,7 +25,7 @@ def overlay(runs: Sequence[Run], what: str) -> Picture:
         except InputError:  # a folder that vanished or is damaged is left out
             continue
         curves.append(Curve(run.path.name, band.steps, band.middle))
-    return Picture(f"{chosen.title}, middle of each run", curves, chosen.log)
+    return Picture(f"{title(what, runs[0].experiment)}, middle of each run", curves, chosen.log)
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:

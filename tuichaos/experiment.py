@@ -28,6 +28,7 @@ from tuichaos.values import (
     Positive,
     Rates,
     Real,
+    Spectrum,
     Start,
     Switch,
     Widths,
@@ -170,6 +171,11 @@ class Measure(Table):
     nmle: Estimator = Field(True, description="the paper's exponent: best window, filter")
     growth: Estimator = Field(True, description="exponent of the twins between fixed levels")
     tangent: Estimator = Field(True, description="exponent of a renormalised tangent vector")
+    spectrum: Spectrum = Field(
+        False,
+        description="Lyapunov spectrum by QR: true (all exponents of all references), or "
+        "{ count = exponents, references = the first so many }",
+    )
     discard: Annotated[Integer, Field(ge=0)] = Field(
         0, description="steps before the running exponent is averaged"
     )

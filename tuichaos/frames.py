@@ -21,8 +21,11 @@ class BlockOrbit:
     (T, r, twins, dimension), or None while the twins are still the references themselves;
     ``growth`` (T, r): ln of the tangent's growth from each step to the next, NaN where the
     run ends; None without tangents. ``alive`` (T, r): the reference is still finite.
+    ``first`` is the number of the block's first reference; the frames of a block come in
+    order, one at a time.
     """
 
+    first: int
     steps: np.ndarray
     states: Tensor
     twins: Tensor | None

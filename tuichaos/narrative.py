@@ -8,6 +8,7 @@ from tuichaos.bands import running_interval
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import fit, saturation
 from tuichaos.live import LiveSeries
+from tuichaos.parameters import per
 
 NEUTRAL = 0.005  # nats a step: below, neither chaos nor contraction is claimed
 
@@ -53,9 +54,11 @@ def _exponent(live: LiveSeries, experiment: Experiment) -> str:
     if not np.isfinite(value):
         return ""
     steps = live.latest.step - experiment.measure.discard
+    time = per(experiment.system.name)
     what = f"mean of {live.references}" if live.references > 1 else "1 reference"
     if interval is None:
-        return f"Leading exponent {value:+.3g} a step over {steps} steps ({what}); no interval yet."
+        over = f"per {time} over {steps} steps ({what})"
+        return f"Leading exponent {value:+.3g} {over}; no interval yet."
     low, high = interval
     if low > NEUTRAL:
         verdict = "chaotic so far"
@@ -66,7 +69,9 @@ def _exponent(live: LiveSeries, experiment: Experiment) -> str:
     else:
         verdict = "not told apart from 0 yet"
     bounds = f"[{low:+.3g}, {high:+.3g}]"
-    return f"Leading exponent {value:+.3g} {bounds} a step over {steps} steps ({what}): {verdict}."
+    return (
+        f"Leading exponent {value:+.3g} {bounds} per {time} over {steps} steps ({what}): {verdict}."
+    )
 
 
 def _interval(live: LiveSeries, experiment: Experiment) -> tuple[float, float] | None:

@@ -10,9 +10,26 @@ from tuichaos.errors import nearest
 # The first number is the one that is turned to see a route to chaos.
 REFERENCE: dict[str, dict[str, object]] = {
     "logistic": {"r": 4.0},
+    "henon": {"a": 1.4, "b": 0.3},
+    "lorenz": {"rho": 28.0, "sigma": 10.0, "beta": 8 / 3, "dt": 0.01},
+    "cat": {},
     "quadratic": {"eta": 1.0, "beta": 0.0, "curvatures": [1.0]},
     "quartic": {"a": 1.5},
+    "product": {"eta": 1.0, "factors": 2},
+    "softmax-map": {"eta_eff": 10.0, "fractions": [41, 40, 39]},
 }
+
+# Flows, whose exponents are per unit of their time, and not per step.
+FLOWS = ("lorenz",)
+
+# Parameters that make the system what it is: never one value a reference.
+STRUCTURE = ("curvatures", "dt", "factors", "fractions")
+MOST_FACTORS = 64
+
+
+def per(system: str) -> str:
+    """What the exponents of a system are per."""
+    return "unit of time" if system in FLOWS else "step"
 
 
 def check(name: str, parameters: Mapping[str, object]) -> None:
@@ -28,6 +45,20 @@ def check(name: str, parameters: Mapping[str, object]) -> None:
         for item in items:
             if not _finite(item):
                 raise ValueError(f"parameters.{key}: must be a finite number, not {item!r}")
+        if fault := _unfit(key, value):
+            raise ValueError(f"parameters.{key}: {fault}, not {value!r}")
+
+
+def _unfit(key: str, value: object) -> str:
+    """What is wrong with a parameter that makes the system what it is; empty if nothing."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if key == "factors" and not (whole and 1 <= value <= MOST_FACTORS):
+        return f"must be a whole number from 1 to {MOST_FACTORS}"
+    if key == "dt" and (isinstance(value, list) or value <= 0):
+        return "must be one number greater than 0"
+    if key == "fractions" and not (isinstance(value, list) and len(value) > 1 and min(value) > 0):
+        return "must be a list of two numbers or more, all greater than 0"
+    return ""
 
 
 def _finite(item: object) -> bool:
@@ -41,7 +72,7 @@ def _finite(item: object) -> bool:
 
 def turned(name: str, parameters: Mapping[str, object]) -> tuple[str, float] | None:
     """The parameter to turn and its value; None where there is not just one."""
-    if name not in REFERENCE:
+    if not REFERENCE.get(name):
         return None
     key, default = next(iter(REFERENCE[name].items()))
     value = parameters.get(key, default)

@@ -20,6 +20,7 @@ class Purpose(enum.IntEnum):
     TWIN = 3
     TANGENT = 4
     BOOTSTRAP = 5
+    SPECTRUM = 6
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:

@@ -44,6 +44,8 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
         name = f"  rate {window.replace('-', '–')}"
         count = f"{rate['count']} of {total}"
         yield _estimate(name, rate, count, paper.get(f"rates.{window}.mean", ""))
+    if "spectrum" in summary:
+        yield from _spectrum(summary["spectrum"])
     for key, name in PLAIN.items():
         value = look_up(summary, key)
         if value is not None:
@@ -70,6 +72,29 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
     share = f"{nmle['kept'] / nmle['total']:.3f}"
     yield Row("  kept by filter", share, "", kept, paper.get("nmle.kept", ""))
+
+
+MOST_EXPONENTS = 4  # in the table; all of them are in spectrum.csv
+
+
+def _spectrum(found: Mapping[str, Any]) -> Iterator[Row]:
+    count = f"{found['count']} of {found['total']}"
+    if found["collapsed"]:
+        count += f", {found['collapsed']} with −∞"
+    for k, mean in enumerate(found["mean"][:MOST_EXPONENTS]):
+        one = {"mean": mean, "ci95": found["ci95"][k]}
+        yield _estimate(f"spectrum λ{k + 1}", one, count, "")
+    for key, name in SPECTRUM.items():
+        if found[key] is not None:
+            yield Row(f"  {name}", number(found[key]), "", f"of {found['exponents']} exponents")
+
+
+SPECTRUM = {
+    "positive": "positive exponents",
+    "positive_sum": "their sum",
+    "sum": "sum of all",
+    "kaplan_yorke": "Kaplan–Yorke dim.",
+}
 
 
 def _estimate(name: str, found: Mapping[str, Any], count: str, paper: str) -> Row:

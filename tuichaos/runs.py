@@ -89,6 +89,10 @@ class Run:
         """Each column of rates.csv as (rows,)."""
         return read_table(self.path / "rates.csv")
 
+    def table(self, name: str) -> dict[str, np.ndarray]:
+        """Each column of an instrument's own CSV, such as spectrum.csv, as (rows,)."""
+        return read_table(self.path / name)
+
     @functools.cached_property
     def states(self) -> dict[str, np.ndarray]:
         """The arrays of states.npz; InputError where no states were recorded."""

@@ -99,6 +99,21 @@ def _switch(value: object) -> object:
     return value
 
 
+def _spectrum(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"must be true, false or a table such as {{ count = 3, references = 1 }}, not {value!r}"
+        )
+    for key, item in value.items():
+        if key not in ("count", "references"):
+            raise ValueError(f"unknown key {key!r}; there are 'count' and 'references'")
+        if _integer(item) < 1:
+            raise ValueError(f"{key} must be at least 1")
+    return value
+
+
 def _every_step(value: object) -> object:
     value = _switch(value)
     if isinstance(value, dict) and value.get("every", 1) != 1:
@@ -111,6 +126,7 @@ Positive = Annotated[float, BeforeValidator(_positive)]
 Integer = Annotated[int, BeforeValidator(_integer)]
 Switch = Annotated[Any, BeforeValidator(_switch)]
 Estimator = Annotated[Any, BeforeValidator(_every_step)]
+Spectrum = Annotated[Any, BeforeValidator(_spectrum)]
 Rates = Annotated[Any, BeforeValidator(_rates)]
 Start = Annotated[Any, BeforeValidator(_start)]
 Counts = Annotated[Any, BeforeValidator(_counts)]

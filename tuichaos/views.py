@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
+from tuichaos.parameters import per
 from tuichaos.runs import Run
+from tuichaos.table_views import TABLE_VIEWS
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,17 @@ class View:
 VIEWS: dict[str, View] = {
     "loss": View("loss", "loss"),
     "distance": View("distance", "distance of twins (L1)", log=True),
-    "exponent": View("lyapunov", "running exponent λ(t), nats per step"),
+    "exponent": View("lyapunov", "running exponent λ(t), nats per {per}"),
     "accuracy": View("train_accuracy", "accuracy on the train part"),
     "test-accuracy": View("test_accuracy", "accuracy on the test part"),
     "weight-norm": View("weight_norm", "weight norm (L1)"),
 }
+
+
+def title(name: str, experiment: Experiment) -> str:
+    """What a view, or a column, is called, with the unit that the system's exponents have."""
+    words = VIEWS[name].title if name in VIEWS else name
+    return words.replace("{per}", per(experiment.system.name))
 
 
 class Kept:
@@ -86,7 +94,7 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
             levels.append(("rounding floor", floor))
     if source.first_diverged is not None:
         marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
-    return Picture(chosen.title, curves, log, levels=levels, marks=marks)
+    return Picture(title(name, experiment), curves, log, levels=levels, marks=marks)
 
 
 def _spans_decades(values: np.ndarray) -> bool:
@@ -98,22 +106,31 @@ def _spans_decades(values: np.ndarray) -> bool:
 def picture(run: Run, what: str) -> Picture:
     """The chart of a kept run; InputError for an unknown or unmeasured one.
 
-    ``what``: a view, ``layers`` (distance by layer), or a column of series.csv.
+    ``what``: a view, ``layers`` (distance by layer), a view of an instrument's own table
+    (``spectrum``), or a column of series.csv.
     """
     known = run.columns
     if what == "layers":
-        curves = [
-            Curve(name.removeprefix("distance."), run.steps, percentile(run.column(name), 50))
-            for name in known
-            if name.startswith("distance.")
-        ]
-        shown = Picture("distance by layer (median, L1)", curves, log=True)
+        shown = _layers(run)
+    elif what in TABLE_VIEWS:
+        file, make = TABLE_VIEWS[what]
+        if not (run.path / file).exists():
+            raise InputError(f"--what {what}: was not measured in this run")
+        shown = make(run)
     elif what in VIEWS or what in known:
         shown = view(what, Kept(run), run.experiment)
     else:
-        choices = dict.fromkeys([*VIEWS, "layers", *known])
+        choices = dict.fromkeys([*VIEWS, "layers", *TABLE_VIEWS, *known])
         raise InputError(f"--what {what}: {nearest(what, choices)}")
     if not any(np.isfinite(curve.y).any() for curve in shown.curves):
         raise InputError(f"--what {what}: was not measured in this run")
-    title = shown.title if what == "layers" else f"{run.experiment.name}: {shown.title}"
-    return Picture(title, shown.curves, shown.log, levels=shown.levels, marks=shown.marks)
+    return replace(shown, title=f"{run.experiment.name}: {shown.title}")
+
+
+def _layers(run: Run) -> Picture:
+    curves = [
+        Curve(name.removeprefix("distance."), run.steps, percentile(run.column(name), 50))
+        for name in run.columns
+        if name.startswith("distance.")
+    ]
+    return Picture("distance by layer (median, L1)", curves, log=True)

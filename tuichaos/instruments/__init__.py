@@ -7,6 +7,7 @@ from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.growth import GrowthExponent
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
+from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.tangent import TangentExponent
 
 
@@ -26,4 +27,6 @@ def chosen(setup: Setup) -> list[Instrument]:
             instruments.append(GrowthExponent(setup))
     if is_on(measure.tangent):
         instruments.append(TangentExponent(setup))
+    if is_on(measure.spectrum):
+        instruments.append(Spectrum(setup))
     return instruments

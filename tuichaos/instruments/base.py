@@ -38,6 +38,11 @@ class Setup:
         return EPSILON[self.experiment.dtype]
 
     @property
+    def time_step(self) -> float:
+        """The time a step takes; exponents are per unit of time."""
+        return self.system.time_step
+
+    @property
     def perturbation_scale(self) -> float:
         """Perturbed entries times ε: the paper's 70ε; initial distances average half of it."""
         moved = perturbed_mask(self.system.layout, self.experiment.ensemble.perturb)

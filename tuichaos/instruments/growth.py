@@ -87,12 +87,13 @@ class GrowthExponent(Instrument):
         self.plunged |= (plunge & (t < PLUNGE_STEPS)[:, None, None]).any(axis=0)
 
     def slopes(self) -> np.ndarray:
-        """The exponent of each twin (references, twins), NaN where the window is too short."""
+        """The exponent of each twin (references, twins) per unit of time, NaN where its window
+        is too short."""
         n, st, sy, stt, sty = self.sums
         with np.errstate(invalid="ignore", divide="ignore"):
             slope = (n * sty - st * sy) / (n * stt - st * st)
         counted = (n >= MIN_POINTS) & self.finite[:, None] & ~self.plunged
-        return np.where(counted, slope, np.nan)
+        return np.where(counted, slope / self.setup.time_step, np.nan)
 
     def findings(self) -> Findings:
         slopes = self.slopes()

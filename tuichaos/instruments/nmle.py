@@ -93,7 +93,8 @@ class PaperExponent(Instrument):
             best = best_windows(np.concatenate(self.parts))
         else:
             best = BestWindows(*np.full((4, self.setup.references), np.nan))
-        slopes = best.slope[best.kept]
+        exponents = best.slope / self.setup.time_step
+        slopes = exponents[best.kept]
         summary = {
             "mean": float(slopes.mean()) if len(slopes) else np.nan,
             "std": float(slopes.std(ddof=1)) if len(slopes) > 1 else np.nan,
@@ -101,7 +102,7 @@ class PaperExponent(Instrument):
             "total": self.setup.references,
         }
         columns = {
-            "nmle": best.slope,
+            "nmle": exponents,
             "start": best.start,
             "length": best.length,
             "r_squared": best.r_squared,

@@ -48,6 +48,16 @@ def bootstrap_rows(rows: np.ndarray, seed: int) -> np.ndarray:
     return intervals
 
 
+def bootstrap_blocks(spans: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """95 % percentile bootstrap interval of the means of columns (n, k) of span means in order
+    of time, as low (k,) and high (k,): blocks that follow each other are resampled whole
+    (Carlstein 1986), the same for every column. NaN in a column makes its interval NaN."""
+    n = len(spans)
+    draws = generator(seed, Purpose.BOOTSTRAP, 2).integers(n, size=(RESAMPLES, n))
+    counts = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n
+    return tuple(np.quantile(counts @ spans, [0.025, 0.975], axis=0))
+
+
 def mean_and_interval(values: np.ndarray, seed: int) -> dict[str, Any]:
     """``mean``, ``ci95`` (of the mean), ``median`` and ``count`` of the finite values (n,)."""
     values = values[np.isfinite(values)]

@@ -75,7 +75,8 @@ class TangentExponent(Instrument):
         since = steps - self.discard
         after = since > 0
         if after.any():
-            running[after] = (lengths[after] - self.at[self.discard]) / since[after, None]
+            time = since[after, None] * self.setup.time_step
+            running[after] = (lengths[after] - self.at[self.discard]) / time
             # Keep the last number of each reference: one that diverges is read before.
             last = len(steps) - 1 - np.argmax(np.isfinite(running[::-1]), axis=0)
             newest = running[last, np.arange(running.shape[1])]
@@ -123,10 +124,10 @@ class TangentExponent(Instrument):
         return rates.std(axis=1, ddof=1) / math.sqrt(BATCHES)
 
     def _rate(self, start: int, end: int) -> np.ndarray:
-        """(ln‖v(end)‖ − ln‖v(start)‖)/(end − start) of each reference; NaN if not reached."""
+        """(ln‖v(end)‖ − ln‖v(start)‖)/(time between) of each reference; NaN if not reached."""
         if start not in self.at or end not in self.at:
             return np.full(self.setup.references, np.nan)
-        return (self.at[end] - self.at[start]) / (end - start)
+        return (self.at[end] - self.at[start]) / ((end - start) * self.setup.time_step)
 
 
 def _rates_table(rates: Mapping[tuple[int, int], np.ndarray]) -> tuple[list[str], list[list]]:

@@ -101,6 +101,11 @@ class System:
         """Whether a state holds the weights of a network (weight norm, distance by layer)."""
         return False
 
+    @property
+    def time_step(self) -> float:
+        """The time a step takes: 1 for a map; exponents are per unit of time."""
+        return 1.0
+
     def take(self, index: Tensor) -> System:
         """The system of a batch whose row k has the parameters of reference ``index[k]``."""
         return self

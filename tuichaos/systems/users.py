@@ -30,6 +30,10 @@ class Adapted(System):
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
 
+    @property
+    def time_step(self) -> float:
+        return float(getattr(self.inner, "time_step", 1.0))
+
     def step(self, x: Tensor) -> Tensor:
         return self.inner.step(x)
 

@@ -16,7 +16,7 @@ from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.runs import Run, open_run
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.views import VIEWS, picture
+from tuichaos.views import VIEWS, picture, title
 
 REFRESH_SECONDS = 2.0
 
@@ -59,7 +59,7 @@ class Compare(Screen):
             shown = picture(fresh[0], self.view) if len(fresh) == 1 else overlay(fresh, self.view)
             if chart.log_axis is not None:
                 shown = replace(shown, log=chart.log_axis)
-            chart.show(replace(shown, title=f"{VIEWS[self.view].title} (v: next)"))
+            chart.show(replace(shown, title=f"{title(self.view, fresh[0].experiment)} (v: next)"))
             self.query_one("#facts", Static).update(self._facts(fresh))
         except InputError as error:
             self.query_one("#facts", Static).update(str(error))

@@ -16,7 +16,7 @@ from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.settings import Settings
-from tuichaos.views import VIEWS, view
+from tuichaos.views import title, view
 
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
@@ -92,8 +92,9 @@ class Explore(Screen):
                     yield Sparkline([], id="glance-line")
                     yield Static("", id="glance-value")
                 for name in CHARTS:
-                    title = VIEWS[name].title
-                    yield Chart(title, id=f"chart-{name}", ascii_only=self.ascii_only)
+                    yield Chart(
+                        title(name, self.first), id=f"chart-{name}", ascii_only=self.ascii_only
+                    )
                 yield Static("", id="sentence", markup=False)
         yield Static("", id="status", markup=False)
         yield Footer(compact=True)

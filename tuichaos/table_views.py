@@ -1,0 +1,56 @@
+"""Charts of what instruments write beside series.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tuichaos.bands import percentile, summarise
+from tuichaos.curves import Curve, Picture, Role
+from tuichaos.runs import Run
+
+MOST_TRACES = 8  # running exponents that can be told apart in one chart
+ZERO = (("zero", 0.0),)
+
+
+def spectrum(run: Run) -> Picture:
+    """Exponents by index: the mean over references with its 95 % interval, or one reference
+    with its own."""
+    table = run.table("spectrum.csv")
+    count = int(table["index"].max())
+    index = np.arange(1, count + 1)
+    found = table["exponent"].reshape(-1, count)
+    references = len(found)
+    if references == 1:
+        low, high = (table[name].reshape(-1, count)[0] for name in ("low", "high"))
+        middle, name = found[0], "reference 0"
+    else:
+        middle, low, high = summarise(found.T, averaged=True)
+        name = f"mean of {references}"
+    curves = [
+        Curve(name, index, middle),
+        Curve("95 % low", index, low, Role.LOW),
+        Curve("95 % high", index, high, Role.HIGH),
+    ]
+    title = f"Lyapunov spectrum, {count} of {run.summary['spectrum']['dimension']}"
+    return Picture(title, curves, x_label="index", levels=ZERO)
+
+
+def spectrum_trace(run: Run) -> Picture:
+    """Running exponents: the median over references of the first ones."""
+    table = run.table("spectrum-trace.csv")
+    names = [name for name in table if name.startswith("lyapunov")][:MOST_TRACES]
+    references = len(np.unique(table["reference"]))
+    steps = table["step"].reshape(-1, references)[:, 0]
+    curves = [
+        Curve(f"λ{k + 1}", steps, percentile(table[name].reshape(-1, references), 50))
+        for k, name in enumerate(names)
+    ]
+    return Picture(f"running exponents, median of {references}", curves, levels=ZERO)
+
+
+TABLE_VIEWS: dict[str, tuple[str, Callable[[Run], Picture]]] = {
+    "spectrum": ("spectrum.csv", spectrum),
+    "spectrum-trace": ("spectrum-trace.csv", spectrum_trace),
+}
