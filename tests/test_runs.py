@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tomllib
 
 import numpy as np
@@ -73,6 +76,23 @@ def test_states_npz(small):
         "layers.1.weight (3, 10)", "layers.1.bias (3)",
     ]  # fmt: skip
     assert not list(small.path.glob(".*")) + list(small.path.glob("*.tmp"))
+
+
+def test_a_run_whose_process_is_gone_was_killed_and_can_be_deleted(simulate):
+    run = simulate({"ensemble.references": 2, "steps": 50}, preset="quick")
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    for pid, status in ((os.getpid(), "running"), (child.pid, "killed")):
+        manifest = {**run.manifest, "status": "running", "pid": pid}
+        (run.path / "manifest.json").write_text(json.dumps(manifest))
+        again = tuichaos.open_run(run.path)
+        assert again.status == status
+        assert again.last_step == 50
+        if status == "running":
+            with pytest.raises(tuichaos.InputError, match="still running"):
+                runs.delete(again)
+    runs.delete(again)
+    assert not run.path.exists()
 
 
 def test_states_of_reference_systems(simulate):

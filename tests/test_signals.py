@@ -31,8 +31,9 @@ def read_for(terminal, seconds, until=lambda: False):
                 return
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, None])
 def test_the_run_is_saved(number, home):
+    """None: the terminal itself is closed."""
     child, terminal = pty.fork()
     if child == 0:
         os.environ |= {"TERM": "xterm-256color", "TUICHAOS_PRESET": "low-long"}
@@ -46,7 +47,10 @@ def test_the_run_is_saved(number, home):
 
     read_for(terminal, 30, large)
     assert large()
-    os.kill(child, number)
+    if number is None:
+        os.close(terminal)
+    else:
+        os.kill(child, number)
     ended: list[int] = []
 
     def gone():
@@ -55,13 +59,15 @@ def test_the_run_is_saved(number, home):
             ended.append(os.waitstatus_to_exitcode(status))
         return bool(ended)
 
-    read_for(terminal, 20, gone)
+    if number is not None:
+        read_for(terminal, 20, gone)
     # The terminal closes a moment before the process is gone.
     in_time = any(gone() or time.sleep(0.05) for _ in range(200))
     if not in_time:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    os.close(terminal)
+    if number is not None:
+        os.close(terminal)
     assert in_time
     (folder,) = (home / "runs").iterdir()
     manifest = json.loads((folder / "manifest.json").read_text())

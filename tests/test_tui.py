@@ -11,6 +11,8 @@ import shutil
 
 import pytest
 from faults import fill_disk
+from textual.app import ScreenStackError
+from textual.pilot import OutOfBounds
 from textual.widgets import DataTable, Input, Select, Static
 
 import tuichaos
@@ -298,7 +300,7 @@ async def test_the_palette_has_what_can_be_done_now():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
         titles = {command.title for command in app.get_system_commands(app.screen)}
-        assert {"Run/pause", "Step", "Runs", "Zoom in", "Log axis", "Smooth"} <= titles
+        assert {"Run", "Step", "Runs", "Zoom in", "Log axis", "Smooth"} <= titles
         assert not {"Stop", "Export", "Reset"} & titles
         app.state.start()
         await until(lambda: app.state.path is not None)
@@ -375,6 +377,63 @@ async def test_in_ascii_every_character_is(theme):
                 assert strip.text.isascii(), strip.text
 
 
+async def test_a_nudge_before_the_run_is_ready_counts(home):
+    app = explorer(steps=400)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        assert app.state.nudge(1.1) == 1.1
+        await until(lambda: app.state.ended)
+        experiment = tuichaos.load(app.state.path / "experiment.toml")
+        changes = experiment.optimizer.changes
+        assert [(change.step, change.learning_rate) for change in changes] == [(0, 1.1)]
+
+
+async def test_enter_keeps_what_was_typed_and_goes_to_the_charts():
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        field = app.screen.query_one("#field-network-hidden", Input)
+        field.focus()
+        await pilot.pause(0.05)
+        field.value = "[4, 4]"
+        await pilot.press("enter", "escape")
+        assert field.value == "[4, 4]"
+        assert app.screen.query_one("#chart-distance").has_focus
+        assert app.state.experiment.network.hidden == [4, 4]
+
+
+async def test_a_restart_with_a_faulty_field_leaves_the_run_alone():
+    app = explorer(steps=10**7)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.session.step > 100)
+        app.screen.query_one("#field-ensemble-twins", Input).value = "5x"
+        await until(lambda: app.screen.query_one(Settings).fault)
+        app.screen.action_nudge_restart(1)
+        assert app.state.session.status == "running"
+        await finish(app)
+
+
+async def test_no_run_is_left_behind_by_reset_restart_and_quit(home):
+    app = explorer(steps=10**7)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.state.start()
+        await until(lambda: app.state.session.step > 100)
+        app.screen.action_nudge_restart(1)
+        await until(lambda: app.state.session is not None and app.state.session.step > 100)
+        app.state.reset()
+        await app.action_quit()
+    folders = list((home / "runs").iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        found = tuichaos.open_run(folder)
+        assert found.manifest["status"] == "interrupted"
+        assert found.steps[-1] == found.manifest["step"]
+
+
 # --- faults ------------------------------------------------------------------------------
 
 
@@ -448,6 +507,15 @@ async def test_a_run_that_vanishes_from_the_runs_screen_is_only_gone(home):
         await pilot.press("o")
         await until(lambda: isinstance(app.screen, Runs))
         await pilot.press("space", "down", "space")
+        (folder, other) = (home / "runs").iterdir()
+        (folder / "note.txt").write_text("oops [/] x")
+        (other / "series.csv").unlink()
+        app.screen.fill()
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        await pilot.press("escape", "up", "enter")
+        await pilot.pause(0.2)
+        await pilot.press("escape")
         for folder in (home / "runs").iterdir():
             shutil.rmtree(folder)
         await pilot.press("c")
@@ -547,15 +615,38 @@ KEYS = (
 
 
 async def walk(pilot, seed, moves):
-    """Keys, clicks, scrolls and new sizes at random; the same for the same seed."""
+    """Keys, clicks, drags and new sizes at random; the same for the same seed. Ends early
+    where it finds Quit in the palette."""
     rng = random.Random(seed)
     for _ in range(moves):
-        if not pilot.app.is_running or pilot.app._exit:  # it found Quit in the palette
+        if pilot.app._exit:
             return
-        choice = rng.random()
-        width, height = pilot.app.size
-        if choice < 0.8:
-            pilot.app.simulate_key(KEYS_BY_NAME.get(key := rng.choice(KEYS), key))
+        try:
+            await move(pilot, rng)
+        except (AttributeError, ScreenStackError, OutOfBounds):
+            # Of Pilot's own, while it looks at a screen that is going away.
+            assert pilot.app._exit
+        await asyncio.sleep(0.01)
+
+
+async def move(pilot, rng):
+    """One thing that a person might do."""
+    choice = rng.random()
+    width, height = pilot.app.size
+    place = (rng.randrange(width), rng.randrange(height))
+    if choice < 0.8:
+        pilot.app.simulate_key(KEYS_BY_NAME.get(key := rng.choice(KEYS), key))
+    elif choice < 0.88:
+        await pilot.click(offset=place)
+    elif choice < 0.95:
+        await pilot.mouse_down(offset=place)
+        await pilot.hover(offset=(rng.randrange(width), place[1]))
+        await pilot.mouse_up(offset=place)
+    else:
+        await pilot.resize_terminal(rng.randrange(40, 200), rng.randrange(12, 60))
+
+
+KEYS_BY_NAME.get(key := rng.choice(KEYS), key))
         elif choice < 0.95:
             place = (rng.randrange(width), rng.randrange(height))
             if rng.random() < 0.5:

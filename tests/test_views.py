@@ -120,12 +120,66 @@ def test_memory_of_a_living_run_is_bounded_and_spikes_stay():
     assert (np.diff(band.steps) > 0).all()
 
 
+def test_a_still_of_a_living_run_does_not_grow():
+    live = LiveSeries(6)
+    live.add(progress(np.arange(10), loss=np.ones((10, 6))))
+    still = live.still()
+    live.add(progress(np.arange(10, 20), loss=np.ones((10, 6)), distance=np.ones((10, 6))))
+    assert len(still.band("loss").steps) == still.band("distance").rows.shape[1] == 10
+    assert len(live.band("loss").steps) == live.band("distance").rows.shape[1] == 20
+
+
 def test_words_for_a_long_run_that_saturated_at_once():
     live, steps = LiveSeries(6), np.arange(3 * MOST_POINTS)
     for part in np.split(steps, 96):
         wide = np.ones((len(part), 6))
         live.add(progress(part, distance=wide, weight_norm=50 * wide, lyapunov=0.1 * wide))
     assert "Twins saturated at step 0" in narrate(live, experiment())
+
+
+def narrated(steps, *, diverged=0, **columns):
+    """The sentence on columns (T, references) of a run whose time is steps (T,)."""
+    references = next(iter(columns.values())).shape[1]
+    live = LiveSeries(references)
+    last = replace(progress(steps, **columns), step=int(steps[-1]), diverged=diverged)
+    live.add(replace(last, first_diverged=7 if diverged else None))
+    return narrate(live, experiment())
+
+
+def test_no_verdict_on_what_diverged():
+    steps = np.arange(40)
+    running = np.where(steps[:, None] < 10, 40.0, np.nan) + np.zeros((1, 8))
+    words = narrated(steps, diverged=8, lyapunov=running, distance=np.full((40, 8), 1e300))
+    assert words.startswith("8 of 8 references diverged, the first at step 7.")
+    assert "exponent" not in words
+    assert "Twins" not in words
+    half = running.copy()
+    half[:, :3] = 0.1 + np.arange(3) / 100
+    words = narrated(steps, diverged=5, lyapunov=half)
+    assert "over 39 steps (mean of 3)" in words
+
+
+def test_chaos_that_has_passed_is_not_called_chaotic():
+    steps = np.arange(1, 301)
+    total = np.minimum(0.13 * steps, 6.5)  # grows up to step 50 and never again
+    spread = 1 + 0.1 * np.linspace(-1, 1, 9)
+    words = narrated(steps, lyapunov=(total / steps)[:, None] * spread)
+    assert "parting at first, +0 in the last half" in words
+    steady = narrated(steps, lyapunov=0.13 * np.ones((300, 1)) * spread)
+    assert "chaotic so far" in steady
+    sinking = narrated(steps, lyapunov=-0.13 * np.ones((300, 1)) * spread)
+    assert "contracting so far" in sinking
+
+
+def test_twins_of_a_map_saturate_and_meet(simulate):
+    chaotic = simulate({"steps": 200}, preset="logistic")
+    step, level = landmarks.saturation(Kept(chaotic))
+    assert 20 < step < 60
+    assert 5e-4 < level < 1.01e-3
+    fitted = landmarks.fit(Kept(chaotic), chaotic.experiment)
+    assert fitted.slope == pytest.approx(math.log(2), abs=0.1)
+    met = np.where(T[:, None] < 3, 1e-9, 0.0) * np.ones((1, 6))
+    assert "have met" in narrated(T.astype(int), distance=met)
 
 
 # --- landmarks ---------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def labels(references: int, averaged: bool) -> list[tuple[str, Role]]:
         return [("reference 0", Role.MAIN)]
     if averaged:
         bounds = [("95 % low", Role.LOW), ("95 % high", Role.HIGH)]
-        return [(f"mean of {references}", Role.MAIN), *bounds]
+        return [("mean over references", Role.MAIN), *bounds]
     if references <= FEW:
         return [(f"reference {k}", Role.MAIN) for k in range(references)]
     bounds = [("10 %", Role.LOW), ("90 %", Role.HIGH)]

@@ -10,6 +10,7 @@ import numpy as np
 from tuichaos.curves import Curve, Picture, Role, prepare
 from tuichaos.plain import RAISED, plain
 
+LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
 LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 
 # Eight that differ, of the sixteen every terminal has.
@@ -112,11 +113,13 @@ def _plot(
     for (_, paint, marker), pieces in sorted(styled, key=lambda item: _depth(item[0][0])):
         for x, y in pieces:
             plotext.plot(x.tolist(), y.tolist(), color=paint, marker=marker)
-    _lines(picture, prepared, low)
+    _lines(picture, prepared, low, high)
     plotext.ylim(low, high)
     places = _log_ticks(low, high, ticks) if picture.log else _linear_ticks(low, high, ticks)
-    plotext.yticks(*places)
-    first, last = _ends(prepared)
+    plotext.yticks(places[0], [label.rjust(LABEL_WIDTH) for label in places[1]])
+    first, last = _ends(picture, prepared)
+    if last > first:
+        plotext.xlim(first, last)
     places = _round_ticks(first, last, max(2, width // 16))
     plotext.xticks(places, [f"{place:g}" for place in places])
     text = plotext.build()
@@ -130,19 +133,21 @@ def _depth(curve: Curve) -> int:
     return order.index(curve.role)
 
 
-def _lines(picture: Picture, prepared: list, low: float) -> None:
+def _lines(picture: Picture, prepared: list, low: float, high: float) -> None:
     """Levels and marks, with their names."""
     import plotext
 
-    first, last = _ends(prepared)
+    first, last = _ends(picture, prepared)
     for name, level in _levels(picture):
+        if not low <= level <= high:
+            continue
         plotext.hline(level, "gray")
         plotext.text(name, last, level, color="gray", alignment="right")
     for name, place in picture.marks:
         if first <= place <= last:
             plotext.vline(place, "orange" if name else "gray")
             side = "left" if place < (first + last) / 2 else "right"
-            plotext.text(name, place, low, color="orange", alignment=side)
+            plotext.text(name, place, high, color="orange", alignment=side)
 
 
 def _levels(picture: Picture) -> Iterator[tuple[str, float]]:
@@ -154,7 +159,10 @@ def _levels(picture: Picture) -> Iterator[tuple[str, float]]:
             yield name, math.log10(value)
 
 
-def _ends(prepared: list) -> tuple[float, float]:
+def _ends(picture: Picture, prepared: list) -> tuple[float, float]:
+    """Where the x axis begins and ends."""
+    if picture.x_range is not None:
+        return picture.x_range
     ends = [x for pieces in prepared for xs, _ in pieces for x in (xs[0], xs[-1])]
     return min(ends), max(ends)
 
@@ -192,8 +200,10 @@ def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if picture.log and math.ceil(high) - math.floor(low) > 2:
         low, high = math.floor(low), math.ceil(high)
+    room = math.inf if picture.log else high - low
     for _, level in _levels(picture):
-        low, high = min(low, level), max(high, level)
+        if low - room <= level <= high + room:  # farther off it would flatten the curves
+            low, high = min(low, level), max(high, level)
     if high - low <= 1e-12 * max(abs(low), abs(high)):
         margin = 0.5 * max(1.0, abs(low))
         low, high = low - margin, high + margin

@@ -279,9 +279,8 @@ def runs(as_json: bool) -> None:
         manifest = each.manifest
         when = str(manifest.get("started", ""))[:19].replace("T", " ")
         size = f"{manifest.get('replicas', '?')} replicas"
-        status = manifest.get("status", "?")
         click.echo(
-            f"{each.path.name:<36} {status:<12} {when}  {size:<15} {manifest.get('title', '')}"
+            f"{each.path.name:<36} {each.status:<12} {when}  {size:<15} {manifest.get('title', '')}"
         )
 
 

@@ -36,7 +36,8 @@ class Curve:
 @dataclass(frozen=True)
 class Picture:
     """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named values of y;
-    ``marks``: named places on x. Levels and marks are drawn as lines with their names."""
+    ``marks``: named places on x. Levels and marks are drawn as lines with their names.
+    ``x_range``: where the x axis begins and ends, else where the curves do."""
 
     title: str
     curves: Sequence[Curve]
@@ -44,6 +45,7 @@ class Picture:
     x_label: str = "step"
     levels: Sequence[tuple[str, float]] = field(default_factory=tuple)
     marks: Sequence[tuple[str, float]] = field(default_factory=tuple)
+    x_range: tuple[float, float] | None = None
 
 
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -92,7 +94,7 @@ def cropped(picture: Picture, low: float, high: float) -> Picture:
             curves.append(replace(curve, x=x, y=y))
         else:
             curves.append(replace(curve, x=curve.x[inside], y=curve.y[inside]))
-    return replace(picture, curves=curves)
+    return replace(picture, curves=curves, x_range=(low, high))
 
 
 def _on_line(curve: Curve, x: np.ndarray) -> np.ndarray:

@@ -12,10 +12,11 @@ from tuichaos.curves import Curve, Role
 from tuichaos.experiment import Experiment
 
 # The band of the growth window (instruments/growth.py): above the rounding floor of
-# FLOOR_UNITS·u·S and below saturation, SATURATION·S; S is the weight norm, u the unit.
+# FLOOR_UNITS·u·S and below saturation, SATURATION·S; S is the scale so far, u the unit.
 FLOOR_UNITS = 100
 SATURATION = 1e-3
 MIN_POINTS = 3
+COORDINATES = 16  # of a map that are observed
 
 
 class Source(Protocol):
@@ -45,19 +46,31 @@ def unit(experiment: Experiment) -> float:
     return float(np.finfo(experiment.dtype).eps)
 
 
+def scale(source: Source) -> np.ndarray:
+    """The largest L1 norm so far of the median state: the weight norm, or of a map the sum of
+    its coordinates' sizes. (T,), NaN where neither was measured."""
+    norm = source.band("weight_norm").middle
+    if not np.isfinite(norm).any():
+        names = (f"x{k}" for k in range(COORDINATES))
+        sizes = [np.abs(source.band(name).middle) for name in names]
+        known = [size for size in sizes if np.isfinite(size).any()]
+        norm = np.sum(known, axis=0) if known else norm
+    return np.fmax.accumulate(norm) if len(norm) else norm
+
+
 def saturation(source: Source) -> tuple[int, float] | None:
-    """The step at which the median twin reached a thousandth of the weight norm, and that
-    distance; None before."""
-    distance, norm = source.band("distance"), source.band("weight_norm")
-    middle, level = distance.middle, SATURATION * norm.middle
+    """The step at which the median twin reached a thousandth of the scale, and that distance;
+    None before."""
+    distance = source.band("distance")
+    middle, level = distance.middle, SATURATION * scale(source)
     with np.errstate(invalid="ignore"):
         full = np.flatnonzero(middle > level)
     return (int(distance.steps[full[0]]), float(level[full[0]])) if len(full) else None
 
 
 def rounding_floor(source: Source, experiment: Experiment) -> float | None:
-    """The distance below which rounding dominates, 100·u·S for the largest norm so far."""
-    norm = source.band("weight_norm").middle
+    """The distance below which rounding dominates, 100·u·S for the largest scale so far."""
+    norm = scale(source)
     norm = norm[np.isfinite(norm)]
     return FLOOR_UNITS * unit(experiment) * float(norm.max()) if len(norm) else None
 
@@ -68,15 +81,14 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
 
     For the eye: exponents with errors and counts come from each twin (see ``growth``).
     """
-    distance, norm = source.band("distance"), source.band("weight_norm")
+    distance = source.band("distance")
     since = distance.steps >= experiment.ensemble.perturb_at
     x, d = distance.steps[since], distance.middle[since]
-    scale = norm.middle[since]
-    if not len(x) or not np.isfinite(scale).any():
+    size = scale(source)[since]
+    if not len(x) or not np.isfinite(size).any():
         return None
-    scale = np.fmax.accumulate(scale)
     with np.errstate(invalid="ignore"):
-        inside = (d >= FLOOR_UNITS * unit(experiment) * scale) & (d <= SATURATION * scale)
+        inside = (d >= FLOOR_UNITS * unit(experiment) * size) & (d <= SATURATION * size)
     length = len(x) if inside.all() else int(np.argmin(inside))
     if length < MIN_POINTS:
         return None

@@ -47,6 +47,14 @@ class LiveSeries:
             self.latest = progress
             self.version += 1
 
+    def still(self) -> LiveSeries:
+        """The series as it is now: columns of one length, whatever is added meanwhile."""
+        found = LiveSeries(self.references)
+        with self._lock:  # arrays are replaced, never written to
+            found._steps, found._rows = self._steps, dict(self._rows)
+            found.version, found.latest = self.version, self.latest
+        return found
+
     def band(self, name: str) -> Band:
         averaged = name in AVERAGED
         with self._lock:

@@ -31,6 +31,7 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
         "title": experiment.title,
         "versions": _versions(),
         "platform": platform.platform(),
+        "host": platform.node(),
         "device": experiment.device,
         "device_name": describe(plan.device),
         "threads": simulation.threads,

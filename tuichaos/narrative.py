@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.bands import running_interval
+from tuichaos.bands import Band, running_interval
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import fit, saturation
 from tuichaos.live import LiveSeries
@@ -33,57 +33,74 @@ def _twins(live: LiveSeries, experiment: Experiment) -> str:
     distance = live.band("distance").middle
     with np.errstate(invalid="ignore"):
         apart = np.flatnonzero(distance > 0)
-    if not len(apart):
+    if not len(apart) or live.latest.diverged:
         return ""
     line, full = fit(live, experiment), saturation(live)
     if full is not None:
         words = f"Twins saturated at step {full[0]}: exponents of twins are read before it"
         if line is not None:
-            words += f" (median distance: {line.slope:+.2f} a step over {line.start}–{line.end})"
+            words += f" (median distance: {line.slope:+#.3g} a step over {line.start}–{line.end})"
         return words + "."
+    if live.last("distance") == 0:
+        return "Twins have met: their distance is exactly 0 (superstable, or rounded away)."
     ratio = live.last("distance") / distance[apart[0]]
     if ratio > 10:
-        return f"Twins are {ratio:.2g} times as far apart as at first."
+        times = f"{ratio:,.0f}" if ratio < 1e6 else f"{ratio:.2g}"
+        return f"Twins are {times} times as far apart as at first."
     if ratio < 0.1:
         return f"Twins have come together to {ratio:.2g} of their first distance."
     return "Twins neither part nor meet."
 
 
 def _exponent(live: LiveSeries, experiment: Experiment) -> str:
-    value, interval = live.last("lyapunov"), _interval(live, experiment)
-    if not np.isfinite(value):
+    """The leading exponent at the last step, and whether the last half of the run agrees."""
+    band, left = live.band("lyapunov"), live.references - live.latest.diverged
+    known = np.flatnonzero(np.isfinite(band.middle))
+    if not len(known) or left == 0 or known[-1] < len(band.steps) - 2:
         return ""
-    steps = live.latest.step - experiment.measure.discard
+    value, steps = band.middle[known[-1]], live.latest.step - experiment.measure.discard
     time = per(experiment.system.name)
-    what = f"mean of {live.references}" if live.references > 1 else "1 reference"
+    what = f"mean of {left}" if live.references > 1 else "1 reference"
+    over = f"per {time} over {steps} steps ({what})"
+    interval = _interval(band, known[-1], experiment)
     if interval is None:
-        over = f"per {time} over {steps} steps ({what})"
-        return f"Leading exponent {value:+.3g} {over}; no interval yet."
+        return f"Leading exponent {value:+#.3g} {over}; no interval yet."
     low, high = interval
+    verdict = _verdict(low, high, _late(band, experiment))
+    return f"Leading exponent {value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {over}: {verdict}."
+
+
+def _verdict(low: float, high: float, late: float) -> str:
     if low > NEUTRAL:
-        verdict = "chaotic so far"
-    elif high < -NEUTRAL:
-        verdict = "contracting so far"
-    elif low >= -NEUTRAL and high <= NEUTRAL:
-        verdict = "neutral so far"
-    else:
-        verdict = "not told apart from 0 yet"
-    bounds = f"[{low:+.3g}, {high:+.3g}]"
-    return (
-        f"Leading exponent {value:+.3g} {bounds} per {time} over {steps} steps ({what}): {verdict}."
-    )
+        if late < NEUTRAL:
+            return f"parting at first, {late:+.2g} in the last half"
+        return "chaotic so far"
+    if high < -NEUTRAL:
+        return "contracting so far"
+    if low >= -NEUTRAL and high <= NEUTRAL:
+        return "neutral so far"
+    return "not told apart from 0 yet"
 
 
-def _interval(live: LiveSeries, experiment: Experiment) -> tuple[float, float] | None:
-    """The newest 95 % interval of the leading exponent."""
-    band = live.band("lyapunov")
-    bounds = [curve.y for curve in band.curves()[1:]]
+def _late(band: Band, experiment: Experiment) -> float:
+    """The mean growth a step over the last half of what was averaged: the running exponent
+    times its steps is the growth up to there."""
+    good = np.isfinite(band.middle)
+    since = band.steps[good] - experiment.measure.discard
+    total = since * band.middle[good]
+    half = int(np.searchsorted(since, since[-1] / 2))
+    if half >= len(since) - 1:
+        return float(band.middle[good][-1])
+    return float((total[-1] - total[half]) / (since[-1] - since[half]))
+
+
+def _interval(band: Band, at: int, experiment: Experiment) -> tuple[float, float] | None:
+    """The 95 % interval of the leading exponent at an index."""
     if band.references == 1:
-        bounds = [
-            c.y for c in running_interval(band.steps, band.rows[0], experiment.measure.discard)
-        ]
-    ends = [y[np.isfinite(y)] for y in bounds]
-    return (ends[0][-1], ends[1][-1]) if ends and all(map(len, ends)) else None
+        curves = running_interval(band.steps, band.rows[0], experiment.measure.discard)
+        return (curves[0].y[-1], curves[1].y[-1]) if curves else None
+    low, high = band.rows[1][at], band.rows[2][at]
+    return (low, high) if np.isfinite([low, high]).all() else None
 
 
 def _loss(live: LiveSeries) -> str:

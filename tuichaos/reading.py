@@ -42,11 +42,18 @@ def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str,
     beyond = {k: v for k, v in changed.items() if not k.startswith((*COMPARABLE, "title", "paper"))}
     if not beyond:
         return table
-    words = ", ".join(f"{key} = {value}" for key, value in beyond.items())
+    words = ", ".join(f"{key} = {_said(value)}" for key, value in beyond.items())
     told = {key: value for key, value in table.items() if key != "paper"}
     if isinstance(told.get("title"), str):
         told["title"] = f"{told['title']} [{words}]" if words.isprintable() else told["title"]
     return told
+
+
+def _said(value: Any) -> str:
+    """A value in a title."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    return "{" + ", ".join(f"{key} = {_said(item)}" for key, item in value.items()) + "}"
 
 
 def _value(table: Mapping[str, Any], key: str) -> Any:

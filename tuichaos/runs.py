@@ -6,6 +6,8 @@ import contextlib
 import functools
 import json
 import math
+import os
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,9 +63,31 @@ class Run:
 
     @functools.cached_property
     def columns(self) -> list[str]:
-        """The names of the columns of series.csv."""
-        with open(self.path / "series.csv", encoding="utf-8") as file:
-            return file.readline().rstrip("\n").split(",")[2:]
+        """The names of the columns of series.csv; InputError where it cannot be read."""
+        path = self.path / "series.csv"
+        try:
+            with open(path, encoding="utf-8") as file:
+                return file.readline().rstrip("\n").split(",")[2:]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read: {error}") from None
+
+    @property
+    def status(self) -> str:
+        """running, done, interrupted or failed; ``killed`` for one whose process is gone."""
+        status = str(self.manifest.get("status", "?"))
+        return "killed" if status == "running" and not _at_work(self.manifest) else status
+
+    @property
+    def last_step(self) -> int | str:
+        """The last step that was written so far; empty where there is none."""
+        try:
+            with open(self.path / "series.csv", "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - TAIL_BYTES))
+                lines = file.read().split(b"\n")[1:-1]  # whole ones
+            return int(lines[-1].split(b",", 2)[1])
+        except (OSError, ValueError, IndexError):
+            return ""
 
     def column(self, name: str) -> np.ndarray:
         """One column of series.csv (recorded steps, references), without reading the rest."""
@@ -104,6 +128,22 @@ class Run:
 
 
 NOTE = "note.txt"
+TAIL_BYTES = 65536  # more than a row of any run
+
+
+def _at_work(manifest: Mapping[str, Any]) -> bool:
+    """Whether the process that writes a run is still there, as far as can be told from here:
+    of another machine's it cannot."""
+    pid = manifest.get("pid")
+    if manifest.get("host", platform.node()) != platform.node() or not isinstance(pid, int):
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def open_run(path: str | Path) -> Run:
@@ -156,7 +196,7 @@ def rename(run: Run, name: str) -> Run:
         raise InputError(f"{name!r} cannot be the name of a run")
     if target.exists():
         raise InputError(f"{name}: there is one of that name")
-    if run.manifest.get("status") == "running":
+    if run.status == "running":
         raise InputError(f"{run.path.name}: is still running")
     try:
         run.path.rename(target)
@@ -180,8 +220,8 @@ def annotate(run: Run, text: str) -> None:
 def delete(run: Run) -> None:
     """Delete a run folder that has ended; InputError for one that is running or stays."""
     fresh = open_run(run.path)
-    if fresh.manifest.get("status") == "running":
-        raise InputError(f"{run.path.name}: is still running (or was killed); not deleted")
+    if fresh.status == "running":
+        raise InputError(f"{run.path.name}: is still running; not deleted")
     try:
         shutil.rmtree(run.path)
     except OSError as error:

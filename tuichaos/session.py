@@ -48,7 +48,7 @@ class Session:
         threads: int | None = None,
         out: str | Path | None = None,
     ) -> None:
-        self.experiment = experiment
+        self._asked = experiment
         self.path: Path | None = None
         self.reason = ""
         self._watch = watch
@@ -56,6 +56,8 @@ class Session:
         self._out = out
         self._pace = Pace(paused=paused)
         self._recording: Recording | None = None
+        self._early: list[float] = []  # rates asked for before the run was ready
+        self._ready = threading.Lock()
         self._ended: Status | None = None
         self._thread = threading.Thread(target=self._work, name="tuichaos-run", daemon=True)
         self._thread.start()
@@ -67,6 +69,11 @@ class Session:
         if self._recording is None:
             return Status.PREPARING
         return Status.PAUSED if self._pace.paused else Status.RUNNING
+
+    @property
+    def experiment(self) -> Experiment:
+        """What runs, with what was changed while it ran."""
+        return self._recording.experiment if self._recording else self._asked
 
     @property
     def step(self) -> int:
@@ -107,8 +114,11 @@ class Session:
 
     def change_learning_rate(self, rate: float) -> None:
         """Go on from here with another learning rate; recorded in experiment.toml."""
-        if self._recording is not None:
-            self._recording.simulation.request({"learning_rate": rate})
+        with self._ready:
+            if self._recording is None:
+                self._early.append(rate)
+            else:
+                self._recording.simulation.request({"learning_rate": rate})
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it has come."""
@@ -122,9 +132,13 @@ class Session:
             from tuichaos.recorder import create
             from tuichaos.runner import prepare
 
-            ready = plan(self.experiment, self._threads)
+            ready = plan(self._asked, self._threads)
             self.path = create(ready.experiment, self._out)
-            self._recording = prepare(ready, self.path, self._pace)
+            recording = prepare(ready, self.path, self._pace)
+            with self._ready:
+                for rate in self._early:
+                    recording.simulation.request({"learning_rate": rate})
+                self._recording = recording
             self._recording.run(self._watch)
             finished = self._recording.step == self.experiment.steps
             self._ended = Status.DONE if finished else Status.INTERRUPTED

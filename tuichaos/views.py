@@ -26,6 +26,7 @@ class View:
     log: bool = False
 
 
+MOST_CHANGES = 6  # changes of the learning rate that are marked
 VIEWS: dict[str, View] = {
     "loss": View("loss", "loss"),
     "distance": View("distance", "distance of twins (L1)", log=True),
@@ -83,7 +84,7 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
         levels.append(("zero", 0.0))
         if band.references == 1:
             curves += running_interval(band.steps, band.rows[0], experiment.measure.discard)
-    if name == "distance":
+    if name == "distance" and source.first_diverged is None:
         line, full = landmarks.fit(source, experiment), landmarks.saturation(source)
         floor = landmarks.rounding_floor(source, experiment)
         curves += [line.curve] if line else []
@@ -92,6 +93,10 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
             marks.append((f"saturated at {full[0]}", full[0]))
         if floor is not None and np.isfinite(band.middle).any():
             levels.append(("rounding floor", floor))
+    changes = experiment.optimizer.changes[-MOST_CHANGES:]
+    for change in changes:
+        rate = change.learning_rate
+        marks.append(("lr" if isinstance(rate, list) else f"lr {rate:g}", change.step))
     if source.first_diverged is not None:
         marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
     return Picture(title(name, experiment), curves, log, levels=levels, marks=marks)

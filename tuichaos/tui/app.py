@@ -8,9 +8,12 @@ import importlib
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from textual.app import App, SystemCommand
@@ -29,6 +32,7 @@ SWITCH_SECONDS = 0.001
 # What Textual binds everywhere, or puts into the palette by itself.
 EVERYWHERE = ("quit", "help", "command_palette", "app.focus_next", "app.focus_previous")
 EVERYWHERE += ("screen.copy_text", "help_quit")
+RESTORE_SECONDS = 2
 LEAVE_SECONDS = 5  # for a run to come to the end of a frame and write its tables
 
 DARK = Theme(
@@ -129,10 +133,9 @@ class Explorer(App):
             return super().run(*arguments, **options)
         finally:
             self.state.stop()
-            session = self.state.session
-            if session is not None and not session.join(LEAVE_SECONDS):
+            if not self.state.join(LEAVE_SECONDS):
                 print("tuichaos: completing the run folder …", file=sys.stderr)
-                session.join()
+                self.state.join(None)
 
     def on_mount(self) -> None:
         # The run's thread formats rows in Python: let it hand over soon to the screen.
@@ -142,8 +145,9 @@ class Explorer(App):
         known = self.config.theme in self.available_themes
         self.theme = self.config.theme if known else DARK.name
         self.theme_changed_signal.subscribe(self, self._keep_theme)
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._leave)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                signal.signal(number, self._leave)
         self.push_screen(Explore(self.state.experiment, self.ascii_only))
 
     def on_ready(self) -> None:
@@ -157,7 +161,7 @@ class Explorer(App):
 
     def action_shot(self) -> None:
         try:
-            path = self.save_screenshot(path=".")
+            path = self.save_screenshot(path=str(Path.cwd()))
         except OSError as error:
             self.notify(f"No screenshot: {error}", severity="error", markup=False)
             return
@@ -167,14 +171,24 @@ class Explorer(App):
     async def action_quit(self) -> None:
         """Stop the run, let its folder be completed, and go."""
         self.state.stop()
-        session = self.state.session
-        if session is not None:
-            for _ in range(50 * LEAVE_SECONDS):
-                if session.join(0.0):
-                    break
-                await asyncio.sleep(0.02)
+        for _ in range(50 * LEAVE_SECONDS):
+            if self.state.join():
+                break
+            await asyncio.sleep(0.02)
         self.exit()
 
-    def _leave(self) -> None:
-        """The terminal is gone, or someone wants the process gone: end with the run saved."""
-        self.run_worker(self.action_quit())
+    def _leave(self, number: int, frame: object) -> None:
+        """The terminal is gone, or someone wants the process gone: end with the run saved.
+
+        Not by the event loop: writing to a terminal that is gone may hold it up for ever.
+        """
+        self.state.stop()
+        if number == signal.SIGTERM:
+            self.call_later(self.action_quit)
+        threading.Thread(target=self._end, args=(number,), name="tuichaos-end").start()
+
+    def _end(self, number: int) -> None:
+        self.state.join(None)
+        if number == signal.SIGTERM:
+            time.sleep(RESTORE_SECONDS)  # for the terminal to be put in order
+        os._exit(0)

@@ -25,6 +25,7 @@ class RunState:
         self.experiment = experiment
         self.threads = threads
         self.session: Session | None = None
+        self.leaving: list[Session] = []  # stopped, not yet ended
         self.clear()
 
     def clear(self) -> None:
@@ -70,8 +71,15 @@ class RunState:
         if self.session is not None:
             self.session.stop()
 
+    def join(self, timeout: float | None = 0) -> bool:
+        """Whether every run that was begun here has ended, its folder complete."""
+        sessions = [*self.leaving, *([self.session] if self.session else [])]
+        return all(session.join(timeout) for session in sessions)
+
     def reset(self) -> None:
         self.stop()
+        if self.session is not None:
+            self.leaving = [s for s in [*self.leaving, self.session] if not s.join(0)]
         self.session = None
         self.clear()
 
@@ -124,6 +132,7 @@ class RunState:
         for table in (ran, now):
             if nudged:
                 table["optimizer"].pop("learning_rate")
+            table["optimizer"].pop("changes")
             for key in ("name", "title", "about", "paper"):
                 table.pop(key)
         return ran != now
@@ -137,7 +146,9 @@ class RunState:
             return f"The run failed: {session.reason}.".replace("..", ".") + kept
         if session.status == "preparing":
             return "Getting ready: loading the libraries and the data …"
-        words = narrate(self.live, self.shown)
+        if self.live.latest is None:
+            return "Nothing was computed." if self.ended else "Computing the first steps …"
+        words = narrate(self.live.still(), self.shown)
         if session.restored_at is not None:
             words = (
                 f"The run folder vanished; it was made again at step {session.restored_at}. {words}"
@@ -164,10 +175,10 @@ class RunState:
                 parts.append(f"{progress.left(latest)} left")
         if self.shown.system.name == "training":
             by = isinstance(self.rate, list)
-            parts.append("η by reference" if by else f"η {self.rate:g}")
-        parts += [self.session.device or self.shown.device, f"{memory_megabytes():.0f} MB"]
+            parts.append("lr by reference" if by else f"lr {self.rate:g}")
         if self.path is not None and self.ended:
-            parts.append(self.path.name)
+            parts.insert(2, self.path.name)
+        parts += [self.session.device or self.shown.device, f"{memory_megabytes():.0f} MB"]
         return " · ".join(parts)
 
     @property

@@ -48,7 +48,7 @@ class Compare(Screen):
     def on_mount(self) -> None:
         self.query_one(Chart).focus()
         self.read()
-        if any(run.manifest.get("status") == "running" for run in self.runs):
+        if any(run.status == "running" for run in self.runs):
             self.set_interval(REFRESH_SECONDS, self.read)
 
     def read(self) -> None:
@@ -62,7 +62,8 @@ class Compare(Screen):
             chart.show(replace(shown, title=f"{title(self.view, fresh[0].experiment)} (v: next)"))
             self.query_one("#facts", Static).update(self._facts(fresh))
         except InputError as error:
-            self.query_one("#facts", Static).update(str(error))
+            words = str(error).removeprefix(f"--what {self.view}: ")
+            self.query_one("#facts", Static).update(f"{self.view}: {words}")
 
     def on_chart_rescaled(self) -> None:
         self.read()
@@ -73,11 +74,14 @@ class Compare(Screen):
             from tuichaos.report import rows
 
             if not runs[0].summary:
-                return f"status: {runs[0].manifest.get('status', '?')}"
-            lines = (
-                f"{r.measure:<18} {r.value:<16} {r.interval:<20} {r.count}" for r in rows(runs[0])
+                return f"status: {runs[0].status}"
+            try:
+                found = rows(runs[0])
+            except (KeyError, TypeError, ValueError):
+                return "summary.json is damaged"
+            return "\n".join(
+                f"{r.measure:<18} {r.value:<16} {r.interval:<20} {r.count}" for r in found
             )
-            return "\n".join(lines)
         lines = [f"{key}: {' | '.join(values)}" for key, values in differences(runs)]
         return "\n".join(["differs in", *lines]) if lines else "The experiments are the same."
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Sparkline, Static
 
@@ -27,28 +29,28 @@ class Explore(Screen):
     """Set up, start, watch and steer one run; the run itself belongs to the app."""
 
     BINDINGS = [
-        Binding("space", "toggle", "Run/pause", tooltip="Start the settings, pause, go on"),
+        Binding("space", "toggle", "Run", tooltip="Start the settings, pause, go on"),
         Binding("n", "step", "Step", tooltip="Pause and take one step"),
         Binding("x", "stop", "Stop", tooltip="End the run; what was computed is kept"),
         Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
         Binding(
             "left_square_bracket",
             "nudge(-1)",
-            "η−",
+            "lr−",
             key_display="[",
             tooltip="Learning rate 10 % down; while running, from here on",
         ),
         Binding(
             "right_square_bracket",
             "nudge(1)",
-            "η+",
+            "lr+",
             key_display="]",
             tooltip="Learning rate 10 % up; while running, from here on",
         ),
         Binding(
             "left_curly_bracket",
             "nudge_restart(-1)",
-            "η− restart",
+            "lr− restart",
             key_display="{",
             show=False,
             tooltip="Learning rate, or parameter of a map, 10 % down, and start again",
@@ -56,13 +58,13 @@ class Explore(Screen):
         Binding(
             "right_curly_bracket",
             "nudge_restart(1)",
-            "η+ restart",
+            "lr+ restart",
             key_display="}",
             show=False,
             tooltip="Learning rate, or parameter of a map, 10 % up, and start again",
         ),
-        Binding("m", "maximise", "Max", tooltip="One chart, or all again"),
-        Binding("c", "next_chart", "Chart", tooltip="The next chart"),
+        Binding("m", "maximise", "Max", show=False, tooltip="One chart, or all again"),
+        Binding("c", "next_chart", "Chart", show=False, tooltip="The next chart"),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
         Binding("e", "export", "Export", tooltip="The visible steps of this run as CSV"),
@@ -101,8 +103,13 @@ class Explore(Screen):
 
     def on_mount(self) -> None:
         self.chart("distance").focus()
+        self.query_one("#glance-line", Sparkline).visible = False
         self.set_interval(1 / self.app.frames_per_second, self.refresh_run)
         self.refresh_run()
+
+    def on_resize(self, event: Resize) -> None:
+        # Where there is no room, the keys of the run go before the one of the palette.
+        self.query_one(Footer).show_command_palette = event.size.width >= 100
 
     def chart(self, name: str) -> Chart:
         return self.query_one(f"#chart-{name}", Chart)
@@ -158,7 +165,11 @@ class Explore(Screen):
         if not chart.display:
             return
         what = self.state.observable if name == "loss" else name
-        picture = view(what, self.state.live, self.state.shown, log=chart.log_axis)
+        live = self.state.live.still()
+        picture = view(what, live, self.state.shown, log=chart.log_axis)
+        step = live.latest.step if live.latest else 0
+        if step > 0:
+            picture = replace(picture, x_range=(0.0, float(step)))
         note = self.state.noise_floor() if name == "distance" else ""
         chart.show(picture, note)
 
@@ -170,7 +181,9 @@ class Explore(Screen):
         name = self.state.observable
         values = self.state.live.finite(name)
         self._say("glance-label", name)
-        self.query_one("#glance-line", Sparkline).data = values[-400:] or [0.0]
+        line = self.query_one("#glance-line", Sparkline)
+        line.visible = bool(values)
+        line.data = values[-400:] or [0.0]
         words = self.state.glance()
         wider = len(words) != len(self.said.get("glance-value", ""))
         self._say("glance-value", words, layout=wider)
@@ -240,7 +253,8 @@ class Explore(Screen):
             self.notify("There is no single learning rate or parameter to nudge.")
 
     def action_nudge_restart(self, direction: int) -> None:
-        self.state.stop()
+        if self._refused():
+            return
         self.state.reset()
         self.action_nudge(direction)
         # The field's own message comes later: the run is to have the new value.

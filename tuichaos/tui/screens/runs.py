@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -15,7 +16,7 @@ from tuichaos.runs import Run
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm
 
-COLUMNS = ("", "run", "status", "started", "steps", "replicas", "title", "note")
+COLUMNS = ("", "run", "status", "started", "steps", "replicas", "note", "title")
 REFRESH_SECONDS = 2.0
 
 
@@ -69,7 +70,7 @@ class Runs(Screen):
         for name, run in self.runs.items():
             cells = self._cells(name, run)
             if wanted in " ".join(cells).lower():
-                table.add_row(*cells, key=name)
+                table.add_row(*map(Text, cells), key=name)  # not read as markup
         if here is not None and here.path.name in [row.value for row in table.rows]:
             table.move_cursor(row=table.get_row_index(here.path.name))
         words = "" if table.row_count else "No runs here yet." if not self.runs else "None fits."
@@ -78,18 +79,17 @@ class Runs(Screen):
     def _cells(self, name: str, run: Run) -> list[str]:
         manifest = run.manifest
         mark = str(self.marked.index(name) + 1) if name in self.marked else ""
-        status = str(manifest.get("status", "?"))
         started = str(manifest.get("started", ""))[:16].replace("T", " ")
-        step = manifest.get("step", "")
+        step = manifest.get("step")
         return [
             mark,
             name,
-            f"● {status}" if status == "running" else status,
+            f"● {run.status}" if run.status == "running" else run.status,
             started,
-            str(step),
+            str(run.last_step if step is None else step),
             str(manifest.get("replicas", "")),
-            str(manifest.get("title", "")),
             run.note,
+            str(manifest.get("title", "")),
         ]
 
     def current(self) -> Run | None:

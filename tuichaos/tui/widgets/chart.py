@@ -115,6 +115,8 @@ class Chart(Widget, can_focus=True):
         width, height = self.content_size
         if self.picture is None or width < 12 or height < 4:
             return Text("")
+        if not any(len(curve.x) for curve in self.picture.curves):
+            return Text("no data yet")
         colour = not self.app.no_color
         text = draw(self.visible(), width, height, colour=colour, ascii_only=self.ascii_only)
         drawn = Text.from_ansi(text)
@@ -162,8 +164,8 @@ class Chart(Widget, can_focus=True):
 
     def extent(self) -> tuple[float, float] | None:
         """The whole x axis, None when there is nothing on it."""
-        if self.picture is None:
-            return None
+        if self.picture is None or self.picture.x_range is not None:
+            return self.picture.x_range if self.picture else None
         ends = [(c.x[0], c.x[-1]) for c in self.picture.curves if len(c.x)]
         if not ends:
             return None

@@ -47,10 +47,10 @@ FIELDS = (
     Field("network.init", "Initial", ("normal", "xavier", "torch"), kind=TRAINING),
     Field("loss.name", "Loss", ("cross-entropy", "mse"), kind=TRAINING),
     Field("optimizer.name", "Optimizer", ("gd",), kind=TRAINING),
-    Field("optimizer.learning_rate", "η", kind=TRAINING),
+    Field("optimizer.learning_rate", "Rate η", kind=TRAINING),
     Field("ensemble.references", "References"),
     Field("ensemble.twins", "Twins"),
-    Field("ensemble.perturbation", "ε"),
+    Field("ensemble.perturbation", "Perturb. ε"),
     Field("steps", "Steps"),
     Field("seed", "Seed"),
     Field("device", "Device"),
@@ -74,10 +74,17 @@ class Entry(Input):
     """A field to type in; escape takes back what was typed since it was entered, and leaves
     the fields when there is nothing to take back."""
 
-    BINDINGS = [Binding("escape", "undo", "Undo")]
+    BINDINGS = [
+        Binding("enter", "keep", "Keep", tooltip="Keep it and go to the charts"),
+        Binding("escape", "undo", "Undo"),
+    ]
 
     def on_focus(self) -> None:
         self.before = self.value
+
+    def action_keep(self) -> None:
+        self.before = self.value
+        self.screen.action_back()
 
     def action_undo(self) -> None:
         if self.value != self.before:
