@@ -646,20 +646,6 @@ async def move(pilot, rng):
         await pilot.resize_terminal(rng.randrange(40, 200), rng.randrange(12, 60))
 
 
-KEYS_BY_NAME.get(key := rng.choice(KEYS), key))
-        elif choice < 0.95:
-            place = (rng.randrange(width), rng.randrange(height))
-            if rng.random() < 0.5:
-                await pilot.click(offset=place)
-            else:
-                await pilot.mouse_down(offset=place)
-                await pilot.hover(offset=(rng.randrange(width), place[1]))
-                await pilot.mouse_up()
-        else:
-            await pilot.resize_terminal(rng.randrange(40, 200), rng.randrange(12, 60))
-        await asyncio.sleep(0.01)
-
-
 KEYS_BY_NAME = {
     "[": "left_square_bracket",
     "]": "right_square_bracket",
