@@ -68,6 +68,7 @@ async def test_space_shows_the_edge_of_stability(home):
         await pilot.pause(0.3)
         assert "done" in text_of(app, "#status")
         assert "step 200/200" in text_of(app, "#status")
+        assert "settings changed" not in text_of(app, "#headline")
         curves = app.screen.query_one("#chart-distance", Chart).picture.curves
         assert len(curves[0].x) == 201
         assert "median of 4" in text_of(app, "#glance-value")

@@ -139,15 +139,14 @@ def _lines(picture: Picture, prepared: list, low: float, high: float) -> None:
 
     first, last = _ends(picture, prepared)
     for name, level in _levels(picture):
-        if not low <= level <= high:
-            continue
         plotext.hline(level, "gray")
         plotext.text(name, last, level, color="gray", alignment="right")
-    for name, place in picture.marks:
+    for k, (name, place) in enumerate(picture.marks):
         if first <= place <= last:
             plotext.vline(place, "orange" if name else "gray")
             side = "left" if place < (first + last) / 2 else "right"
-            plotext.text(name, place, high, color="orange", alignment=side)
+            level = low if k % 2 else high  # neighbours do not write over each other
+            plotext.text(name, place, level, color="orange", alignment=side)
 
 
 def _levels(picture: Picture) -> Iterator[tuple[str, float]]:
@@ -200,10 +199,8 @@ def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if picture.log and math.ceil(high) - math.floor(low) > 2:
         low, high = math.floor(low), math.ceil(high)
-    room = math.inf if picture.log else high - low
     for _, level in _levels(picture):
-        if low - room <= level <= high + room:  # farther off it would flatten the curves
-            low, high = min(low, level), max(high, level)
+        low, high = min(low, level), max(high, level)
     if high - low <= 1e-12 * max(abs(low), abs(high)):
         margin = 0.5 * max(1.0, abs(low))
         low, high = low - margin, high + margin

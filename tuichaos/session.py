@@ -48,7 +48,7 @@ class Session:
         threads: int | None = None,
         out: str | Path | None = None,
     ) -> None:
-        self._asked = experiment
+        self.asked = experiment  # as it came from the settings
         self.path: Path | None = None
         self.reason = ""
         self._watch = watch
@@ -73,7 +73,7 @@ class Session:
     @property
     def experiment(self) -> Experiment:
         """What runs, with what was changed while it ran."""
-        return self._recording.experiment if self._recording else self._asked
+        return self._recording.experiment if self._recording else self.asked
 
     @property
     def step(self) -> int:
@@ -132,7 +132,7 @@ class Session:
             from tuichaos.recorder import create
             from tuichaos.runner import prepare
 
-            ready = plan(self._asked, self._threads)
+            ready = plan(self.asked, self._threads)
             self.path = create(ready.experiment, self._out)
             recording = prepare(ready, self.path, self._pace)
             with self._ready:

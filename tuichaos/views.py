@@ -88,10 +88,11 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
         line, full = landmarks.fit(source, experiment), landmarks.saturation(source)
         floor = landmarks.rounding_floor(source, experiment)
         curves += [line.curve] if line else []
-        if full is not None:
+        if full is not None and log:
             levels.append(("saturation", full[1]))
+        if full is not None:
             marks.append((f"saturated at {full[0]}", full[0]))
-        if floor is not None and np.isfinite(band.middle).any():
+        if floor is not None and log and np.isfinite(band.middle).any():
             levels.append(("rounding floor", floor))
     changes = experiment.optimizer.changes[-MOST_CHANGES:]
     for change in changes:

@@ -126,7 +126,7 @@ class RunState:
 
     def _edited(self) -> bool:
         """Whether the settings are no longer what runs or ran; a rate that was nudged is."""
-        ran = self.session.experiment.model_dump()
+        ran = self.session.asked.model_dump()
         now = self.experiment.model_dump()
         nudged = now["optimizer"]["learning_rate"] == self.rate
         for table in (ran, now):
