@@ -104,7 +104,7 @@ async def take_all(folder: Path) -> list[Path]:
         # The run just made has the time in its name: only the kept ones are shown.
         await dark.press("slash", *"2026-01", "enter")
         dark.take("runs")
-        await dark.press("space", "down", "space", "c")
+        await dark.press("down", "down", "space", "down", "space", "c")
         await asyncio.sleep(0.5)
         dark.take("compare")
     light = Camera(folder, "tuichaos-light")

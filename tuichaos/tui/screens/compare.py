@@ -46,6 +46,8 @@ class Compare(Screen):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
+        if not self.query(Chart):  # left again before it was there
+            return
         self.query_one(Chart).focus()
         self.read()
         if any(run.status == "running" for run in self.runs):
@@ -53,6 +55,8 @@ class Compare(Screen):
 
     def read(self) -> None:
         """Read the folders again and draw."""
+        if not self.query(Chart):
+            return
         chart = self.query_one(Chart)
         try:
             fresh = [open_run(run.path) for run in self.runs]

@@ -48,6 +48,8 @@ class Runs(Screen):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
+        if not self.query(DataTable):  # left again before it was there
+            return
         table = self.query_one(DataTable)
         for column in COLUMNS:
             table.add_column(column, key=column)
@@ -60,6 +62,8 @@ class Runs(Screen):
 
     def fill(self) -> None:
         """Read the folders again; the cursor stays on its run."""
+        if not self.query(DataTable):
+            return
         table = self.query_one(DataTable)
         if not table.columns:
             return
