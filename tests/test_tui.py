@@ -47,6 +47,17 @@ async def keys(app, *names):
         await asyncio.sleep(0.05)
 
 
+async def open_runs(app, pilot, steps):
+    """Keep two runs and show them, both marked."""
+    for seed in (0, 1):
+        tuichaos.run(preset("quick", {**SMALL, "steps": steps, "seed": seed}))
+    await pilot.press("o")
+    await until(lambda: isinstance(app.screen, Runs))
+    assert app.screen.query_one(DataTable).row_count == 2
+    await pilot.press("space", "down", "space")
+    assert len(app.screen.marked) == 2
+
+
 async def finish(app):
     app.state.stop()
     if app.state.session is not None:
@@ -217,17 +228,10 @@ async def test_zoom_pan_cursor_and_one_axis():
 
 
 async def test_runs_screen_lists_marks_compares_notes_renames_and_deletes(simulate, home):
-    for seed in (0, 1):
-        tuichaos.run(preset("quick", {**SMALL, "steps": 60, "seed": seed}))
     app = explorer()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
-        await pilot.press("o")
-        await until(lambda: isinstance(app.screen, Runs))
-        table = app.screen.query_one(DataTable)
-        assert table.row_count == 2
-        await pilot.press("space", "down", "space")
-        assert len(app.screen.marked) == 2
+        await open_runs(app, pilot, steps=60)
         await pilot.press("c")
         await until(lambda: isinstance(app.screen, Compare))
         await pilot.pause(0.1)
@@ -500,14 +504,10 @@ async def test_a_folder_that_vanishes_is_said_and_nothing_is_lost(tmp_path):
 
 
 async def test_a_run_that_vanishes_from_the_runs_screen_is_only_gone(home):
-    for seed in (0, 1):
-        tuichaos.run(preset("quick", {**SMALL, "steps": 40, "seed": seed}))
     app = explorer()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
-        await pilot.press("o")
-        await until(lambda: isinstance(app.screen, Runs))
-        await pilot.press("space", "down", "space")
+        await open_runs(app, pilot, steps=40)
         (folder, other) = (home / "runs").iterdir()
         (folder / "note.txt").write_text("oops [/] x")
         (other / "series.csv").unlink()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuichaos.curves import Curve, Role
+from tuichaos.levels import BATCHES, T_975
 
 QUANTILES = (50.0, 10.0, 90.0)
 FEW = 5  # references that are drawn one by one
 AVERAGED = ("lyapunov",)  # columns of estimates: the mean and its interval, not the spread
-BATCHES = 20
-T_975 = 2.093  # Student's t for 19 degrees of freedom
 PLACES = 64  # along a curve, where its interval is computed
 
 

@@ -9,13 +9,9 @@ import numpy as np
 
 from tuichaos.bands import Band
 from tuichaos.curves import Curve, Role
-from tuichaos.experiment import Experiment
+from tuichaos.experiment import EPSILON, Experiment
+from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION
 
-# The band of the growth window (instruments/growth.py): above the rounding floor of
-# FLOOR_UNITS·u·S and below saturation, SATURATION·S; S is the scale so far, u the unit.
-FLOOR_UNITS = 100
-SATURATION = 1e-3
-MIN_POINTS = 3
 COORDINATES = 16  # of a map that are observed
 
 
@@ -39,11 +35,6 @@ class Fit:
     end: int
     slope: float
     curve: Curve
-
-
-def unit(experiment: Experiment) -> float:
-    """One unit in the last place of 1."""
-    return float(np.finfo(experiment.dtype).eps)
 
 
 def scale(source: Source) -> np.ndarray:
@@ -72,7 +63,7 @@ def rounding_floor(source: Source, experiment: Experiment) -> float | None:
     """The distance below which rounding dominates, 100·u·S for the largest scale so far."""
     norm = scale(source)
     norm = norm[np.isfinite(norm)]
-    return FLOOR_UNITS * unit(experiment) * float(norm.max()) if len(norm) else None
+    return FLOOR_UNITS * EPSILON[experiment.dtype] * float(norm.max()) if len(norm) else None
 
 
 def fit(source: Source, experiment: Experiment) -> Fit | None:
@@ -88,7 +79,7 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
     if not len(x) or not np.isfinite(size).any():
         return None
     with np.errstate(invalid="ignore"):
-        inside = (d >= FLOOR_UNITS * unit(experiment) * size) & (d <= SATURATION * size)
+        inside = (d >= FLOOR_UNITS * EPSILON[experiment.dtype] * size) & (d <= SATURATION * size)
     length = len(x) if inside.all() else int(np.argmin(inside))
     if length < MIN_POINTS:
         return None

@@ -90,8 +90,9 @@ def _spectrum(found: Mapping[str, Any]) -> Iterator[Row]:
 
 
 SPECTRUM = {
-    "positive": "positive exponents",
-    "positive_sum": "their sum",
+    "positive": "positive",
+    "above_zero": "interval above 0",
+    "positive_sum": "sum of positive",
     "sum": "sum of all",
     "kaplan_yorke": "Kaplan–Yorke dim.",
 }

@@ -16,12 +16,10 @@ import numpy as np
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_rows, mean_and_interval, median
+from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION
 
-FLOOR_UNITS = 100
-SATURATION = 1e-3
 PLUNGE = 3
 PLUNGE_STEPS = 30
-MIN_POINTS = 3  # few, for a longer minimum would leave out the fastest twins
 
 
 class GrowthExponent(Instrument):

@@ -19,13 +19,13 @@ import torch
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_blocks, bootstrap_interval
+from tuichaos.levels import COLLAPSE_UNITS
 from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.tangents import push
 
 BLOCKS = 64  # consecutive spans that are resampled for an interval
 LEAST = 2  # steps of a span: below, there is no interval
 TRACE = 200  # steps at which the running exponents are kept
-COLLAPSE_UNITS = 4  # as for a single tangent
 
 
 def settings(switch: Any, references: int, dimension: int) -> tuple[int, int]:
@@ -139,7 +139,7 @@ class Spectrum(Instrument):
         ]
         heads = ["step", "reference", *(f"lyapunov{i + 1}" for i in range(self.count))]
         return Findings(
-            summary={"spectrum": self._summary(exponents, dimension, positive)},
+            summary={"spectrum": self._summary(exponents, low, dimension, positive)},
             tables={"spectrum.csv": (columns, rows), "spectrum-trace.csv": (heads, trace)},
         )
 
@@ -168,7 +168,7 @@ class Spectrum(Instrument):
         return np.stack([f[0] for f in found]), np.stack([f[1] for f in found])
 
     def _summary(
-        self, exponents: np.ndarray, dimension: np.ndarray, positive: np.ndarray
+        self, exponents: np.ndarray, low: np.ndarray, dimension: np.ndarray, positive: np.ndarray
     ) -> dict[str, Any]:
         seed = self.setup.experiment.seed
         good = np.isfinite(exponents[:, 0])
@@ -179,6 +179,7 @@ class Spectrum(Instrument):
             "kaplan_yorke": _mean(dimension),
             "positive_sum": _mean(positive),
             "positive": _mean(np.where(good, (exponents > 0).sum(axis=1), np.nan)),
+            "above_zero": _mean(np.where(np.isfinite(low[:, 0]), (low > 0).sum(axis=1), np.nan)),
             "sum": _mean(exponents.sum(axis=1)) if self._whole else np.nan,
             "exponents": self.count,
             "dimension": self.setup.system.dimension,

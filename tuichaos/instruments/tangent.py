@@ -16,10 +16,7 @@ import numpy as np
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval
-
-BATCHES = 20  # consecutive spans whose rates give the error of one reference
-T_95 = 2.093  # 97.5 % point of Student's t with BATCHES − 1 = 19 degrees of freedom
-COLLAPSE_UNITS = 4
+from tuichaos.levels import BATCHES, COLLAPSE_UNITS, T_975
 
 
 class TangentExponent(Instrument):
@@ -108,7 +105,7 @@ class TangentExponent(Instrument):
     def _summary(self, exponents: np.ndarray, error: np.ndarray, collapsed: int) -> dict:
         found = mean_and_interval(exponents, self.setup.experiment.seed)
         if found["count"] == 1:  # no ensemble to resample: the error in time is all there is
-            half = T_95 * error[np.isfinite(exponents)][0]
+            half = T_975 * error[np.isfinite(exponents)][0]
             if np.isfinite(half):
                 found["ci95"] = [found["mean"] - half, found["mean"] + half]
         window = [self.discard, self.read_to]
