@@ -1,0 +1,19 @@
+"""Levels that instruments and charts share: where a distance, or a growth, tells something.
+
+Apart from the instruments, so that a screen can know them before torch is loaded.
+"""
+
+from __future__ import annotations
+
+# The growth window: above the rounding floor of FLOOR_UNITS·u·S and below saturation,
+# SATURATION·S, where S is the largest L1 norm so far and u the unit in the last place of 1.
+FLOOR_UNITS = 100
+SATURATION = 1e-3
+MIN_POINTS = 3  # few, for a longer minimum would leave out the fastest twins
+
+# A step that shrinks a unit vector below so many units tells only rounding.
+COLLAPSE_UNITS = 4
+
+# Batch means: consecutive spans whose rates give the error of one orbit's exponent.
+BATCHES = 20
+T_975 = 2.093  # 97.5 % point of Student's t with BATCHES − 1 = 19 degrees of freedom
