@@ -97,10 +97,27 @@ def table(seconds: float, device: str) -> Iterator[str]:
     for references, twins in SIZES:
         yield _row(references, twins, device, seconds, plain)
     yield ""
+    yield _spectrum(device, seconds)
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
     yield "distances and their estimators beside training alone; 'tangent' is one tangent's step."
+
+
+def _spectrum(device: str, seconds: float) -> str:
+    """All exponents of one reference beside the functional step of one replica."""
+    experiment = _experiment(1, 0, device, ())
+    system = plan(experiment).built.system
+    x = torch.zeros(1, system.dimension, dtype=torch.float64)
+    with repeatable(torch.device("cpu")):
+        functional = _per_call(lambda: system.step(x), seconds)
+    bare = simulated(plan(experiment), seconds)
+    measured = resolve(experiment.model_dump(), {"measure.spectrum": True})
+    cost = simulated(plan(measured), seconds) - bare
+    return (
+        f"spectrum of all {system.dimension} exponents of one reference: {cost:.0f} µs a step, "
+        f"{cost / functional:.1f} functional steps (torch.func) of {functional:.0f} µs"
+    )
 
 
 def _whole(device: str, plain: float) -> str:
