@@ -41,14 +41,16 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
     return plain(text) if ascii_only else text
 
 
-def legend(picture: Picture, colour: bool, ascii_only: bool) -> Iterator[tuple[str, str]]:
-    """What each curve is called, behind a mark in its colour (ANSI) or its marker; a lower and
-    an upper bound have one entry."""
+def legend(
+    picture: Picture, colour: bool, ascii_only: bool, *, short: bool = False
+) -> Iterator[tuple[str, str]]:
+    """What each curve is called, behind a mark in its colour (ANSI) or its marker, of one
+    character if ``short``; a lower and an upper bound have one entry."""
     import plotext
 
     for curve, paint, marker in _styles(picture, colour, ascii_only):
         if curve.role not in (Role.RAW, Role.HIGH):
-            mark = "━━" if marker == "braille" else 2 * marker
+            mark = ("━" if marker == "braille" else marker) * (1 if short else 2)
             name = BANDS.get(curve.name, curve.name)
             yield (plotext.colorize(mark, paint) if colour else mark) + " ", name
 

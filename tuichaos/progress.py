@@ -25,6 +25,15 @@ def rate(progress: Progress) -> str:
     return f"{progress.replica_steps / max(progress.seconds, 1e-9):,.0f} replica-steps/s"
 
 
+def short_rate(progress: Progress) -> str:
+    """Replica-steps a second, to three digits: 120k/s."""
+    value = progress.replica_steps / max(progress.seconds, 1e-9)
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.3g}{name}/s"
+    return f"{value:.3g}/s"
+
+
 def left(progress: Progress) -> str:
     """The time left at the rate so far."""
     done = max(progress.replica_steps, 1)

@@ -164,13 +164,19 @@ class RunState:
             return f"noise floor: 0 (certified to step {floor.steps})"
         return f"noise floor: {floor.largest:.2g}, from step {floor.first_step}"
 
-    def status_line(self) -> str:
+    def status_line(self, width: int = 1000) -> str:
+        """How far and how fast, on what; in shorter words where ``width`` is too small."""
+        line = self._status_line(short=False)
+        return line if len(line) <= width else self._status_line(short=True)
+
+    def _status_line(self, short: bool) -> str:
         if self.session is None:
             return f"ready · {self.experiment.device}"
         latest = self.live.latest
         parts = [str(self.session.status), f"step {self.session.step}/{self.shown.steps}"]
         if latest is not None and latest.seconds > 0:
-            parts += [progress.duration(latest.seconds), progress.rate(latest)]
+            rate = progress.short_rate(latest) if short else progress.rate(latest)
+            parts += [progress.duration(latest.seconds), rate]
             if not self.ended:
                 parts.append(f"{progress.left(latest)} left")
         if self.shown.system.name == "training":
@@ -178,7 +184,11 @@ class RunState:
             parts.append("lr by reference" if by else f"lr {self.rate:g}")
         if self.path is not None and self.ended:
             parts.insert(2, self.path.name)
-        parts += [self.session.device or self.shown.device, f"{memory_megabytes():.0f} MB"]
+            if short and len(parts) > 3:
+                del parts[3]  # how long it took is in its folder
+        device = self.session.device or self.shown.device
+        parts.append(device.split(",")[0] if short else device)
+        parts.append(f"{memory_megabytes():.0f} MB")
         return " · ".join(parts)
 
     @property

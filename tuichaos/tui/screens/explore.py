@@ -138,7 +138,7 @@ class Explore(Screen):
     def _words(self) -> None:
         state = self.state
         self._say("headline", state.headline())
-        self._say("status", state.status_line())
+        self._say("status", state.status_line(self.app.size.width - 2))
         self._say("sentence", state.sentence(), layout=True)
         phase = str(state.session.status) if state.session else ""
         if phase != self.phase:

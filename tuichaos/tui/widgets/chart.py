@@ -16,6 +16,7 @@ from tuichaos.curves import Picture, Role, cropped, smoothed
 
 ZOOM = 1.5
 SMOOTHING = (1, 5, 25, 125)  # points
+FRAME = 6  # columns of the frame beside its title
 AXIS = "│┤├└|+"
 
 
@@ -126,17 +127,24 @@ class Chart(Widget, can_focus=True):
 
     def _entitle(self) -> None:
         """The title with the names of the curves, and below what the cursor reads."""
-        title = Text(self.title)
-        if self.picture is not None:
-            shown = self.shown()
-            for mark, name in legend(shown, not self.app.no_color, self.ascii_only):
-                title.append_text(Text("  ")).append_text(Text.from_ansi(mark)).append(name)
-        if self.smoothing > 1:
-            title.append(f"  mean of {self.smoothing} points")
+        title = self._heading()
+        if title.cell_len > self.size.width - FRAME:
+            title = self._heading(short=True)
         below = self.reading() or self.note
         if (title.markup, below) != self._frame:  # setting them draws the whole frame again
             self._frame = (title.markup, below)
             self.border_title, self.border_subtitle = title, Text(below)
+
+    def _heading(self, *, short: bool = False) -> Text:
+        title, gap = Text(self.title), " " if short else "  "
+        if self.picture is not None:
+            shown = self.shown()
+            entries = legend(shown, not self.app.no_color, self.ascii_only, short=short)
+            for mark, name in entries:
+                title.append_text(Text(gap)).append_text(Text.from_ansi(mark)).append(name)
+        if self.smoothing > 1:
+            title.append(f"{gap}mean of {self.smoothing} points")
+        return title
 
     def shown(self) -> Picture:
         """The picture, smoothed as was asked."""
