@@ -112,9 +112,10 @@ def _plot(
     low, high = _limits(prepared, picture)
     # What lies behind is drawn first.
     styled = zip(_styles(picture, colour, ascii_only), prepared, strict=True)
-    for (_, paint, marker), pieces in sorted(styled, key=lambda item: _depth(item[0][0])):
+    for (curve, paint, marker), pieces in sorted(styled, key=lambda item: _depth(item[0][0])):
+        drawn = plotext.plot if curve.joined else plotext.scatter
         for x, y in pieces:
-            plotext.plot(x.tolist(), y.tolist(), color=paint, marker=marker)
+            drawn(x.tolist(), y.tolist(), color=paint, marker=marker)
     _lines(picture, prepared, low, high)
     plotext.ylim(low, high)
     places = _log_ticks(low, high, ticks) if picture.log else _linear_ticks(low, high, ticks)
@@ -164,7 +165,7 @@ def _ends(picture: Picture, prepared: list) -> tuple[float, float]:
     """Where the x axis begins and ends."""
     if picture.x_range is not None:
         return picture.x_range
-    ends = [x for pieces in prepared for xs, _ in pieces for x in (xs[0], xs[-1])]
+    ends = [x for pieces in prepared for xs, _ in pieces for x in (xs.min(), xs.max())]
     return min(ends), max(ends)
 
 

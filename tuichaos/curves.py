@@ -25,12 +25,14 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Curve:
-    """A named series: ``x`` (n,), ``y`` (n,), NaN where there is nothing to draw."""
+    """A named series: ``x`` (n,), ``y`` (n,), NaN where there is nothing to draw. One that is
+    not ``joined`` is a cloud of points in any order."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
     role: Role = Role.MAIN
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.
         with np.errstate(divide="ignore", invalid="ignore"):
             y = np.where(y > 0, np.log10(y), np.nan)
     good = np.isfinite(y)
+    if not curve.joined:
+        return _cells(curve.x[good], y[good], columns)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
     pieces = []
     for start, end in zip(edges[::2], edges[1::2], strict=True):
@@ -68,6 +72,24 @@ def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.
         share = max(2, math.ceil(columns * len(x_part) / len(y)))
         pieces.append(_thin(x_part, y_part, share))
     return pieces
+
+
+CLOUD_ROWS = 400  # that are told apart in a cloud of points, more than a terminal has
+
+
+def _cells(x: np.ndarray, y: np.ndarray, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """One point of a cloud for each cell that has some, two cells a column."""
+    good = np.isfinite(x)
+    x, y = x[good], y[good]
+    if not len(x):
+        return []
+    places = [
+        np.round((v - v.min()) / max(np.ptp(v), 1e-300) * cells)
+        for v, cells in ((x, 2 * columns), (y, CLOUD_ROWS))
+    ]
+    index = np.unique(np.stack(places), axis=1, return_index=True)[1]
+    index.sort()
+    return [(x[index], y[index])]
 
 
 def _thin(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,6 +133,8 @@ def smoothed(picture: Picture, width: int) -> Picture:
     if width < 2:
         return picture
     mains = [curve for curve in picture.curves if curve.role == Role.MAIN]
+    if not all(curve.joined for curve in mains):
+        return picture
     raw = [replace(curve, role=Role.RAW) for curve in mains]
     smooth = [replace(curve, y=_moving_mean(curve.y, width, picture.log)) for curve in mains]
     rest = [curve for curve in picture.curves if curve.role == Role.FIT]

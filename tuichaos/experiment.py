@@ -12,37 +12,27 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
 from tuichaos.errors import nearest
+from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, check
 from tuichaos.values import (
     Counts,
-    Estimator,
     Integer,
     Positive,
     Rates,
     Real,
-    Spectrum,
     Start,
-    Switch,
+    Table,
     Widths,
-    Windows,
 )
 
 MAX_SEED = 2**63 - 1
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}  # one unit in the last place of 1
-
-
-class Table(BaseModel):
-    """A table of an experiment: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 SYSTEMS = ("training", *REFERENCE)
@@ -159,30 +149,6 @@ class Ensemble(Table):
         "weights", description="all parameters, or no biases"
     )
     perturb_at: Annotated[Integer, Field(ge=0)] = Field(0, description="step of the perturbation")
-
-
-class Measure(Table):
-    """Which instruments, and how they average."""
-
-    loss: Switch = Field(True, description="loss on the train part")
-    accuracy: Switch = Field(True, description="accuracy on train and test part")
-    weight_norm: Switch = Field(True, description="L1 norm over all parameters")
-    distance: Switch = Field(True, description="L1 distance of the twins, total and by layer")
-    nmle: Estimator = Field(True, description="the paper's exponent: best window, filter")
-    growth: Estimator = Field(True, description="exponent of the twins between fixed levels")
-    tangent: Estimator = Field(True, description="exponent of a renormalised tangent vector")
-    spectrum: Spectrum = Field(
-        False,
-        description="Lyapunov spectrum by QR: true (all exponents of all references), or "
-        "{ count = exponents, references = the first so many }",
-    )
-    discard: Annotated[Integer, Field(ge=0)] = Field(
-        0, description="steps before the running exponent is averaged"
-    )
-    windows: Windows = Field(
-        [0, 50, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000],
-        description="edges of the windows of rates.csv, cut at steps",
-    )
 
 
 class Record(Table):

@@ -12,7 +12,8 @@ from tuichaos.devices import resolve_device
 from tuichaos.ensemble import EnsembleDraws, draws
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.instruments.base import Instrument
+from tuichaos.instruments import chosen
+from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.pace import Pace
 from tuichaos.simulation import Simulation
 from tuichaos.systems import Built, build
@@ -72,19 +73,10 @@ def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     device = resolve_device(experiment.device)
     built = build(experiment)
     _check_size(experiment, built.system.dimension)
-    _check_spectrum(experiment, built.system.dimension)
     name = "cpu" if device.type == "cpu" else str(device)
     resolved = experiment.model_copy(update={"device": name})
+    chosen(Setup(resolved, built.system))  # they refuse what they cannot measure
     return Plan(resolved, built, draws(resolved, built.system), device, threads)
-
-
-def _check_spectrum(experiment: Experiment, dimension: int) -> None:
-    switch = experiment.measure.spectrum
-    count = switch.get("count", dimension) if isinstance(switch, dict) else 0
-    if count > dimension:
-        raise InputError(
-            f"measure.spectrum: {count} exponents of a system of dimension {dimension}"
-        )
 
 
 COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws

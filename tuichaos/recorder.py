@@ -186,7 +186,7 @@ WHOLE = {"start", "length", "kept", "diverged_at", "collapsed_at"}
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, int):
+    if isinstance(value, int | str):
         return str(value)
     value = float(value)
     return repr(value) if math.isfinite(value) else ""

@@ -46,6 +46,8 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
         yield _estimate(name, rate, count, paper.get(f"rates.{window}.mean", ""))
     if "spectrum" in summary:
         yield from _spectrum(summary["spectrum"])
+    for entry in ENTRIES:
+        yield from _measured(entry, summary.get(entry.part))
     for key, name in PLAIN.items():
         value = look_up(summary, key)
         if value is not None:
@@ -72,6 +74,31 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
     share = f"{nmle['kept'] / nmle['total']:.3f}"
     yield Row("  kept by filter", share, "", kept, paper.get("nmle.kept", ""))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of an instrument: ``summary[part][key]``, its interval ``[key + "_ci95"]``, and
+    ``count`` of ``total``; ``reason`` where there is no number."""
+
+    part: str
+    key: str
+    name: str
+
+
+ENTRIES: tuple[Entry, ...] = ()
+
+
+def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
+    if not found or entry.key not in found:
+        return
+    count = f"{found['count']} of {found['total']}"
+    value, interval = found[entry.key], found.get(f"{entry.key}_ci95")
+    if value is None:
+        yield Row(entry.name, "none", "", found.get("reason") or count)
+        return
+    shown = f"[{number(interval[0])}, {number(interval[1])}]" if interval else ""
+    yield Row(entry.name, value if isinstance(value, str) else number(value), shown, count)
 
 
 MOST_EXPONENTS = 4  # in the table; all of them are in spectrum.csv

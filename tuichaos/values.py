@@ -6,7 +6,15 @@ import itertools
 import math
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from tuichaos.errors import nearest
+
+
+class Table(BaseModel):
+    """A table of an experiment: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 def _integer(value: object) -> object:
@@ -99,19 +107,29 @@ def _switch(value: object) -> object:
     return value
 
 
-def _spectrum(value: object) -> object:
-    if isinstance(value, bool):
+def options(*keys: str) -> Any:
+    """A switch of ``[measure]`` that also takes a table of positive integers by these names."""
+    shown = f"a table such as {{ {', '.join(f'{key} = 3' for key in keys)} }}"
+
+    def check(value: object) -> object:
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, dict):
+            raise ValueError(f"must be true, false or {shown}, not {value!r}")
+        for key, item in value.items():
+            if key not in keys:
+                raise ValueError(f"unknown key {key!r}; {nearest(key, keys)}")
+            if _integer(item) < 1:
+                raise ValueError(f"{key} must be at least 1")
         return value
-    if not isinstance(value, dict):
-        raise ValueError(
-            f"must be true, false or a table such as {{ count = 3, references = 1 }}, not {value!r}"
-        )
-    for key, item in value.items():
-        if key not in ("count", "references"):
-            raise ValueError(f"unknown key {key!r}; there are 'count' and 'references'")
-        if _integer(item) < 1:
-            raise ValueError(f"{key} must be at least 1")
-    return value
+
+    return Annotated[Any, BeforeValidator(check)]
+
+
+def _sizes(value: object) -> object:
+    if value == []:
+        return value
+    return [_positive(item) for item in _as_list(value)]
 
 
 def _every_step(value: object) -> object:
@@ -126,7 +144,7 @@ Positive = Annotated[float, BeforeValidator(_positive)]
 Integer = Annotated[int, BeforeValidator(_integer)]
 Switch = Annotated[Any, BeforeValidator(_switch)]
 Estimator = Annotated[Any, BeforeValidator(_every_step)]
-Spectrum = Annotated[Any, BeforeValidator(_spectrum)]
+Sizes = Annotated[Any, BeforeValidator(_sizes)]
 Rates = Annotated[Any, BeforeValidator(_rates)]
 Start = Annotated[Any, BeforeValidator(_start)]
 Counts = Annotated[Any, BeforeValidator(_counts)]

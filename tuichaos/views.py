@@ -9,12 +9,12 @@ import numpy as np
 from tuichaos import landmarks
 from tuichaos.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
 from tuichaos.curves import Curve, Picture
+from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
 from tuichaos.parameters import per
 from tuichaos.runs import Run
-from tuichaos.table_views import TABLE_VIEWS
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,10 @@ def picture(run: Run, what: str) -> Picture:
     if what == "layers":
         shown = _layers(run)
     elif what in TABLE_VIEWS:
-        file, make = TABLE_VIEWS[what]
-        if not (run.path / file).exists():
+        chart = TABLE_VIEWS[what]
+        if not (run.path / chart.file).exists():
             raise InputError(f"--what {what}: was not measured in this run")
-        shown = make(run)
+        shown = chart.draw(run)
     elif what in VIEWS or what in known:
         shown = view(what, Kept(run), run.experiment)
     else:

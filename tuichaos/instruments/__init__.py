@@ -13,20 +13,34 @@ from tuichaos.instruments.tangent import TangentExponent
 
 def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
+    rest = [*_of_the_twins(setup), *_of_the_tangents(setup)]
+    signal = any(instrument.needs_signal for instrument in rest)
+    found: list[Instrument] = [Observables(setup, signal)]
+    if setup.system.is_network and is_on(setup.experiment.measure.weight_norm):
+        found.append(WeightNorm(setup))
+    return [*found, *rest]
+
+
+def _of_the_twins(setup: Setup) -> list[Instrument]:
     measure = setup.experiment.measure
-    instruments: list[Instrument] = [Observables(setup)]
-    if setup.system.is_network and is_on(measure.weight_norm):
-        instruments.append(WeightNorm(setup))
-    if setup.experiment.ensemble.twins:
-        estimators = [is_on(measure.nmle), is_on(measure.growth)]
-        if is_on(measure.distance) or any(estimators):
-            instruments.append(Divergence(setup, is_on(measure.distance)))
-        if estimators[0]:
-            instruments.append(PaperExponent(setup))
-        if estimators[1]:
-            instruments.append(GrowthExponent(setup))
+    if not setup.experiment.ensemble.twins:
+        return []
+    found: list[Instrument] = []
+    estimators = [is_on(measure.nmle), is_on(measure.growth)]
+    if is_on(measure.distance) or any(estimators):
+        found.append(Divergence(setup, is_on(measure.distance)))
+    if estimators[0]:
+        found.append(PaperExponent(setup))
+    if estimators[1]:
+        found.append(GrowthExponent(setup))
+    return found
+
+
+def _of_the_tangents(setup: Setup) -> list[Instrument]:
+    measure = setup.experiment.measure
+    found: list[Instrument] = []
     if is_on(measure.tangent):
-        instruments.append(TangentExponent(setup))
+        found.append(TangentExponent(setup))
     if is_on(measure.spectrum):
-        instruments.append(Spectrum(setup))
-    return instruments
+        found.append(Spectrum(setup))
+    return found

@@ -71,7 +71,12 @@ class Instrument:
     """One measure of a run. Subclasses write what they need of the three.
 
     An empty number is NaN everywhere here; the writer turns it into an empty field or null.
+    A constructor raises InputError, naming the key, for what cannot be measured on this
+    system at all. What turns out too short or too flat gives an empty result: its part of
+    the summary then has ``reason``, a few words (None where there is a number).
     """
+
+    needs_signal = False  # whether its probes and folds read ``frame["signal"]``
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         """Arrays (T, r, …) of one block; pure, called in worker threads."""
@@ -82,7 +87,8 @@ class Instrument:
         return {}
 
     def findings(self) -> Findings:
-        """Called once, after the last frame (of a complete or an interrupted run)."""
+        """What is known so far; called after the last frame (of a complete or an interrupted
+        run), and while it goes on where somebody watches, so it changes nothing."""
         return Findings()
 
 
@@ -94,3 +100,8 @@ def every_of(switch: bool | Mapping[str, int]) -> int:
 def is_on(switch: bool | Mapping[str, int]) -> bool:
     """Whether a switch of ``[measure]`` is on (a table means on)."""
     return switch is not False
+
+
+def option(switch: bool | Mapping[str, int], name: str, default: int) -> int:
+    """An option of a switch of ``[measure]``."""
+    return switch.get(name, default) if isinstance(switch, Mapping) else default

@@ -10,9 +10,15 @@ import torch
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, every_of, is_on
 from tuichaos.instruments.statistics import median
-from tuichaos.systems.base import parameter_mask
+from tuichaos.systems.base import System, parameter_mask
 
 GROUPS = {"loss": "loss", "train_accuracy": "accuracy", "test_accuracy": "accuracy"}
+
+
+def signal_name(system: System) -> str:
+    """The one observable that stands for a state: the loss, or the first one."""
+    named = system.observables
+    return "loss" if "loss" in named else named[0]
 
 
 class Observables(Instrument):
@@ -20,26 +26,33 @@ class Observables(Instrument):
 
     ``loss`` in nats for cross-entropy; accuracies are fractions of the samples. A loss that
     is not finite (a state that still is can have one) is empty, and so are its accuracies.
+    With ``signal`` there is also ``frame["signal"]`` (T, references): the loss, or the first
+    observable of a system without one, at *every* step, NaN where it is not finite.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, signal: bool = False) -> None:
         self.setup = setup
         measure = setup.experiment.measure
         named = setup.system.observables
+        self.signal = signal_name(setup.system) if signal else None
         switches = {name: getattr(measure, GROUPS.get(name, ""), True) for name in named}
         self.every = {name: every_of(s) for name, s in switches.items() if is_on(s)}
         self.last: Mapping[str, np.ndarray] = {}
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         wanted = {name: self.setup.recorded(orbit.steps, n) for name, n in self.every.items()}
+        if self.signal:
+            wanted["signal"] = np.ones(len(orbit.steps), dtype=bool)
         times = np.flatnonzero(np.any(list(wanted.values()), axis=0)) if wanted else []
-        found = orbit.observe(times) if len(times) else {}
+        found = dict(orbit.observe(times)) if len(times) else {}
+        if self.signal and found:
+            found["signal"] = found[self.signal]
         lost = ~np.isfinite(found["loss"]) if "loss" in found else None
         columns = {}
         for name, at in wanted.items():
             full = np.full(orbit.states.shape[:2], np.nan)
             if name in found:
-                blank = name in GROUPS and lost is not None
+                blank = (name in GROUPS or name == "signal") and lost is not None
                 full[times] = np.where(lost, np.nan, found[name]) if blank else found[name]
             columns[name] = np.where(at[:, None], full, np.nan)
         return columns

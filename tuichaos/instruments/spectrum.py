@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_blocks, bootstrap_interval
@@ -50,6 +51,10 @@ class Spectrum(Instrument):
         self.count, self.references = settings(
             setup.experiment.measure.spectrum, setup.references, dimension
         )
+        if self.count > dimension:
+            raise InputError(
+                f"measure.spectrum: {self.count} exponents of a system of dimension {dimension}"
+            )
         self.discard = setup.experiment.measure.discard
         span = setup.steps - self.discard
         trace = np.unique(np.geomspace(1, span, TRACE).astype(int)) + self.discard

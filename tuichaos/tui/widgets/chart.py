@@ -161,7 +161,7 @@ class Chart(Widget, can_focus=True):
         """The values at the cursor."""
         if self.cursor is None or self.picture is None:
             return ""
-        parts = [f"step {self.cursor:.0f}"]
+        parts = [f"{self.picture.x_label} {self.cursor:.6g}"]
         for curve in self.picture.curves:
             if len(curve.x) and curve.role != Role.FIT:
                 value = curve.y[int(np.abs(curve.x - self.cursor).argmin())]
@@ -174,7 +174,7 @@ class Chart(Widget, can_focus=True):
         """The whole x axis, None when there is nothing on it."""
         if self.picture is None or self.picture.x_range is not None:
             return self.picture.x_range if self.picture else None
-        ends = [(c.x[0], c.x[-1]) for c in self.picture.curves if len(c.x)]
+        ends = [(c.x.min(), c.x.max()) for c in self.picture.curves if len(c.x)]
         if not ends:
             return None
         low, high = min(e[0] for e in ends), max(e[1] for e in ends)

@@ -1,20 +1,18 @@
-"""Charts of what instruments write beside series.csv."""
+"""Charts of the Lyapunov spectrum."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
 from tuichaos.bands import percentile, summarise
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.runs import Run
+from tuichaos.drawings.base import Tables, TableView
 
 MOST_TRACES = 8  # running exponents that can be told apart in one chart
 ZERO = (("zero", 0.0),)
 
 
-def spectrum(run: Run) -> Picture:
+def spectrum(run: Tables) -> Picture:
     """Exponents by index: the mean over references with its 95 % interval, or one reference
     with its own."""
     table = run.table("spectrum.csv")
@@ -37,7 +35,7 @@ def spectrum(run: Run) -> Picture:
     return Picture(title, curves, x_label="index", levels=ZERO)
 
 
-def spectrum_trace(run: Run) -> Picture:
+def spectrum_trace(run: Tables) -> Picture:
     """Running exponents: the median over references of the first ones."""
     table = run.table("spectrum-trace.csv")
     names = [name for name in table if name.startswith("lyapunov")][:MOST_TRACES]
@@ -50,7 +48,7 @@ def spectrum_trace(run: Run) -> Picture:
     return Picture(f"running exponents, median of {references}", curves, levels=ZERO)
 
 
-TABLE_VIEWS: dict[str, tuple[str, Callable[[Run], Picture]]] = {
-    "spectrum": ("spectrum.csv", spectrum),
-    "spectrum-trace": ("spectrum-trace.csv", spectrum_trace),
+VIEWS = {
+    "spectrum": TableView("spectrum.csv", spectrum, "Spectrum"),
+    "spectrum-trace": TableView("spectrum-trace.csv", spectrum_trace, "Spectrum"),
 }

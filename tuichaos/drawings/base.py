@@ -1,0 +1,34 @@
+"""What a chart of an instrument's own table needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from tuichaos.curves import Picture
+from tuichaos.experiment import Experiment
+
+
+class Tables(Protocol):
+    """Whatever has tables: a kept run, or one that goes on."""
+
+    @property
+    def experiment(self) -> Experiment: ...
+
+    @property
+    def summary(self) -> Mapping[str, Any]: ...
+
+    def table(self, name: str) -> dict[str, np.ndarray]:
+        """Each column of an instrument's own CSV as (rows,)."""
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A chart: the file it is drawn from, how, and the tab of the explorer that has it."""
+
+    file: str
+    draw: Callable[[Tables], Picture]
+    tab: str

@@ -1,0 +1,49 @@
+"""The scalar series that several instruments read: the loss at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tuichaos.frames import Frame
+from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.observables import signal_name
+
+MOST_STEPS = 200_000  # that are kept, the newest ones
+REFERENCES = 4  # that are analysed unless more are asked for
+
+
+class Signals(Instrument):
+    """Keeps ``frame["signal"]`` of the first references; no numbers of its own.
+
+    ``series(n)`` gives their newest MOST_STEPS values. Folded before those who read it.
+    """
+
+    needs_signal = True
+
+    def __init__(self, setup: Setup, references: int) -> None:
+        self.setup = setup
+        self.name = signal_name(setup.system)
+        self.references = min(references, setup.references)
+        self._parts: list[np.ndarray] = []
+        self.end = -1  # the last step that was seen
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        self._parts.append(frame["signal"][:, : self.references].copy())
+        self.end = int(frame.steps[-1])
+        if sum(map(len, self._parts)) > 2 * MOST_STEPS:
+            self._parts = [np.concatenate(self._parts)[-MOST_STEPS:]]
+        return {}
+
+    @property
+    def start(self) -> int:
+        """The step of the first value of ``series``."""
+        return self.end + 1 - len(self.series(1))
+
+    def series(self, references: int) -> np.ndarray:
+        """(T, references), consecutive steps, NaN from where a reference has diverged."""
+        if not self._parts:
+            return np.empty((0, min(references, self.references)))
+        self._parts = [np.concatenate(self._parts)]
+        return self._parts[0][-MOST_STEPS:, :references]
