@@ -24,7 +24,7 @@ from tuichaos.reading import resolve
 from tuichaos.runner import run
 
 SIZES = ((1, 0), (1, 5), (8, 7), (500, 5))  # references × twins: 1, 6, 64, 3000 replicas
-OFF = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent")
+OFF = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent", "regime")
 MEASURING = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth")
 
 

@@ -83,11 +83,11 @@ def _cells(x: np.ndarray, y: np.ndarray, columns: int) -> list[tuple[np.ndarray,
     x, y = x[good], y[good]
     if not len(x):
         return []
-    places = [
+    column, row = (
         np.round((v - v.min()) / max(np.ptp(v), 1e-300) * cells)
         for v, cells in ((x, 2 * columns), (y, CLOUD_ROWS))
-    ]
-    index = np.unique(np.stack(places), axis=1, return_index=True)[1]
+    )
+    index = np.unique(column * (CLOUD_ROWS + 1) + row, return_index=True)[1]
     index.sort()
     return [(x[index], y[index])]
 

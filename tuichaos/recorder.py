@@ -199,7 +199,7 @@ def whole(values: np.ndarray) -> list[Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """JSON without NaN (null instead), replaced in one piece."""
-    text = json.dumps(_null(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
     replace_text(path, text + "\n")
 
 
@@ -210,11 +210,12 @@ def replace_text(path: Path, text: str) -> None:
     os.replace(fresh, path)
 
 
-def _null(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """The same with None for every number that is not finite, as JSON has it."""
     if isinstance(value, Mapping):
-        return {key: _null(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_null(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

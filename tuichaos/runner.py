@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from tuichaos.instruments.survival import Survival
 from tuichaos.manifest import facts, now, outcome
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
-from tuichaos.recorder import Folder, create, replace_text, write_manifest
+from tuichaos.preview import Preview, Rows
+from tuichaos.recorder import Folder, create, replace_text, without_nan, write_manifest
 from tuichaos.runs import Run, open_run
 from tuichaos.states import SavedStates
 from tuichaos.watching import Progress, Watcher
@@ -110,6 +111,8 @@ class Recording:
         self.simulation = plan.simulation(self.instruments, pace)
         self.facts = facts(plan, self.simulation)
         self.restored_at: int | None = None  # when the folder had vanished
+        self.wanted = threading.Event()  # somebody wants to see the tables as they are
+        self.preview: Preview | None = None
 
     def run(self, watch: Watcher | None) -> None:
         """Run to the end, a stop or a failure; the folder tells which."""
@@ -123,7 +126,9 @@ class Recording:
                 for frame in self.simulation.frames():
                     self._record(frame, folder, watch, clock)
                 seconds = time.perf_counter() - clock
-                folder.finish(*self._results())
+                results = self._results()
+                folder.finish(*results)
+                self.preview = self._preview(*results)
                 folder.manifest(self._ended(seconds))
             except BaseException as error:
                 self._failed(error)
@@ -140,6 +145,9 @@ class Recording:
             columns.update(instrument.fold(frame))
         folder.append(frame.steps, columns, references=frame["alive"].shape[1])
         self.step = int(frame.steps[-1])
+        if self.wanted.is_set():
+            self.wanted.clear()
+            self.preview = self._preview(*self._results())
         if folder.restored:
             self._tell_restored(folder)
         if watch is not None:
@@ -175,6 +183,9 @@ class Recording:
             summary.update(findings.summary)
         return exponents, tables, summary
 
+    def _preview(self, exponents: object, tables: Mapping[str, Rows], summary: dict) -> Preview:
+        return Preview(self.experiment, without_nan(summary), tables)
+
     def _ended(self, seconds: float) -> dict[str, Any]:
         status = "done" if self.step == self.plan.experiment.steps else "interrupted"
         ended = outcome(self.plan, self.simulation, self.step, seconds)
@@ -206,7 +217,6 @@ def _blank(experiment: Experiment) -> tuple[dict[str, np.ndarray], dict[str, Any
         "distance": {},
         "loss": {"final_median": None},
         "diverged": 0,
-        # No instrument gives a verdict yet.
         "regime": None,
         "regimes": None,
     }

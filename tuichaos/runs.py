@@ -113,6 +113,10 @@ class Run:
         """Each column of rates.csv as (rows,)."""
         return read_table(self.path / "rates.csv")
 
+    def has(self, name: str) -> bool:
+        """Whether an instrument's own CSV is there."""
+        return (self.path / name).exists()
+
     def table(self, name: str) -> dict[str, np.ndarray]:
         """Each column of an instrument's own CSV, such as spectrum.csv, as (rows,)."""
         return read_table(self.path / name)

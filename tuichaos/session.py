@@ -15,6 +15,7 @@ from tuichaos.watching import Progress
 
 if TYPE_CHECKING:
     from tuichaos.noise_floor import NoiseFloor
+    from tuichaos.preview import Preview
     from tuichaos.runner import Recording
 
 
@@ -97,6 +98,16 @@ class Session:
     def restored_at(self) -> int | None:
         """The step at which the folder had vanished, and was made again."""
         return self._recording.restored_at if self._recording else None
+
+    @property
+    def preview(self) -> Preview | None:
+        """The instruments' tables when they were last looked at, and at the end."""
+        return self._recording.preview if self._recording else None
+
+    def look(self) -> None:
+        """Have the tables made anew after the frame it is at."""
+        if self._recording is not None:
+            self._recording.wanted.set()
 
     def pause(self) -> None:
         self._pace.pause()

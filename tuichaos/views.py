@@ -120,7 +120,7 @@ def picture(run: Run, what: str) -> Picture:
         shown = _layers(run)
     elif what in TABLE_VIEWS:
         chart = TABLE_VIEWS[what]
-        if not (run.path / chart.file).exists():
+        if not run.has(chart.file):
             raise InputError(f"--what {what}: was not measured in this run")
         shown = chart.draw(run)
     elif what in VIEWS or what in known:

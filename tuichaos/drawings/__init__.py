@@ -6,3 +6,12 @@ from tuichaos.drawings import spectrum
 from tuichaos.drawings.base import TableView
 
 TABLE_VIEWS: dict[str, TableView] = {**spectrum.VIEWS}
+
+# The tabs of the explorer, with the switches of [measure] that fill them.
+TABS: dict[str, tuple[str, ...]] = {
+    "Spectrum": ("spectrum", "moving", "routes"),
+    "Curvature": ("sharpness",),
+    "Orbit": ("orbital", "autocorrelation", "expansion", "recurrence", "zero_one", "period"),
+    "Dimensions": ("dimensions", "units"),
+    "Projection": ("projection",),
+}

@@ -21,6 +21,9 @@ class Tables(Protocol):
     @property
     def summary(self) -> Mapping[str, Any]: ...
 
+    def has(self, name: str) -> bool:
+        """Whether that CSV was measured."""
+
     def table(self, name: str) -> dict[str, np.ndarray]:
         """Each column of an instrument's own CSV as (rows,)."""
 

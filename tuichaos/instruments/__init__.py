@@ -7,13 +7,17 @@ from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.growth import GrowthExponent
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
+from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.tangent import TangentExponent
+from tuichaos.instruments.units import SaturatedUnits
 
 
 def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
-    rest = [*_of_the_twins(setup), *_of_the_tangents(setup)]
+    rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_the_units(setup)]
+    if is_on(setup.experiment.measure.regime):
+        rest.append(Regime(setup))
     signal = any(instrument.needs_signal for instrument in rest)
     found: list[Instrument] = [Observables(setup, signal)]
     if setup.system.is_network and is_on(setup.experiment.measure.weight_norm):
@@ -44,3 +48,7 @@ def _of_the_tangents(setup: Setup) -> list[Instrument]:
     if is_on(measure.spectrum):
         found.append(Spectrum(setup))
     return found
+
+
+def _of_the_units(setup: Setup) -> list[Instrument]:
+    return [SaturatedUnits(setup)] if is_on(setup.experiment.measure.units) else []

@@ -47,6 +47,14 @@ def spans(layout: tuple[Piece, ...]) -> list[tuple[Piece, slice]]:
     return found
 
 
+@dataclass(frozen=True)
+class HiddenLayer:
+    """``output`` and ``slope`` of a layer's activation, (replicas, units, samples)."""
+
+    output: Tensor
+    slope: Tensor
+
+
 class SystemProtocol(Protocol):
     """The least that a user's own system must have; everything else has a default."""
 
@@ -100,6 +108,15 @@ class System:
     def is_network(self) -> bool:
         """Whether a state holds the weights of a network (weight norm, distance by layer)."""
         return False
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer; none for a system without."""
+        return ()
+
+    def hidden_units(self, x: Tensor) -> list[HiddenLayer]:
+        """What the hidden units say to the training samples, at states (replicas, dimension)."""
+        return []
 
     @property
     def time_step(self) -> float:

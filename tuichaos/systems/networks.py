@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.activations import ACTIVATIONS
-from tuichaos.systems.base import Piece, spans
+from tuichaos.systems.base import HiddenLayer, Piece, spans
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,36 @@ class Perceptron:
         """Outputs (replicas, outputs, samples) of states (replicas, dimension) on inputs
         (inputs, samples); differentiable: this is the definition of the network."""
         function = ACTIVATIONS[self.activation]
-        parts = {piece.name: states[:, span] for piece, span in spans(self.layout)}
+        last = len(self.shapes) - 1
         a = x.expand(len(states), *x.shape)
-        for k, shape in enumerate(self.shapes):
-            a = torch.matmul(parts[f"layers.{k}.weight"].reshape(-1, *shape), a)
-            if self.bias:
-                a = a + parts[f"layers.{k}.bias"][:, :, None]
-            if k < len(self.shapes) - 1:
-                a = function(a)
+        for k, z in enumerate(self._layers(states)):
+            a = z(a) if k == last else function(z(a))
         return a
+
+    def hidden(self, states: Tensor, x: Tensor) -> list[HiddenLayer]:
+        """Outputs of the hidden layers, and slopes of their activations there."""
+        function = ACTIVATIONS[self.activation]
+        a, found = x.expand(len(states), *x.shape), []
+        for layer in self._layers(states)[:-1]:
+            z = layer(a).detach().requires_grad_()
+            a = function(z)
+            slope = torch.autograd.grad(a.sum(), z)[0]
+            a = a.detach()
+            found.append(HiddenLayer(a, slope))
+        return found
+
+    def _layers(self, states: Tensor) -> list[Callable[[Tensor], Tensor]]:
+        """The linear layers of states (replicas, dimension), each with its biases."""
+        parts = {piece.name: states[:, span] for piece, span in spans(self.layout)}
+
+        def linear(k: int, shape: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+            weight = parts[f"layers.{k}.weight"].reshape(-1, *shape)
+            if not self.bias:
+                return lambda a: torch.matmul(weight, a)
+            bias = parts[f"layers.{k}.bias"][:, :, None]
+            return lambda a: torch.matmul(weight, a) + bias
+
+        return [linear(k, shape) for k, shape in enumerate(self.shapes)]
 
 
 def initial_state(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Piece, System
+from tuichaos.systems.base import HiddenLayer, Piece, System
 from tuichaos.systems.losses import sample_losses
 from tuichaos.systems.networks import Perceptron, initial_state
 from tuichaos.systems.stepping import Stepper
@@ -85,6 +85,13 @@ class TrainingSystem(System):
                 guess = self.network.outputs(x, samples.x).argmax(1)
                 found[name] = (guess == samples.labels).to(x.dtype).mean(-1)
         return found
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        return self.network.widths[1:-1]
+
+    def hidden_units(self, x: Tensor) -> list[HiddenLayer]:
+        return self.network.hidden(x, self.train.x)
 
     @property
     def observables(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -12,11 +13,13 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Sparkline, Static
 
+from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
+from tuichaos.tui.widgets.pages import LIVE, NAMES, Pages
 from tuichaos.tui.widgets.settings import Settings
 from tuichaos.views import title, view
 
@@ -65,6 +68,17 @@ class Explore(Screen):
         ),
         Binding("m", "maximise", "Max", show=False, tooltip="One chart, or all again"),
         Binding("c", "next_chart", "Chart", show=False, tooltip="The next chart"),
+        *(
+            Binding(str(k), f"tab('{tab}')", tab, show=False, tooltip=f"The tab {tab}")
+            for k, tab in enumerate(NAMES, start=1)
+        ),
+        Binding(
+            "i",
+            "measure",
+            "Measure",
+            show=False,
+            tooltip="Measure in the next run what this tab shows",
+        ),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
         Binding("e", "export", "Export", tooltip="The visible steps of this run as CSV"),
@@ -93,13 +107,15 @@ class Explore(Screen):
                     yield Static("loss", id="glance-label")
                     yield Sparkline([], id="glance-line")
                     yield Static("", id="glance-value")
-                for name in CHARTS:
-                    yield Chart(
-                        title(name, self.first), id=f"chart-{name}", ascii_only=self.ascii_only
-                    )
+                yield Pages(self._live_charts(), ascii_only=self.ascii_only)
                 yield Static("", id="sentence", markup=False)
         yield Static("", id="status", markup=False)
         yield Footer(compact=True)
+
+    def _live_charts(self) -> Iterator[Chart]:
+        for name in CHARTS:
+            heading = title(name, self.first)
+            yield Chart(heading, id=f"chart-{name}", ascii_only=self.ascii_only)
 
     def on_mount(self) -> None:
         self.chart("distance").focus()
@@ -110,6 +126,10 @@ class Explore(Screen):
     def on_resize(self, event: Resize) -> None:
         # Where there is no room, the keys of the run go before the one of the palette.
         self.query_one(Footer).show_command_palette = event.size.width >= 100
+
+    @property
+    def pages(self) -> Pages:
+        return self.query_one(Pages)
 
     def chart(self, name: str) -> Chart:
         return self.query_one(f"#chart-{name}", Chart)
@@ -122,8 +142,11 @@ class Explore(Screen):
 
     def refresh_run(self) -> None:
         """Show what is new: the words every time, charts when there is new data."""
+        if not self.children:  # left
+            return
         state = self.state
         self._words()
+        self.pages.refresh_tables(state.session, state.experiment)
         newest = (state.live.version, state.ended)
         if newest == self.drawn:
             return
@@ -161,6 +184,8 @@ class Explore(Screen):
         return [names[0], names[1 + self.round % (len(names) - 1)]]
 
     def draw_chart(self, name: str) -> None:
+        if not self.children or self.pages.current != LIVE:
+            return
         chart = self.chart(name)
         if not chart.display:
             return
@@ -190,7 +215,9 @@ class Explore(Screen):
 
     def on_chart_moved(self, event: Chart.Moved) -> None:
         """All charts share one time axis; one by one, so that the next key need not wait."""
-        others = [chart for chart in self.query(Chart) if chart is not event.chart]
+        if self.pages.current != LIVE:  # elsewhere each chart has its own
+            return
+        others = [chart for chart in self.pages.charts if chart is not event.chart]
         for k, chart in enumerate(others):
             self.set_timer((k + 1) * FOLLOW_SECONDS, partial(self._follow, chart, event.chart))
 
@@ -205,7 +232,11 @@ class Explore(Screen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that do something now; the footer and the palette show no others."""
+        if not self.children:  # left: a key that comes late does nothing
+            return False
         state = self.state
+        if action == "measure":
+            return self.pages.current != LIVE
         if action == "stop":
             return not state.ended
         if action == "reset":
@@ -267,22 +298,42 @@ class Explore(Screen):
         self.refresh_run()
 
     def action_maximise(self) -> None:
-        charts = list(self.query(Chart))
-        alone = self.has_class("-one")
-        self.set_class(not alone, "-one")
-        chosen = next((c for c in charts if c.has_focus), charts[0])
-        self._choose(chosen)
+        charts = self.pages.charts
+        self.set_class(not self.has_class("-one"), "-one")
+        if charts:
+            self._choose(next((c for c in charts if c.has_focus), charts[0]))
 
     def action_next_chart(self) -> None:
-        charts = list(self.query(Chart))
+        charts = self.pages.charts
+        if not charts:
+            return
         at = next((k for k, c in enumerate(charts) if c.has_class("-chosen")), 0)
         self._choose(charts[(at + 1) % len(charts)])
 
     def _choose(self, chosen: Chart) -> None:
-        for chart in self.query(Chart):
+        for chart in self.pages.charts:
             chart.set_class(chart is chosen, "-chosen")
         chosen.focus()
         self.call_after_refresh(self.draw_all)
+
+    def action_tab(self, name: str) -> None:
+        self.pages.choose(name)
+
+    def on_pages_entered(self) -> None:
+        """Another tab is shown: its first chart takes the keys."""
+        charts = self.pages.charts
+        if charts and not any(chart.has_focus for chart in charts):
+            self._choose(charts[0])
+        elif not charts:
+            self.set_focus(None)
+        self.refresh_bindings()
+        self.refresh_run()
+        self.call_after_refresh(self.draw_all)
+
+    def action_measure(self) -> None:
+        """Switch on what the tab shows, for the next run."""
+        self.query_one(Settings).measure(TABS[self.pages.current])
+        self.notify(f"The next run measures: {', '.join(TABS[self.pages.current])}.")
 
     def action_drawer(self) -> None:
         self.toggle_class("-drawer")
@@ -290,8 +341,8 @@ class Explore(Screen):
         fields = self.query_one(Settings).query(Input)
         if self.app.size.width < 100 and opened and fields:
             self.query_one("#preset").focus()
-        else:
-            self.chart("distance").focus()
+        elif self.pages.charts:
+            self.pages.charts[0].focus()
 
     def action_runs(self) -> None:
         self.app.push_screen(Runs())
@@ -301,7 +352,9 @@ class Explore(Screen):
             self.remove_class("-drawer")
         elif self.has_class("-one"):
             self.action_maximise()
-        self.chart("distance").focus()
+        charts = self.pages.charts
+        if charts:
+            charts[0].focus()
 
     def action_export(self) -> None:
         """The series of this run, or of the steps that are visible."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 import tomli_w
@@ -15,6 +16,7 @@ from textual.widgets import Input, Label, Select, Static
 from tuichaos import presets
 from tuichaos.errors import InputError
 from tuichaos.experiment import DATA, SYSTEMS, Experiment
+from tuichaos.measure import Measure
 from tuichaos.parameters import turned
 from tuichaos.reading import parse_override, resolve, told
 
@@ -37,6 +39,10 @@ class Field:
 
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear")
+# Switches of [measure] that are off by default.
+EXTRAS = tuple(name for name, field in Measure.model_fields.items() if field.default is False)
+# Those that are dear are switched on for the first few references only.
+FEW = {"spectrum": {"references": 4}, "sharpness": {"references": 8}}
 FIELDS = (
     Field("system.name", "System", SYSTEMS),
     Field("system.parameters", "Parameters", kind=REFERENCE),
@@ -51,6 +57,7 @@ FIELDS = (
     Field("ensemble.references", "References"),
     Field("ensemble.twins", "Twins"),
     Field("ensemble.perturbation", "Perturb. ε"),
+    Field("measure", "Measure"),
     Field("steps", "Steps"),
     Field("seed", "Seed"),
     Field("device", "Device"),
@@ -68,6 +75,18 @@ def text_of(value: object) -> str:
         lines = tomli_w.dumps(value).splitlines()
         return f"{{{', '.join(lines)}}}" if lines else ""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def extras(experiment: Experiment) -> list[str]:
+    """The instruments that are off unless asked for, and are asked for."""
+    return [name for name in EXTRAS if getattr(experiment.measure, name) is not False]
+
+
+def shown_value(experiment: Experiment, field: Field) -> str:
+    """What a field holds of an experiment, as it is typed."""
+    if field.key == "measure":
+        return ", ".join(extras(experiment))
+    return text_of(value_at(experiment, field.key))
 
 
 class Entry(Input):
@@ -126,7 +145,7 @@ class Settings(VerticalScroll):
         yield Static("", id="fault", markup=False)
 
     def _widget(self, field: Field) -> Input | Select:
-        value = text_of(value_at(self.base, field.key))
+        value = shown_value(self.base, field)
         if not field.choices:
             return Entry(value, id=field.id, compact=True)
         # A system of the user's own is none of the choices: it stays where it is.
@@ -143,7 +162,7 @@ class Settings(VerticalScroll):
         with self.prevent(Input.Changed, Select.Changed):
             for field in FIELDS:
                 widget = self.query_one(f"#{field.id}")
-                widget.value = text_of(value_at(experiment, field.key))
+                widget.value = shown_value(experiment, field)
         self._show_kind()
         self._say("")
 
@@ -187,14 +206,36 @@ class Settings(VerticalScroll):
 
     def _edit(self, widget: str, text: str) -> None:
         field = next((field for field in FIELDS if field.id == widget), None)
-        if field is None or text == text_of(value_at(self.base, field.key)):
-            self.edited.pop(field.key if field else "", None)
+        if field is None:
+            return
+        if field.key == "measure":
+            self._choose(text)
+        elif text == shown_value(self.base, field):
+            self.edited.pop(field.key, None)
         else:
             self.edited[field.key] = self._parsed(field, text)
-        if field is not None and field.key == "system.name":
+        if field.key == "system.name":
             self._forget_parameters(text)
         self._check()
         self._show_kind()
+
+    def _choose(self, text: str) -> None:
+        """Switch instruments on by their names; those that were on and are not named, off."""
+        asked = re.findall(r"[^\s,]+", text)
+        before = extras(self.base)
+        for key in [key for key in self.edited if key.startswith("measure.")]:
+            del self.edited[key]
+        for name in asked:
+            if name not in before:
+                self.edited[f"measure.{name}"] = FEW.get(name, True)
+        for name in before:
+            if name not in asked:
+                self.edited[f"measure.{name}"] = False
+
+    def measure(self, names: tuple[str, ...]) -> None:
+        """Switch more instruments on, as if typed."""
+        asked = dict.fromkeys([*extras(self.experiment), *names])
+        self._entry("measure").value = ", ".join(asked)
 
     def _forget_parameters(self, system: str) -> None:
         """Another system has other parameters: its defaults."""

@@ -1,0 +1,233 @@
+"""A verdict on each reference, with its evidence (the words are explained in verdicts.py)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from tuichaos.frames import BlockOrbit, Frame
+from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.observables import signal_name
+from tuichaos.instruments.statistics import median
+from tuichaos.instruments.units import stuck_units
+from tuichaos.instruments.verdicts import Evidence, Verdict, judge
+from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
+
+SPANS = 32  # of a run; eight of them are its last quarter
+TAIL = 1024  # steps at the end whose period is looked for
+OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
+
+
+class Regime(Instrument):
+    """Collects evidence over SPANS equal spans, in memory that does not grow with the run:
+    growth of the tangent, rises of the loss, stuck units at the edges, and the last TAIL steps.
+
+    A rise is one above FLOOR_UNITS units in the last place of the largest loss so far, for
+    below that rounding decides.
+    """
+
+    needs_signal = True
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        count = setup.references
+        edges = np.linspace(0, setup.steps, min(SPANS, setup.steps) + 1).round().astype(int)
+        self.edges = np.unique(edges)
+        spans = len(self.edges) - 1
+        self.is_loss = signal_name(setup.system) == "loss"
+        self.log_length = np.zeros((spans, count))  # growth within each span
+        self.collapsed = np.zeros(count, dtype=bool)
+        self.rises = np.zeros((spans, count))
+        self.dead = np.zeros((spans + 1, count), dtype=bool)
+        self.stuck_on = np.full(count, np.nan)
+        self.eta = np.full(count, np.nan)
+        self.sharpness: list[tuple[int, np.ndarray]] = []
+        self.first = np.full(count, np.nan)
+        self.newest = np.full(count, np.nan)
+        self.largest = np.zeros(count)
+        self.tail = np.empty((0, count))
+        self.diverged_at = np.full(count, np.nan)
+        self.accuracy: dict[str, np.ndarray] = {}
+        self.best_test = np.full(count, -np.inf)
+        self.end = -1
+
+    # --- in the worker threads ---
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        """Rows for the edges among the steps: dead, units stuck on, and the learning rate."""
+        times = np.flatnonzero(np.isin(orbit.steps, self.edges))
+        rows = np.full((len(times), orbit.states.shape[1], 3), np.nan)
+        rate = getattr(orbit.system, "learning_rate", None)
+        if len(times) and rate is not None:
+            rows[:, :, 2] = rate.cpu().numpy()
+        if len(times) and self.setup.system.hidden_widths:
+            states = orbit.states[torch.from_numpy(times)]
+            found = stuck_units(orbit.system, states.flatten(0, 1))
+            full = found.saturated == np.array(self.setup.system.hidden_widths)
+            on = np.where(full[:, -1], found.on[:, -1], np.nan)
+            rows[:, :, 0] = full.any(axis=1).reshape(rows.shape[:2])
+            rows[:, :, 1] = on.reshape(rows.shape[:2])
+        return {"regime": rows}
+
+    # --- folding ---
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        steps, signal = frame.steps, frame["signal"]
+        self.end = int(steps[-1])
+        self._diverged(frame)
+        at = np.flatnonzero(np.isin(self.edges, steps))
+        for edge, row in zip(at, frame["regime"], strict=True):
+            self.dead[edge] = row[:, 0] == 1
+            self.stuck_on, self.eta = row[:, 1], row[:, 2]
+        if "growth" in frame.values:
+            self._grow(steps, frame["growth"])
+        self._rise(steps, signal)
+        self.tail = np.concatenate([self.tail, signal])[-TAIL:]
+        if "sharpness" in frame.values:
+            self._sharpen(frame)
+        self._score(frame)
+        return {}
+
+    def _diverged(self, frame: Frame) -> None:
+        lost = ~frame["alive"]
+        fresh = lost.any(axis=0) & np.isnan(self.diverged_at)
+        self.diverged_at[fresh] = frame.steps[np.argmax(lost, axis=0)][fresh]
+
+    def _span(self, steps: np.ndarray) -> np.ndarray:
+        """The span that each step begins in."""
+        return np.searchsorted(self.edges, steps, side="right") - 1
+
+    def _grow(self, steps: np.ndarray, growth: np.ndarray) -> None:
+        own = steps < self.setup.steps  # the last state takes no further step
+        with np.errstate(invalid="ignore"):
+            lost = growth < math.log(COLLAPSE_UNITS * self.setup.unit)
+        self.collapsed |= lost.any(axis=0)
+        np.add.at(self.log_length, self._span(steps[own]), growth[own])  # one by one
+
+    def _rise(self, steps: np.ndarray, signal: np.ndarray) -> None:
+        """Count the steps that end in this frame and raise the signal."""
+        with np.errstate(invalid="ignore"):
+            before = np.concatenate([self.newest[None], signal[:-1]])
+            sizes = np.fmax.accumulate(np.concatenate([self.largest[None], np.abs(signal)]))
+            rises = signal - before > FLOOR_UNITS * self.setup.unit * sizes[1:]
+        counted = steps > 0
+        np.add.at(self.rises, self._span(steps[counted] - 1), rises[counted])
+        if steps[0] == 0:
+            self.first = signal[0]
+        self.newest, self.largest = signal[-1], sizes[-1]
+
+    def _sharpen(self, frame: Frame) -> None:
+        found = frame["sharpness"]
+        for row in np.flatnonzero(np.isfinite(found).any(axis=1)):
+            self.sharpness.append((int(frame.steps[row]), found[row]))
+
+    def _score(self, frame: Frame) -> None:
+        for name in ("train_accuracy", "test_accuracy"):
+            values = frame.values.get(name)
+            if values is None:
+                continue
+            known = np.isfinite(values).any(axis=0)
+            last = len(values) - 1 - np.argmax(np.isfinite(values[::-1]), axis=0)
+            newest = values[last, np.arange(values.shape[1])]
+            old = self.accuracy.get(name, np.full(len(newest), np.nan))
+            self.accuracy[name] = np.where(known, newest, old)
+            if name == "test_accuracy":
+                self.best_test = np.fmax(self.best_test, np.fmax.reduce(values, axis=0))
+
+    # --- judging ---
+
+    def evidence(self, reference: int) -> Evidence:
+        """What is known of one reference so far."""
+        reached = int(np.searchsorted(self.edges, self.end, side="right"))
+        spans, edges = slice(max(0, reached - 1)), self.edges[:reached]
+        lengths = np.diff(edges)
+        growth = self.log_length[spans, reference] / (lengths * self.setup.time_step)
+        if not self.setup.experiment.measure.tangent:
+            growth = np.full(len(lengths), np.nan)
+        if self.collapsed[reference]:
+            growth = np.where(np.isfinite(growth), growth, -np.inf)
+            growth[-1:] = -np.inf
+        gone = self.diverged_at[reference]
+        hidden = bool(self.setup.system.hidden_widths)
+        late = [row[reference] for step, row in self.sharpness if step >= 0.75 * self.end]
+        rate = self.eta[reference]
+        return Evidence(
+            edges=edges,
+            growth=growth,
+            rises=self.rises[spans, reference] / lengths,
+            tail=self.tail[-max(1, (self.end + 1) // 4) :, reference],
+            is_loss=self.is_loss,
+            fell=bool(self.newest[reference] < self.first[reference]),
+            time_step=self.setup.time_step,
+            diverged_at=None if math.isnan(gone) else int(gone),
+            dead=self.dead[:reached, reference] if hidden else None,
+            stuck_on=self.stuck_on[reference],
+            eta=rate,
+            bias=self.setup.experiment.network.bias,
+            sharpness=float(np.mean(late)) * rate / 2 if late else math.nan,
+        )
+
+    def findings(self) -> Findings:
+        if self.end < 0:
+            return Findings()
+        verdicts = [judge(self.evidence(r)) for r in range(self.setup.references)]
+        names = [field.name for field in dataclasses.fields(Verdict)]
+        rows = [
+            [reference, *(getattr(verdict, name) for name in names)]
+            for reference, verdict in enumerate(verdicts)
+        ]
+        counts = collections.Counter(verdict.verdict for verdict in verdicts)
+        part = self._part(verdicts)
+        return Findings(
+            summary={
+                "regime": counts.most_common(1)[0][0],
+                "regimes": dict(counts.most_common()),
+                "verdicts": part,
+            },
+            tables={"regime.csv": (["reference", *names], rows)},
+        )
+
+    def _part(self, verdicts: list[Verdict]) -> dict[str, Any]:
+        passed = [v.ends_at for v in verdicts if v.verdict == "transient-chaos"]
+        missing = collections.Counter(v.missing for v in verdicts if v.missing)
+        dead = collections.Counter(
+            (v.stuck_on, v.eta_eff, v.behaviour) for v in verdicts if v.verdict == "dead-network"
+        )
+        return {
+            "transient_end_median": median(np.array(passed)) if passed else math.nan,
+            "dead": [
+                {"stuck_on": k, "eta_eff": eta, "behaviour": behaviour, "references": count}
+                for (k, eta, behaviour), count in dead.most_common()
+            ],
+            "missing": dict(missing.most_common(MOST_REASONS)),
+            "warnings": self._warnings(),
+            "count": sum(v.verdict != "undecided" for v in verdicts),
+            "total": len(verdicts),
+            "window": [int(0.75 * self.end), self.end],
+            "reason": None,
+        }
+
+    def _warnings(self) -> list[str]:
+        """What could mislead a reader of the numbers."""
+        found = []
+        lost = int(self.collapsed.sum())
+        if lost:
+            found.append(f"exponent at the rounding floor (superstable) in {lost} references")
+        worse = self.best_test - self.accuracy.get("test_accuracy", np.nan) >= OVERFIT
+        kept = self.accuracy.get("train_accuracy", np.full(1, np.nan)) >= 1 - OVERFIT
+        over = int((worse & kept).sum())
+        if over:
+            found.append(
+                f"overfitting in {over} references: the test part was {OVERFIT:.0%} better before, "
+                "the train part is learnt"
+            )
+        return found
+
+
+MOST_REASONS = 5

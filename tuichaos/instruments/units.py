@@ -1,0 +1,128 @@
+"""Saturated hidden units: those that no sample moves any more.
+
+A unit is saturated when the slope of its activation is below SATURATED on every training
+sample: no gradient passes through it, and what it says hardly depends on the input. It is
+stuck *on* where its output is not near 0. When all units of the last hidden layer are stuck, k of
+them on, all samples share their logits z and gradient descent is the class-fraction map
+z ← z − η_eff·(softmax(z) − f) with η_eff = η·(1 + k), or η·k without biases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuichaos.errors import InputError
+from tuichaos.frames import BlockOrbit, Frame
+from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
+from tuichaos.systems.base import System
+
+SATURATED = 0.01  # 4 % of the largest slope of a sigmoid, 1 % of that of the others
+EVERY = 10
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Saturated units of states (n,): ``saturated`` and ``on`` (n, layers), counts."""
+
+    saturated: np.ndarray
+    on: np.ndarray
+
+
+def stuck_units(system: System, states: Tensor) -> Stuck | None:
+    """The saturated units of states (n, dimension), None for a system without hidden units."""
+    size = system.block_rows
+    found = [_counts(system, states[first : first + size]) for first in range(0, len(states), size)]
+    if not found or found[0] is None:
+        return None
+    both = np.concatenate(found, axis=1)
+    return Stuck(both[0], both[1])
+
+
+def _counts(system: System, states: Tensor) -> np.ndarray | None:
+    """(2, n, layers): how many are saturated, and how many of them on."""
+    layers = system.hidden_units(states.nan_to_num())
+    if not layers:
+        return None
+    saturated = [layer.slope.abs().amax(2) < SATURATED for layer in layers]
+    on = [
+        s & (layer.output.square().mean(2) > 0.5)
+        for s, layer in zip(saturated, layers, strict=True)
+    ]
+    return np.stack(
+        [
+            torch.stack([flags.sum(1) for flags in each], dim=1).cpu().numpy()
+            for each in (saturated, on)
+        ]
+    )
+
+
+class SaturatedUnits(Instrument):
+    """How many hidden units are saturated, by layer, every ``every`` steps and at the end.
+
+    Series columns ``saturated`` (all layers together); units.csv has each layer. Empty where
+    the reference has diverged.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        widths = setup.system.hidden_widths
+        if not widths:
+            raise InputError("measure.units: this system has no hidden units")
+        self.widths = widths
+        switch = setup.experiment.measure.units
+        self.every = every_of(switch) if isinstance(switch, Mapping) else EVERY
+        self.rows: list[list[Any]] = []
+        self.last = np.full((setup.references, len(widths)), np.nan)
+
+    def _times(self, steps: np.ndarray) -> np.ndarray:
+        return np.flatnonzero((steps % self.every == 0) | (steps == self.setup.steps))
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        times = self._times(orbit.steps)
+        shape = (len(times), orbit.states.shape[1], 2 * len(self.widths))
+        counts = np.empty((0, *shape[1:]))
+        if len(times):
+            states = orbit.states[torch.from_numpy(times)]
+            found = stuck_units(orbit.system, states.flatten(0, 1))
+            counts = (
+                np.concatenate([found.saturated, found.on], axis=1).reshape(shape).astype(float)
+            )
+            counts[~orbit.alive.cpu().numpy()[times]] = np.nan
+        return {"units": counts}
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        column = np.full((len(frame.steps), self.setup.references), np.nan)
+        layers = len(self.widths)
+        for at, counts in zip(self._times(frame.steps), frame["units"], strict=True):
+            column[at] = counts[:, :layers].sum(axis=1)
+            self.last = counts[:, :layers]
+            step = int(frame.steps[at])
+            for reference, row in enumerate(counts):
+                for layer in range(layers):
+                    self.rows.append([step, reference, layer, row[layer], row[layers + layer]])
+        return {"saturated": column}
+
+    def findings(self) -> Findings:
+        good = np.isfinite(self.last).all(axis=1)
+        shares = [
+            float(np.median(self.last[good, k]) / width) if good.any() else np.nan
+            for k, width in enumerate(self.widths)
+        ]
+        part = {
+            "final_share": shares,
+            "final_share_all": float(np.median(self.last[good].sum(axis=1)) / sum(self.widths))
+            if good.any()
+            else np.nan,
+            "widths": list(self.widths),
+            "count": int(good.sum()),
+            "total": self.setup.references,
+            "reason": None if good.any() else "all references diverged",
+        }
+        heads = ["step", "reference", "layer", "saturated", "on"]
+        return Findings(summary={"units": part}, tables={"units.csv": (heads, self.rows)})

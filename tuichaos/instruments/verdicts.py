@@ -1,0 +1,241 @@
+"""What one reference did, in one word, from evidence; or *undecided*, and what is missing.
+
+The words: **diverged** (not finite any more), **dead-network** (all units of a hidden layer
+saturated, so the inputs no longer matter), **periodic-K** (the loss repeats every K steps),
+**chaotic** (the exponent of the last quarter lies above 0), **transient-chaos** (nearby orbits
+parted by GAIN at first, and no longer do), **monotone** (the loss never rose, the orbit contracts),
+**catapult** (the loss rose at first, then fell to the end: Lewkowycz et al. 2020, arXiv
+2003.02218), **edge-of-stability** (the loss falls in the long run but rises in many steps, with
+η·λmax/2 near 1: Cohen et al. 2021, arXiv 2103.00065), **marginal** (nearby orbits neither
+part nor meet).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuichaos.instruments.period import period
+
+NEUTRAL = 0.005  # nats a unit of time: below, nearby orbits neither part nor meet
+GAIN = math.log(1e6)  # nats: what is a millionth apart is then as far apart as it gets
+MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
+OFTEN = 0.05  # share of steps in which a loss that hovers rises
+HOVERS = (0.9, 1.1)  # η·λmax/2 at the edge of stability
+DRIFT = 0.01
+DRIFT_STEPS = 256  # at the end of the run that are looked at
+DRIFT_PERIOD = 16  # the longest cycle that may drift
+LATE = 0.75  # where the last quarter begins
+T_95 = 2.365  # 97.5 % point of Student's t with 7 degrees of freedom: eight spans
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one reference.
+
+    ``edges`` (n + 1,) steps that bound n spans; ``growth`` (n,) of the tangent in each, nats
+    per unit of time, NaN where unknown, −inf where it collapsed. ``rises`` (n,) share of the
+    steps in which the loss rose. ``tail`` (m,): the loss, or another observable (``is_loss``
+    false), at the last steps. ``dead`` (n + 1,): at the edges, whether all units of a hidden
+    layer are saturated; ``stuck_on``: how many of the last hidden layer are stuck on at the
+    end, NaN where not all of it is saturated. ``sharpness``: the mean of η·λmax/2 over the
+    last quarter.
+    """
+
+    edges: np.ndarray
+    growth: np.ndarray
+    rises: np.ndarray
+    tail: np.ndarray
+    is_loss: bool
+    fell: bool
+    time_step: float = 1.0
+    diverged_at: int | None = None
+    dead: np.ndarray | None = None
+    stuck_on: float = math.nan
+    eta: float = math.nan
+    bias: bool = True
+    sharpness: float = math.nan
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``verdict``, and what speaks for it; NaN and "" where something does not apply.
+
+    ``exponent``, ``low``, ``high``: nats a unit of time over the last quarter, with the
+    95 % interval of eight spans; ``gain``: the largest growth of a nearby orbit in any stretch,
+    nats above NEUTRAL; ``ends_at``: where that stretch ends; ``behaviour``: what a dead network
+    does.
+    """
+
+    verdict: str
+    missing: str = ""
+    behaviour: str = ""
+    exponent: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    gain: float = math.nan
+    ends_at: float = math.nan
+    period: float = math.nan
+    stuck_since: float = math.nan
+    stuck_on: float = math.nan
+    eta_eff: float = math.nan
+    rises: float = math.nan
+    sharpness: float = math.nan
+
+
+@dataclass(frozen=True)
+class _Late:
+    """The last quarter: exponent with its interval."""
+
+    exponent: float
+    low: float
+    high: float
+
+    @property
+    def positive(self) -> bool:
+        return self.low > 0 and self.exponent > NEUTRAL
+
+    @property
+    def negative(self) -> bool:
+        return self.high < 0 and self.exponent < -NEUTRAL
+
+    @property
+    def neutral(self) -> bool:
+        return abs(self.exponent) <= NEUTRAL and max(-self.low, self.high) <= 2 * NEUTRAL
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The verdict on one reference."""
+    if evidence.diverged_at is not None:
+        return Verdict("diverged", ends_at=evidence.diverged_at)
+    steps = int(evidence.edges[-1])
+    if steps < MIN_STEPS:
+        return Verdict("undecided", f"only {steps} steps, of at least {MIN_STEPS}")
+    late, k = _late(evidence), period(evidence.tail)
+    gain, ends_at = _largest_gain(evidence)
+    facts = {
+        "exponent": late.exponent,
+        "low": late.low,
+        "high": late.high,
+        "gain": gain,
+        "period": math.nan if k is None else k,
+        "rises": float(np.mean(evidence.rises[_is_late(evidence)])),
+        "sharpness": evidence.sharpness,
+    }
+    dead = _dead(evidence, late, k)
+    if dead:
+        return Verdict(**facts, **dead)
+    chaos = gain >= GAIN
+    if k is not None and k > 1:
+        word, missing = f"periodic-{k}", ""
+    elif late.positive:
+        word, missing = ("chaotic", "") if chaos else ("undecided", _little(gain))
+    elif chaos and (late.neutral or late.negative or k == 1):
+        word, missing = "transient-chaos", ""
+        facts["ends_at"] = ends_at
+    elif chaos:
+        word, missing = "undecided", "chaos has passed or comes back: " + _unclear(late)
+    else:
+        word, missing = _calm(evidence, late, settled=k == 1)
+    return Verdict(word, missing, **facts)
+
+
+def _calm(evidence: Evidence, late: _Late, *, settled: bool) -> tuple[str, str]:
+    """The word for an orbit whose neighbours never parted, and what is missing for one."""
+    if math.isnan(late.exponent) and not settled:
+        return "undecided", "no exponent: measure.tangent is off or the run was cut short"
+    if not evidence.is_loss:
+        if settled:
+            return "periodic-1", ""
+        return ("marginal", "") if late.neutral else ("undecided", _unclear(late))
+    late_rises = evidence.rises[evidence.edges[1:] > evidence.edges[-1] / 2]
+    if not evidence.rises.any():
+        if settled or late.negative:
+            return "monotone", ""
+    elif not late_rises.any() and evidence.fell:
+        return "catapult", ""
+    elif evidence.fell and evidence.rises[_is_late(evidence)].mean() >= OFTEN:
+        if math.isnan(evidence.sharpness):
+            return (
+                "undecided",
+                "the loss hovers: measure.sharpness would tell the edge of stability",
+            )
+        if HOVERS[0] <= evidence.sharpness <= HOVERS[1]:
+            return "edge-of-stability", ""
+    if late.neutral:
+        return "marginal", ""
+    return "undecided", _unclear(late)
+
+
+def _unclear(late: _Late) -> str:
+    return f"exponent of the last quarter {late.exponent:.2g} [{late.low:.2g}; {late.high:.2g}]"
+
+
+def _little(gain: float) -> str:
+    return f"nearby orbits parted by only {gain:.2g} nats so far"
+
+
+def _is_late(evidence: Evidence) -> np.ndarray:
+    """Which spans lie in the last quarter."""
+    return evidence.edges[:-1] >= LATE * evidence.edges[-1]
+
+
+def _late(evidence: Evidence) -> _Late:
+    """The exponent of the last quarter, from spans as batches (they are equally long but for
+    one step); −∞ where the tangent collapsed."""
+    rates = evidence.growth[_is_late(evidence)]
+    if np.isneginf(evidence.growth).any():
+        return _Late(-math.inf, -math.inf, -math.inf)
+    if len(rates) < 2 or not np.isfinite(rates).all():
+        return _Late(math.nan, math.nan, math.nan)
+    mean, error = float(rates.mean()), float(rates.std(ddof=1)) / math.sqrt(len(rates))
+    return _Late(mean, mean - T_95 * error, mean + T_95 * error)
+
+
+def _largest_gain(evidence: Evidence) -> tuple[float, float]:
+    """The largest sum of growth above NEUTRAL over consecutive spans, in nats, and the step at
+    which that stretch ends (Kadane's scan); NaN where no growth is known."""
+    lengths = np.diff(evidence.edges)
+    gains = (evidence.growth - NEUTRAL) * lengths * evidence.time_step
+    gains = np.where(np.isnan(gains), -math.inf, gains)
+    if not np.isfinite(gains).any():
+        return math.nan, math.nan
+    best, end, running = 0.0, math.nan, 0.0
+    for k, gain in enumerate(gains):
+        running = max(0.0, running + gain)
+        if running > best:
+            best, end = running, float(evidence.edges[k + 1])
+    return best, end
+
+
+def _dead(evidence: Evidence, late: _Late, k: int | None) -> dict:
+    """What is to be said of a network whose inputs no longer matter; empty for another one."""
+    if evidence.dead is None:
+        return {}
+    alive = np.flatnonzero(~evidence.dead)
+    since = evidence.edges[alive[-1] + 1 :] if len(alive) else evidence.edges
+    if not len(since) or since[0] > LATE * evidence.edges[-1]:
+        return {}
+    return {
+        "verdict": "dead-network",
+        "behaviour": _behaviour(evidence, late, k),
+        "stuck_since": float(since[0]),
+        "stuck_on": evidence.stuck_on,
+        "eta_eff": evidence.eta * (evidence.bias + evidence.stuck_on),
+    }
+
+
+def _behaviour(evidence: Evidence, late: _Late, k: int | None) -> str:
+    """What the class-fraction map does: units that are all but stuck still move, so a cycle
+    whose levels drift by less than DRIFT of their range is told as one."""
+    end = evidence.tail[-DRIFT_STEPS:]
+    reach = DRIFT * max(float(np.ptp(end)), DRIFT * float(np.abs(end).max()))
+    near = (j for j in range(1, DRIFT_PERIOD + 1) if np.abs(end[j:] - end[:-j]).max() <= reach)
+    cycle = k if k is not None else next(near, None)
+    if cycle is not None:
+        return ("fixed" if cycle == 1 else f"periodic-{cycle}") + (
+            " (drifting)" if k is None else ""
+        )
+    return "chaotic" if late.positive else "wandering"

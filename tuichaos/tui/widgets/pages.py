@@ -1,0 +1,102 @@
+"""The tabs of the explorer: the live charts, and one page for each group of instruments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Tab, Tabs
+
+from tuichaos.drawings import TABS
+from tuichaos.drawings.base import Tables
+from tuichaos.experiment import Experiment
+from tuichaos.session import Session
+from tuichaos.tui.widgets.chart import Chart
+from tuichaos.tui.widgets.laboratory import Drawn, Laboratory, pictures, reasons
+
+LIVE = "Live"
+NAMES = (LIVE, *TABS)
+LOOK_SECONDS = 2.0  # between looks at the tables of a run that goes on
+
+
+class Pages(Vertical):
+    """A row of tabs over one page. Tables are made in the run's thread and turned into
+    pictures in a worker; the screen only draws them."""
+
+    class Entered(Message):
+        """Another tab is shown."""
+
+    def __init__(self, live: Iterator[Widget], *, ascii_only: bool) -> None:
+        super().__init__(id="pages")
+        self._live = list(live)
+        self.ascii_only = ascii_only
+        self._shown: tuple[str, Tables | None] | None = None
+        self._asked = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield Tabs(*(Tab(name, id=name) for name in NAMES), id="tabs")
+        with ContentSwitcher(initial="tab-live"):
+            yield Vertical(*self._live, id="tab-live")
+            for tab in TABS:
+                yield Laboratory(tab, ascii_only=self.ascii_only)
+
+    def on_mount(self) -> None:
+        self.query_one(Tabs).can_focus = False  # arrows belong to the charts
+
+    @property
+    def current(self) -> str:
+        """The name of the tab that is shown."""
+        return self.query_one(Tabs).active or LIVE
+
+    @property
+    def page(self) -> Widget:
+        return self.query_one(f"#tab-{self.current.lower()}")
+
+    @property
+    def charts(self) -> list[Chart]:
+        """The charts of the tab that is shown."""
+        return [chart for chart in self.page.query(Chart) if not chart.has_class("-absent")]
+
+    def choose(self, tab: str) -> None:
+        """Show another tab."""
+        self.query_one(Tabs).active = tab
+
+    def on_tabs_tab_activated(self, event: Tabs.TabActivated) -> None:
+        event.stop()
+        self.query_one(ContentSwitcher).current = f"tab-{self.current.lower()}"
+        self._shown, self._asked = None, 0.0
+        self.post_message(self.Entered())
+
+    def refresh_tables(self, session: Session | None, experiment: Experiment) -> None:
+        """Show the newest tables of the run; ask for newer ones while it goes on."""
+        if self.current == LIVE:
+            return
+        tables = session.preview if session is not None else None
+        if session is not None and time.monotonic() - self._asked > LOOK_SECONDS:
+            self._asked = time.monotonic()
+            session.look()
+        newest = (self.current, tables, experiment)
+        if self._shown == newest:
+            return
+        self._shown = newest
+        if tables is None:
+            self.page.blank(experiment)
+        else:
+            self._draw(self.current, tables)
+
+    @work(thread=True, exclusive=True, group="tables")
+    def _draw(self, tab: str, tables: Tables) -> None:
+        """Make the pictures (in a thread of its own)."""
+        drawn, words = pictures(tab, tables), list(reasons(tab, tables))
+        self.app.call_from_thread(self._show, tab, drawn, tables.experiment, words)
+
+    def _show(
+        self, tab: str, drawn: dict[str, Drawn], experiment: Experiment, words: list[str]
+    ) -> None:
+        if self.is_attached and tab == self.current:
+            self.page.show(drawn, experiment, words)
