@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,14 @@ class Band:
         if self.averaged or self.references > FEW or self.references == 1:
             return self.rows[0]
         return percentile(self.rows.T, 50)
+
+    def measured(self) -> Band:
+        """Without the steps between those at which anything was measured, where that is not at
+        every recorded step: a curve through what is known."""
+        at = np.flatnonzero(np.isfinite(self.rows).any(axis=0))
+        if len(at) < 3 or np.median(np.diff(at)) <= 1:
+            return self
+        return replace(self, steps=self.steps[at], rows=self.rows[:, at])
 
     def curves(self) -> list[Curve]:
         """The rows with their names and what they are."""

@@ -46,6 +46,7 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
         yield _estimate(name, rate, count, paper.get(f"rates.{window}.mean", ""))
     if "spectrum" in summary:
         yield from _spectrum(summary["spectrum"])
+    yield from _verdicts(summary, total)
     for entry in ENTRIES:
         yield from _measured(entry, summary.get(entry.part))
     for key, name in PLAIN.items():
@@ -76,6 +77,21 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     yield Row("  kept by filter", share, "", kept, paper.get("nmle.kept", ""))
 
 
+def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
+    found = summary.get("verdicts") or {}
+    for k, (word, count) in enumerate((summary["regimes"] or {}).items()):
+        yield Row("regime" if k == 0 else "", word, "", f"{count} of {total}")
+        if word == "transient-chaos":
+            end = found["transient_end_median"]
+            yield Row("  ends at step", f"{end:g}", "", "median")
+        if word == "dead-network":
+            for one in found["dead"]:
+                name = "  inputs do not matter"
+                if one["stuck_on"] is not None:
+                    name = f"  k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
+                yield Row(name, one["behaviour"], "", f"{one['references']} of {total}")
+
+
 @dataclass(frozen=True)
 class Entry:
     """A line of an instrument: ``summary[part][key]``, its interval ``[key + "_ci95"]``, and
@@ -86,7 +102,7 @@ class Entry:
     name: str
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (Entry("units", "final_share_all", "saturated units, share"),)
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
@@ -156,6 +172,11 @@ def remarks(run: Run) -> Iterator[str]:
             f"the first at step {when['first']}, half of them by {when['median']:g}, "
             f"the last at step {when['last']}"
         )
+    found = summary.get("verdicts") or {}
+    for warning in found.get("warnings", []):
+        yield f"warning: {warning}"
+    for reason, count in found.get("missing", {}).items():
+        yield f"undecided in {count}: {reason}"
     if floor.get("holds"):
         yield f"noise floor: 0 (an unperturbed twin stayed put for {floor['steps']} steps)"
     speed = run.manifest.get("replica_steps_per_second", 0)

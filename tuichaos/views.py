@@ -76,7 +76,7 @@ class Kept:
 def view(name: str, source: Source, experiment: Experiment, *, log: bool | None = None) -> Picture:
     """The chart of a view or a column, with its levels and marks; ``log`` overrides its axis."""
     chosen = VIEWS.get(name) or View(name, name, name.startswith("distance"))
-    band = source.band(chosen.column)
+    band = source.band(chosen.column).measured()
     curves = band.curves()
     log = (chosen.log or _spans_decades(band.middle)) if log is None else log
     levels, marks = [], []

@@ -7,21 +7,22 @@ from dataclasses import replace
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from tuichaos.comparison import differences, overlay
 from tuichaos.curves import cropped
+from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.runs import Run, open_run
+from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.views import VIEWS, picture, title
 
 REFRESH_SECONDS = 2.0
 
 
-class Compare(Screen):
+class Compare(Living):
     """A chart of kept runs; tab goes through the views, runs that grow are read again."""
 
     BINDINGS = [
@@ -35,6 +36,8 @@ class Compare(Screen):
         super().__init__()
         self.runs = runs
         self.views = list(VIEWS)
+        if len(runs) == 1:  # tables of instruments are of one run
+            self.views += [name for name, v in TABLE_VIEWS.items() if runs[0].has(v.file)]
         self.view = "distance"
 
     def compose(self) -> ComposeResult:
@@ -46,7 +49,7 @@ class Compare(Screen):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        if not self.query(Chart):  # left again before it was there
+        if not self.there:  # left again before it was there
             return
         self.query_one(Chart).focus()
         self.read()
@@ -55,7 +58,7 @@ class Compare(Screen):
 
     def read(self) -> None:
         """Read the folders again and draw."""
-        if not self.query(Chart):
+        if not self.there:
             return
         chart = self.query_one(Chart)
         try:
@@ -63,7 +66,10 @@ class Compare(Screen):
             shown = picture(fresh[0], self.view) if len(fresh) == 1 else overlay(fresh, self.view)
             if chart.log_axis is not None:
                 shown = replace(shown, log=chart.log_axis)
-            chart.show(replace(shown, title=f"{title(self.view, fresh[0].experiment)} (v: next)"))
+            name = (
+                shown.title if self.view in TABLE_VIEWS else title(self.view, fresh[0].experiment)
+            )
+            chart.show(replace(shown, title=f"{name} (v: next)"))
             self.query_one("#facts", Static).update(self._facts(fresh))
         except InputError as error:
             words = str(error).removeprefix(f"--what {self.view}: ")

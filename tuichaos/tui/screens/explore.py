@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Sparkline, Static
 
 from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.tui.run_state import RunState
+from tuichaos.tui.screens.living import Living
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.pages import LIVE, NAMES, Pages
@@ -28,7 +28,7 @@ NUDGE = 1.1
 FOLLOW_SECONDS = 0.06
 
 
-class Explore(Screen):
+class Explore(Living):
     """Set up, start, watch and steer one run; the run itself belongs to the app."""
 
     BINDINGS = [
@@ -142,7 +142,7 @@ class Explore(Screen):
 
     def refresh_run(self) -> None:
         """Show what is new: the words every time, charts when there is new data."""
-        if not self.children:  # left
+        if not self.there:
             return
         state = self.state
         self._words()
@@ -184,7 +184,7 @@ class Explore(Screen):
         return [names[0], names[1 + self.round % (len(names) - 1)]]
 
     def draw_chart(self, name: str) -> None:
-        if not self.children or self.pages.current != LIVE:
+        if not self.there or self.pages.current != LIVE:
             return
         chart = self.chart(name)
         if not chart.display:
@@ -230,10 +230,7 @@ class Explore(Screen):
 
     # --- keys ---
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that do something now; the footer and the palette show no others."""
-        if not self.children:  # left: a key that comes late does nothing
-            return False
+    def allowed(self, action: str) -> bool:
         state = self.state
         if action == "measure":
             return self.pages.current != LIVE
@@ -293,6 +290,8 @@ class Explore(Screen):
             self.call_after_refresh(self._restart)
 
     def _restart(self) -> None:
+        if not self.there:
+            return
         self.state.experiment = self.query_one(Settings).experiment
         self.state.start()
         self.refresh_run()
@@ -321,6 +320,8 @@ class Explore(Screen):
 
     def on_pages_entered(self) -> None:
         """Another tab is shown: its first chart takes the keys."""
+        if not self.there:
+            return
         charts = self.pages.charts
         if charts and not any(chart.has_focus for chart in charts):
             self._choose(charts[0])

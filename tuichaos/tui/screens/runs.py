@@ -6,7 +6,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from tuichaos import runs as kept
@@ -15,12 +14,13 @@ from tuichaos.errors import InputError
 from tuichaos.runs import Run
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm
+from tuichaos.tui.screens.living import Living
 
 COLUMNS = ("", "run", "status", "started", "steps", "replicas", "note", "title")
 REFRESH_SECONDS = 2.0
 
 
-class Runs(Screen):
+class Runs(Living):
     """Runs made headless appear while they grow; live ones are marked."""
 
     BINDINGS = [
@@ -48,7 +48,7 @@ class Runs(Screen):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        if not self.query(DataTable):  # left again before it was there
+        if not self.there:  # left again before it was there
             return
         table = self.query_one(DataTable)
         for column in COLUMNS:
@@ -62,7 +62,7 @@ class Runs(Screen):
 
     def fill(self) -> None:
         """Read the folders again; the cursor stays on its run."""
-        if not self.query(DataTable):
+        if not self.there:
             return
         table = self.query_one(DataTable)
         if not table.columns:
