@@ -86,7 +86,19 @@ class Entry:
     name: str
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (
+    Entry("autocorrelation", "lag_1", "autocorrelation, lag 1"),
+    Entry("autocorrelation", "lag_2", "  lag 2"),
+    Entry("autocorrelation", "lag_3", "  lag 3"),
+    Entry("autocorrelation", "state_lag_1", "  of the state, lag 1"),
+    Entry("recurrence", "rate", "recurrence rate"),
+    Entry("recurrence", "determinism", "  determinism"),
+    Entry("recurrence", "laminarity", "  laminarity"),
+    Entry("expansion", "rate", "expansion of the loss"),
+    Entry("expansion", "local_significant", "  times with p ≤ 0.05"),
+    Entry("zero_one", "k", "0–1 test: K"),
+    Entry("period", "period", "period (commonest)"),
+)
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
