@@ -95,6 +95,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("recurrence", "determinism", "  determinism"),
     Entry("recurrence", "laminarity", "  laminarity"),
     Entry("expansion", "rate", "expansion of the loss"),
+    Entry("expansion", "r_squared", "  R² of its line"),
     Entry("expansion", "local_significant", "  times with p ≤ 0.05"),
     Entry("zero_one", "k", "0–1 test: K"),
     Entry("period", "period", "period (commonest)"),

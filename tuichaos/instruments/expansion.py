@@ -88,8 +88,10 @@ class ExpansionRates(OfSeries):
             curves += _curve_rows(reference, numbers)
             for name, value in _numbers(numbers, step).items():
                 columns[name].append(value)
+        sure = sum(p <= SIGNIFICANT for p in columns["p_value"])
+        part = {"significant": sure, **summary(found, window, columns)}
         return Findings(
-            summary={"expansion": summary(found, window, columns)},
+            summary={"expansion": part},
             tables={"expansion.csv": (HEADS, local), "expansion-curve.csv": (CURVE, curves)},
         )
 
