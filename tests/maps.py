@@ -126,3 +126,21 @@ class BadTangent(System):
 
     def tangent(self, x, v):
         return 0.5 * v[:, :1]
+
+
+class Rotation(System):
+    """A point on the unit circle, turned by ``turns`` of it at each step: quasi-periodic, its
+    autocorrelation cos(2π·turns·k) exactly."""
+
+    dimension = 2
+
+    def __init__(self, turns: float = 34 / 89) -> None:
+        self.cos, self.sin = math.cos(2 * math.pi * turns), math.sin(2 * math.pi * turns)
+
+    def step(self, x):
+        u, w = x[:, 0], x[:, 1]
+        return torch.stack([self.cos * u - self.sin * w, self.sin * u + self.cos * w], dim=1)
+
+    def start(self, rng):
+        angle = rng.uniform(0, 2 * math.pi)
+        return [math.cos(angle), math.sin(angle)]

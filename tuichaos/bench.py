@@ -98,6 +98,7 @@ def table(seconds: float, device: str) -> Iterator[str]:
         yield _row(references, twins, device, seconds, plain)
     yield ""
     yield _spectrum(device, seconds)
+    yield _of_the_series(device)
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
@@ -117,6 +118,34 @@ def _spectrum(device: str, seconds: float) -> str:
     return (
         f"spectrum of all {system.dimension} exponents of one reference: {cost:.0f} µs a step, "
         f"{cost / functional:.1f} functional steps (torch.func) of {functional:.0f} µs"
+    )
+
+
+OF_SERIES = ("autocorrelation", "expansion", "recurrence", "zero_one", "period")
+
+
+def _of_the_series(device: str) -> str:
+    """What is computed of the loss series at the end of the preset eos-orbits."""
+    off = {"ensemble.twins": 0, "measure.tangent": False, "device": device}
+    on = {f"measure.{name}": True for name in OF_SERIES}
+    ready = plan(preset("eos-orbits", {**off, **on}))
+    instruments = chosen(Setup(ready.experiment, ready.built.system))
+    folding = 0.0
+    for frame in ready.simulation(instruments).frames():
+        start = time.perf_counter()
+        for instrument in instruments:
+            instrument.fold(frame)
+        folding += time.perf_counter() - start
+    spent = {}
+    for instrument in instruments:
+        start = time.perf_counter()
+        instrument.findings()
+        spent[getattr(instrument, "key", "")] = (time.perf_counter() - start) * 1e3
+    each = ", ".join(f"{name} {spent[name]:.0f}" for name in OF_SERIES)
+    steps = ready.experiment.steps
+    return (
+        f"of the loss series of 4 references after {steps:,} steps, ms: {each}; "
+        f"keeping it and the states: {folding / steps * 1e6:.1f} µs a step"
     )
 
 

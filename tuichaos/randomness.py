@@ -21,6 +21,8 @@ class Purpose(enum.IntEnum):
     TANGENT = 4
     BOOTSTRAP = 5
     SPECTRUM = 6
+    SHUFFLE = 20
+    ZERO_ONE = 21
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:

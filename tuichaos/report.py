@@ -102,7 +102,21 @@ class Entry:
     name: str
 
 
-ENTRIES: tuple[Entry, ...] = (Entry("units", "final_share_all", "saturated units, share"),)
+ENTRIES: tuple[Entry, ...] = (
+    Entry("units", "final_share_all", "saturated units, share"),
+    Entry("autocorrelation", "lag_1", "autocorrelation, lag 1"),
+    Entry("autocorrelation", "lag_2", "  lag 2"),
+    Entry("autocorrelation", "lag_3", "  lag 3"),
+    Entry("autocorrelation", "state_lag_1", "  of the state, lag 1"),
+    Entry("recurrence", "rate", "recurrence rate"),
+    Entry("recurrence", "determinism", "  determinism"),
+    Entry("recurrence", "laminarity", "  laminarity"),
+    Entry("expansion", "rate", "expansion of the loss"),
+    Entry("expansion", "r_squared", "  R² of its line"),
+    Entry("expansion", "local_significant", "  times with p ≤ 0.05"),
+    Entry("zero_one", "k", "0–1 test: K"),
+    Entry("period", "period", "period (commonest)"),
+)
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:

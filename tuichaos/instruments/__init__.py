@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import Instrument, Setup, is_on
 from tuichaos.instruments.divergence import Divergence
+from tuichaos.instruments.expansion import ExpansionRates
 from tuichaos.instruments.growth import GrowthExponent
+from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
 from tuichaos.instruments.regime import Regime
+from tuichaos.instruments.period import Period
+from tuichaos.instruments.recurrence import RecurrencePlot
+from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.spectrum import Spectrum
+from tuichaos.instruments.stretches import Orbit, asked_references
 from tuichaos.instruments.tangent import TangentExponent
 from tuichaos.instruments.units import SaturatedUnits
+from tuichaos.instruments.zero_one import ZeroOneTest
 
 
 def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
     rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_the_units(setup)]
+    rest += _of_the_series(setup)
     if is_on(setup.experiment.measure.regime):
         rest.append(Regime(setup))
     signal = any(instrument.needs_signal for instrument in rest)
@@ -52,3 +61,28 @@ def _of_the_tangents(setup: Setup) -> list[Instrument]:
 
 def _of_the_units(setup: Setup) -> list[Instrument]:
     return [SaturatedUnits(setup)] if is_on(setup.experiment.measure.units) else []
+
+
+OF_STATES = {"autocorrelation": Autocorrelation, "recurrence": RecurrencePlot}
+OF_SERIES = {"expansion": ExpansionRates, "zero_one": ZeroOneTest, "period": Period}
+
+
+def _of_the_series(setup: Setup) -> list[Instrument]:
+    """Those of the loss at every step, behind what keeps it for them."""
+    measure = setup.experiment.measure
+    asked = {
+        name: asked_references(setup, getattr(measure, name))
+        for name in (*OF_STATES, *OF_SERIES)
+        if is_on(getattr(measure, name))
+    }
+    if not asked:
+        return []
+    most = max(asked.values())
+    signals = Signals(setup, most)
+    found: list[Instrument] = [signals, Orbit(setup, signals, most)]
+    states = [asked[name] for name in OF_STATES if name in asked]
+    if states:
+        memory = Memory(setup, max(states))
+        found.append(memory)
+        found += [kind(setup, signals, memory) for k, kind in OF_STATES.items() if k in asked]
+    return found + [kind(setup, signals) for k, kind in OF_SERIES.items() if k in asked]

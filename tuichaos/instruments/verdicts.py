@@ -51,6 +51,8 @@ class Evidence:
     is_loss: bool
     fell: bool
     time_step: float = 1.0
+    scale: float | None = None
+    unit: float = 2.0**-52
     diverged_at: int | None = None
     dead: np.ndarray | None = None
     stuck_on: float = math.nan
@@ -113,7 +115,7 @@ def judge(evidence: Evidence) -> Verdict:
     steps = int(evidence.edges[-1])
     if steps < MIN_STEPS:
         return Verdict("undecided", f"only {steps} steps, of at least {MIN_STEPS}")
-    late, k = _late(evidence), period(evidence.tail)
+    late, k = _late(evidence), period(evidence.tail, scale=evidence.scale, unit=evidence.unit)
     gain, ends_at = _largest_gain(evidence)
     facts = {
         "exponent": late.exponent,

@@ -1,0 +1,170 @@
+"""The stretch of an orbit that the instruments of the scalar series analyse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.signals import REFERENCES, Signals
+from tuichaos.instruments.statistics import median
+from tuichaos.levels import FLOOR_UNITS
+
+MOST = 5_000  # newest steps that are analysed: what a chart shows, and a tenth of a second's work
+
+
+class Unmeasured(Exception):
+    """There is no honest number; the message is the reason, in a few words."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive steps of one reference's scalar series.
+
+    ``values`` (T,), the first one at step ``start``; ``scale`` the largest |value| of all its
+    known steps, of which rounding is a share; ``unit`` one unit in the last place of 1.
+    """
+
+    reference: int
+    start: int
+    values: np.ndarray
+    scale: float
+    unit: float
+
+    @property
+    def end(self) -> int:
+        """The last step."""
+        return self.start + len(self.values) - 1
+
+    @property
+    def floor(self) -> float:
+        """Differences up to here tell only rounding: FLOOR_UNITS units of the scale."""
+        return FLOOR_UNITS * self.unit * self.scale
+
+    def require(self, least: int, *, moving: bool = True) -> None:
+        """Raise Unmeasured unless there are ``least`` finite values that are not all the same
+        to within rounding."""
+        if not len(self.values):
+            raise Unmeasured("too few steps")
+        if not np.isfinite(self.values).all():
+            raise Unmeasured("diverged")
+        if len(self.values) < least:
+            raise Unmeasured("too few steps")
+        if moving and np.ptp(self.values) <= self.floor:
+            raise Unmeasured("constant")
+
+    def newest(self, most: int) -> Stretch:
+        """The last ``most`` steps of it."""
+        values = self.values[-most:]
+        start = self.end + 1 - len(values)
+        return Stretch(self.reference, start, values, self.scale, self.unit)
+
+
+def asked_references(setup: Setup, switch: bool | Mapping[str, int]) -> int:
+    """How many references, the first ones, a switch asks for."""
+    return min(option(switch, "references", REFERENCES), setup.references)
+
+
+def stretches(setup: Setup, signals: Signals, references: int) -> list[Stretch]:
+    """Of each of the first references: from ``measure.discard`` on or, where that is 0, the
+    second half of what has been run (the first is taken as transient), to the last step."""
+    series = signals.series(references)
+    first = setup.experiment.measure.discard or signals.end // 2
+    skip = max(0, first - signals.start)
+    with np.errstate(invalid="ignore"):
+        sizes = np.where(np.isfinite(series), np.abs(series), 0.0)
+    scales = sizes.max(axis=0, initial=0.0)
+    return [
+        Stretch(k, signals.start + skip, series[skip:, k], float(scales[k]), setup.unit)
+        for k in range(series.shape[1])
+    ]
+
+
+class OfSeries(Instrument):
+    """An instrument of the scalar series (the loss, or x0 of a map) at every step.
+
+    Subclasses name their ``key`` of ``[measure]`` and write ``measured`` and ``told``.
+    Nothing is added up while the run goes on: everything is computed from the kept series
+    when it is asked for, and again only when there are more steps.
+    """
+
+    key = ""
+    needs_signal = True
+    most = MOST  # newest steps of the stretch that ``measured`` gets
+
+    def __init__(self, setup: Setup, signals: Signals) -> None:
+        self.setup = setup
+        self.signals = signals
+        self.switch = getattr(setup.experiment.measure, self.key)
+        self.references = asked_references(setup, self.switch)
+        self._known: tuple[int, Findings] | None = None
+
+    def findings(self) -> Findings:
+        end = self.signals.end
+        if self._known is None or self._known[0] != end:
+            self._known = (end, self._find())
+        return self._known[1]
+
+    def _find(self) -> Findings:
+        found: list[Any] = []
+        whole = stretches(self.setup, self.signals, self.references)
+        for stretch in (one.newest(self.most) for one in whole):
+            try:
+                found.append(self.measured(stretch))
+            except Unmeasured as reason:
+                found.append(str(reason))
+        found += ["too few steps"] * (self.references - len(found))
+        start = whole[0].newest(self.most).start if whole else 0
+        window = [start, self.signals.end] if start <= self.signals.end else None
+        return self.told(found, window)
+
+    def measured(self, stretch: Stretch) -> Any:
+        """The numbers of one reference (anything but a string); Unmeasured where there are
+        none. A pure function of the stretch: whoever else is in the run does not matter."""
+        raise NotImplementedError
+
+    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+        """Tables and summary from what ``measured`` gave for each reference, or the reason."""
+        raise NotImplementedError
+
+
+def summary(
+    found: Sequence[Any], window: list[int] | None, columns: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
+    """A part of summary.json: the median of each column over the references that have
+    numbers, their ``count`` of ``total``, ``window`` in steps, and the commonest ``reason``
+    where none has."""
+    reasons = [item for item in found if isinstance(item, str)]
+    count = len(found) - len(reasons)
+    medians = {name: median(np.array(values, dtype=float)) for name, values in columns.items()}
+    reason = max(reasons, key=reasons.count) if not count and reasons else None
+    return {
+        **medians,
+        "count": count,
+        "total": len(found),
+        "window": window,
+        "reason": reason,
+    }
+
+
+class Orbit(Instrument):
+    """Writes the analysed stretch itself, at most its newest MOST steps, as orbit.csv."""
+
+    needs_signal = True
+
+    def __init__(self, setup: Setup, signals: Signals, references: int) -> None:
+        self.setup = setup
+        self.signals = signals
+        self.references = references
+
+    def findings(self) -> Findings:
+        rows: list[list[Any]] = []
+        for whole in stretches(self.setup, self.signals, self.references):
+            stretch = whole.newest(MOST)
+            steps = range(stretch.start, stretch.end + 1)
+            values = stretch.values.tolist()
+            rows += [[stretch.reference, t, v] for t, v in zip(steps, values, strict=True)]
+        return Findings(tables={"orbit.csv": (["reference", "step", "signal"], rows)})
