@@ -5,15 +5,18 @@ from __future__ import annotations
 from tuichaos.instruments.base import Instrument, Setup, is_on
 from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.growth import GrowthExponent
+from tuichaos.instruments.moving import Moving
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
+from tuichaos.instruments.routes import Routes
+from tuichaos.instruments.sizes import PerturbationSizes
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.tangent import TangentExponent
 
 
 def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
-    rest = [*_of_the_twins(setup), *_of_the_tangents(setup)]
+    rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_both(setup)]
     signal = any(instrument.needs_signal for instrument in rest)
     found: list[Instrument] = [Observables(setup, signal)]
     if setup.system.is_network and is_on(setup.experiment.measure.weight_norm):
@@ -39,8 +42,22 @@ def _of_the_twins(setup: Setup) -> list[Instrument]:
 def _of_the_tangents(setup: Setup) -> list[Instrument]:
     measure = setup.experiment.measure
     found: list[Instrument] = []
-    if is_on(measure.tangent):
-        found.append(TangentExponent(setup))
+    tangent = TangentExponent(setup) if is_on(measure.tangent) else None
+    if tangent:
+        found.append(tangent)
+    if is_on(measure.moving):
+        found.append(Moving(setup, tangent))
     if is_on(measure.spectrum):
         found.append(Spectrum(setup))
+    return found
+
+
+def _of_both(setup: Setup) -> list[Instrument]:
+    """What sets twins beside tangents, or has twins of its own."""
+    measure = setup.experiment.measure
+    found: list[Instrument] = []
+    if is_on(measure.routes):
+        found.append(Routes(setup))
+    if measure.sizes:
+        found.append(PerturbationSizes(setup))
     return found
