@@ -86,7 +86,14 @@ class Entry:
     name: str
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (
+    Entry("moving", "above_zero", "moving windows > 0"),
+    Entry("routes", "free", "free twins"),
+    Entry("routes", "renormalised", "renormalised twins"),
+    Entry("routes", "tangent", "tangents beside them"),
+    Entry("routes", "disagreement_max", "  largest difference"),
+    Entry("sizes", "per_decade", "growth per decade of ε"),
+)
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:

@@ -113,7 +113,9 @@ class Moving(Instrument):
             "reason": None if some.any() else self._why_none(),
         }
 
-    def _positive_until(self, starts: np.ndarray, found: np.ndarray) -> tuple[int | None, str | None]:
+    def _positive_until(
+        self, starts: np.ndarray, found: np.ndarray
+    ) -> tuple[int | None, str | None]:
         """The end of the last window in which the mean over references is above 0 beyond
         doubt: the lower bound of its 95 % interval (Student's t, references independent) is."""
         if found.shape[1] < 2:

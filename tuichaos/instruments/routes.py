@@ -25,6 +25,7 @@ from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS, SATURATION
+from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.base import System
 from tuichaos.systems.stepping import Stepper
 
@@ -50,7 +51,8 @@ class Company:
     ``base`` those after they were last rescaled, ``total`` the logarithms of all factors
     before; ``directions`` (r·j, dimension) unit tangents, ``length`` (r, j) the ln of their
     growth; ``scale`` (r) the largest ‖x‖₂ since the perturbation. NaN in ``total`` or
-    ``length``: that route has ended.
+    ``length``: that route has ended. ``noisy`` (r, dimension): twins that nothing has moved
+    but a rounding more at every step, drawn from ``noise``.
     """
 
     twins: Tensor
@@ -60,15 +62,22 @@ class Company:
     directions: Tensor
     length: np.ndarray
     scale: Tensor
+    noisy: Tensor
+    noise: list[np.random.Generator]
     steppers: tuple[Stepper, Stepper]  # their own scratch memory: for twins, for tangents
     tangent_steps: int
 
 
 class Routes(Instrument):
     """Rates along the three routes over two windows of each twin: from the perturbation for
-    as long as the free twin is above the rounding floor, FLOOR_UNITS·u·S, and below LINEAR
-    and SATURATION·S, with S the largest ‖x‖₂ since the perturbation; and, without the free
-    twin, to the end of the run.
+    as long as the free twin is above the rounding floor and below LINEAR and SATURATION·S,
+    with S the largest ‖x‖₂ since the perturbation; and, without the free twin, to the end of
+    the run.
+
+    The floor is FLOOR_UNITS times what rounding alone does: u·S, or the distance of a noisy
+    twin if that is larger. Rounding grows along with everything else; where twins stay on a
+    slow direction while a fast one opens across it, it overtakes a distance of 1e-7 within
+    some twenty steps, and the twin then no longer tells how its displacement grows.
 
     A renormalised twin is looked at at every step and counts up to the last one, rescaled or
     not. It ends (empty) when the first distance is itself outside floor and saturation, when
@@ -118,15 +127,15 @@ class Routes(Instrument):
         scale = norms.cummax(0).values[1:, :, None]
         company.scale = scale[-1, :, 0].clone()
         index = torch.arange(own, device=states.device).repeat_interleave(self.twins)
-        system = orbit.system.take(index)
-        unit = self.setup.unit
-        high = torch.clamp(SATURATION * scale, max=LINEAR)
-        within[:] = ((free >= FLOOR_UNITS * unit * scale) & (free < high)).cpu().numpy()
+        moves = len(orbit.steps) - int(orbit.steps[-1] == self.setup.steps)
+        with_noisy = orbit.system.take(torch.cat([index, index[:: self.twins]]))
+        logs[..., 1], noise = self._renormalised(company, with_noisy, states, scale, moves)
+        logs[..., 2] = self._tangents(company, orbit.system.take(index), states, moves)
         with np.errstate(divide="ignore"):
             logs[..., 0] = np.log(_numbers(free))
-        moves = len(orbit.steps) - int(orbit.steps[-1] == self.setup.steps)
-        logs[..., 1] = self._renormalised(company, system, states, scale, moves)
-        logs[..., 2] = self._tangents(company, system, states, moves)
+        floor = FLOOR_UNITS * torch.maximum(self.setup.unit * scale, noise)
+        high = torch.clamp(SATURATION * scale, max=LINEAR)
+        within[:] = ((free >= floor) & (free < high)).cpu().numpy()
         logs[~orbit.alive[:, :own].cpu().numpy()] = np.nan
 
     def _begin(self, orbit: BlockOrbit, x: Tensor, twins: Tensor) -> Company:
@@ -134,7 +143,8 @@ class Routes(Instrument):
         first = _norms(apart)
         rows, dimension = apart.shape
         steps = int(max(1, min(TANGENT_STEPS, TANGENT_BYTES // (16 * rows * dimension))))
-        make = orbit.system.stepper
+        make, seed = orbit.system.stepper, self.setup.experiment.seed
+        own = range(orbit.first, orbit.first + len(x))
         shape = twins.shape[:2]
         distances = first.reshape(shape)
         return Company(
@@ -145,27 +155,32 @@ class Routes(Instrument):
             apart / first[:, None],
             np.log(_numbers(distances)) if (first > 0).all() else np.full(shape, np.nan),
             torch.zeros_like(x[:, 0]),
-            (make(rows, 1, x.device), make(rows, steps, x.device)),
+            x.clone(),
+            [generator(seed, Purpose.ROUNDING, reference) for reference in own],
+            (make(rows + len(x), 1, x.device), make(rows, steps, x.device)),
             steps,
         )
 
     def _renormalised(
         self, company: Company, system: System, states: Tensor, scale: Tensor, moves: int
-    ) -> np.ndarray:
-        """ln of the distance there would be without rescaling, (T, r, j)."""
+    ) -> tuple[np.ndarray, Tensor]:
+        """ln of the distance there would be without rescaling, (T, r, j), and how far the
+        noisy twins are (T, r, 1)."""
         unit, first = self.setup.unit, company.first
         floor, saturation = FLOOR_UNITS * unit * scale, SATURATION * scale
         low = torch.maximum(first / BAND, floor)
         high = torch.minimum(first * BAND, saturation)
         usable = (first >= floor) & (first <= saturation)
         least = COLLAPSE_UNITS * unit * scale
-        ratios, totals = [], []
+        ratios, totals, noise = [], [], []
+        roundings = self._roundings(company, states, moves)
         for t in range(len(states)):
             x = states[t][:, None]
             apart = company.twins - x
             d = _norms(apart)
             told = usable[t] & (d >= least[t]) & torch.isfinite(d)
             company.total.masked_fill_(~told, torch.nan)
+            noise.append(_norms(company.noisy[:, None] - x))
             ratios.append(d / company.base)
             totals.append(company.total)
             out = (d < low[t]) | (d > high[t])
@@ -177,15 +192,21 @@ class Routes(Instrument):
             else:
                 company.total = company.total.clone()
             if t < moves:
-                rows = company.twins.flatten(0, 1)
-                orbit = company.steppers[0].advance(system, rows, 1, None).orbit
-                company.twins = orbit[1].clone().view_as(company.twins)
+                rows = torch.cat([company.twins.flatten(0, 1), company.noisy])
+                image = company.steppers[0].advance(system, rows, 1, None).orbit[1]
+                company.twins = image[: -len(company.noisy)].clone().view_as(company.twins)
+                company.noisy = image[-len(company.noisy) :] * roundings[t]
         grown = torch.stack(totals) + torch.stack(ratios).log()
-        return _numbers(grown + first.log())
+        return _numbers(grown + first.log()), torch.stack(noise)
 
-    def _tangents(
-        self, company: Company, system: System, states: Tensor, moves: int
-    ) -> np.ndarray:
+    def _roundings(self, company: Company, states: Tensor, moves: int) -> Tensor:
+        """Factors 1 ± u at most, uniform, for each entry and step (moves, r, dimension)."""
+        shape = (moves, states.shape[2])
+        drawn = [rng.uniform(-self.setup.unit, self.setup.unit, shape) for rng in company.noise]
+        factors = torch.tensor(np.stack(drawn, axis=1), dtype=torch.float64, device=states.device)
+        return (1 + factors).to(states.dtype)
+
+    def _tangents(self, company: Company, system: System, states: Tensor, moves: int) -> np.ndarray:
         """ln of the length of the tangent, which begins as the twin's distance, (T, r, j)."""
         growth = []
         for t in range(0, moves, company.tangent_steps):

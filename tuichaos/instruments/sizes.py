@@ -209,7 +209,9 @@ class PerturbationSizes(Instrument):
     def _why_none(self, measured: int) -> str:
         if self.read_to < self.setup.perturb_at:
             return "not perturbed yet"
-        return f"fewer than {LEAST_SIZES} sizes with a window" if measured else "no size in a window"
+        return (
+            f"fewer than {LEAST_SIZES} sizes with a window" if measured else "no size in a window"
+        )
 
 
 def per_decade(sizes: np.ndarray, exponents: np.ndarray) -> np.ndarray:
