@@ -101,6 +101,7 @@ class Routes(Instrument):
         self.last = np.full((3, *shape), np.nan)  # and at the last step so far
         self.end = np.full(shape, setup.perturb_at)
         self.open = np.ones(shape, dtype=bool)
+        self.began = np.zeros(shape, dtype=bool)  # the free twin, inside its band
         self.read_to = -1
 
     # --- in the worker threads ---
@@ -233,6 +234,7 @@ class Routes(Instrument):
         logs = np.moveaxis(frame["routes"][wanted], 3, 0)  # (3, T, r, j)
         if self.read_to < 0:
             self.origin = self.at_end = logs[:, 0]
+            self.began = frame["routes.within"][wanted][0]
         within = frame["routes.within"][wanted] & np.isfinite(logs).all(axis=0)
         within = np.logical_and.accumulate(within, axis=0) & self.open
         newest = within.sum(axis=0) - 1
@@ -297,11 +299,11 @@ class Routes(Instrument):
             return "not perturbed yet"
         if self.read_to == self.setup.perturb_at:
             return "no step after the perturbation"
-        if not np.isfinite(self.origin).any():
-            return "no displacement above rounding"
+        if self.began.any():
+            return "no twin stays in its band for a step"
         if (self.origin[0] >= math.log(LINEAR)).all():
             return f"twins start farther than {LINEAR:g}"
-        return "twins leave their band at once"
+        return "twins start at the rounding floor, or saturated"
 
 
 def _over_twins(rates: np.ndarray) -> np.ndarray:
