@@ -98,6 +98,8 @@ def table(seconds: float, device: str) -> Iterator[str]:
         yield _row(references, twins, device, seconds, plain)
     yield ""
     yield _spectrum(device, seconds)
+    yield _beside("routes of 4 references, 5 twins each", {"routes": True}, device, seconds)
+    yield _beside("moving windows of 4 references", {"moving": True}, device, seconds)
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
@@ -118,6 +120,15 @@ def _spectrum(device: str, seconds: float) -> str:
         f"spectrum of all {system.dimension} exponents of one reference: {cost:.0f} µs a step, "
         f"{cost / functional:.1f} functional steps (torch.func) of {functional:.0f} µs"
     )
+
+
+def _beside(label: str, measure: dict, device: str, seconds: float) -> str:
+    """What an instrument adds to 4 references × 5 twins with all the usual ones."""
+    experiment = _experiment(4, 5, device, OFF)
+    usual = simulated(plan(experiment), seconds)
+    overrides = {f"measure.{name}": value for name, value in measure.items()}
+    found = simulated(plan(resolve(experiment.model_dump(), overrides)), seconds)
+    return f"{label}: {(found - usual) * 24:+.0f} µs a step beside {usual * 24:.0f} µs"
 
 
 def _whole(device: str, plain: float) -> str:
