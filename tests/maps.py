@@ -144,3 +144,16 @@ class Rotation(System):
     def start(self, rng):
         angle = rng.uniform(0, 2 * math.pi)
         return [math.cos(angle), math.sin(angle)]
+
+
+class Passing(System):
+    """A clock beside a number that doubles until the clock says 40 and halves from then on."""
+
+    dimension = 2
+
+    def step(self, x):
+        factor = torch.where(x[:, 1:] < 39.5, 2.0, 0.5)
+        return torch.cat([factor * x[:, :1], x[:, 1:] + 1], dim=1)
+
+    def start(self, rng):
+        return [rng.uniform(0, 1), 0.0]

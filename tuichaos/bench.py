@@ -99,6 +99,8 @@ def table(seconds: float, device: str) -> Iterator[str]:
     yield ""
     yield _spectrum(device, seconds)
     yield _of_the_series(device)
+    yield _beside("routes of 4 references, 5 twins each", {"routes": True}, device, seconds)
+    yield _beside("moving windows of 4 references", {"moving": True}, device, seconds)
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
@@ -147,6 +149,15 @@ def _of_the_series(device: str) -> str:
         f"of the loss series of 4 references after {steps:,} steps, ms: {each}; "
         f"keeping it and the states: {folding / steps * 1e6:.1f} µs a step"
     )
+
+
+def _beside(label: str, measure: dict, device: str, seconds: float) -> str:
+    """What an instrument adds to 4 references × 5 twins with all the usual ones."""
+    experiment = _experiment(4, 5, device, OFF)
+    usual = simulated(plan(experiment), seconds)
+    overrides = {f"measure.{name}": value for name, value in measure.items()}
+    found = simulated(plan(resolve(experiment.model_dump(), overrides)), seconds)
+    return f"{label}: {(found - usual) * 24:+.0f} µs a step beside {usual * 24:.0f} µs"
 
 
 def _whole(device: str, plain: float) -> str:

@@ -23,6 +23,7 @@ class Purpose(enum.IntEnum):
     SPECTRUM = 6
     SHUFFLE = 20
     ZERO_ONE = 21
+    ROUNDING = 17
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:

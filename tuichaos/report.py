@@ -116,6 +116,12 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("expansion", "local_significant", "  times with p ≤ 0.05"),
     Entry("zero_one", "k", "0–1 test: K"),
     Entry("period", "period", "period (commonest)"),
+    Entry("moving", "above_zero", "moving windows > 0"),
+    Entry("routes", "free", "free twins"),
+    Entry("routes", "renormalised", "renormalised twins"),
+    Entry("routes", "tangent", "tangents beside them"),
+    Entry("routes", "disagreement_max", "  largest difference"),
+    Entry("sizes", "per_decade", "growth per decade of ε"),
 )
 
 

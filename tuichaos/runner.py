@@ -113,6 +113,7 @@ class Recording:
         self.restored_at: int | None = None  # when the folder had vanished
         self.wanted = threading.Event()  # somebody wants to see the tables as they are
         self.preview: Preview | None = None
+        self._next_look = 0.0
 
     def run(self, watch: Watcher | None) -> None:
         """Run to the end, a stop or a failure; the folder tells which."""
@@ -145,9 +146,12 @@ class Recording:
             columns.update(instrument.fold(frame))
         folder.append(frame.steps, columns, references=frame["alive"].shape[1])
         self.step = int(frame.steps[-1])
-        if self.wanted.is_set():
+        if self.wanted.is_set() and time.monotonic() > self._next_look:
             self.wanted.clear()
+            start = time.monotonic()
             self.preview = self._preview(*self._results())
+            # Looking at a run may take a tenth of its time.
+            self._next_look = start + 10 * (time.monotonic() - start)
         if folder.restored:
             self._tell_restored(folder)
         if watch is not None:

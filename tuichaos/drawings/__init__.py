@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tuichaos.drawings import orbit, spectrum
+from tuichaos.drawings import exponents, orbit, spectrum
 from tuichaos.drawings.base import TableView
 
-TABLE_VIEWS: dict[str, TableView] = {**spectrum.VIEWS, **orbit.VIEWS}
+TABLE_VIEWS: dict[str, TableView] = {**spectrum.VIEWS, **exponents.VIEWS, **orbit.VIEWS}
 
 # The tabs of the explorer, with the switches of [measure] that fill them.
 TABS: dict[str, tuple[str, ...]] = {

@@ -8,12 +8,15 @@ from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.expansion import ExpansionRates
 from tuichaos.instruments.growth import GrowthExponent
 from tuichaos.instruments.memory import Memory
+from tuichaos.instruments.moving import Moving
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
-from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.period import Period
 from tuichaos.instruments.recurrence import RecurrencePlot
+from tuichaos.instruments.regime import Regime
+from tuichaos.instruments.routes import Routes
 from tuichaos.instruments.signals import Signals
+from tuichaos.instruments.sizes import PerturbationSizes
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.stretches import Orbit, asked_references
 from tuichaos.instruments.tangent import TangentExponent
@@ -24,7 +27,7 @@ from tuichaos.instruments.zero_one import ZeroOneTest
 def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
     rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_the_units(setup)]
-    rest += _of_the_series(setup)
+    rest += [*_of_both(setup), *_of_the_series(setup)]
     if is_on(setup.experiment.measure.regime):
         rest.append(Regime(setup))
     signal = any(instrument.needs_signal for instrument in rest)
@@ -52,8 +55,11 @@ def _of_the_twins(setup: Setup) -> list[Instrument]:
 def _of_the_tangents(setup: Setup) -> list[Instrument]:
     measure = setup.experiment.measure
     found: list[Instrument] = []
-    if is_on(measure.tangent):
-        found.append(TangentExponent(setup))
+    tangent = TangentExponent(setup) if is_on(measure.tangent) else None
+    if tangent:
+        found.append(tangent)
+    if is_on(measure.moving):
+        found.append(Moving(setup, tangent))
     if is_on(measure.spectrum):
         found.append(Spectrum(setup))
     return found
@@ -86,3 +92,14 @@ def _of_the_series(setup: Setup) -> list[Instrument]:
         found.append(memory)
         found += [kind(setup, signals, memory) for k, kind in OF_STATES.items() if k in asked]
     return found + [kind(setup, signals) for k, kind in OF_SERIES.items() if k in asked]
+
+
+def _of_both(setup: Setup) -> list[Instrument]:
+    """What sets twins beside tangents, or has twins of its own."""
+    measure = setup.experiment.measure
+    found: list[Instrument] = []
+    if is_on(measure.routes):
+        found.append(Routes(setup))
+    if measure.sizes:
+        found.append(PerturbationSizes(setup))
+    return found

@@ -22,43 +22,43 @@ PLUNGE = 3
 PLUNGE_STEPS = 30
 
 
-class GrowthExponent(Instrument):
-    """Least-squares slope of ln d(t) in nats a step over the growth window of each twin; a
-    reference has the mean over its twins, with a bootstrap interval over them.
+class GrowthWindow:
+    """The growth windows of distances (references, n), folded as they come.
 
-    A twin with fewer than MIN_POINTS in its window has none (it started too near the floor
-    or the saturation), nor has one that falls through the floor within PLUNGE_STEPS with a
-    last drop PLUNGE times the mean one (a superstable point: −∞). A reference has none
-    unless all its twins have one and it stays finite: while it runs away there is no
-    attractor to saturate on.
+    ``slopes`` (references, n): least-squares slope of ln d(t) per unit of time over each
+    window. A distance with fewer than MIN_POINTS in its window has none (it started too near
+    the floor or the saturation), nor has one that falls through the floor within
+    PLUNGE_STEPS with a last drop PLUNGE times the mean one (a superstable point: −∞), nor one
+    whose reference does not stay finite: while it runs away there is no attractor to
+    saturate on. ``lengths`` (references, n): points of each window.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        shape = (setup.references, setup.experiment.ensemble.twins)
+    def __init__(self, shape: tuple[int, int], unit: float, time_step: float) -> None:
+        self.unit = unit
+        self.time_step = time_step
         self.open = np.ones(shape, dtype=bool)
-        self.finite = np.ones(setup.references, dtype=bool)
+        self.finite = np.ones(shape[0], dtype=bool)
         self.previous = np.full(shape, np.nan)  # ln d of the last point, if still open
         self.plunged = np.zeros(shape, dtype=bool)
         self.origin = np.full(shape, np.nan)
-        self.scale = np.zeros(setup.references)
+        self.scale = np.zeros(shape[0])
         self.sums = np.zeros((5, *shape))  # n, Σt, Σy, Σt², Σty
 
-    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        scale = np.maximum.accumulate(np.concatenate([self.scale[None], frame["scale"]]))[1:]
+    def take(
+        self, since: np.ndarray, distances: np.ndarray, scale: np.ndarray, alive: np.ndarray
+    ) -> None:
+        """Take in steps ``since`` the perturbation (T,), negative before it, with distances
+        (T, references, n), ‖x‖₁ and whether it is finite (T, references)."""
+        scale = np.maximum.accumulate(np.concatenate([self.scale[None], scale]))[1:]
         self.scale = scale[-1]
-        self.finite &= frame["alive"].all(axis=0)
-        since = frame.steps - self.setup.perturb_at
+        self.finite &= alive.all(axis=0)
         wanted = since >= 0
         if wanted.any() and self.open.any():
-            self._take(since[wanted], frame["twin_distances"][wanted], scale[wanted])
-        return {}
+            self._add(since[wanted], distances[wanted], scale[wanted])
 
-    def _take(self, t: np.ndarray, distances: np.ndarray, scale: np.ndarray) -> None:
-        level = scale[:, :, None]
+    def _add(self, t: np.ndarray, distances: np.ndarray, scale: np.ndarray) -> None:
+        within = between_levels(distances, scale[:, :, None], self.unit)
         with np.errstate(invalid="ignore", divide="ignore"):
-            within = distances >= FLOOR_UNITS * self.setup.unit * level
-            within &= distances <= SATURATION * level
             y = np.log(distances)
         within = np.logical_and.accumulate(within, axis=0) & self.open
         if t[0] == 0:
@@ -72,7 +72,7 @@ class GrowthExponent(Instrument):
         self.sums = np.add.accumulate(np.concatenate([self.sums[:, None], terms], axis=1), 1)[:, -1]
 
     def _note_plunges(self, t: np.ndarray, y: np.ndarray, within: np.ndarray) -> None:
-        """Mark twins that leave through the floor ever faster: at a superstable point the
+        """Mark distances that leave through the floor ever faster: at a superstable point the
         exponent is −∞, and the slope of the few points before tells nothing of it."""
         before = np.concatenate([self.previous[None], y[:-1]])
         self.previous = y[-1]
@@ -85,20 +85,46 @@ class GrowthExponent(Instrument):
         self.plunged |= (plunge & (t < PLUNGE_STEPS)[:, None, None]).any(axis=0)
 
     def slopes(self) -> np.ndarray:
-        """The exponent of each twin (references, twins) per unit of time, NaN where its window
-        is too short."""
+        """The exponents (references, n), NaN where there is none."""
         n, st, sy, stt, sty = self.sums
         with np.errstate(invalid="ignore", divide="ignore"):
             slope = (n * sty - st * sy) / (n * stt - st * st)
         counted = (n >= MIN_POINTS) & self.finite[:, None] & ~self.plunged
-        return np.where(counted, slope / self.setup.time_step, np.nan)
+        return np.where(counted, slope / self.time_step, np.nan)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.sums[0]
+
+
+def between_levels(distances: np.ndarray, scale: np.ndarray, unit: float) -> np.ndarray:
+    """Which distances lie above the rounding floor and below saturation, for the largest
+    norm so far ``scale`` (broadcast against them) and the unit in the last place of 1."""
+    with np.errstate(invalid="ignore"):
+        return (distances >= FLOOR_UNITS * unit * scale) & (distances <= SATURATION * scale)
+
+
+class GrowthExponent(Instrument):
+    """The slope of each twin over its growth window, nats per unit of time; a reference has
+    the mean over its twins, with a bootstrap interval over them, and none unless all its
+    twins have one."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        shape = (setup.references, setup.experiment.ensemble.twins)
+        self.window = GrowthWindow(shape, setup.unit, setup.time_step)
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        since = frame.steps - self.setup.perturb_at
+        self.window.take(since, frame["twin_distances"], frame["scale"], frame["alive"])
+        return {}
 
     def findings(self) -> Findings:
-        slopes = self.slopes()
+        slopes = self.window.slopes()
         exponent = slopes.mean(axis=1)
         seed = self.setup.experiment.seed
         interval = bootstrap_rows(slopes, seed)
-        length = np.where(np.isfinite(exponent), self.sums[0].mean(axis=1), np.nan)
+        length = np.where(np.isfinite(exponent), self.window.lengths.mean(axis=1), np.nan)
         found = mean_and_interval(exponent, seed)
         summary = {
             "mean": found["mean"],

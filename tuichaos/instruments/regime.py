@@ -165,6 +165,8 @@ class Regime(Instrument):
             is_loss=self.is_loss,
             fell=bool(self.newest[reference] < self.first[reference]),
             time_step=self.setup.time_step,
+            scale=float(self.largest[reference]),
+            unit=self.setup.unit,
             diverged_at=None if math.isnan(gone) else int(gone),
             dead=self.dead[:reached, reference] if hidden else None,
             stuck_on=self.stuck_on[reference],

@@ -13,7 +13,8 @@ RESAMPLES = 2000
 
 
 def bootstrap_interval(values: np.ndarray, seed: int) -> list[float] | None:
-    """95 % percentile bootstrap interval of the mean of independent values (n,).
+    """95 % percentile bootstrap interval of the mean of independent values (n,), widened for
+    few (see ``widening``).
 
     None for fewer than two: one value does not tell how it varies.
     (Efron and Tibshirani, An Introduction to the Bootstrap, ch. 13.)
@@ -29,11 +30,25 @@ def bootstrap_interval(values: np.ndarray, seed: int) -> list[float] | None:
         means.append(values[rng.integers(count, size=size)].mean(axis=1))
     means = np.concatenate(means)
     low, high = np.quantile(means, [0.025, 0.975])
-    return [float(low), float(high)]
+    mean, factor = values.mean(), widening(count)
+    return [float(mean - factor * (mean - low)), float(mean + factor * (high - mean))]
+
+
+def widening(count: int) -> float:
+    """By how much a percentile bootstrap interval of the mean of ``count`` ≥ 2 values is too
+    narrow: √(n/(n − 1)), since resampled means spread like the values about their own mean,
+    times the ratio of Student's to the normal quantile (Hesterberg 2015, Am. Stat. 69,
+    371–386). Without it four values cover 80 % instead of 95 %; it is 1.003 for 500.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    quantiles = stdtrit(count - 1, 0.975) / ndtri(0.975)
+    return float(quantiles * math.sqrt(count / (count - 1)))
 
 
 def bootstrap_rows(rows: np.ndarray, seed: int) -> np.ndarray:
-    """95 % percentile bootstrap intervals (n, 2) of the means of rows (n, m), m ≥ 3.
+    """95 % percentile bootstrap intervals (n, 2) of the means of rows (n, m), m ≥ 3, widened
+    as by ``widening``.
 
     Every row is resampled by the same draws. A row with a NaN has a NaN interval.
     """
@@ -44,7 +59,9 @@ def bootstrap_rows(rows: np.ndarray, seed: int) -> np.ndarray:
     counts = np.stack([np.bincount(draw, minlength=m) for draw in draws]) / m
     intervals = np.full((n, 2), np.nan)
     for k in np.flatnonzero(np.isfinite(rows).all(axis=1)):
-        intervals[k] = np.quantile(counts @ rows[k], [0.025, 0.975])
+        found = np.quantile(counts @ rows[k], [0.025, 0.975])
+        mean = rows[k].mean()
+        intervals[k] = mean + widening(m) * (found - mean)
     return intervals
 
 

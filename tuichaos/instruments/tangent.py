@@ -37,6 +37,7 @@ class TangentExponent(Instrument):
         self.batches = sorted({round(edge) for edge in spaced})
         self.marks = {*edges, *self.batches}
         self.log_length = np.zeros(setup.references)
+        self.lengths = np.empty((0, setup.references))  # ln‖v‖ at the steps of the last frame
         self.at: dict[int, np.ndarray] = {}
         self.running = np.full(setup.references, np.nan)
         self.read_to = self.discard
@@ -61,7 +62,7 @@ class TangentExponent(Instrument):
         lengths = np.add.accumulate(np.concatenate([self.log_length[None], growth]))
         self.log_length = lengths[-1]
         self.read_to = int(frame.steps[-1])
-        lengths = lengths[: len(frame.steps)]
+        lengths = self.lengths = lengths[: len(frame.steps)]
         for row, step in enumerate(frame.steps):
             if int(step) in self.marks:
                 self.at[int(step)] = lengths[row]

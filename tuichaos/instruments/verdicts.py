@@ -38,7 +38,8 @@ class Evidence:
     ``edges`` (n + 1,) steps that bound n spans; ``growth`` (n,) of the tangent in each, nats
     per unit of time, NaN where unknown, −inf where it collapsed. ``rises`` (n,) share of the
     steps in which the loss rose. ``tail`` (m,): the loss, or another observable (``is_loss``
-    false), at the last steps. ``dead`` (n + 1,): at the edges, whether all units of a hidden
+    false), at the last steps, ``scale`` its largest size in the whole run, ``unit`` one in the
+    last place of 1. ``dead`` (n + 1,): at the edges, whether all units of a hidden
     layer are saturated; ``stuck_on``: how many of the last hidden layer are stuck on at the
     end, NaN where not all of it is saturated. ``sharpness``: the mean of η·λmax/2 over the
     last quarter.
