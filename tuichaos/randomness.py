@@ -21,6 +21,7 @@ class Purpose(enum.IntEnum):
     TANGENT = 4
     BOOTSTRAP = 5
     SPECTRUM = 6
+    SHARPNESS = 12
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:

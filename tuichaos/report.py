@@ -86,7 +86,10 @@ class Entry:
     name: str
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (
+    Entry("sharpness", "final", "sharpness, final"),
+    Entry("sharpness", "final_eta_half", "  η·λmax/2, last tenth"),
+)
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:

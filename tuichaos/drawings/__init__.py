@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuichaos.drawings import spectrum
+from tuichaos.drawings import curvature, spectrum
 from tuichaos.drawings.base import TableView
 
-TABLE_VIEWS: dict[str, TableView] = {**spectrum.VIEWS}
+TABLE_VIEWS: dict[str, TableView] = {**spectrum.VIEWS, **curvature.VIEWS}

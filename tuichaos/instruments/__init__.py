@@ -7,6 +7,7 @@ from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.growth import GrowthExponent
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
+from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.tangent import TangentExponent
 
@@ -14,6 +15,8 @@ from tuichaos.instruments.tangent import TangentExponent
 def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
     rest = [*_of_the_twins(setup), *_of_the_tangents(setup)]
+    if is_on(setup.experiment.measure.sharpness):
+        rest.append(Sharpness(setup))
     signal = any(instrument.needs_signal for instrument in rest)
     found: list[Instrument] = [Observables(setup, signal)]
     if setup.system.is_network and is_on(setup.experiment.measure.weight_norm):
