@@ -98,6 +98,7 @@ def table(seconds: float, device: str) -> Iterator[str]:
         yield _row(references, twins, device, seconds, plain)
     yield ""
     yield _spectrum(device, seconds)
+    yield _sharpness(device, seconds)
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
@@ -117,6 +118,18 @@ def _spectrum(device: str, seconds: float) -> str:
     return (
         f"spectrum of all {system.dimension} exponents of one reference: {cost:.0f} µs a step, "
         f"{cost / functional:.1f} functional steps (torch.func) of {functional:.0f} µs"
+    )
+
+
+def _sharpness(device: str, seconds: float) -> str:
+    """Sharpness every 10 steps beside the bare run of 4 references with 5 twins each."""
+    experiment = _experiment(4, 5, device, ())
+    bare = simulated(plan(experiment), seconds) * 24
+    measured = resolve(experiment.model_dump(), {"measure.sharpness": {"every": 10}})
+    cost = simulated(plan(measured), seconds) * 24 - bare
+    return (
+        f"sharpness every 10 steps of 4 references beside 20 twins: {cost:.0f} µs a step, "
+        f"{cost / bare:.1f} times the bare run's {bare:.0f}"
     )
 
 

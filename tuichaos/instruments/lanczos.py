@@ -73,7 +73,7 @@ def _one(
         if not math.isfinite(length):
             return math.nan, torch.zeros_like(start), False, scale
         full = size == most
-        if not (full or count % CHECK == 0 or length == 0):
+        if not (full or length == 0 or count % CHECK == 0 or count == PRODUCTS):
             basis[size] = rest / length
             continue
         ritz, shares = torch.linalg.eigh(matrix[:size, :size])
