@@ -167,18 +167,20 @@ class PerceptronHessian:
         block of layers l ≤ m is Σ_n a_l·(K·a_m + δ_m·P), as many passes as there are units
         and not as many as there are weights.
         """
-        blocks: dict[tuple[int, int], Tensor] = {}
+        half = self.state.new_zeros(self.packing.width, self.packing.width)
         for samples in self._spans():
-            for key, block in self._blocks(samples):
-                blocks[key] = blocks[key] + block if key in blocks else block
-        packed = self.state.new_zeros(self.packing.width, self.packing.width)
-        places = [slice(start, start + s[0] * s[1]) for start, s in self.packing.matrices]
-        for (low, high), block in blocks.items():
-            block = block.reshape(packed[places[low], places[high]].shape)
-            packed[places[low], places[high]] = block
-            packed[places[high], places[low]] = block.T
+            for (low, high), block in self._blocks(samples):
+                place = self._place(half, low, high)
+                place.add_(block, alpha=0.5 if low == high else 1.0)
         order = self.packing.positions
-        return symmetric(packed[order][:, order])
+        half = half[order[:, None], order]
+        return half + half.T
+
+    def _place(self, packed: Tensor, low: int, high: int) -> Tensor:
+        """Where the block (out, in, out', in') of two layers is in a packed matrix."""
+        (row, rows), (column, columns) = (self.packing.matrices[k] for k in (low, high))
+        part = packed[row : row + rows[0] * rows[1], column : column + columns[0] * columns[1]]
+        return part.unflatten(1, columns).unflatten(0, rows)
 
     def _spans(self) -> Iterator[slice]:
         size = self.forward.a[0].shape[2]
@@ -233,7 +235,7 @@ def _contracted(response: Tensor, a: Tensor, c: Tensor) -> Tensor:
     """Σ_n K[i, j, n]·a[s, n]·c[t, n] as (i, s, j, t)."""
     pairs = (a[:, None] * c).flatten(0, 1)
     found = torch.mm(response.flatten(0, 1), pairs.T)
-    return found.view(*response.shape[:2], len(a), len(c)).permute(0, 2, 1, 3).contiguous()
+    return found.view(*response.shape[:2], len(a), len(c)).permute(0, 2, 1, 3)
 
 
 def _crossed(delta: Tensor, a: Tensor, moved: Tensor) -> Tensor:
