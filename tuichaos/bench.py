@@ -101,6 +101,7 @@ def table(seconds: float, device: str) -> Iterator[str]:
     yield _of_the_series(device)
     yield _beside("routes of 4 references, 5 twins each", {"routes": True}, device, seconds)
     yield _beside("moving windows of 4 references", {"moving": True}, device, seconds)
+    yield _sharpness(device, seconds)
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
@@ -158,6 +159,18 @@ def _beside(label: str, measure: dict, device: str, seconds: float) -> str:
     overrides = {f"measure.{name}": value for name, value in measure.items()}
     found = simulated(plan(resolve(experiment.model_dump(), overrides)), seconds)
     return f"{label}: {(found - usual) * 24:+.0f} µs a step beside {usual * 24:.0f} µs"
+
+
+def _sharpness(device: str, seconds: float) -> str:
+    """Sharpness every 10 steps beside the bare run of 4 references with 5 twins each."""
+    experiment = _experiment(4, 5, device, ())
+    bare = simulated(plan(experiment), seconds) * 24
+    measured = resolve(experiment.model_dump(), {"measure.sharpness": {"every": 10}})
+    cost = simulated(plan(measured), seconds) * 24 - bare
+    return (
+        f"sharpness every 10 steps of 4 references beside 20 twins: {cost:.0f} µs a step, "
+        f"{cost / bare:.1f} times the bare run's {bare:.0f}"
+    )
 
 
 def _whole(device: str, plain: float) -> str:

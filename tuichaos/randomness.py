@@ -24,6 +24,7 @@ class Purpose(enum.IntEnum):
     SHUFFLE = 20
     ZERO_ONE = 21
     ROUNDING = 17
+    SHARPNESS = 12
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:

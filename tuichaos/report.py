@@ -122,6 +122,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("routes", "tangent", "tangents beside them"),
     Entry("routes", "disagreement_max", "  largest difference"),
     Entry("sizes", "per_decade", "growth per decade of ε"),
+    Entry("sharpness", "final", "sharpness, final"),
+    Entry("sharpness", "final_eta_half", "  η·λmax/2, last tenth"),
 )
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from tuichaos.drawings import exponents, orbit, spectrum
+from tuichaos.drawings import curvature, exponents, orbit, spectrum
 from tuichaos.drawings.base import TableView
 
-TABLE_VIEWS: dict[str, TableView] = {**spectrum.VIEWS, **exponents.VIEWS, **orbit.VIEWS}
+TABLE_VIEWS: dict[str, TableView] = {
+    **spectrum.VIEWS,
+    **exponents.VIEWS,
+    **curvature.VIEWS,
+    **orbit.VIEWS,
+}
 
 # The tabs of the explorer, with the switches of [measure] that fill them.
 TABS: dict[str, tuple[str, ...]] = {

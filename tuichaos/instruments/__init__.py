@@ -15,6 +15,7 @@ from tuichaos.instruments.period import Period
 from tuichaos.instruments.recurrence import RecurrencePlot
 from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.routes import Routes
+from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.sizes import PerturbationSizes
 from tuichaos.instruments.spectrum import Spectrum
@@ -28,6 +29,8 @@ def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
     rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_the_units(setup)]
     rest += [*_of_both(setup), *_of_the_series(setup)]
+    if is_on(setup.experiment.measure.sharpness):
+        rest.append(Sharpness(setup))
     if is_on(setup.experiment.measure.regime):
         rest.append(Regime(setup))
     signal = any(instrument.needs_signal for instrument in rest)

@@ -123,6 +123,12 @@ class System:
         """The time a step takes: 1 for a map; exponents are per unit of time."""
         return 1.0
 
+    @property
+    def stable_sharpness(self) -> Tensor | None:
+        """The largest eigenvalue of the Hessian of the loss at which a minimum is still stable,
+        () or (references,): 2/η of gradient descent. None where that is not known."""
+        return None
+
     def take(self, index: Tensor) -> System:
         """The system of a batch whose row k has the parameters of reference ``index[k]``."""
         return self

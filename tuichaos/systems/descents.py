@@ -25,6 +25,10 @@ class Quartic(ReferenceSystem):
     def step(self, x: Tensor) -> Tensor:
         return x - self["a"] * x * (x * x - 1)
 
+    @property
+    def stable_sharpness(self) -> Tensor:
+        return 2 / self.parameters["a"]
+
     def start(self, rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(0, 1, 1)
 
@@ -61,6 +65,11 @@ class Quadratic(ReferenceSystem):
         velocity = self["beta"] * velocity + h * position
         return torch.cat([position - self["eta"] * velocity, velocity], dim=1)
 
+    @property
+    def stable_sharpness(self) -> Tensor:
+        beta = self.parameters["beta"] if self.momentum else 0
+        return (2 + 2 * beta) / self.parameters["eta"]
+
     def start(self, rng: np.random.Generator) -> np.ndarray:
         x = rng.standard_normal(len(self.curvatures))
         return np.concatenate([x, np.zeros_like(x)]) if self.momentum else x
@@ -90,6 +99,10 @@ class Product(ReferenceSystem):
         product = x.prod(dim=1, keepdim=True)
         return x - self["eta"] * (product - 1) * product / x
 
+    @property
+    def stable_sharpness(self) -> Tensor:
+        return 2 / self.parameters["eta"]
+
     def start(self, rng: np.random.Generator) -> np.ndarray:
         return np.full(self.factors, rng.uniform(0.5, 1.5))
 
@@ -118,6 +131,10 @@ class SoftmaxMap(ReferenceSystem):
 
     def step(self, x: Tensor) -> Tensor:
         return x - self["eta_eff"] * (torch.softmax(x, dim=1) - self._fractions(x))
+
+    @property
+    def stable_sharpness(self) -> Tensor:
+        return 2 / self.parameters["eta_eff"]
 
     def observe(self, x: Tensor) -> Mapping[str, Tensor]:
         loss = -(self._fractions(x) * torch.log_softmax(x, dim=1)).sum(1)

@@ -117,6 +117,10 @@ class TrainingSystem(System):
             learning_rate=self.learning_rate.to(device, dtype),
         )
 
+    @property
+    def stable_sharpness(self) -> Tensor:
+        return 2 / self.learning_rate
+
     def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
         from tuichaos.systems.perceptron import PerceptronStepper
 

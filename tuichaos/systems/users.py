@@ -16,7 +16,7 @@ from tuichaos.errors import InputError
 from tuichaos.systems.base import System, SystemProtocol
 
 # Columns of series.csv that mean something else.
-RESERVED = {"reference", "step", "distance", "lyapunov", "weight_norm"}
+RESERVED = {"reference", "step", "distance", "lyapunov", "weight_norm", "sharpness"}
 RESERVED |= {"train_accuracy", "test_accuracy"}
 
 
