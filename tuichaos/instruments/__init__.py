@@ -29,10 +29,11 @@ def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
     rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_the_units(setup)]
     rest += [*_of_both(setup), *_of_the_series(setup)]
-    if is_on(setup.experiment.measure.sharpness):
-        rest.append(Sharpness(setup))
+    sharpness = Sharpness(setup) if is_on(setup.experiment.measure.sharpness) else None
+    if sharpness:
+        rest.append(sharpness)
     if is_on(setup.experiment.measure.regime):
-        rest.append(Regime(setup))
+        rest.append(Regime(setup, sharpness))
     signal = any(instrument.needs_signal for instrument in rest)
     found: list[Instrument] = [Observables(setup, signal)]
     if setup.system.is_network and is_on(setup.experiment.measure.weight_norm):

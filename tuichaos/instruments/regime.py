@@ -14,9 +14,10 @@ import torch
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.observables import signal_name
+from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.statistics import median
 from tuichaos.instruments.units import stuck_units
-from tuichaos.instruments.verdicts import Evidence, Verdict, judge
+from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, judge
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 
 SPANS = 32  # of a run; eight of them are its last quarter
@@ -34,8 +35,9 @@ class Regime(Instrument):
 
     needs_signal = True
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, sharpness: Sharpness | None = None) -> None:
         self.setup = setup
+        self.measured_sharpness = sharpness
         count = setup.references
         edges = np.linspace(0, setup.steps, min(SPANS, setup.steps) + 1).round().astype(int)
         self.edges = np.unique(edges)
@@ -89,8 +91,8 @@ class Regime(Instrument):
             self._grow(steps, frame["growth"])
         self._rise(steps, signal)
         self.tail = np.concatenate([self.tail, signal])[-TAIL:]
-        if "sharpness" in frame.values:
-            self._sharpen(frame)
+        if self.measured_sharpness:
+            self._sharpen(frame, self.measured_sharpness)
         self._score(frame)
         return {}
 
@@ -122,10 +124,11 @@ class Regime(Instrument):
             self.first = signal[0]
         self.newest, self.largest = signal[-1], sizes[-1]
 
-    def _sharpen(self, frame: Frame) -> None:
-        found = frame["sharpness"]
-        for row in np.flatnonzero(np.isfinite(found).any(axis=1)):
-            self.sharpness.append((int(frame.steps[row]), found[row]))
+    def _sharpen(self, frame: Frame, measured: Sharpness) -> None:
+        """Keep η·λmax/2, the sharpness in units of the stable one, with its step."""
+        ratios = frame["sharpness"][:, :, 0] / frame["stable_sharpness"]
+        at = frame.steps[measured.measured_at(frame.steps)]
+        self.sharpness += zip(at.tolist(), ratios, strict=True)
 
     def _score(self, frame: Frame) -> None:
         for name in ("train_accuracy", "test_accuracy"):
@@ -155,8 +158,11 @@ class Regime(Instrument):
             growth[-1:] = -np.inf
         gone = self.diverged_at[reference]
         hidden = bool(self.setup.system.hidden_widths)
-        late = [row[reference] for step, row in self.sharpness if step >= 0.75 * self.end]
-        rate = self.eta[reference]
+        late = [
+            row[reference]
+            for step, row in self.sharpness
+            if step >= LATE * self.end and reference < len(row)
+        ]
         return Evidence(
             edges=edges,
             growth=growth,
@@ -170,9 +176,9 @@ class Regime(Instrument):
             diverged_at=None if math.isnan(gone) else int(gone),
             dead=self.dead[:reached, reference] if hidden else None,
             stuck_on=self.stuck_on[reference],
-            eta=rate,
+            eta=self.eta[reference],
             bias=self.setup.experiment.network.bias,
-            sharpness=float(np.mean(late)) * rate / 2 if late else math.nan,
+            sharpness=float(np.mean(late)) if late else math.nan,
         )
 
     def findings(self) -> Findings:
@@ -211,7 +217,7 @@ class Regime(Instrument):
             "warnings": self._warnings(),
             "count": sum(v.verdict != "undecided" for v in verdicts),
             "total": len(verdicts),
-            "window": [int(0.75 * self.end), self.end],
+            "window": [int(LATE * self.end), self.end],
             "reason": None,
         }
 

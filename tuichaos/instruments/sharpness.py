@@ -42,7 +42,7 @@ class Sharpness(Instrument):
     Small systems by all products and LAPACK, larger ones by Lanczos started from the last
     eigenvectors (see lanczos.py). Each reference is treated on its own: others change no bit.
     Empty where a reference has diverged, its Hessian is not finite or Lanczos did not
-    converge. Memory: 8·(k + 1) bytes a reference and measured step (0.3 MB for 4 references
+    converge. Memory: 8·(k + 2) bytes a reference and measured step (0.5 MB for 4 references
     over 50 000 steps), and the k eigenvectors of each reference.
 
     Measured at even steps only, an orbit of period 2 shows one of its two values: an odd
@@ -71,7 +71,7 @@ class Sharpness(Instrument):
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         own = max(0, min(orbit.states.shape[1], self.references - orbit.first))
-        times = np.flatnonzero(self._measured(orbit.steps))
+        times = np.flatnonzero(self.measured_at(orbit.steps))
         values = np.full((len(times), own, self.count), np.nan)
         threshold = np.full((len(times), own), np.nan)
         if own and len(times):
@@ -81,7 +81,8 @@ class Sharpness(Instrument):
             values = self._values(orbit, own, torch.from_numpy(times))
         return {"sharpness": values, "stable_sharpness": threshold}
 
-    def _measured(self, steps: np.ndarray) -> np.ndarray:
+    def measured_at(self, steps: np.ndarray) -> np.ndarray:
+        """At which of ``steps`` it is measured: (T,) bool."""
         return (steps % self.every == 0) | (steps == self.setup.steps)
 
     def _values(self, orbit: BlockOrbit, own: int, times: Tensor) -> np.ndarray:
@@ -130,7 +131,7 @@ class Sharpness(Instrument):
     # --- folding ---
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        at = self._measured(frame.steps)
+        at = self.measured_at(frame.steps)
         values, threshold = frame["sharpness"], frame["stable_sharpness"]
         self.read_to = int(frame.steps[-1])
         self._parts.append((frame.steps[at], values, threshold))

@@ -249,6 +249,14 @@ class PerceptronStepper:
         self.packing = PackedLayout(system.network, device)
         self.observer = Observer(system, self.packing, max(2, system.block_rows))
         self.workspaces: dict[tuple[int, int], Workspace] = {}
+        self._make = (system, rows, steps, device)
+        self._aside: PerceptronStepper | None = None
+
+    @property
+    def aside(self) -> PerceptronStepper:
+        if self._aside is None:
+            self._aside = PerceptronStepper(*self._make)
+        return self._aside
 
     def advance(
         self, system: TrainingSystem, x: Tensor, steps: int, tangents: Tensor | None

@@ -38,6 +38,11 @@ class Stepper(Protocol):
         """``steps`` steps of states (rows, dimension) under ``system`` (whose parameters are
         those of the rows), with unit tangents (references, dimension) of the first rows."""
 
+    @property
+    def aside(self) -> Stepper:
+        """Another one, whose scratch memory is its own: for instruments that take steps while
+        the block's orbit, which is scratch memory too, is still being looked at."""
+
     def observe(self, system: System, states: Tensor) -> dict[str, Tensor]:
         """Observables (T, references) of states (T, references, dimension), under the system
         whose parameters are those of the references."""
@@ -55,6 +60,10 @@ def padded(x: Tensor, rows: int) -> Tensor:
 
 class GenericStepper:
     """Steps any System through ``System.step``, always in batches of FIXED_ROWS rows."""
+
+    @property
+    def aside(self) -> Stepper:
+        return self  # it has no scratch memory
 
     def advance(self, system: System, x: Tensor, steps: int, tangents: Tensor | None) -> Stretch:
         orbit = x.new_empty(steps + 1, *x.shape)

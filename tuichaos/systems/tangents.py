@@ -24,6 +24,7 @@ def push(system: System, stepper: Stepper, orbit: Tensor, steps: int) -> Push:
     if orbit.shape[2] <= JACOBIAN_DIMENSION and isinstance(stepper, GenericStepper):
         matrices = jacobians(system, orbit[:steps])
         return lambda t, q: (matrices[t][:, None] * q[:, :, None, :]).sum(-1)
+    stepper = stepper.aside
     own = torch.arange(orbit.shape[1], device=orbit.device)
     systems = [system.take(own[r : r + 1]) for r in range(orbit.shape[1])]
 
