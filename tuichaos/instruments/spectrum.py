@@ -22,6 +22,7 @@ from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_blocks, bootstrap_interval
 from tuichaos.levels import COLLAPSE_UNITS
 from tuichaos.randomness import Purpose, generator
+from tuichaos.systems.stepping import Stepper
 from tuichaos.systems.tangents import push
 
 BLOCKS = 64  # consecutive spans that are resampled for an interval
@@ -63,6 +64,7 @@ class Spectrum(Instrument):
         self.trace = [int(step) for step in trace]
         self.marks = {self.discard, *self.trace, *self.edges}
         self.frames: dict[int, torch.Tensor] = {}
+        self.steppers: dict[int, Stepper] = {}
         self.total = np.zeros((self.references, self.count))
         self.at: dict[int, np.ndarray] = {}
         self.read_to = 0
@@ -82,7 +84,11 @@ class Spectrum(Instrument):
     def _along(self, orbit: BlockOrbit, own: int, steps: int) -> np.ndarray:
         """ln|R_ii| of each step, (steps, own, count)."""
         states = orbit.states[:, :own].nan_to_num()
-        image = push(orbit.system, orbit.stepper, states, steps)
+        if orbit.first not in self.steppers:
+            # Scratch memory of its own: that of the block holds the orbit others still read.
+            own_stepper = orbit.system.stepper(self.count, 1, states.device)
+            self.steppers[orbit.first] = own_stepper
+        image = push(orbit.system, self.steppers[orbit.first], states, steps)
         q = self.frames.get(orbit.first)
         if q is None:
             q = self._first(orbit.first, own, states)
