@@ -323,7 +323,7 @@ def test_intervals_of_few_values_cover_the_truth(count):
 
 @pytest.mark.slow
 def test_both_exponents_of_the_softmax_map(simulate):
-    """.23587 and .13572 with errors of 3e-5 and 5e-5: 1e8 steps of 283 orbits in all, with two
+    """.23587 and .13572 with errors of 3e-5 and 5e-5: 1e8 steps of 311 orbits in all, with two
     tangents made orthogonal by hand in NumPy; here 40 orbits of 4 500 steps, which spread by
     .0036 and .0078."""
     run = simulate({"ensemble.references": 40, "ensemble.twins": 0}, preset="softmax-map")

@@ -136,6 +136,14 @@ def test_bits_do_not_depend_on_company(simulate):
         assert (few.path / name).read_bytes() == (many.path / name).read_bytes()
 
 
+def test_the_spectrum_leaves_the_orbits_of_its_block_alone(simulate):
+    """As many exponents as the block has rows and tangents: one shape of scratch memory."""
+    small = {"ensemble.references": 40, "ensemble.twins": 0, "steps": 40}
+    small |= {"measure.spectrum": {"count": 20, "references": 1}}
+    run = simulate(small, threads=1)
+    assert run.manifest["noise_floor"]["holds"]
+
+
 def test_fewer_exponents_are_the_first_of_more(simulate):
     one = of(simulate, "henon", steps=500, measure__spectrum={"count": 1})
     two = of(simulate, "henon", steps=500)

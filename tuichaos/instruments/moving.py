@@ -23,8 +23,8 @@ from tuichaos.instruments.tangent import TangentExponent
 WIDTH = 50  # steps of a window
 EVERY = 10  # steps from one to the next
 MOST_WINDOWS = 2000  # of a reference; beyond, the stride grows to a multiple of itself
-MOST_ROWS = 200_000  # of moving.csv, about 8 MB: with many references there are fewer windows
-LEAST_WINDOWS = 50  # of a reference, however many references
+MOST_ROWS = 50_000  # of moving.csv, about 2 MB: with many references there are fewer windows
+LEAST_WINDOWS = 20  # of a reference, however many references
 
 
 class Moving(Instrument):
@@ -33,7 +33,7 @@ class Moving(Instrument):
 
     Read from the tangent's instrument, which folds before. moving.csv is sorted by start,
     then reference; a reference that diverged, or whose tangent collapsed, is empty from there
-    on. Memory: two numbers a window and reference, 3.2 MB at most.
+    on. Memory: two numbers a window and reference, 0.8 MB up to 2 500 references.
     """
 
     def __init__(self, setup: Setup, tangent: TangentExponent | None) -> None:

@@ -103,6 +103,7 @@ class Routes(Instrument):
         self.open = np.ones(shape, dtype=bool)
         self.began = np.zeros(shape, dtype=bool)  # the free twin, inside its band
         self.read_to = -1
+        self._cached: tuple[int, Findings] | None = None
 
     # --- in the worker threads ---
 
@@ -259,6 +260,11 @@ class Routes(Instrument):
         return tuple(np.where(np.isfinite(rate), rate, np.nan) for rate in (common, whole))
 
     def findings(self) -> Findings:
+        if self._cached is None or self._cached[0] != self.read_to:
+            self._cached = (self.read_to, self._findings())
+        return self._cached[1]
+
+    def _findings(self) -> Findings:
         common, whole = self.rates()
         start = self.setup.perturb_at
         rows = []
