@@ -23,7 +23,7 @@ from tuichaos.instruments.tangent import TangentExponent
 from tuichaos.selftest import softmax, table
 from tuichaos.selftest.checks import QUIET, exact
 from tuichaos.selftest.readers import threshold, worst
-from tuichaos.systems import build
+from tuichaos.systems import build, descents, maps
 from tuichaos.systems.stepping import jacobians
 
 SHORT = [trial for trial in selftest.trials() if not trial.long]
@@ -145,6 +145,16 @@ def test_one_wrong_expectation_fails_the_whole(command, temporary, monkeypatch):
     assert "1.0e-09 1.0e-10 FAIL" in out
     assert f"{len(fixed.checks)} of {len(fixed.checks) + 1} checks pass" in out
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("system", [descents.Quadratic, descents.Product, maps.Cat, maps.Logistic])
+def test_a_map_that_is_a_thousandth_off_is_found(system, monkeypatch):
+    right = system.step
+    monkeypatch.setattr(system, "step", lambda self, x: 1.001 * right(self, x))
+    name = {"Quadratic": "quadratic, curv", "Product": "product of 2", "Cat": "Arnold",
+            "Logistic": "logistic map"}[system.__name__]  # fmt: skip
+    trial = next(trial for trial in SHORT if trial.name.startswith(name))
+    assert missed(selftest.perform(trial))
 
 
 def test_no_number_is_a_failure_and_not_a_pass(command, monkeypatch):
