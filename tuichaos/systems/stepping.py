@@ -12,7 +12,8 @@ from torch import Tensor
 from tuichaos.systems.base import System
 
 FIXED_ROWS = 64  # a step of a System is always called with this many rows
-MANY_ROWS = 1024  # observables and derivatives, batched over time, with this many
+MANY_ROWS = 1024  # observables, batched over time, with this many
+JACOBIAN_ROWS = 4096  # Jacobians likewise, times their d columns: a jvp is mostly overhead
 JACOBIAN_DIMENSION = 16  # up to here whole Jacobians are cheaper than one jvp a step
 
 
@@ -81,7 +82,7 @@ class GenericStepper:
 
     def observe(self, system: System, states: Tensor) -> dict[str, Tensor]:
         found: dict[str, list[Tensor]] = {}
-        for part, x, rows in _flattened(system, states):
+        for part, x, rows in _flattened(system, states, MANY_ROWS):
             for name, values in part.observe(x).items():
                 found.setdefault(name, []).append(values[: rows.stop - rows.start])
         return {name: torch.cat(v).reshape(states.shape[:2]) for name, v in found.items()}
@@ -105,22 +106,27 @@ def linearised(system: System, orbit: Tensor, tangents: Tensor) -> tuple[Tensor,
 
 
 def jacobians(system: System, orbit: Tensor) -> Tensor:
-    """DF at states (T, references, d) as (T, references, d, d), by one jvp per dimension."""
+    """DF at states (T, references, d) as (T, references, d, d): one jvp gives all columns."""
     times, references, d = orbit.shape
     matrices = orbit.new_empty(times * references, d, d)
-    for part, x, rows in _flattened(system, orbit):
-        for k, unit in enumerate(torch.eye(d, dtype=x.dtype, device=x.device)):
-            matrices[rows, :, k] = part.tangent(x, unit.expand_as(x))[: rows.stop - rows.start]
+    units = torch.eye(d, dtype=orbit.dtype, device=orbit.device)
+    units = units.repeat_interleave(JACOBIAN_ROWS, 0)
+    for part, x, rows in _flattened(system, orbit, JACOBIAN_ROWS, d):
+        columns = part.tangent(x, units).reshape(d, JACOBIAN_ROWS, d)
+        matrices[rows] = columns[:, : rows.stop - rows.start].permute(1, 2, 0)
     return matrices.reshape(times, references, d, d)
 
 
-def _flattened(system: System, states: Tensor) -> Iterator[tuple[System, Tensor, slice]]:
-    """States (T, references, d) of many times as batches (MANY_ROWS, d), each with the system
-    of its rows and the rows' place among all T·references."""
+def _flattened(
+    system: System, states: Tensor, size: int, copies: int = 1
+) -> Iterator[tuple[System, Tensor, slice]]:
+    """States (T, references, d) of many times as batches (copies·size, d), each batch ``copies``
+    times below itself, with the system of its rows and the rows' place among T·references."""
     flat = states.reshape(-1, states.shape[2])
-    for rows in _batches(len(flat), MANY_ROWS):
+    for rows in _batches(len(flat), size):
         index = torch.arange(rows.start, rows.stop, device=states.device) % states.shape[1]
-        yield system.take(padded(index, MANY_ROWS)), padded(flat[rows], MANY_ROWS), rows
+        index, x = padded(index, size), padded(flat[rows], size)
+        yield system.take(index.repeat(copies)), x.repeat(copies, 1), rows
 
 
 Image = Callable[[int, Tensor], Tensor]

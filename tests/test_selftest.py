@@ -1,0 +1,225 @@
+"""The self-test: its checks hold, a wrong one is told, nothing is left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tuichaos import reading, selftest
+from tuichaos.instruments import chosen
+from tuichaos.instruments.base import Setup
+from tuichaos.instruments.divergence import Divergence
+from tuichaos.instruments.growth import GrowthExponent
+from tuichaos.instruments.nmle import PaperExponent
+from tuichaos.instruments.observables import Observables, WeightNorm
+from tuichaos.instruments.spectrum import Spectrum
+from tuichaos.instruments.survival import Survival
+from tuichaos.instruments.tangent import TangentExponent
+from tuichaos.selftest import softmax, table
+from tuichaos.selftest.checks import QUIET, exact
+from tuichaos.selftest.readers import threshold, worst
+from tuichaos.systems import build, descents, maps
+from tuichaos.systems.stepping import jacobians
+
+SHORT = [trial for trial in selftest.trials() if not trial.long]
+LONG = [trial for trial in selftest.trials() if trial.long]
+
+# What measures what the table says it does; orbit and certificate are parts of every run.
+ROUTES = {
+    "tangent": TangentExponent,
+    "spectrum": Spectrum,
+    "twins": GrowthExponent,
+    "nmle": PaperExponent,
+    "distance": Divergence,
+    "loss": Observables,
+    "accuracy": Observables,
+    "weight_norm": WeightNorm,
+    "survival": Survival,
+}
+OF_EVERY_RUN = {"orbit", "certificate"}
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """Where temporary folders are made."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def missed(result):
+    return [outcome for outcome in result.outcomes if not outcome.passed]
+
+
+@pytest.mark.parametrize("trial", SHORT, ids=lambda trial: trial.name)
+def test_short_trials(trial):
+    result = selftest.perform(trial)
+    assert not result.reason
+    assert missed(result) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", LONG, ids=lambda trial: trial.name)
+def test_long_trials(trial):
+    result = selftest.perform(trial)
+    assert not result.reason
+    assert missed(result) == []
+
+
+@pytest.mark.slow
+def test_the_command_runs_them_all(command, temporary, home):
+    code, out, err = command("selftest")
+    assert (code, err) == (0, "")
+    count = sum(len(trial.checks) for trial in selftest.trials())
+    assert f"\n{count} of {count} checks pass in " in out
+    assert "FAIL" not in out
+    assert "\x1b" not in out  # not a terminal
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+    assert list(temporary.iterdir()) == []
+    assert not home.exists()
+
+
+def instruments(trial):
+    experiment = reading.resolve({}, {**QUIET, **trial.overrides})
+    setup = Setup(experiment, build(experiment).system)
+    return {type(found) for found in [*chosen(setup), Survival(setup)]}
+
+
+def test_every_route_is_an_instrument_that_the_trial_has_switched_on():
+    for trial in selftest.trials():
+        there = instruments(trial)
+        for check in trial.checks:
+            assert check.route in OF_EVERY_RUN or ROUTES[check.route] in there, check.name
+    used = {check.route for trial in selftest.trials() for check in trial.checks}
+    assert used == {*ROUTES, *OF_EVERY_RUN}
+
+
+def test_names_and_numbers_fit_into_the_table():
+    for trial in selftest.trials():
+        assert trial.checks
+        assert len({(check.name, check.route) for check in trial.checks}) == len(trial.checks)
+        for check in trial.checks:
+            assert len(check.name) <= table.NAME - 2, check.name
+            assert len(check.route) <= table.ROUTE
+            assert check.allowed >= 0
+
+
+def wrong(trial, **changes):
+    """The trial with its first check changed."""
+    first = dataclasses.replace(trial.checks[0], **changes)
+    return dataclasses.replace(trial, checks=(first, *trial.checks[1:]))
+
+
+def only(monkeypatch, *trials):
+    monkeypatch.setattr(selftest, "trials", lambda: list(trials))
+
+
+def test_all_is_well(command, temporary, home, monkeypatch):
+    only(monkeypatch, softmax.SETTLED)
+    code, out, err = command("selftest")
+    assert (code, err) == (0, "")
+    head, name, line, last = out.splitlines()
+    assert head.split() == ["route", "expected", "measured", "error", "allowed"]
+    assert name.startswith("softmax map at η_eff = 5")
+    cells = line.split()
+    assert cells[:4] == ["loss", "loss", "1.098400", "1.098404"]
+    assert cells[4:] == ["3.9e-06", "5.0e-05", "ok"]
+    assert last.startswith("1 of 1 checks pass in ")
+    assert last.endswith("(1 published)")
+    assert list(temporary.iterdir()) == []
+    assert not home.exists()
+
+
+def test_one_wrong_expectation_fails_the_whole(command, temporary, monkeypatch):
+    fixed = wrong(softmax.FIXED, expected=softmax.FIXED.checks[0].expected + 1e-9)
+    only(monkeypatch, fixed, softmax.SETTLED)
+    code, out, _ = command("selftest")
+    assert code == 1
+    assert out.count("FAIL") == 1
+    assert "1.0e-09 1.0e-10 FAIL" in out
+    assert f"{len(fixed.checks)} of {len(fixed.checks) + 1} checks pass" in out
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("system", [descents.Quadratic, descents.Product, maps.Cat, maps.Logistic])
+def test_a_map_that_is_a_thousandth_off_is_found(system, monkeypatch):
+    right = system.step
+    monkeypatch.setattr(system, "step", lambda self, x: 1.001 * right(self, x))
+    name = {"Quadratic": "quadratic, curv", "Product": "product of 2", "Cat": "Arnold",
+            "Logistic": "logistic map"}[system.__name__]  # fmt: skip
+    trial = next(trial for trial in SHORT if trial.name.startswith(name))
+    assert missed(selftest.perform(trial))
+
+
+def test_no_number_is_a_failure_and_not_a_pass(command, monkeypatch):
+    none = exact("nothing", "loss", lambda run: None, 0.0)
+    only(monkeypatch, dataclasses.replace(softmax.SETTLED, checks=(none,)))
+    code, out, _ = command("selftest")
+    assert code == 1
+    assert out.splitlines()[2].split() == ["nothing", "loss", "0.000000", "none", "1.0e-10", "FAIL"]
+
+
+def test_a_run_that_fails_is_told_and_the_others_go_on(command, temporary, monkeypatch):
+    broken = {"system.name": "maps:Failing", "steps": 2000}
+    only(
+        monkeypatch,
+        dataclasses.replace(softmax.SETTLED, overrides=broken),
+        dataclasses.replace(softmax.SETTLED, overrides={"system.name": "nowhere:thing"}),
+        dataclasses.replace(
+            softmax.SETTLED, checks=(exact("x", "loss", lambda r: r.series["y"], 0),)
+        ),
+        softmax.SETTLED,
+    )
+    code, out, _ = command("selftest")
+    assert code == 1
+    assert "RuntimeError: the map broke" in out
+    assert "InputError: system.name: nowhere:thing" in out
+    assert "KeyError: 'y'" in out
+    assert str(temporary) not in out
+    assert out.splitlines()[-1].startswith("1 of 4 checks pass")
+    assert list(temporary.iterdir()) == []
+
+
+def test_interrupted(command, temporary, monkeypatch):
+    def stop(run):
+        raise KeyboardInterrupt("what was computed is in a folder")
+
+    stopped = exact("stop", "loss", stop, 0.0)
+    only(monkeypatch, dataclasses.replace(softmax.SETTLED, checks=(stopped,)))
+    code, _, err = command("selftest")
+    assert code == 130
+    assert err == "tuichaos: error: selftest: interrupted; nothing is left behind\n"
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_threshold_is_where_a_grid_turns_once():
+    grid = [1.0, 2.0, 3.0, 4.0]
+    assert threshold(grid, np.array([False, False, True, True])) == 2.5
+    for above in ([False] * 4, [True] * 4, [False, True, False, True], [True, True, False, False]):
+        assert np.isnan(threshold(grid, np.array(above)))
+
+
+def test_the_worst_is_the_one_farthest_off():
+    assert worst(np.array([1.0, 3.5, 2.0]), 2.0) == 3.5
+    assert worst(np.array([1.0, 9.0, 2.0]), 2.0, [0, 2]) == 1.0
+    assert np.isnan(worst(np.array([1.0, np.nan]), 1.0))
+
+
+@pytest.mark.parametrize("name", ["henon", "lorenz", "softmax-map"])
+def test_jacobians_have_the_derivatives_of_the_step_for_columns(name):
+    experiment = reading.resolve({}, {"system.name": name, "ensemble.references": 3})
+    system = build(experiment).system
+    d = system.dimension
+    orbit = torch.randn(5, 3, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = jacobians(system, orbit)
+    for t in range(5):
+        for r in range(3):
+            state = orbit[t, r]
+            dense = torch.func.jacrev(lambda x: system.step(x[None])[0])(state)
+            assert torch.allclose(found[t, r], dense, rtol=1e-12, atol=1e-12)

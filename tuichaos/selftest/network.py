@@ -1,0 +1,161 @@
+"""The training engine: networks whose training is an exactly known map."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tuichaos.runs import Run
+from tuichaos.selftest.checks import Reader, Trial, average, exact, published
+from tuichaos.selftest.descents import across, along, spread
+from tuichaos.selftest.readers import (
+    last,
+    noise_floor,
+    spectra,
+    spectrum,
+    tangent,
+)
+
+SCALAR = {
+    "data.name": "scalar",
+    "network.hidden": [1],
+    "network.activation": "linear",
+    "network.bias": False,
+    "loss.name": "mse",
+}
+
+
+def diagonal(count: int) -> list[list[float]]:
+    """Initial states u = v of so many references."""
+    return [[w, w] for w in np.linspace(0.3, 0.7, count).tolist()]
+
+
+# --- along its own orbit, exactly --------------------------------------------------------
+
+RATES = (0.5, 0.7, 1.1, 1.5, 1.9)
+DISCARD = 200
+
+
+def _off_orbit(at: int, index: int) -> Reader:
+    """An exponent of the spectrum less the mean of the logarithms of the two closed-form
+    factors along the very orbit that was recorded: 1 − a(3w² − 1) along the diagonal,
+    1 − a + a·w² across."""
+
+    def read(run: Run) -> float:
+        a = RATES[at]
+        w = run.states["states"][DISCARD:-1, at, 0]
+        factors = (1 - a * (3 * w * w - 1), 1 - a + a * w * w)
+        means = sorted((np.log(np.abs(f)).mean() for f in factors), reverse=True)
+        return spectra(run)[at, index] - means[index]
+
+    return read
+
+
+def _off_diagonal(run: Run) -> float:
+    """The largest |u − v| of any state."""
+    states = run.states["states"]
+    return float(np.abs(states[:, :, 0] - states[:, :, 1]).max())
+
+
+ORBIT = Trial(
+    "1-1-1 linear network on its diagonal",
+    {
+        **SCALAR,
+        "system.start": diagonal(len(RATES)),
+        "optimizer.learning_rate": list(RATES),
+        "ensemble.references": len(RATES),
+        "steps": 700,
+        "record.states_every": 1,
+        "measure.discard": DISCARD,
+        "measure.tangent": True,
+        "measure.spectrum": True,
+        "measure.weight_norm": True,
+    },
+    (
+        exact("leading, η = 0.5: neutral", "tangent", tangent([0]), 0.0),
+        exact("leading, η = 0.5: neutral", "spectrum", spectrum(0, [0]), 0.0),
+        exact("λ2, η = 0.5: −∞, empty", "spectrum", lambda run: _empty(run, 0, 1), 1.0, 0.0),
+        exact("leading, η = 0.7: neutral", "tangent", tangent([1]), 0.0),
+        exact("λ2, η = 0.7", "spectrum", spectrum(1, [1]), along(0.7)),
+        exact("leading, η = 1.1: across", "tangent", tangent([2]), across(1.1)),
+        exact("leading, η = 1.1: across", "spectrum", spectrum(0, [2]), across(1.1)),
+        exact("λ2, η = 1.1: along", "spectrum", spectrum(1, [2]), along(1.1)),
+        *(
+            exact(f"λ{index + 1} − its orbit's, η = {rate}", "spectrum", _off_orbit(at, index), 0.0)
+            for at, rate in enumerate(RATES[3:], 3)
+            for index in range(2)
+        ),
+        exact("u − v", "orbit", _off_diagonal, 0.0, 0.0),
+        exact("|u| + |v|, η = 0.7", "weight_norm", last("weight_norm", 2, [1]), 2.0),
+        exact("loss, η = 0.7", "loss", last("loss", 0, [1]), 0.0),
+        exact("unperturbed twin", "certificate", noise_floor, 0.0, 0.0),
+    ),
+)
+
+
+def _empty(run: Run, reference: int, index: int) -> float:
+    """1 where an exponent of the spectrum is empty, as it has to be of a superstable point."""
+    return float(np.isnan(spectra(run)[reference, index]))
+
+
+# --- long averages -----------------------------------------------------------------------
+
+E, EAT = spread({1.5: 46, 1.9: 46, 2.0: 3})
+
+AVERAGES = Trial(
+    "1-1-1 linear network, averages",
+    {
+        **SCALAR,
+        "system.start": diagonal(len(E)),
+        "optimizer.learning_rate": E,
+        "ensemble.references": len(E),
+        "steps": 10000,
+        "measure.discard": 500,
+        "measure.tangent": True,
+        "record.every": 10000,
+    },
+    (
+        published("leading, η = 1.5", "tangent", tangent(EAT[1.5]), 0.491),
+        published("leading, η = 1.9", "tangent", tangent(EAT[1.9]), 0.878),
+        average("leading, η = 2: ln 3", "tangent", tangent(EAT[2.0]), math.log(3)),
+    ),
+    long=True,
+)
+
+# --- a straight line through three points ------------------------------------------------
+
+CLASSES = Trial(
+    "a layer without hidden units",
+    {
+        "data.name": "inline",
+        "data.x": [[-1.0], [1.0], [2.0], [-3.0]],
+        "data.y": [0, 1, 0, 0],
+        "data.train": 3,
+        "network.hidden": [],
+        "network.bias": False,
+        "system.start": [-1.0, 1.0],
+        "measure.accuracy": True,
+        "measure.weight_norm": True,
+        "steps": 1,
+    },
+    (
+        exact(
+            "x₀ above 0 is class 1",
+            "accuracy",
+            lambda run: _right(run),
+            3 / 4,
+        ),
+        exact("|w| at the start", "weight_norm", lambda run: run.series["weight_norm"][0, 0], 2.0),
+    ),
+)
+
+
+def _right(run: Run) -> float:
+    """The share of all samples that are in their class at the start."""
+    train, test = (run.series[f"{part}_accuracy"][0, 0] for part in ("train", "test"))
+    counts = run.manifest["data"]["train"], run.manifest["data"]["test"]
+    return float(train * counts[0] + test * counts[1]) / sum(counts)
+
+
+TRIALS = (ORBIT, AVERAGES, CLASSES)
