@@ -86,7 +86,18 @@ class Entry:
     name: str
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (
+    Entry("orbital", "verdict", "orbital stability"),
+    Entry("orbital", "distance_ratio", "  greatest d/d(0)"),
+    Entry("orbital", "orbital_ratio", "  to the orbit"),
+    Entry("dimensions", "irrelevant", "irrelevant weights"),
+    Entry("dimensions", "participation", "  participation ratio"),
+    Entry("dimensions", "correlation", "  Δ with path, rank corr."),
+    Entry("dimensions", "near_zero_exponents", "  exponents near 0"),
+    Entry("dimensions", "near_zero_curvatures", "  curvatures near 0"),
+    Entry("projection", "plane", "variance in the plane"),
+    Entry("projection", "off_plane", "  off plane (RMS)"),
+)
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:

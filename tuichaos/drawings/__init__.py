@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tuichaos.drawings import spectrum
+from tuichaos.drawings import dimensions, orbital, projection, spectrum
 from tuichaos.drawings.base import TableView
 
-TABLE_VIEWS: dict[str, TableView] = {**spectrum.VIEWS}
+TABLE_VIEWS: dict[str, TableView] = {
+    **spectrum.VIEWS,
+    **orbital.VIEWS,
+    **dimensions.VIEWS,
+    **projection.VIEWS,
+}
