@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -98,6 +98,7 @@ def table(seconds: float, device: str) -> Iterator[str]:
         yield _row(references, twins, device, seconds, plain)
     yield ""
     yield _spectrum(device, seconds)
+    yield from _added_to_orbits(device, STATES)
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
@@ -118,6 +119,34 @@ def _spectrum(device: str, seconds: float) -> str:
         f"spectrum of all {system.dimension} exponents of one reference: {cost:.0f} µs a step, "
         f"{cost / functional:.1f} functional steps (torch.func) of {functional:.0f} µs"
     )
+
+
+STATES = {
+    "orbital distance": {"measure.orbital": True},
+    "irrelevant dimensions": {"measure.dimensions": True},
+    "projection": {"measure.projection": True},
+}
+
+
+def _added_to_orbits(device: str, measures: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    """What measures add to the preset eos-orbits, whose length some of them adapt to."""
+    bare = _through(preset("eos-orbits", {"device": device}))
+    for label, overrides in measures.items():
+        spent = _through(preset("eos-orbits", {"device": device, **overrides})) - bare
+        yield f"{label} of 4 references × 5 twins (eos-orbits): {spent:.0f} µs a step of {bare:.0f}"
+
+
+def _through(experiment: Experiment) -> float:
+    """Microseconds a step of a whole run, instruments folded and asked, nothing written."""
+    ready = plan(experiment)
+    instruments = chosen(Setup(ready.experiment, ready.built.system))
+    start = time.perf_counter()
+    for frame in ready.simulation(instruments).frames():
+        for instrument in instruments:
+            instrument.fold(frame)
+    for instrument in instruments:
+        instrument.findings()
+    return (time.perf_counter() - start) / experiment.steps * 1e6
 
 
 def _whole(device: str, plain: float) -> str:

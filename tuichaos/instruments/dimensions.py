@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import rankdata
-from torch import Tensor
 
 from tuichaos.devices import repeatable
 from tuichaos.frames import BlockOrbit, Frame
@@ -249,8 +248,7 @@ class Dimensions(Instrument):
                 if np.isfinite(state).all() and knockout_reason is None:
                     knockout[r] = knocked_out(system, state, self.index)
                 if np.isfinite(state).all() and flat_reason is None:
-                    one = self.setup.system.take(torch.full((1,), r))
-                    flat[r] = flat_directions(one, state, self.index)
+                    flat[r] = flat_directions(system, state, self.index)
         return Ending(self.read_to, knockout, flat, knockout_reason, flat_reason)
 
 
@@ -309,7 +307,7 @@ def _losses(system: System, states: np.ndarray) -> np.ndarray:
 
 def flat_directions(system: System, state: np.ndarray, index: np.ndarray) -> float:
     """How many eigenvalues of the Hessian of the loss are below FLAT of the largest in size;
-    NaN where it is 0 or not finite. ``system`` has one row."""
+    NaN where it is 0 or not finite. ``system`` has ROWS rows."""
     matrix = dense_hessian(system, state, index)
     if not np.isfinite(matrix).all():
         return math.nan
@@ -318,18 +316,23 @@ def flat_directions(system: System, state: np.ndarray, index: np.ndarray) -> flo
 
 
 def dense_hessian(system: System, state: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """The Hessian (n, n) of the loss of a state (dimension,) in the entries ``index``, by
-    reverse differentiation twice; NaN where the loss cannot be differentiated."""
-    rest = torch.from_numpy(state).clone()
-    rest[index] = 0.0
-    place = torch.eye(len(state), dtype=torch.float64)[index]
+    """The Hessian (n, n) of the loss of a state (dimension,) in the entries ``index``, NaN
+    where the loss cannot be differentiated. ``system`` has ROWS rows.
 
-    def loss(parameters: Tensor) -> Tensor:
-        return system.observe((rest + parameters @ place)[None])["loss"][0]
-
-    start = torch.from_numpy(state[index])
-    try:
-        matrix = torch.func.jacrev(torch.func.grad(loss), chunk_size=ROWS)(start)
-    except RuntimeError:  # a user's own loss
-        return np.full((len(index), len(index)), np.nan)
-    return (0.5 * (matrix + matrix.T)).detach().numpy()
+    Row k of a batch of equal states gives row k of it, by differentiating entry k of that
+    row's gradient: no row depends on another.
+    """
+    matrix = np.full((len(index), len(index)), np.nan)
+    for start in range(0, len(index), ROWS):
+        own = torch.from_numpy(index[start : start + ROWS])
+        x = torch.from_numpy(state).repeat(ROWS, 1).requires_grad_()
+        try:
+            with torch.enable_grad():
+                total = system.observe(x)["loss"].sum()
+                (gradient,) = torch.autograd.grad(total, x, create_graph=True)
+                entries = gradient[torch.arange(len(own)), own].sum()
+                (rows,) = torch.autograd.grad(entries, x, materialize_grads=True)
+        except RuntimeError:  # a user's own loss
+            return matrix
+        matrix[start : start + ROWS] = rows[: len(own)][:, index].numpy()
+    return 0.5 * (matrix + matrix.T)
