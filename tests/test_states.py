@@ -483,3 +483,30 @@ def test_bad_options_are_refused(simulate, overrides, said):
     with pytest.raises(tuichaos.InputError) as error:
         simulate(overrides, preset="quick")
     assert said in str(error.value)
+
+
+# --- the presets -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_orbital_stability(simulate):
+    found = simulate(preset="orbital-stability").summary["orbital"]
+    assert found["count"] == 10
+    assert found["orbitally_stable"] >= 3
+    assert found["neither"] <= 1
+    assert found["orbital_ratio"] < 0.5 * found["distance_ratio"]
+    still = simulate({"measure.orbital": True, "ensemble.references": 4}, preset="low")
+    assert still.summary["orbital"]["lyapunov_stable"] == 4
+    wild = simulate({"measure.orbital": True, "steps": 500}, preset="eos-orbits")
+    assert wild.summary["orbital"]["neither"] == 4
+
+
+@pytest.mark.slow
+def test_irrelevant_dimensions(simulate):
+    run = simulate(preset="irrelevant-dimensions")
+    found = run.summary["dimensions"]
+    assert 38 <= found["irrelevant"] <= 57
+    assert found["correlation"] > 0.8
+    assert 10 <= found["participation"] <= 26
+    assert 60 <= found["near_zero_curvatures"] <= 78
+    assert run.summary["projection"]["plane"] > 0.98

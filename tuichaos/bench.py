@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ import torch
 from tuichaos.devices import repeatable
 from tuichaos.experiment import Experiment
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Setup
+from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.plan import Plan, plan
 from tuichaos.presets import preset
 from tuichaos.reading import resolve
@@ -129,24 +129,40 @@ STATES = {
 
 
 def _added_to_orbits(device: str, measures: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
-    """What measures add to the preset eos-orbits, whose length some of them adapt to."""
-    bare = _through(preset("eos-orbits", {"device": device}))
+    """Processor time of measures in the preset eos-orbits, whose length some adapt to."""
+    bare = plan(preset("eos-orbits", {"device": device}))
+    usual = {type(one) for one in chosen(Setup(bare.experiment, bare.built.system))}
     for label, overrides in measures.items():
-        spent = _through(preset("eos-orbits", {"device": device, **overrides})) - bare
-        yield f"{label} of 4 references × 5 twins (eos-orbits): {spent:.0f} µs a step of {bare:.0f}"
+        ready = plan(preset("eos-orbits", {"device": device, **overrides}))
+        instruments = chosen(Setup(ready.experiment, ready.built.system))
+        own = [one for one in instruments if type(one) not in usual]
+        spent = _processor_time(ready, instruments, own) / ready.experiment.steps * 1e6
+        yield f"{label} of 4 references × 5 twins (eos-orbits): {spent:.0f} µs a step of all"
 
 
-def _through(experiment: Experiment) -> float:
-    """Microseconds a step of a whole run, instruments folded and asked, nothing written."""
-    ready = plan(experiment)
-    instruments = chosen(Setup(ready.experiment, ready.built.system))
-    start = time.perf_counter()
+def _processor_time(
+    ready: Plan, instruments: Sequence[Instrument], own: Sequence[Instrument]
+) -> float:
+    """Seconds of processor time that some of the instruments take of a whole run."""
+    spent: list[float] = []  # appended to from several threads
+
+    def timed(call: Callable) -> Callable:
+        def measured(*arguments: object) -> object:
+            start = time.thread_time()
+            found = call(*arguments)
+            spent.append(time.thread_time() - start)
+            return found
+
+        return measured
+
+    for one in own:
+        one.probe, one.fold, one.findings = map(timed, (one.probe, one.fold, one.findings))
     for frame in ready.simulation(instruments).frames():
-        for instrument in instruments:
-            instrument.fold(frame)
-    for instrument in instruments:
-        instrument.findings()
-    return (time.perf_counter() - start) / experiment.steps * 1e6
+        for one in instruments:
+            one.fold(frame)
+    for one in own:
+        one.findings()
+    return sum(spent)
 
 
 def _whole(device: str, plain: float) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import rankdata
+from torch import Tensor
 
 from tuichaos.devices import repeatable
 from tuichaos.frames import BlockOrbit, Frame
@@ -26,6 +27,7 @@ from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.systems.base import System, parameter_mask, spans
 from tuichaos.systems.stepping import padded
+from tuichaos.systems.training import TrainingSystem
 
 # A weight whose knock-out changes the loss by less than this share does not matter to it.
 IRRELEVANT = 0.01
@@ -301,8 +303,13 @@ def knocked_out(system: System, state: np.ndarray, index: np.ndarray) -> np.ndar
 
 def _losses(system: System, states: np.ndarray) -> np.ndarray:
     """The loss of up to ROWS states, always in a batch of ROWS."""
-    found = system.observe(padded(torch.from_numpy(states), ROWS))
-    return found["loss"][: len(states)].detach().numpy()
+    found = _loss(system, padded(torch.from_numpy(states), ROWS))
+    return found[: len(states)].detach().numpy()
+
+
+def _loss(system: System, x: Tensor) -> Tensor:
+    """The loss (rows,) of states (rows, dimension), without what else is observed."""
+    return system.losses(x) if isinstance(system, TrainingSystem) else system.observe(x)["loss"]
 
 
 def flat_directions(system: System, state: np.ndarray, index: np.ndarray) -> float:
@@ -328,7 +335,7 @@ def dense_hessian(system: System, state: np.ndarray, index: np.ndarray) -> np.nd
         x = torch.from_numpy(state).repeat(ROWS, 1).requires_grad_()
         try:
             with torch.enable_grad():
-                total = system.observe(x)["loss"].sum()
+                total = _loss(system, x).sum()
                 (gradient,) = torch.autograd.grad(total, x, create_graph=True)
                 entries = gradient[torch.arange(len(own)), own].sum()
                 (rows,) = torch.autograd.grad(entries, x, materialize_grads=True)
