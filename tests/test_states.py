@@ -440,6 +440,30 @@ def test_a_run_that_is_stopped_keeps_what_it_has(simulate):
     assert run.summary["projection"]["reason"] is not None or run.summary["projection"]["count"]
 
 
+class Unwritten:
+    """Tables of instruments that have seen nothing yet."""
+
+    def __init__(self, instruments):
+        found = [instrument.findings() for instrument in instruments]
+        self.summary = {key: value for one in found for key, value in one.summary.items()}
+        self.tables = {key: value for one in found for key, value in one.tables.items()}
+
+    def table(self, name):
+        columns, rows = self.tables[name]
+        return dict(zip(columns, np.array(rows).reshape(-1, len(columns)).T, strict=True))
+
+
+def test_charts_need_no_data():
+    from tuichaos.drawings import TABLE_VIEWS
+    from tuichaos.instruments import chosen
+    from tuichaos.instruments.base import Setup
+
+    experiment = tuichaos.preset("quick", ALL)
+    empty = Unwritten(chosen(Setup(experiment, build(experiment).system)))
+    for what in ("orbital", "dimensions", "knock-out", "shares", "projection", "projection-loss"):
+        assert not any(len(curve.y) for curve in TABLE_VIEWS[what].draw(empty).curves), what
+
+
 def test_findings_change_nothing_and_need_no_data():
     from tuichaos.instruments import chosen
     from tuichaos.instruments.base import Setup

@@ -21,7 +21,7 @@ def dimensions(run: Tables) -> Picture:
         for number, own in _layers(table)
         if np.isfinite(y[own]).any()
     ]
-    correlation = found["correlation"]
+    correlation = found.get("correlation")
     rank = "" if correlation is None else f", rank correlation {correlation:.2f}"
     title = f"log10 Δ (relative change) against path length D{rank}"
     return Picture(title, curves, x_label="log10 D, the way a weight went")

@@ -127,8 +127,8 @@ class Dimensions(Instrument):
 
     def findings(self) -> Findings:
         if self.first is None:
-            return Findings(summary={"dimensions": {"count": 0, "total": self.references,
-                                                    "reason": "no step was taken"}})  # fmt: skip
+            nothing = {"count": 0, "total": self.references, "reason": "no step was taken"}
+            return Findings({}, {"dimensions": nothing}, _tables([], []))
         initial, final = (x[:, self.index] for x in (self.first, self.now["last"]))
         with np.errstate(invalid="ignore", divide="ignore"):
             delta = np.abs(final - initial) / np.abs(initial)
@@ -143,16 +143,10 @@ class Dimensions(Instrument):
             for r, rows in enumerate(table.tolist())
             for k, values in enumerate(rows)
         ]
-        heads = ["reference", "index", "layer", "initial", "final", "delta", "path", "knockout"]
-        layers = self._layers(share, ending.knockout)
         return Findings(
             summary={"dimensions": self._summary(delta, share, ending)},
-            tables={
-                "weights.csv": ([*heads, "share"], weights),
-                "layers.csv": (["reference", "layer", "weights", "path", "irrelevant", "share"],
-                               layers),
-            },
-        )  # fmt: skip
+            tables=_tables(weights, self._layers(share, ending.knockout)),
+        )
 
     def _layers(self, share: np.ndarray, knockout: np.ndarray) -> list[list[Any]]:
         near = irrelevant(knockout)
@@ -168,9 +162,11 @@ class Dimensions(Instrument):
 
     def _summary(self, delta: np.ndarray, share: np.ndarray, ending: Ending) -> dict[str, Any]:
         alive = np.isfinite(self.now["path"]).all(axis=1)
-        pairs = zip(delta, self.now["path"], strict=True)
-        columns = {"correlation": np.array([spearman(*pair) for pair in pairs])}
+        columns = {}
         # What was not asked for, or cannot be had, has no key: it is not an empty result.
+        if len(self.index) > 2:  # two always agree, or disagree, in rank
+            pairs = zip(delta, self.now["path"], strict=True)
+            columns["correlation"] = np.array([spearman(*pair) for pair in pairs])
         if self.setup.experiment.ensemble.twins:
             columns["participation"] = self.now["participation"]
         if ending.knockout_reason is None:
@@ -252,6 +248,14 @@ class Dimensions(Instrument):
                 if np.isfinite(state).all() and flat_reason is None:
                     flat[r] = flat_directions(system, state, self.index)
         return Ending(self.read_to, knockout, flat, knockout_reason, flat_reason)
+
+
+WEIGHTS = ["reference", "index", "layer", "initial", "final", "delta", "path", "knockout", "share"]
+LAYERS = ["reference", "layer", "weights", "path", "irrelevant", "share"]
+
+
+def _tables(weights: list, layers: list) -> dict[str, tuple[list[str], list]]:
+    return {"weights.csv": (WEIGHTS, weights), "layers.csv": (LAYERS, layers)}
 
 
 # --- formulas ----------------------------------------------------------------------------
