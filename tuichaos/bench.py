@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from tuichaos.bench_instruments import costs
 from tuichaos.devices import repeatable
 from tuichaos.experiment import Experiment
 from tuichaos.instruments import chosen
@@ -98,10 +99,9 @@ def table(seconds: float, device: str) -> Iterator[str]:
         yield _row(references, twins, device, seconds, plain)
     yield ""
     yield _spectrum(device, seconds)
-    yield _of_the_series(device)
-    yield _beside("routes of 4 references, 5 twins each", {"routes": True}, device, seconds)
-    yield _beside("moving windows of 4 references", {"moving": True}, device, seconds)
-    yield _sharpness(device, seconds)
+    yield ""
+    yield from costs(device)
+    yield ""
     yield _whole(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
@@ -121,55 +121,6 @@ def _spectrum(device: str, seconds: float) -> str:
     return (
         f"spectrum of all {system.dimension} exponents of one reference: {cost:.0f} µs a step, "
         f"{cost / functional:.1f} functional steps (torch.func) of {functional:.0f} µs"
-    )
-
-
-OF_SERIES = ("autocorrelation", "expansion", "recurrence", "zero_one", "period")
-
-
-def _of_the_series(device: str) -> str:
-    """What is computed of the loss series at the end of the preset eos-orbits."""
-    off = {"ensemble.twins": 0, "measure.tangent": False, "device": device}
-    on = {f"measure.{name}": True for name in OF_SERIES}
-    ready = plan(preset("eos-orbits", {**off, **on}))
-    instruments = chosen(Setup(ready.experiment, ready.built.system))
-    folding = 0.0
-    for frame in ready.simulation(instruments).frames():
-        start = time.perf_counter()
-        for instrument in instruments:
-            instrument.fold(frame)
-        folding += time.perf_counter() - start
-    spent = {}
-    for instrument in instruments:
-        start = time.perf_counter()
-        instrument.findings()
-        spent[getattr(instrument, "key", "")] = (time.perf_counter() - start) * 1e3
-    each = ", ".join(f"{name} {spent[name]:.0f}" for name in OF_SERIES)
-    steps = ready.experiment.steps
-    return (
-        f"of the loss series of 4 references after {steps:,} steps, ms: {each}; "
-        f"keeping it and the states: {folding / steps * 1e6:.1f} µs a step"
-    )
-
-
-def _beside(label: str, measure: dict, device: str, seconds: float) -> str:
-    """What an instrument adds to 4 references × 5 twins with all the usual ones."""
-    experiment = _experiment(4, 5, device, OFF)
-    usual = simulated(plan(experiment), seconds)
-    overrides = {f"measure.{name}": value for name, value in measure.items()}
-    found = simulated(plan(resolve(experiment.model_dump(), overrides)), seconds)
-    return f"{label}: {(found - usual) * 24:+.0f} µs a step beside {usual * 24:.0f} µs"
-
-
-def _sharpness(device: str, seconds: float) -> str:
-    """Sharpness every 10 steps beside the bare run of 4 references with 5 twins each."""
-    experiment = _experiment(4, 5, device, ())
-    bare = simulated(plan(experiment), seconds) * 24
-    measured = resolve(experiment.model_dump(), {"measure.sharpness": {"every": 10}})
-    cost = simulated(plan(measured), seconds) * 24 - bare
-    return (
-        f"sharpness every 10 steps of 4 references beside 20 twins: {cost:.0f} µs a step, "
-        f"{cost / bare:.1f} times the bare run's {bare:.0f}"
     )
 
 

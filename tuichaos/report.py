@@ -124,6 +124,16 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("sizes", "per_decade", "growth per decade of ε"),
     Entry("sharpness", "final", "sharpness, final"),
     Entry("sharpness", "final_eta_half", "  η·λmax/2, last tenth"),
+    Entry("orbital", "verdict", "orbital stability"),
+    Entry("orbital", "distance_ratio", "  greatest d/d(0)"),
+    Entry("orbital", "orbital_ratio", "  to the orbit"),
+    Entry("dimensions", "irrelevant", "irrelevant weights"),
+    Entry("dimensions", "participation", "  participation ratio"),
+    Entry("dimensions", "correlation", "  Δ with path, rank corr."),
+    Entry("dimensions", "near_zero_exponents", "  exponents near 0"),
+    Entry("dimensions", "near_zero_curvatures", "  curvatures near 0"),
+    Entry("projection", "plane", "variance in the plane"),
+    Entry("projection", "off_plane", "  off plane (RMS)"),
 )
 
 

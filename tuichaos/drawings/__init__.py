@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from tuichaos.drawings import curvature, exponents, orbit, spectrum
+from tuichaos.drawings import (
+    curvature,
+    dimensions,
+    exponents,
+    orbit,
+    orbital,
+    projection,
+    spectrum,
+)
 from tuichaos.drawings.base import TableView
 
 TABLE_VIEWS: dict[str, TableView] = {
     **spectrum.VIEWS,
     **exponents.VIEWS,
     **curvature.VIEWS,
+    **orbital.VIEWS,
     **orbit.VIEWS,
+    **dimensions.VIEWS,
+    **projection.VIEWS,
 }
 
 # The tabs of the explorer, with the switches of [measure] that fill them.

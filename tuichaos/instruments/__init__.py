@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import Instrument, Setup, is_on
+from tuichaos.instruments.dimensions import Dimensions
 from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.expansion import ExpansionRates
 from tuichaos.instruments.growth import GrowthExponent
@@ -11,7 +12,9 @@ from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.moving import Moving
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
+from tuichaos.instruments.orbital import OrbitalDistance
 from tuichaos.instruments.period import Period
+from tuichaos.instruments.projection import Projection
 from tuichaos.instruments.recurrence import RecurrencePlot
 from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.routes import Routes
@@ -29,6 +32,7 @@ def chosen(setup: Setup) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it."""
     rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_the_units(setup)]
     rest += [*_of_both(setup), *_of_the_series(setup)]
+    rest += _of_the_states(setup, rest)
     sharpness = Sharpness(setup) if is_on(setup.experiment.measure.sharpness) else None
     if sharpness:
         rest.append(sharpness)
@@ -106,4 +110,18 @@ def _of_both(setup: Setup) -> list[Instrument]:
         found.append(Routes(setup))
     if measure.sizes:
         found.append(PerturbationSizes(setup))
+    return found
+
+
+def _of_the_states(setup: Setup, before: list[Instrument]) -> list[Instrument]:
+    """``before``: the instruments that these may read, folded before them."""
+    measure = setup.experiment.measure
+    found: list[Instrument] = []
+    if is_on(measure.orbital):
+        found.append(OrbitalDistance(setup))
+    if is_on(measure.dimensions):
+        spectrum = next((one for one in before if isinstance(one, Spectrum)), None)
+        found.append(Dimensions(setup, spectrum))
+    if is_on(measure.projection):
+        found.append(Projection(setup))
     return found
