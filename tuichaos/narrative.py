@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from tuichaos.bands import Band, running_interval
@@ -112,3 +115,21 @@ def _loss(live: LiveSeries) -> str:
     if rises == 0:
         return "The loss falls at every step."
     return f"The median loss rises in {rises:.0%} of the steps." if rises > 0.2 else ""
+
+
+def verdict(summary: Mapping[str, Any]) -> str:
+    """The commonest verdict on the references of a run that has ended; empty without one."""
+    word, counts = summary.get("regime"), summary.get("regimes") or {}
+    if word is None:
+        return ""
+    found, total = summary["verdicts"], summary["references"]
+    words = f"Verdict: {word}" + (f" in {counts[word]} of {total}" if total > 1 else "")
+    if word == "transient-chaos":
+        words += f", over at step {found['transient_end_median']:g}"
+    elif word == "dead-network" and found["dead"][0]["stuck_on"] is not None:
+        one = found["dead"][0]
+        words += f", most often k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
+        words += f": {one['behaviour']}"
+    elif word == "undecided" and found["missing"]:
+        words += f": {next(iter(found['missing']))}"
+    return words + "."

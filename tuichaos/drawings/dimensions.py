@@ -58,6 +58,20 @@ def shares(run: Tables) -> Picture:
     return Picture(title, [Curve("share", index, share)], x_label="weight", marks=marks)
 
 
+def units(run: Tables) -> Picture:
+    """Saturated hidden units of each layer along the orbit: the median over references."""
+    table, widths = run.table("units.csv"), run.summary["units"]["widths"]
+    total, layers = run.summary["units"]["total"], len(widths)
+    counts = table["saturated"].reshape(-1, total, layers)
+    steps = table["step"].reshape(-1, total, layers)[:, 0, 0]
+    curves = [
+        Curve(f"layer {k} of {width} units", steps, percentile(counts[:, :, k], 50))
+        for k, width in enumerate(widths)
+    ]
+    levels = [("all", float(width)) for width in sorted(set(widths))]
+    return Picture(f"saturated units, {_median_of(total)}", curves, levels=levels)
+
+
 def _layers(table: dict[str, np.ndarray]) -> list[tuple[int, np.ndarray]]:
     return [(int(k), table["layer"] == k) for k in np.unique(table["layer"])]
 
@@ -70,4 +84,5 @@ VIEWS = {
     "dimensions": TableView("weights.csv", dimensions, "Dimensions"),
     "knock-out": TableView("weights.csv", knock_out, "Dimensions"),
     "shares": TableView("weights.csv", shares, "Dimensions"),
+    "units": TableView("units.csv", units, "Dimensions"),
 }

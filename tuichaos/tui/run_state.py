@@ -13,7 +13,7 @@ from tuichaos import progress
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
-from tuichaos.narrative import narrate
+from tuichaos.narrative import narrate, verdict
 from tuichaos.runs import open_run
 from tuichaos.session import ENDED, Session
 
@@ -149,6 +149,8 @@ class RunState:
         if self.live.latest is None:
             return "Nothing was computed." if self.ended else "Computing the first steps …"
         words = narrate(self.live.still(), self.shown)
+        if self.ended and session.preview is not None:
+            words = f"{verdict(session.preview.summary)} {words}"
         if session.restored_at is not None:
             words = (
                 f"The run folder vanished; it was made again at step {session.restored_at}. {words}"

@@ -1,0 +1,282 @@
+"""Verdicts: each word on a system that is known to deserve it, and none where something lacks."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tuichaos.instruments.units import stuck_units
+from tuichaos.instruments.verdicts import GAIN, Evidence, judge
+from tuichaos.plan import plan
+from tuichaos.reading import resolve
+
+ALONE = {"ensemble.twins": 0, "ensemble.references": 3}
+
+
+def rows(run):
+    """regime.csv, a dictionary for each reference."""
+    with open(run.path / "regime.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def words(run):
+    return [row["verdict"] for row in rows(run)]
+
+
+def quartic(simulate, a, **overrides):
+    system = {"system.name": "quartic", "system.parameters": {"a": a}}
+    changed = {key.replace("__", "."): value for key, value in overrides.items()}
+    return simulate({**ALONE, **system, "steps": 2000, **changed})
+
+
+# --- systems that are known -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("a", "word"),
+    [
+        (0.5, "monotone"),
+        (0.8, "monotone"),
+        (1.1, "periodic-2"),
+        (1.27, "periodic-4"),
+        (1.5, "chaotic"),
+        (1.9, "chaotic"),
+        (2.1, "diverged"),
+    ],
+)
+def test_the_cascade_of_the_quartic(simulate, a, word):
+    run = quartic(simulate, a)
+    assert words(run) == [word] * 3
+    assert (run.summary["regime"], run.summary["regimes"]) == (word, {word: 3})
+
+
+def test_catapult_from_a_start_that_shows_it(simulate):
+    run = quartic(simulate, 0.9, system__start=[1.3])
+    loss = run.series["loss"][:, 0]
+    assert loss[1] > loss[0]  # over the hill, then down
+    assert words(run) == ["catapult"] * 3
+    assert words(quartic(simulate, 0.7, system__start=[0.3])) == ["monotone"] * 3
+
+
+def test_a_network_whose_loss_only_falls_is_marginal(simulate):
+    run = simulate(preset="low", overrides={"steps": 1500, "ensemble.references": 4})
+    assert words(run) == ["marginal"] * 4
+    assert all(float(row["rises"]) == 0 for row in rows(run))
+
+
+def test_maps_without_a_loss(simulate):
+    def logistic(r):
+        system = {"system.name": "logistic", "system.parameters": {"r": r}}
+        return words(simulate({**ALONE, **system, "steps": 1000}))
+
+    assert logistic(2.6) == ["periodic-1"] * 3
+    assert logistic(3.1) == ["periodic-2"] * 3
+    assert logistic(4.0) == ["chaotic"] * 3
+
+
+def test_chaos_that_passes_tells_when(simulate):
+    overrides = {"steps": 2000, "ensemble.references": 12, "ensemble.twins": 0}
+    run = simulate(overrides, preset="eos")
+    passed = [row for row in rows(run) if row["verdict"] == "transient-chaos"]
+    assert len(passed) >= 8
+    steps = run.steps
+    for row in passed:
+        end = float(row["ends_at"])
+        assert 50 <= end < 1500
+        growth = run.series["lyapunov"][:, int(row["reference"])] * steps
+        # By a second route, the running exponent: nearly all growth came before the end.
+        before = growth[steps == end][0]
+        late = (growth[-1] - growth[steps == 1500][0]) / 500
+        assert before > GAIN
+        assert abs(late) < 0.02
+    assert run.summary["verdicts"]["transient_end_median"] < 1500
+
+
+@pytest.mark.slow
+def test_dead_networks_of_every_plateau(simulate):
+    """The levels of the loss tell which attractor of the class-fraction map it is."""
+    run = simulate(preset="large")
+    assert words(run) == ["dead-network"] * 20
+    seen = set()
+    for row in rows(run):
+        tail = run.series["loss"][-200:, int(row["reference"])]
+        k = int(float(row["stuck_on"]))
+        assert float(row["eta_eff"]) == 5 * (1 + k)
+        kind = row["behaviour"].removesuffix(" (drifting)")
+        seen.add((k, kind))
+        if kind == "fixed":
+            assert k == 0
+            assert tail == pytest.approx(np.full(200, 1.0984), abs=2e-3)
+        if kind == "periodic-3":
+            assert k > 0
+            assert tail[3:] == pytest.approx(tail[:-3], abs=0.05 * np.ptp(tail))
+        if kind == "chaotic":
+            assert k == 1
+            assert tail.min() > 1.10
+            assert tail.max() < 2.39
+            assert float(row["exponent"]) == pytest.approx(0.236, abs=0.02)
+    assert {(0, "fixed"), (1, "chaotic"), (2, "periodic-3")} <= seen
+
+
+# --- saturated units -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("activation", "bias", "expected"),
+    [
+        ("sigmoid", 40.0, (3, 3)),
+        ("sigmoid", -40.0, (3, 0)),
+        ("sigmoid", 0.0, (0, 0)),
+        ("tanh", -40.0, (3, 3)),  # at −1: as large as at +1
+        ("relu", -40.0, (3, 0)),
+        ("relu", 40.0, (0, 0)),  # its slope is 1
+        ("linear", 40.0, (0, 0)),
+    ],
+)
+def test_units_that_no_sample_moves(activation, bias, expected):
+    network = {"network.hidden": [3], "network.activation": activation}
+    system = plan(resolve({}, {**network, "steps": 10})).built.system
+    x = torch.zeros(2, system.dimension, dtype=torch.float64)
+    x[1, 12:15] = bias  # behind 3 × 4 weights: the first row is untouched
+    stuck = stuck_units(system, x)
+    assert (stuck.saturated[1, 0], stuck.on[1, 0]) == expected
+    zero = {"relu": (3, 0)}.get(activation, (0, 0))  # at 0 the slope of relu is 0
+    assert (stuck.saturated[0, 0], stuck.on[0, 0]) == zero
+
+
+def test_units_along_the_orbit(simulate):
+    network = {"network.hidden": [5, 4], "optimizer.learning_rate": 5.0}
+    run = simulate({**ALONE, **network, "steps": 45, "measure.units": {"every": 20}})
+    table = run.table("units.csv")
+    assert np.unique(table["step"]).tolist() == [0, 20, 40, 45]
+    column = run.series["saturated"]
+    assert np.isfinite(column[:, 0]).sum() == 4
+    both = table["saturated"].reshape(4, 3, 2).sum(axis=2)
+    assert (column[[0, 20, 40, 45]] == both).all()
+    assert (table["on"] <= table["saturated"]).all()
+    assert run.summary["units"]["widths"] == [5, 4]
+
+
+def test_units_of_a_system_without_any(command, tmp_path):
+    asked = ("--set", "measure.units=true", "--out", tmp_path / "x")
+    code, _, err = command("run", "--preset", "logistic", *asked)
+    assert (code, err) == (2, "tuichaos: error: measure.units: this system has no hidden units\n")
+    assert not (tmp_path / "x").exists()
+
+
+# --- what lacks ------------------------------------------------------------------------------
+
+
+def test_too_few_steps(simulate):
+    run = quartic(simulate, 1.5, steps=40)
+    assert words(run) == ["undecided"] * 3
+    assert rows(run)[0]["missing"] == "only 40 steps, of at least 64"
+    assert rows(run)[0]["exponent"] == ""
+
+
+def test_diverged_at_step_3(simulate):
+    run = quartic(simulate, 2.1, system__start=[1e60])
+    assert words(run) == ["diverged"] * 3
+    row = rows(run)[0]
+    assert float(row["ends_at"]) <= 4
+    assert row["exponent"] == row["period"] == ""
+
+
+def test_without_a_tangent_only_the_loss_speaks(simulate):
+    assert words(quartic(simulate, 1.1, measure__tangent=False)) == ["periodic-2"] * 3
+    run = quartic(simulate, 1.5, measure__tangent=False)
+    assert words(run) == ["undecided"] * 3
+    assert "measure.tangent" in rows(run)[0]["missing"]
+
+
+def test_regime_off(simulate):
+    run = quartic(simulate, 1.5, measure__regime=False)
+    assert run.summary["regime"] is None
+    assert not (run.path / "regime.csv").exists()
+
+
+def test_the_superstable_point_is_said(simulate):
+    run = quartic(simulate, 0.5)
+    assert "rounding floor (superstable) in 3" in run.summary["verdicts"]["warnings"][0]
+
+
+# --- the rules alone ------------------------------------------------------------------------
+
+
+def evidence(growth=0.0, rises=0.0, tail=None, steps=640, **others):
+    """32 spans of 20 steps; numbers hold for all spans, arrays for each."""
+    spans = np.ones(32)
+    noise = np.random.default_rng(0).standard_normal(160)
+    given = {
+        "edges": np.linspace(0, steps, 33).astype(int),
+        "growth": growth * spans,
+        "rises": rises * spans,
+        "tail": noise if tail is None else tail,
+        "is_loss": True,
+        "fell": True,
+    }
+    return Evidence(**{**given, **others})
+
+
+def test_the_edge_of_stability_needs_the_sharpness():
+    wild = np.tile([0.02, -0.02], 16)  # neither grows nor shrinks, beyond what is neutral
+    assert judge(evidence(wild, rises=0.3)).verdict == "undecided"
+    assert "measure.sharpness" in judge(evidence(wild, rises=0.3)).missing
+    assert judge(evidence(wild, rises=0.3, sharpness=1.02)).verdict == "edge-of-stability"
+    assert judge(evidence(wild, rises=0.3, sharpness=0.5)).verdict != "edge-of-stability"
+
+
+def test_growth_must_have_been_enough():
+    late = np.concatenate([np.zeros(24), np.full(8, 0.05)])
+    found = judge(evidence(late))
+    assert found.verdict == "undecided"
+    assert "7.2 nats" in found.missing
+    assert judge(evidence(4 * late)).verdict == "chaotic"
+
+
+def test_chaos_that_may_come_back_is_undecided():
+    growth = np.concatenate([np.full(12, 0.2), np.zeros(12), np.tile([0.1, -0.08], 4)])
+    found = judge(evidence(growth))
+    assert found.verdict == "undecided"
+    assert "comes back" in found.missing
+    quiet = np.concatenate([np.full(12, 0.2), np.zeros(20)])
+    found = judge(evidence(quiet))
+    assert (found.verdict, found.ends_at) == ("transient-chaos", 240)
+    assert found.gain == pytest.approx(240 * 0.195)
+
+
+def test_a_network_that_died_late_is_not_yet_dead():
+    dead = np.arange(33) > 26  # alive within the last quarter
+    assert judge(evidence(dead=dead, eta=5.0, stuck_on=2.0)).verdict == "marginal"
+    found = judge(evidence(dead=np.arange(33) > 10, eta=5.0, stuck_on=2.0))
+    assert (found.verdict, found.eta_eff, found.stuck_since) == ("dead-network", 15.0, 220)
+    without = judge(evidence(dead=np.arange(33) > 10, eta=5.0, stuck_on=2.0, bias=False))
+    assert without.eta_eff == 10.0
+    inner = judge(evidence(dead=np.arange(33) > 10, eta=5.0))  # not the last layer
+    assert inner.verdict == "dead-network"
+    assert math.isnan(inner.eta_eff)
+
+
+def test_slow_convergence_is_no_period():
+    t = np.arange(400)
+    assert judge(evidence(-0.01, tail=1 + 0.5 * (-0.99) ** t)).verdict == "monotone"
+    assert judge(evidence(-0.01, tail=1 + 0.5 * (-1.0) ** t)).verdict == "periodic-2"
+
+
+# --- bits ------------------------------------------------------------------------------------
+
+
+def test_a_verdict_does_not_depend_on_company(simulate):
+    overrides = {"steps": 300, "ensemble.twins": 1, "measure.units": True}
+    alone = simulate({**overrides, "ensemble.references": 1}, preset="eos")
+    among = simulate({**overrides, "ensemble.references": 9}, preset="eos", threads=1)
+    assert rows(alone)[0] == rows(among)[0]
+    first = [
+        line for line in (among.path / "units.csv").read_text().splitlines() if ",0,0," in line
+    ]
+    mine = (alone.path / "units.csv").read_text().splitlines()[1:]
+    assert mine == first
