@@ -186,8 +186,10 @@ WHOLE = {"start", "length", "kept", "diverged_at", "collapsed_at"}
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, int | str):
+    if isinstance(value, int):
         return str(value)
+    if isinstance(value, str):
+        return f'"{value}"' if "," in value else value  # words of our own, never with quotes
     value = float(value)
     return repr(value) if math.isfinite(value) else ""
 
