@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import tuichaos
+from tuichaos.drawings.orbit import VIEWS
 from tuichaos.instruments import chosen
 from tuichaos.instruments.autocorrelation import autocorrelation, null_band
 from tuichaos.instruments.base import Setup
@@ -437,7 +438,7 @@ def test_what_diverges_or_is_too_short_is_empty_with_the_reason(simulate):
 
 def test_every_view_shows_something(simulate):
     run = of(simulate, "henon", steps=3000)
-    for name in orbit.VIEWS:
+    for name in VIEWS:
         shown = picture(run, name)
         assert all(len(curve.x) == len(curve.y) for curve in shown.curves)
     x, y = picture(run, "return-map").curves[0].x, picture(run, "return-map").curves[0].y
