@@ -218,6 +218,7 @@ def evidence(growth=0.0, rises=0.0, tail=None, steps=640, **others):
         "tail": noise if tail is None else tail,
         "is_loss": True,
         "fell": True,
+        "looked": np.linspace(0, steps, 33).astype(int),
     }
     return Evidence(**{**given, **others})
 
