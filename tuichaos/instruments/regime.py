@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.statistics import median
 from tuichaos.instruments.units import stuck_units
-from tuichaos.instruments.verdicts import LATE, SPANS, Evidence, Verdict, judge
+from tuichaos.instruments.verdicts import LATE, SPANS, Evidence, Verdict, ambiguous, judge
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 
 FINE = 8  # spans that are kept for each that is judged: a run may be judged before its end
@@ -229,28 +229,36 @@ class Regime(Instrument):
                 for (k, eta, behaviour), count in dead.most_common()
             ],
             "missing": dict(missing.most_common(MOST_REASONS)),
-            "warnings": self._warnings(),
+            "warnings": self._warnings(verdicts),
             "count": sum(v.verdict != "undecided" for v in verdicts),
             "total": len(verdicts),
             "window": [int(LATE * self.end), self.end],
             "reason": None,
         }
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, verdicts: Sequence[Verdict]) -> list[str]:
         """What could mislead a reader of the numbers."""
         found = []
         lost = int(self.collapsed.sum())
         if lost:
-            found.append(f"exponent at the rounding floor (superstable) in {lost} references")
+            found.append(f"exponent at the rounding floor (superstable) in {_references(lost)}")
+        unclear = sum(map(ambiguous, verdicts))
+        if unclear:
+            words = "ambiguous window: the last quarter does not tell the sign of the exponent in"
+            found.append(f"{words} {_references(unclear)}")
         worse = self.best_test - self.accuracy.get("test_accuracy", np.nan) >= OVERFIT
         kept = self.accuracy.get("train_accuracy", np.full(1, np.nan)) >= 1 - OVERFIT
         over = int((worse & kept).sum())
         if over:
             found.append(
-                f"overfitting in {over} references: the test part was {OVERFIT:.0%} better before, "
+                f"overfitting in {_references(over)}: the test part had been {OVERFIT:.0%} better, "
                 "the train part is learnt"
             )
         return found
+
+
+def _references(count: int) -> str:
+    return "1 reference" if count == 1 else f"{count} references"
 
 
 MOST_REASONS = 5

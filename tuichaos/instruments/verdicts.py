@@ -42,8 +42,8 @@ class Evidence:
     false), at the last steps, ``scale`` its largest size in the whole run, ``unit`` one in the
     last place of 1. ``looked`` (m,): steps at which the units were looked at, ``dead`` (m,):
     whether all units of a hidden layer were saturated; ``stuck_on``: how many of the last
-    hidden layer are stuck on at the end, NaN where not all of it is saturated. ``sharpness``: the mean of η·λmax/2 over the
-    last quarter.
+    hidden layer are stuck on at the end, NaN where not all of it is saturated.
+    ``sharpness``: the mean of η·λmax/2 over the last quarter.
     """
 
     edges: np.ndarray
@@ -109,6 +109,12 @@ class _Late:
     @property
     def neutral(self) -> bool:
         return abs(self.exponent) <= NEUTRAL and max(-self.low, self.high) <= 2 * NEUTRAL
+
+
+def ambiguous(verdict: Verdict) -> bool:
+    """Whether the last quarter does not tell the sign of the exponent: its interval has 0 in
+    it and is wider than what counts as neutral."""
+    return verdict.low < 0 < verdict.high and verdict.high - verdict.low > 4 * NEUTRAL
 
 
 def judge(evidence: Evidence) -> Verdict:
