@@ -24,7 +24,7 @@ from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.settings import Settings
+from tuichaos.tui.widgets.settings import FEW, Settings
 
 SIZE = (120, 36)
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 600}
@@ -641,7 +641,7 @@ async def test_a_tab_can_be_measured_in_the_next_run():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
         await pilot.press("3", "i")
-        await until(lambda: app.state.experiment.measure.sharpness == {"references": 8})
+        await until(lambda: app.state.experiment.measure.sharpness == FEW["sharpness"])
         assert app.screen.query_one("#field-measure", Input).value == "sharpness"
         await pilot.press("space")
         await until(lambda: app.state.ended)
