@@ -411,6 +411,7 @@ def test_well_below_the_threshold_nothing_hovers(simulate):
 @pytest.mark.slow
 def test_sharpness_hovers_at_two_over_the_rate(simulate):
     run = simulate(preset="sharpness-chebyshev")
+    assert run.summary["regimes"] == {"edge-of-stability": 3}
     rates = np.array(run.experiment.optimizer.learning_rate)
     assert len(rates) == 3
     mean = run.exponents["sharpness_last_tenth"]

@@ -95,11 +95,13 @@ def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
 @dataclass(frozen=True)
 class Entry:
     """A line of an instrument: ``summary[part][key]``, its interval ``[key + "_ci95"]``, and
-    ``count`` of ``total``; ``reason`` where there is no number."""
+    ``count`` of ``total``; ``reason`` where there is no number. ``alike``: another key that is
+    null where references are too unlike for a mean."""
 
     part: str
     key: str
     name: str
+    alike: str = ""
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -122,7 +124,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("routes", "tangent", "tangents beside them"),
     Entry("routes", "disagreement_max", "  largest difference"),
     Entry("sizes", "per_decade", "growth per decade of ε"),
-    Entry("sharpness", "final", "sharpness, final"),
+    Entry("sharpness", "final", "sharpness, final", alike="threshold"),
     Entry("sharpness", "final_eta_half", "  η·λmax/2, last tenth"),
     Entry("orbital", "verdict", "orbital stability"),
     Entry("orbital", "distance_ratio", "  greatest d/d(0)"),
@@ -138,7 +140,7 @@ ENTRIES: tuple[Entry, ...] = (
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
-    if not found or entry.key not in found:
+    if not found or entry.key not in found or (entry.alike and found[entry.alike] is None):
         return
     count = f"{found['count']} of {found['total']}"
     value, interval = found[entry.key], found.get(f"{entry.key}_ci95")
