@@ -35,12 +35,12 @@ RIGID = _turn(
     0.0,
     (
         exact("λ1 = 0", "tangent", tangent(), 0.0),
-        word("twins keep their distance", "orbital", stability(0), "Lyapunov stable"),
+        word("twins stay near", "orbital", stability(0), "Lyapunov stable"),
         word("neither part nor meet", "regime", verdict(), "marginal"),
         *(exact(f"explained by axis {k + 1}", "projection", _explained(k), 0.5) for k in range(2)),
         *(
             exact(
-                f"ρ({k}) = cos, of the state",
+                f"ρ({k}) of the state",
                 "autocorrelation",
                 row("autocorrelation.csv", 0, "state", lag=k),
                 math.cos(2 * math.pi * TURNS / ROUND * k),
@@ -59,7 +59,7 @@ RIGID = _turn(
 TWISTED = _turn(
     "rotation with a twist: twins run ahead on it",
     1.0,
-    (word("on the orbit, not in time", "orbital", stability(0), "orbitally stable"),),
+    (word("twins run ahead", "orbital", stability(0), "orbitally stable"),),
     orbital=True,
 )
 
