@@ -113,3 +113,19 @@ def test_low_long_stays_small_whatever_its_length(tmp_path):
     long = tuichaos.open_run(tmp_path / "50000")
     assert long.summary["nmle"]["kept"] == 0
     assert (long.series["loss"][-1] < long.series["loss"][5000]).all()
+
+
+def test_dead_network(simulate):
+    run = simulate(preset="dead-network")
+    assert run.summary["regimes"] == {"dead-network": 20}
+    assert run.summary["units"]["final_share_all"] == 1
+    found = {(int(one["stuck_on"]), one["eta_eff"]) for one in run.summary["verdicts"]["dead"]}
+    assert {(0, 5.0), (1, 10.0), (2, 15.0)} <= found
+
+
+def test_low_is_marginal_and_stable(simulate):
+    run = simulate(preset="low")
+    assert run.summary["regimes"] == {"marginal": 10}
+    orbital = run.summary["orbital"]
+    assert orbital["lyapunov_stable"] == 10
+    assert 1 < orbital["distance_ratio"] < 3

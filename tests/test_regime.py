@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tuichaos.instruments.units import stuck_units
-from tuichaos.instruments.verdicts import GAIN, Evidence, judge
+from tuichaos.instruments.verdicts import GAIN, Evidence, ambiguous, judge
 from tuichaos.plan import plan
 from tuichaos.reading import resolve
 
@@ -218,6 +218,7 @@ def evidence(growth=0.0, rises=0.0, tail=None, steps=640, **others):
         "tail": noise if tail is None else tail,
         "is_loss": True,
         "fell": True,
+        "looked": np.linspace(0, steps, 33).astype(int),
     }
     return Evidence(**{**given, **others})
 
@@ -280,3 +281,25 @@ def test_a_verdict_does_not_depend_on_company(simulate):
     ]
     mine = (alone.path / "units.csv").read_text().splitlines()[1:]
     assert mine == first
+
+
+def test_a_sign_that_is_not_told_is_warned_of():
+    unclear = judge(evidence(np.tile([0.1, -0.09], 16)))
+    assert ambiguous(unclear)
+    assert not ambiguous(judge(evidence(np.tile([0.001, -0.001], 16))))  # neutral is clear
+    assert not ambiguous(judge(evidence(0.2)))
+
+
+def test_overfitting_is_warned_of(simulate):
+    """Labels of noise: what was learnt of the train part is nothing for the test part."""
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((60, 2)).tolist(), rng.integers(2, size=60).tolist()
+    data = {"data.name": "inline", "data.x": x, "data.y": y, "data.train": 20}
+    network = {"network.hidden": [60], "network.activation": "tanh"}
+    run = simulate({**ALONE, **data, **network, "optimizer.learning_rate": 0.05, "steps": 12_000})
+    assert run.series["train_accuracy"][-1] == pytest.approx(np.ones(3))
+    best = run.series["test_accuracy"].max(axis=0)
+    worse = best - run.series["test_accuracy"][-1] >= 0.05
+    words = [w for w in run.summary["verdicts"]["warnings"] if w.startswith("overfitting")]
+    assert worse.any()
+    assert f"in {worse.sum()} reference" in words[0]

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 
+import numpy as np
 import pytest
 from faults import fill_disk
 from textual.app import ScreenStackError
@@ -17,12 +18,13 @@ from textual.widgets import DataTable, Input, Select, Static
 
 import tuichaos
 from tuichaos.config import Config, config_path, read_config
+from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.presets import preset
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.settings import Settings
+from tuichaos.tui.widgets.settings import FEW, Settings
 
 SIZE = (120, 36)
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 600}
@@ -607,10 +609,65 @@ def test_paths_and_a_missing_terminal(command, home):
 
 # --- a random walk -----------------------------------------------------------------------
 
+LAB = {"ensemble.references": 2, "ensemble.twins": 2, "steps": 300}
+
+
+async def test_tabs_show_what_was_measured():
+    app = explorer(**LAB, **{"measure.orbital": True, "measure.projection": True})
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("6")
+        assert "Press space" in text_of(app, "#sentence")
+        await pilot.press("space")
+        await until(lambda: app.state.ended)
+        page = app.screen.pages.page
+        await until(lambda: len(app.screen.pages.charts) == 2)
+        shown = {page.name_of(chart): chart.picture for chart in app.screen.pages.charts}
+        kept = tuichaos.open_run(app.state.path)
+        for name, picture in shown.items():  # the same as `tuichaos plot` draws
+            same = TABLE_VIEWS[name].draw(kept)
+            for mine, theirs in zip(picture.curves, same.curves, strict=True):
+                assert np.array_equal(mine.y, theirs.y, equal_nan=True)
+        await pilot.press("2")
+        await until(lambda: "spectrum" in text_of(app, "#tab-spectrum .hint"))
+        assert not app.screen.pages.charts
+        await pilot.press("1")
+        await until(lambda: app.screen.chart("distance").picture is not None)
+        assert "Verdict: " in text_of(app, "#sentence")
+
+
+async def test_a_tab_can_be_measured_in_the_next_run():
+    app = explorer(**LAB)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("3", "i")
+        await until(lambda: app.state.experiment.measure.sharpness == FEW["sharpness"])
+        assert app.screen.query_one("#field-measure", Input).value == "sharpness"
+        await pilot.press("space")
+        await until(lambda: app.state.ended)
+        await until(lambda: len(app.screen.pages.charts) == 3)
+        assert (app.state.path / "sharpness.csv").exists()
+        app.screen.query_one("#field-measure", Input).value = "sharpnes"
+        await until(lambda: app.screen.query_one(Settings).fault)
+        assert "measure.sharpnes" in app.screen.query_one(Settings).fault
+
+
+async def test_a_tab_is_filled_while_the_run_goes_on():
+    app = explorer(**{**LAB, "steps": 200_000}, **{"measure.moving": True})
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("2", "space")
+        await until(lambda: len(app.screen.pages.charts) == 1)
+        assert not app.state.ended
+        first = app.screen.pages.charts[0].picture.curves[0].x[-1]
+        await until(lambda: app.screen.pages.charts[0].picture.curves[0].x[-1] > first)
+        await finish(app)
+
+
 KEYS = (
     *"nxr[]{}lmcdeovbtw/",
     *("space", "escape", "tab", "shift+tab", "enter", "up", "down", "left", "right"),
-    *("shift+left", "shift+right", "plus", "minus", "0", "1", "backspace", "delete", "y"),
+    *("shift+left", "shift+right", "plus", "minus", "0", *"123456i", "backspace", "delete", "y"),
     *("question_mark", "ctrl+p"),
 )
 

@@ -247,9 +247,19 @@ def presets(name: str | None, keys: bool) -> None:
             click.echo(f"{each:<{width}}  {found.title}\n{'':<{width}}  {found.about}")
 
 
+class What(click.Option):
+    """Names all charts, but only when it is asked: they are not needed to start."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        from tuichaos.views import every
+
+        self.help = f"{', '.join(every())}, or a column of series.csv."
+        return super().get_help_record(context)
+
+
 @cli.command()
 @click.argument("run_name", metavar="RUN")
-@click.option("--what", metavar="WHAT", help="loss, distance, exponent, … or a column.")
+@click.option("--what", metavar="WHAT", cls=What)
 @click.option("--height", type=click.IntRange(5, 200), default=24, help="Lines of the chart.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
 def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:

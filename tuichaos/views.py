@@ -126,11 +126,16 @@ def picture(run: Run, what: str) -> Picture:
     elif what in VIEWS or what in known:
         shown = view(what, Kept(run), run.experiment)
     else:
-        choices = dict.fromkeys([*VIEWS, "layers", *TABLE_VIEWS, *known])
+        choices = dict.fromkeys([*every(), *known])
         raise InputError(f"--what {what}: {nearest(what, choices)}")
     if not any(np.isfinite(curve.y).any() for curve in shown.curves):
         raise InputError(f"--what {what}: was not measured in this run")
     return replace(shown, title=f"{run.experiment.name}: {shown.title}")
+
+
+def every() -> list[str]:
+    """The names of all charts."""
+    return [*VIEWS, "layers", *TABLE_VIEWS]
 
 
 def _layers(run: Run) -> Picture:

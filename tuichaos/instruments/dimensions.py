@@ -26,6 +26,7 @@ from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.systems.base import System, parameter_mask, spans
+from tuichaos.systems.hessian import hessian
 from tuichaos.systems.stepping import padded
 from tuichaos.systems.training import TrainingSystem
 
@@ -246,7 +247,8 @@ class Dimensions(Instrument):
                 if np.isfinite(state).all() and knockout_reason is None:
                     knockout[r] = knocked_out(system, state, self.index)
                 if np.isfinite(state).all() and flat_reason is None:
-                    flat[r] = flat_directions(system, state, self.index)
+                    own = self.setup.system.take(torch.tensor([r]))
+                    flat[r] = flat_directions(own, state)
         return Ending(self.read_to, knockout, flat, knockout_reason, flat_reason)
 
 
@@ -316,34 +318,17 @@ def _loss(system: System, x: Tensor) -> Tensor:
     return system.losses(x) if isinstance(system, TrainingSystem) else system.observe(x)["loss"]
 
 
-def flat_directions(system: System, state: np.ndarray, index: np.ndarray) -> float:
-    """How many eigenvalues of the Hessian of the loss are below FLAT of the largest in size;
-    NaN where it is 0 or not finite. ``system`` has ROWS rows."""
-    matrix = dense_hessian(system, state, index)
-    if not np.isfinite(matrix).all():
+def flat_directions(system: System, state: np.ndarray) -> float:
+    """How many eigenvalues of the Hessian of the loss at a state (dimension,) are below FLAT of
+    the largest in size; NaN where it is 0 or not finite, or where a user's own loss cannot be
+    differentiated twice. ``system`` has one row."""
+    worker = hessian(system)
+    try:
+        worker.at(system, torch.from_numpy(state))
+        matrix = worker.matrix()
+    except RuntimeError:
         return math.nan
-    size = np.abs(torch.linalg.eigvalsh(torch.from_numpy(matrix)).numpy())
+    if not torch.isfinite(matrix).all():
+        return math.nan
+    size = torch.linalg.eigvalsh(matrix).abs().numpy()
     return float((size < FLAT * size.max()).sum()) if size.max() > 0 else math.nan
-
-
-def dense_hessian(system: System, state: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """The Hessian (n, n) of the loss of a state (dimension,) in the entries ``index``, NaN
-    where the loss cannot be differentiated. ``system`` has ROWS rows.
-
-    Row k of a batch of equal states gives row k of it, by differentiating entry k of that
-    row's gradient: no row depends on another.
-    """
-    matrix = np.full((len(index), len(index)), np.nan)
-    for start in range(0, len(index), ROWS):
-        own = torch.from_numpy(index[start : start + ROWS])
-        x = torch.from_numpy(state).repeat(ROWS, 1).requires_grad_()
-        try:
-            with torch.enable_grad():
-                total = _loss(system, x).sum()
-                (gradient,) = torch.autograd.grad(total, x, create_graph=True)
-                entries = gradient[torch.arange(len(own)), own].sum()
-                (rows,) = torch.autograd.grad(entries, x, materialize_grads=True)
-        except RuntimeError:  # a user's own loss
-            return matrix
-        matrix[start : start + ROWS] = rows[: len(own)][:, index].numpy()
-    return 0.5 * (matrix + matrix.T)

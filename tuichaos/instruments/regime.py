@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,17 @@ from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.statistics import median
 from tuichaos.instruments.units import stuck_units
-from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, judge
+from tuichaos.instruments.verdicts import LATE, SPANS, Evidence, Verdict, ambiguous, judge
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 
-SPANS = 32  # of a run; eight of them are its last quarter
+FINE = 8  # spans that are kept for each that is judged: a run may be judged before its end
 TAIL = 1024  # steps at the end whose period is looked for
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
 
 
 class Regime(Instrument):
-    """Collects evidence over SPANS equal spans, in memory that does not grow with the run:
-    growth of the tangent, rises of the loss, stuck units at the edges, and the last TAIL steps.
+    """Collects evidence over equal spans, in memory that does not grow with the run: growth of
+    the tangent, rises of the loss, stuck units at every eighth edge, and the last TAIL steps.
 
     A rise is one above FLOOR_UNITS units in the last place of the largest loss so far, for
     below that rounding decides.
@@ -39,14 +39,16 @@ class Regime(Instrument):
         self.setup = setup
         self.measured_sharpness = sharpness
         count = setup.references
-        edges = np.linspace(0, setup.steps, min(SPANS, setup.steps) + 1).round().astype(int)
+        edges = np.linspace(0, setup.steps, min(FINE * SPANS, setup.steps) + 1).round().astype(int)
         self.edges = np.unique(edges)
         spans = len(self.edges) - 1
         self.is_loss = signal_name(setup.system) == "loss"
         self.log_length = np.zeros((spans, count))  # growth within each span
         self.collapsed = np.zeros(count, dtype=bool)
         self.rises = np.zeros((spans, count))
-        self.dead = np.zeros((spans + 1, count), dtype=bool)
+        self.look_at = np.unique(np.linspace(0, setup.steps, SPANS + 1).round().astype(int))
+        self.looked: list[int] = []
+        self.dead: list[np.ndarray] = []
         self.stuck_on = np.full(count, np.nan)
         self.eta = np.full(count, np.nan)
         self.sharpness: list[tuple[int, np.ndarray]] = []
@@ -62,8 +64,8 @@ class Regime(Instrument):
     # --- in the worker threads ---
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
-        """Rows for the edges among the steps: dead, units stuck on, and the learning rate."""
-        times = np.flatnonzero(np.isin(orbit.steps, self.edges))
+        """Rows for the steps that are looked at: dead, units stuck on, and the learning rate."""
+        times = np.flatnonzero(np.isin(orbit.steps, self.look_at))
         rows = np.full((len(times), orbit.states.shape[1], 3), np.nan)
         rate = getattr(orbit.system, "learning_rate", None)
         if len(times) and rate is not None:
@@ -83,9 +85,10 @@ class Regime(Instrument):
         steps, signal = frame.steps, frame["signal"]
         self.end = int(steps[-1])
         self._diverged(frame)
-        at = np.flatnonzero(np.isin(self.edges, steps))
-        for edge, row in zip(at, frame["regime"], strict=True):
-            self.dead[edge] = row[:, 0] == 1
+        at = steps[np.isin(steps, self.look_at)]
+        for step, row in zip(at.tolist(), frame["regime"], strict=True):
+            self.looked.append(step)
+            self.dead.append(row[:, 0] == 1)
             self.stuck_on, self.eta = row[:, 1], row[:, 2]
         if "growth" in frame.values:
             self._grow(steps, frame["growth"])
@@ -147,10 +150,15 @@ class Regime(Instrument):
 
     def evidence(self, reference: int) -> Evidence:
         """What is known of one reference so far."""
-        reached = int(np.searchsorted(self.edges, self.end, side="right"))
-        spans, edges = slice(max(0, reached - 1)), self.edges[:reached]
-        lengths = np.diff(edges)
-        growth = self.log_length[spans, reference] / (lengths * self.setup.time_step)
+        edges = self._reached()
+        lengths = np.diff(self.edges[edges])
+        growth, rises = (
+            np.add.reduceat(rows[:, reference], edges[:-1])[: len(lengths)] / lengths
+            if len(lengths)
+            else np.empty(0)
+            for rows in (self.log_length[: edges[-1]], self.rises[: edges[-1]])
+        )
+        growth = growth / self.setup.time_step
         if not self.setup.experiment.measure.tangent:
             growth = np.full(len(lengths), np.nan)
         if self.collapsed[reference]:
@@ -164,9 +172,9 @@ class Regime(Instrument):
             if step >= LATE * self.end and reference < len(row)
         ]
         return Evidence(
-            edges=edges,
+            edges=self.edges[edges],
             growth=growth,
-            rises=self.rises[spans, reference] / lengths,
+            rises=rises,
             tail=self.tail[-max(1, (self.end + 1) // 4) :, reference],
             is_loss=self.is_loss,
             fell=bool(self.newest[reference] < self.first[reference]),
@@ -174,12 +182,19 @@ class Regime(Instrument):
             scale=float(self.largest[reference]),
             unit=self.setup.unit,
             diverged_at=None if math.isnan(gone) else int(gone),
-            dead=self.dead[:reached, reference] if hidden else None,
+            looked=np.array(self.looked),
+            dead=np.array([row[reference] for row in self.dead]) if hidden else None,
             stuck_on=self.stuck_on[reference],
             eta=self.eta[reference],
             bias=self.setup.experiment.network.bias,
             sharpness=float(np.mean(late)) if late else math.nan,
         )
+
+    def _reached(self) -> np.ndarray:
+        """Which edges bound the spans to be judged: SPANS of them over what was run, where there
+        are so many."""
+        last = int(np.searchsorted(self.edges, self.end, side="right")) - 1
+        return np.unique(np.linspace(0, last, SPANS + 1).round().astype(int))
 
     def findings(self) -> Findings:
         if self.end < 0:
@@ -214,28 +229,36 @@ class Regime(Instrument):
                 for (k, eta, behaviour), count in dead.most_common()
             ],
             "missing": dict(missing.most_common(MOST_REASONS)),
-            "warnings": self._warnings(),
+            "warnings": self._warnings(verdicts),
             "count": sum(v.verdict != "undecided" for v in verdicts),
             "total": len(verdicts),
             "window": [int(LATE * self.end), self.end],
             "reason": None,
         }
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, verdicts: Sequence[Verdict]) -> list[str]:
         """What could mislead a reader of the numbers."""
         found = []
         lost = int(self.collapsed.sum())
         if lost:
-            found.append(f"exponent at the rounding floor (superstable) in {lost} references")
+            found.append(f"exponent at the rounding floor (superstable) in {_references(lost)}")
+        unclear = sum(map(ambiguous, verdicts))
+        if unclear:
+            words = "ambiguous window: the last quarter does not tell the sign of the exponent in"
+            found.append(f"{words} {_references(unclear)}")
         worse = self.best_test - self.accuracy.get("test_accuracy", np.nan) >= OVERFIT
         kept = self.accuracy.get("train_accuracy", np.full(1, np.nan)) >= 1 - OVERFIT
         over = int((worse & kept).sum())
         if over:
             found.append(
-                f"overfitting in {over} references: the test part was {OVERFIT:.0%} better before, "
+                f"overfitting in {_references(over)}: the test part had been {OVERFIT:.0%} better, "
                 "the train part is learnt"
             )
         return found
+
+
+def _references(count: int) -> str:
+    return "1 reference" if count == 1 else f"{count} references"
 
 
 MOST_REASONS = 5

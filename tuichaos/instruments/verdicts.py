@@ -21,6 +21,7 @@ from tuichaos.instruments.period import period
 
 NEUTRAL = 0.005  # nats a unit of time: below, nearby orbits neither part nor meet
 GAIN = math.log(1e6)  # nats: what is a millionth apart is then as far apart as it gets
+SPANS = 32  # that the steps so far are divided into; eight of them are the last quarter
 MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
 OFTEN = 0.05  # share of steps in which a loss that hovers rises
 HOVERS = (0.9, 1.1)  # η·λmax/2 at the edge of stability
@@ -39,10 +40,10 @@ class Evidence:
     per unit of time, NaN where unknown, −inf where it collapsed. ``rises`` (n,) share of the
     steps in which the loss rose. ``tail`` (m,): the loss, or another observable (``is_loss``
     false), at the last steps, ``scale`` its largest size in the whole run, ``unit`` one in the
-    last place of 1. ``dead`` (n + 1,): at the edges, whether all units of a hidden
-    layer are saturated; ``stuck_on``: how many of the last hidden layer are stuck on at the
-    end, NaN where not all of it is saturated. ``sharpness``: the mean of η·λmax/2 over the
-    last quarter.
+    last place of 1. ``looked`` (m,): steps at which the units were looked at, ``dead`` (m,):
+    whether all units of a hidden layer were saturated; ``stuck_on``: how many of the last
+    hidden layer are stuck on at the end, NaN where not all of it is saturated.
+    ``sharpness``: the mean of η·λmax/2 over the last quarter.
     """
 
     edges: np.ndarray
@@ -55,6 +56,7 @@ class Evidence:
     scale: float | None = None
     unit: float = 2.0**-52
     diverged_at: int | None = None
+    looked: np.ndarray | None = None
     dead: np.ndarray | None = None
     stuck_on: float = math.nan
     eta: float = math.nan
@@ -109,6 +111,12 @@ class _Late:
         return abs(self.exponent) <= NEUTRAL and max(-self.low, self.high) <= 2 * NEUTRAL
 
 
+def ambiguous(verdict: Verdict) -> bool:
+    """Whether the last quarter does not tell the sign of the exponent: its interval has 0 in
+    it and is wider than what counts as neutral."""
+    return verdict.low < 0 < verdict.high and verdict.high - verdict.low > 4 * NEUTRAL
+
+
 def judge(evidence: Evidence) -> Verdict:
     """The verdict on one reference."""
     if evidence.diverged_at is not None:
@@ -116,6 +124,8 @@ def judge(evidence: Evidence) -> Verdict:
     steps = int(evidence.edges[-1])
     if steps < MIN_STEPS:
         return Verdict("undecided", f"only {steps} steps, of at least {MIN_STEPS}")
+    if len(evidence.growth) < SPANS:
+        return Verdict("undecided", f"only the first {steps} steps of a longer run")
     late, k = _late(evidence), period(evidence.tail, scale=evidence.scale, unit=evidence.unit)
     gain, ends_at = _largest_gain(evidence)
     facts = {
@@ -215,10 +225,10 @@ def _largest_gain(evidence: Evidence) -> tuple[float, float]:
 
 def _dead(evidence: Evidence, late: _Late, k: int | None) -> dict:
     """What is to be said of a network whose inputs no longer matter; empty for another one."""
-    if evidence.dead is None:
+    if evidence.dead is None or evidence.looked is None:
         return {}
     alive = np.flatnonzero(~evidence.dead)
-    since = evidence.edges[alive[-1] + 1 :] if len(alive) else evidence.edges
+    since = evidence.looked[alive[-1] + 1 :] if len(alive) else evidence.looked
     if not len(since) or since[0] > LATE * evidence.edges[-1]:
         return {}
     return {

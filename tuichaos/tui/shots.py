@@ -19,12 +19,13 @@ from pathlib import Path
 
 import tuichaos
 from tuichaos.config import Config
+from tuichaos.drawings import TABS
 from tuichaos.presets import preset
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.widgets.chart import Chart
 
-SIZE, SMALL = (120, 36), (80, 24)
+SIZE, SMALL, TALL = (120, 36), (80, 24), (150, 48)
 RUNS = (
     ("eos", {"ensemble.references": 60}),
     ("low", {"ensemble.references": 3, "steps": 800}),
@@ -33,10 +34,16 @@ RUNS = (
 )
 
 
+# Every instrument, for the pictures of the tabs.
+LABORATORY = {"ensemble.references": 8, "steps": 400} | {
+    f"measure.{key}": True for keys in TABS.values() for key in keys
+}
+
+
 class Still(RunState):
     """Says nothing that differs from one time to the next."""
 
-    def status_line(self) -> str:
+    def status_line(self, width: int = 1000) -> str:
         if self.session is None:
             return "ready · auto"
         return f"{self.session.status} · step {self.session.step}/{self.shown.steps} · η 1 · cpu"
@@ -53,8 +60,9 @@ def keep_runs() -> None:
 class Camera:
     """An explorer that has run ``quick``, and where its pictures go."""
 
-    def __init__(self, folder: Path, theme: str, **settings: bool) -> None:
-        self.app = Explorer(preset("quick"), Config(theme=theme, fps=10, **settings))
+    def __init__(self, folder: Path, theme: str, *, measured: bool = False, **settings: bool):
+        experiment = preset("quick", LABORATORY if measured else {})
+        self.app = Explorer(experiment, Config(theme=theme, fps=10, **settings))
         self.app.state = Still(self.app.state.experiment)
         self.folder = folder
         self.taken: list[Path] = []
@@ -113,6 +121,13 @@ async def take_all(folder: Path) -> list[Path]:
         light.app.screen.query_one("#chart-loss", Chart).focus()
         await light.press("w", "w")
         light.take("explore-light")
+    tabs = Camera(folder, "tuichaos-dark", measured=True)
+    async with tabs.app.run_test(size=TALL):
+        await tabs.run()
+        for number, tab in enumerate(TABS, start=2):
+            await tabs.press(str(number))
+            await asyncio.sleep(1.5)
+            tabs.take(f"tab-{tab.lower()}")
     small = Camera(folder, "tuichaos-dark")
     async with small.app.run_test(size=SMALL):
         await small.run()
@@ -121,7 +136,7 @@ async def take_all(folder: Path) -> list[Path]:
     async with plain.app.run_test(size=SMALL):
         await plain.run()
         plain.take("explore-ascii")
-    return [path for camera in (dark, light, small, plain) for path in camera.taken]
+    return [path for camera in (dark, light, tabs, small, plain) for path in camera.taken]
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ class Laboratory(Vertical):
         """Show what there is."""
         charts = list(self.query(Chart))
         empty = [f"{name}: {text}" for name, text in drawn.items() if isinstance(text, str)]
-        self._say(self._unmeasured(experiment), " · ".join([*words, *empty]))
+        self._say(self._unmeasured(experiment), " · ".join(words or empty))
         shown = [c for c in charts if isinstance(drawn.get(self.name_of(c)), Picture)]
         self.set_class(len(shown) > 2, "-many")
         if shown and not any(chart.has_class("-chosen") for chart in shown):

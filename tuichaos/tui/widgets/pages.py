@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Iterator
 
@@ -35,7 +36,7 @@ class Pages(Vertical):
         super().__init__(id="pages")
         self._live = list(live)
         self.ascii_only = ascii_only
-        self._shown: tuple[str, Tables | None] | None = None
+        self._shown: tuple[str, Tables | None, Experiment | None] | None = None
         self._asked = 0.0
 
     def compose(self) -> ComposeResult:
@@ -80,8 +81,8 @@ class Pages(Vertical):
         if session is not None and time.monotonic() - self._asked > LOOK_SECONDS:
             self._asked = time.monotonic()
             session.look()
-        newest = (self.current, tables, experiment)
-        if self._shown == newest:
+        newest = (self.current, tables, None if tables else experiment)
+        if self._shown is not None and all(map(operator.is_, self._shown, newest)):
             return
         self._shown = newest
         if tables is None:

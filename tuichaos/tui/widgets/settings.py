@@ -42,7 +42,7 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear")
 # Switches of [measure] that are off by default.
 EXTRAS = tuple(name for name, field in Measure.model_fields.items() if field.default is False)
 # Those that are dear are switched on for the first few references only.
-FEW = {"spectrum": {"references": 4}, "sharpness": {"references": 8}}
+FEW = {"spectrum": {"references": 4}, "sharpness": {"references": 8, "count": 3}}
 FIELDS = (
     Field("system.name", "System", SYSTEMS),
     Field("system.parameters", "Parameters", kind=REFERENCE),
