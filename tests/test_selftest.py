@@ -11,17 +11,45 @@ import pytest
 import torch
 
 from tuichaos import reading, selftest
-from tuichaos.instruments import chosen
+from tuichaos.instruments import (
+    autocorrelation,
+    chosen,
+    dimensions,
+    expansion,
+    orbital,
+    period,
+    projection,
+    recurrence,
+    sharpness,
+    units,
+    verdicts,
+    zero_one,
+)
+from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import Setup
+from tuichaos.instruments.dimensions import Dimensions
 from tuichaos.instruments.divergence import Divergence
+from tuichaos.instruments.expansion import ExpansionRates
 from tuichaos.instruments.growth import GrowthExponent
+from tuichaos.instruments.moving import Moving
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
+from tuichaos.instruments.orbital import OrbitalDistance
+from tuichaos.instruments.period import Period
+from tuichaos.instruments.projection import Projection
+from tuichaos.instruments.recurrence import RecurrencePlot
+from tuichaos.instruments.regime import Regime
+from tuichaos.instruments.routes import Routes
+from tuichaos.instruments.sharpness import Sharpness
+from tuichaos.instruments.sizes import PerturbationSizes
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
+from tuichaos.instruments.units import SaturatedUnits
+from tuichaos.instruments.zero_one import ZeroOneTest
+from tuichaos.measure import Measure
 from tuichaos.selftest import softmax, table
-from tuichaos.selftest.checks import QUIET, exact
+from tuichaos.selftest.checks import QUIET, exact, word
 from tuichaos.selftest.readers import threshold, worst
 from tuichaos.systems import build, descents, maps
 from tuichaos.systems.stepping import jacobians
@@ -33,12 +61,26 @@ LONG = [trial for trial in selftest.trials() if trial.long]
 ROUTES = {
     "tangent": TangentExponent,
     "spectrum": Spectrum,
-    "twins": GrowthExponent,
+    "growth": GrowthExponent,
     "nmle": PaperExponent,
     "distance": Divergence,
     "loss": Observables,
     "accuracy": Observables,
     "weight_norm": WeightNorm,
+    "regime": Regime,
+    "moving": Moving,
+    "routes": Routes,
+    "sizes": PerturbationSizes,
+    "sharpness": Sharpness,
+    "orbital": OrbitalDistance,
+    "autocorrelation": Autocorrelation,
+    "expansion": ExpansionRates,
+    "recurrence": RecurrencePlot,
+    "zero_one": ZeroOneTest,
+    "period": Period,
+    "dimensions": Dimensions,
+    "units": SaturatedUnits,
+    "projection": Projection,
     "survival": Survival,
 }
 OF_EVERY_RUN = {"orbit", "certificate"}
@@ -100,13 +142,26 @@ def test_every_route_is_an_instrument_that_the_trial_has_switched_on():
     assert used == {*ROUTES, *OF_EVERY_RUN}
 
 
+def test_every_switch_of_the_table_measure_is_checked():
+    used = {check.route for trial in selftest.trials() for check in trial.checks}
+    assert set(Measure.model_fields) - {"discard", "windows"} == used - OF_EVERY_RUN - {"survival"}
+
+
+def test_a_trial_measures_only_what_it_asks_for():
+    quiet = reading.resolve({}, QUIET).measure
+    keys = set(Measure.model_fields) - {"discard", "windows"}
+    assert {key for key in keys if getattr(quiet, key) not in (False, [])} == {"loss"}
+
+
 def test_names_and_numbers_fit_into_the_table():
     for trial in selftest.trials():
         assert trial.checks
         assert len({(check.name, check.route) for check in trial.checks}) == len(trial.checks)
         for check in trial.checks:
-            assert len(check.name) <= table.NAME - 2, check.name
-            assert len(check.route) <= table.ROUTE
+            result = selftest.Result(trial, (selftest.Outcome(check, check.expected),), 0.0)
+            line = [text for text, _ in table.lines(result)][1]
+            assert len(line) == 80, check.name  # more is too wide a name
+            assert check.route in line.split()
             assert check.allowed >= 0
 
 
@@ -155,6 +210,48 @@ def test_a_map_that_is_a_thousandth_off_is_found(system, monkeypatch):
             "Logistic": "logistic map"}[system.__name__]  # fmt: skip
     trial = next(trial for trial in SHORT if trial.name.startswith(name))
     assert missed(selftest.perform(trial))
+
+
+ROTATION = "rotation of the plane"
+FAULTS = [
+    ("a saddle", sharpness, "_eigenvalues", lambda matrices, count: matrices[..., 0, :count]),
+    ("logistic map, r = 3.5", autocorrelation, "autocorrelation", lambda x, k: np.ones(k)),
+    ("logistic map, r = 3.5", zero_one, "zero_one", lambda x, c: np.ones(len(c))),
+    ("logistic map, r = 3.5", period, "TOLERANCE", 10.0),
+    ("logistic map, r = 3.5", recurrence, "SHARE", 3.0),
+    ("quadratic, ηh = 0.05", expansion, "SHORTEST", 25),
+    ("quadratic, its weights", dimensions, "spearman", lambda a, b: 0.9),
+    ("quadratic, curv", dimensions, "participation_ratio", lambda d: 2 + 0 * d[..., 0]),
+    (ROTATION, projection, "principal", lambda *a: None),
+    (ROTATION, orbital, "LIMIT", 0.1),
+    ("rotation with a twist", orbital, "LIMIT", 1e9),
+    ("network on iris", units, "SATURATED", 0.0),
+    ("quartic, verdicts", verdicts, "GAIN", 1e9),
+]
+
+
+@pytest.mark.parametrize(("name", "module", "part", "wrong"), FAULTS)
+def test_a_wrong_instrument_is_found(name, module, part, wrong, monkeypatch):
+    trial = next(trial for trial in SHORT if trial.name.startswith(name))
+    monkeypatch.setattr(module, part, wrong)
+    assert missed(selftest.perform(trial))
+
+
+def test_a_wrong_word_is_one_off_and_none_is_nothing(command, monkeypatch):
+    checks = (
+        word("a fine day", "regime", lambda run: "rain", "sun"),
+        word("a word", "regime", lambda run: None, "sun"),
+        exact("a number", "regime", lambda run: "sun", 1.0),
+    )
+    only(monkeypatch, dataclasses.replace(softmax.SETTLED, checks=checks))
+    code, out, _ = command("selftest")
+    assert code == 1
+    assert [line.split()[-6:] for line in out.splitlines()[2:3]] == [
+        ["regime", "sun", "rain", "1.0e+00", "0", "FAIL"]
+    ]
+    assert out.splitlines()[3].split()[-4:] == ["sun", "none", "0", "FAIL"]
+    assert out.splitlines()[4].split()[-4:] == ["1.000000", "sun", "1.0e-10", "FAIL"]
+    assert out.splitlines()[-1].startswith("0 of 3 checks pass")
 
 
 def test_no_number_is_a_failure_and_not_a_pass(command, monkeypatch):

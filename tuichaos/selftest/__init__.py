@@ -7,13 +7,13 @@ already holds the number, or add a trial to one of the files here and name it in
 
 from __future__ import annotations
 
-from tuichaos.selftest import descents, maps, network, softmax, table, twins
+from tuichaos.selftest import circles, descents, maps, network, softmax, table, twins, verdicts
 from tuichaos.selftest.checks import Check, Kind, Outcome, Result, Trial, perform
 
 __all__ = ["GROUPS", "Check", "Kind", "Outcome", "Result", "Trial", "perform", "table", "trials"]
 
 # The files that hold trials, in the order in which they run: each has TRIALS.
-GROUPS = (descents, maps, softmax, network, twins)
+GROUPS = (descents, maps, circles, softmax, network, verdicts, twins)
 
 
 def trials() -> list[Trial]:

@@ -16,7 +16,8 @@ from tuichaos.reading import resolve
 from tuichaos.runner import run
 from tuichaos.runs import Run
 
-Reader = Callable[[Run], float]
+Value = float | str  # a verdict is a word
+Reader = Callable[[Run], Value | None]
 
 
 class Kind(enum.StrEnum):
@@ -29,16 +30,17 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One number of a run: ``read`` gives what was measured, NaN where there is none.
+    """One number or word of a run: ``read`` gives what was measured, NaN where there is none.
 
-    ``route`` is the instrument it is from; "twins" is the growth of their distance. A check
-    passes when what was measured is at most ``allowed`` off.
+    ``route`` is the key of ``[measure]`` whose instrument it is from, or one of the parts of
+    every run: survival, orbit, certificate. A check passes when what was measured is at most
+    ``allowed`` off; a word is right (0 off) or wrong (1 off).
     """
 
     name: str
     route: str
     read: Reader
-    expected: float
+    expected: Value
     allowed: float
     kind: Kind
 
@@ -58,6 +60,11 @@ def published(name: str, route: str, read: Reader, expected: float, allowed: flo
     return Check(name, route, read, expected, allowed, Kind.PUBLISHED)
 
 
+def word(name: str, route: str, read: Reader, expected: str) -> Check:
+    """A check of a verdict: a system that is known to deserve it."""
+    return Check(name, route, read, expected, 0.0, Kind.EXACT)
+
+
 @dataclass(frozen=True)
 class Trial:
     """One experiment (dotted overrides of the defaults) and what is read from its run.
@@ -73,13 +80,17 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found; ``measured`` is NaN where there was no number."""
+    """What a check found; ``measured`` is NaN where there was nothing."""
 
     check: Check
-    measured: float
+    measured: Value
 
     @property
     def error(self) -> float:
+        if isinstance(self.check.expected, str) and isinstance(self.measured, str):
+            return float(self.measured != self.check.expected)
+        if isinstance(self.check.expected, str) or isinstance(self.measured, str):
+            return math.nan
         return abs(self.measured - self.check.expected)
 
     @property
@@ -106,6 +117,7 @@ QUIET = {
     "measure.distance": False,
     "measure.nmle": False,
     "measure.growth": False,
+    "measure.regime": False,
     "measure.tangent": False,
     "measure.accuracy": False,
     "measure.weight_norm": False,
@@ -123,12 +135,14 @@ def perform(trial: Trial) -> Result:
         try:
             experiment = resolve({"name": "selftest"}, {**QUIET, **trial.overrides})
             done = run(experiment, out=Path(folder) / "run")
-            measured = [_number(check.read(done)) for check in trial.checks]
-        except (InputError, RunFailed, LookupError) as error:
+            measured = [_value(check.read(done)) for check in trial.checks]
+        except (InputError, RunFailed, LookupError, OSError) as error:
             reason = f"{type(error).__name__}: {error}".replace(folder, "the temporary folder")
     outcomes = tuple(map(Outcome, trial.checks, measured))
     return Result(trial, outcomes, time.perf_counter() - start, reason)
 
 
-def _number(value: float | None) -> float:
+def _value(value: Value | None) -> Value:
+    if isinstance(value, str):
+        return value
     return math.nan if value is None else float(value)

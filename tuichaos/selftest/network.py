@@ -10,10 +10,12 @@ from tuichaos.runs import Run
 from tuichaos.selftest.checks import Reader, Trial, average, exact, published
 from tuichaos.selftest.descents import across, along, spread
 from tuichaos.selftest.readers import (
+    column,
     last,
     noise_floor,
     spectra,
     spectrum,
+    summary,
     tangent,
 )
 
@@ -71,6 +73,8 @@ ORBIT = Trial(
         "measure.tangent": True,
         "measure.spectrum": True,
         "measure.weight_norm": True,
+        "measure.sharpness": {"every": 10},
+        "measure.projection": {"references": len(RATES)},
     },
     (
         exact("leading, η = 0.5: neutral", "tangent", tangent([0]), 0.0),
@@ -89,6 +93,11 @@ ORBIT = Trial(
         exact("u − v", "orbit", _off_diagonal, 0.0, 0.0),
         exact("|u| + |v|, η = 0.7", "weight_norm", last("weight_norm", 2, [1]), 2.0),
         exact("loss, η = 0.7", "loss", last("loss", 0, [1]), 0.0),
+        # At uv = 1 the Hessian is (v², 1; 1, u²).
+        exact("u² + v² at the minimum", "sharpness", column("sharpness", [1]), 2.0),
+        exact("η·2/2, η = 0.7", "sharpness", column("eta_sharpness_half", [1]), 0.7),
+        exact("explained by one line", "projection", summary("projection", "explained", 0), 1.0),
+        exact("off the plane", "projection", summary("projection", "off_plane"), 0.0),
         exact("unperturbed twin", "certificate", noise_floor, 0.0, 0.0),
     ),
 )
@@ -158,4 +167,28 @@ def _right(run: Run) -> float:
     return float(train * counts[0] + test * counts[1]) / sum(counts)
 
 
-TRIALS = (ORBIT, AVERAGES, CLASSES)
+# --- a wide layer: Lanczos ---------------------------------------------------------------
+
+INPUTS, OUTPUTS = 20, 10  # as many parameters as Lanczos is used for
+
+LINE = Trial(
+    f"linear regression, {INPUTS * OUTPUTS} weights",
+    {
+        "data.name": "inline",
+        # Inputs k·e_k/10: curvatures (k/10)²/20, each of them for every output.
+        "data.x": [[(k + 1) / 10 * (j == k) for j in range(INPUTS)] for k in range(INPUTS)],
+        "data.y": [[0.0] * OUTPUTS] * INPUTS,
+        "network.hidden": [],
+        "network.bias": False,
+        "loss.name": "mse",
+        "optimizer.learning_rate": 0.5,
+        "measure.sharpness": {"every": 5},
+        "steps": 100,
+    },
+    (
+        exact("largest curvature, Lanczos", "sharpness", column("sharpness"), 0.2, 1e-9),
+        exact("η·0.2/2", "sharpness", column("eta_sharpness_half"), 0.05, 1e-9),
+    ),
+)
+
+TRIALS = (ORBIT, AVERAGES, CLASSES, LINE)

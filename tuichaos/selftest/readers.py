@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Sequence
 
@@ -72,6 +73,38 @@ def summary(*keys: str | int) -> Reader:
         return found
 
     return read
+
+
+def row(name: str, reference: int, column: str, **at: float) -> Reader:
+    """The one number in a column of an instrument's own CSV, of a reference and where other
+    columns are ``at`` what is given."""
+
+    def read(run: Run) -> float:
+        table = run.table(name)
+        here = table["reference"] == reference
+        for key, value in at.items():
+            here &= table[key] == value
+        found = table[column][here]
+        return float(found[0]) if len(found) == 1 else math.nan
+
+    return read
+
+
+def verdict(references: References = None, column: str = "verdict") -> Reader:
+    """The word in a column of regime.csv; of references that differ all their words."""
+
+    def read(run: Run) -> str:
+        with open(run.path / "regime.csv", encoding="utf-8") as file:
+            words = np.array([line[column] for line in csv.DictReader(file)])
+        chosen = words if references is None else words[_index(references)]
+        return "/".join(sorted(set(chosen.tolist())))
+
+    return read
+
+
+def stability(reference: int) -> Reader:
+    """The verdict on the twins' distance to the orbit."""
+    return lambda run: run.summary["orbital"]["verdicts"][reference]
 
 
 def noise_floor(run: Run) -> float:

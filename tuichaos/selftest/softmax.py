@@ -6,7 +6,7 @@ import numpy as np
 
 from tuichaos.runs import Run
 from tuichaos.selftest.checks import Reader, Trial, exact, published
-from tuichaos.selftest.readers import last, spectrum, tangent, threshold
+from tuichaos.selftest.readers import last, spectrum, summary, tangent, threshold
 
 IRIS = [41, 40, 39]  # the paper's train part
 UNEVEN = [5, 3, 2]
@@ -37,6 +37,7 @@ FIXED = Trial(
         "measure.discard": 1000,
         "measure.tangent": True,
         "measure.spectrum": True,
+        "measure.dimensions": True,
         "record.every": 100,
     },
     (
@@ -45,6 +46,20 @@ FIXED = Trial(
         exact("λ1 = 0, the conserved sum", "spectrum", spectrum(0), 0.0),
         exact("λ2", "spectrum", spectrum(1), _contraction(0, 3.0)),
         exact("λ3", "spectrum", spectrum(2), _contraction(1, 3.0)),
+        exact(
+            "curvatures near 0",
+            "dimensions",
+            summary("dimensions", "near_zero_curvatures"),
+            1.0,
+            0.0,
+        ),
+        exact(
+            "exponents near 0",
+            "dimensions",
+            summary("dimensions", "near_zero_exponents"),
+            1.0,
+            0.0,
+        ),
     ),
 )
 
@@ -104,6 +119,7 @@ CHAOS = Trial(
         "measure.discard": 500,
         "measure.tangent": True,
         "measure.spectrum": True,
+        "measure.autocorrelation": {"lags": 3, "references": 8},
         "record.every": 50,
     },
     (  # σ of the means is 0.24/√n and 0.5/√n
@@ -113,6 +129,16 @@ CHAOS = Trial(
         exact("λ3 = 0, the conserved sum", "spectrum", spectrum(2), 0.0),
         published("lowest loss", "loss", lambda run: _chaotic(run).min(), 1.102, 5e-3),
         published("highest loss", "loss", lambda run: _chaotic(run).max(), 2.382, 5e-3),
+        *(  # two digits, read off a figure
+            published(
+                f"ρ({k})",
+                "autocorrelation",
+                summary("autocorrelation", f"lag_{k}"),
+                number,
+                0.02,
+            )
+            for k, number in enumerate((-0.28, -0.32, 0.17), 1)
+        ),
     ),
     long=True,
 )
@@ -155,6 +181,11 @@ def _known(run: Run) -> float:
     return float(np.mean(found[1:]))
 
 
+def _threes(run: Run) -> float:
+    """The share of period 3 at η_eff = 15 and 20, where all have settled."""
+    return float((run.table("period.csv")["period"][EACH : 3 * EACH] == 3).mean())
+
+
 THREES = Trial(
     "softmax map, loss levels of its 3-cycles at η_eff = 10, 15, 20, 25",
     {
@@ -167,6 +198,7 @@ THREES = Trial(
         "ensemble.references": EACH * len(CYCLES),
         # The second cycle at 25 draws in by 1e-3 a step only.
         "steps": 20000,
+        "measure.period": {"references": EACH * len(CYCLES)},
         "record.every": 1000,
     },
     (
@@ -182,6 +214,7 @@ THREES = Trial(
             for cycle in cycles
         ),
         published("share on them from 15 up", "loss", _known, 1.0, 0.0),
+        published("period 3: share of 15, 20", "period", _threes, 1.0, 0.0),
     ),
     long=True,
 )

@@ -1,7 +1,8 @@
-"""A system that only the self-test runs."""
+"""Systems that only the self-test runs."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,3 +25,25 @@ class SkewTent(System):
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(0, 1, 1)
+
+
+TURNS, ROUND = 34, 89  # the circle of radius 1 closes after so many turns, in so many steps
+
+
+@dataclass(frozen=True)
+class Turn(System):
+    """Rotation of the plane by 2π·34/89 and, with a ``twist``, by twist·(r² − 1) more: states
+    on another radius r stay on their circle and run ahead, or behind, on it. Exponents 0."""
+
+    twist: float = 0.0
+    dimension = 2
+
+    def step(self, x: Tensor) -> Tensor:
+        u, w = x[:, :1], x[:, 1:]
+        angle = 2 * math.pi * TURNS / ROUND + self.twist * (u * u + w * w - 1)
+        sine, cosine = torch.sin(angle), torch.cos(angle)
+        return torch.cat([u * cosine - w * sine, u * sine + w * cosine], dim=1)
+
+    def start(self, rng: np.random.Generator) -> np.ndarray:
+        angle = rng.uniform(0, 2 * math.pi)
+        return np.array([math.cos(angle), math.sin(angle)])

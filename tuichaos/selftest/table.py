@@ -6,16 +6,17 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from tuichaos.selftest.checks import Kind, Outcome, Result
+from tuichaos.selftest.checks import Kind, Outcome, Result, Value
 
-NAME, ROUTE, NUMBER, ERROR = 27, 11, 10, 7  # 80 columns where all is well
+# 80 columns where all is well: name, route, expected and measured in LEFT, flush right but for
+# the name; what is wider than its column moves what is before it to the left.
+LEFT, ROUTE, NUMBER, ERROR = 61, 11, 10, 7
 VERDICT = {True: "ok", False: "FAIL"}
 
 
 def heading() -> str:
     """The names of the columns."""
-    parts = (f"{'':<{NAME}}", f"{'route':<{ROUTE}}", f"{'expected':>{NUMBER}}")
-    return " ".join((*parts, f"{'measured':>{NUMBER}}", f"{'error':>{ERROR}}", "allowed"))
+    return f"{_left('', 'route', 'expected', 'measured')} {'error':>{ERROR}} allowed"
 
 
 def lines(result: Result) -> Iterator[tuple[str, bool]]:
@@ -29,19 +30,19 @@ def lines(result: Result) -> Iterator[tuple[str, bool]]:
 
 def _line(outcome: Outcome) -> str:
     check = outcome.check
-    parts = (
-        f"{'  ' + check.name:<{NAME}}",
-        f"{check.route:<{ROUTE}}",
-        f"{_number(check.expected):>{NUMBER}}",
-        f"{_number(outcome.measured):>{NUMBER}}",
-        f"{_small(outcome.error):>{ERROR}}",
-        f"{_small(check.allowed):>{ERROR}}",
-        VERDICT[outcome.passed],
-    )
-    return " ".join(parts)
+    left = _left("  " + check.name, check.route, _value(check.expected), _value(outcome.measured))
+    right = f"{_small(outcome.error):>{ERROR}} {_small(check.allowed):>{ERROR}}"
+    return f"{left} {right} {VERDICT[outcome.passed]}"
 
 
-def _number(value: float) -> str:
+def _left(name: str, route: str, expected: str, measured: str) -> str:
+    rest = f"{route:>{ROUTE}} {expected:>{NUMBER}} {measured:>{NUMBER}}".lstrip()
+    return f"{name} {rest:>{LEFT - len(name) - 1}}"
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, str):
+        return value
     return f"{value + 0.0:.6f}".replace("-0.000000", "0.000000") if math.isfinite(value) else "none"
 
 
