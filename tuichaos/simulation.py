@@ -7,6 +7,7 @@ one thread each; a frame is what the probes saw of all blocks over a stretch of 
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from tuichaos.systems.stepping import Stepper
 CUDA_ROWS = 1024  # the one shape of a block on an accelerator
 FRAME_WORK = 65536  # replica-steps a frame: about a quarter of a second, stop latency
 FRAME_STEPS = 256
+FRAME_SECONDS = 0.4  # that a frame may take
 FRAME_BYTES = 16_000_000  # of orbit a block
 CHECK_STEPS = 16  # of the lone-orbit check at the start
 
@@ -83,6 +85,8 @@ class Simulation:
         self.replicas = ensemble.references * (1 + ensemble.twins)
         self._block_references, self._rows = self._block_shape()
         self.frame_steps = self._frame_steps()
+        self._most = self.frame_steps  # fewer where instruments are slow
+        self._spent: list[float] = []  # seconds of the blocks of a frame
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._steppers: queue.SimpleQueue[Stepper] = queue.SimpleQueue()
 
@@ -128,6 +132,7 @@ class Simulation:
                     return
                 parts = [future.result() for future in work.futures]
                 start = work.start + work.steps
+                self._adapt(work.steps)
                 # The next frame is computed while whoever asked looks at this one.
                 may_run_ahead = start < self.steps and self.pace.free()
                 ahead = self._submit(pool, blocks, start) if may_run_ahead else None
@@ -136,9 +141,18 @@ class Simulation:
                     ahead.drop()
                     return
 
+    def _adapt(self, steps: int) -> None:
+        """Shorter frames where they take long, so that a stop is answered soon: orbits and
+        measures do not depend on where frames end."""
+        seconds, self._spent = sum(self._spent) / self.threads, []
+        if seconds > FRAME_SECONDS:
+            self._most = max(1, int(steps * FRAME_SECONDS / seconds))
+        elif seconds < FRAME_SECONDS / 2:
+            self._most = min(self.frame_steps, 2 * max(steps, self._most))
+
     def _submit(self, pool: ThreadPoolExecutor, blocks: list[Block], start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""
-        most = self.pace.wait(self.frame_steps)
+        most = self.pace.wait(self._most)
         if most == 0:
             return None
         self._change(blocks, start)
@@ -196,11 +210,12 @@ class Simulation:
 
     def _advance(self, block: Block, start: int, steps: int) -> dict[str, np.ndarray]:
         """One block's share of a frame; runs in a worker thread."""
-        stepper = self._steppers.get()
+        stepper, began = self._steppers.get(), time.perf_counter()
         try:
             is_last = start + steps == self.steps
             return block.advance(stepper, start, steps, is_last, self.probes)
         finally:
+            self._spent.append(time.perf_counter() - began)
             self._steppers.put(stepper)
 
     def _frame(self, work: Work, parts: list[dict[str, np.ndarray]]) -> Frame:
