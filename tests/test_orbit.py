@@ -432,7 +432,7 @@ def test_what_diverges_or_is_too_short_is_empty_with_the_reason(simulate):
         assert np.isnan(run.table("zero_one.csv")["k"]).all()
         assert np.isnan(run.table("period.csv")["period"]).all()
         for what in ("autocorrelation", "recurrence", "expansion", "zero-one"):
-            with pytest.raises(tuichaos.InputError, match="was not measured"):
+            with pytest.raises(tuichaos.InputError, match=f"there is no number: {reason}"):
                 picture(run, what)
 
 

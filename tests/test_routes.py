@@ -310,7 +310,7 @@ def test_charts(simulate):
         if name == "routes":
             assert len(picture(one, name).curves) == 3
         else:
-            with pytest.raises(tuichaos.InputError, match="was not measured"):
+            with pytest.raises(tuichaos.InputError, match="there is no number"):
                 picture(one, name)
 
 
