@@ -495,3 +495,59 @@ async def test_the_runs_screen_lists_a_sweep_and_opens_it_not(home):
             await pilot.pause()
             assert isinstance(app.screen, Runs)
         assert not app.screen.marked
+
+
+def test_warnings_of_points_are_said_once(command, tmp_path):
+    over = "ensemble.perturbation=[1e-14, 2e-14, 1e-8]"
+    sets = [a for k, v in {**FAST, **LITTLE}.items() for a in ("--set", f"{k}={json.dumps(v)}")]
+    code, _, err = command("run", "--preset", "quick", *sets, "--over", over, "--quiet")
+    assert code == 0
+    assert err.count("warning") == 1
+    assert "the initial distance is rounded" in err
+    assert "(and 1 points more)" in err
+
+
+def test_a_noise_floor_that_is_not_0_is_said(command, tmp_path):
+    over = "ensemble.perturbation=[1e-9, 1e-8]"
+    code, _, err = command(
+        "run", "--preset", "quick", "--set", "system.name=maps:Crowd", "--set", "steps=20",
+        "--set", "ensemble.references=3", "--over", over, "--quiet",
+    )  # fmt: skip
+    assert code == 0
+    assert "the noise floor is not 0 in 2 points" in err
+
+
+def test_going_on_under_other_versions_is_said(tmp_path):
+    done = tuichaos.sweep(experiment({RATE: [0.1]}), out=tmp_path / "s")
+    manifest = json.loads((done.path / "manifest.json").read_text())
+    manifest["versions"]["torch"] = "1.0"
+    (done.path / "manifest.json").write_text(json.dumps(manifest))
+    again = tuichaos.resume(tuichaos.open_run(done.path))
+    assert any("torch 1.0 →" in warning for warning in again.manifest["warnings"])
+    assert again.manifest["started"] == manifest["started"]
+
+
+@pytest.mark.slow
+def test_eos_epsilons():
+    """The paper's table: mean ± .025 and kept ± 40 in every row."""
+    found = read(tuichaos.sweep(tuichaos.preset("eos-epsilons")).path)
+    paper = {1e-14: (0.335, 435), 1e-12: (0.321, 459), 1e-8: (0.284, 449), 1e-6: (0.248, 412)}
+    paper |= {1e-3: (0.118, 190), 1e-2: (0.075, 48), 1e-1: (None, 0)}
+    for size, (mean, kept) in paper.items():
+        (k,) = np.flatnonzero(found["ensemble.perturbation"] == size)
+        assert abs(found["nmle.kept"][k] - kept) <= 40
+        assert mean is None or abs(found["nmle.mean"][k] - mean) <= 0.025
+
+
+@pytest.mark.slow
+def test_eta_sweep():
+    found = read(tuichaos.sweep(tuichaos.preset("eta-sweep")).path)
+    eta, share = found[RATE], found["nmle.kept"] / found["nmle.total"]
+    mean = dict(zip(eta.tolist(), found["nmle.mean"].tolist(), strict=True))
+    at = dict(zip(eta.tolist(), share.tolist(), strict=True))
+    half = 0.501187233627272
+    assert (share[eta <= 0.2] <= 0.03).all()
+    assert 0.3 <= at[half] <= 0.6
+    assert at[1.0] > 0.8
+    assert (share[eta > 3] < at[1.0] - 0.1).all()
+    assert abs(mean[1.0] - mean[half]) < 0.05

@@ -186,6 +186,14 @@ def _tell_sweep(done: Any, as_json: bool, quiet: bool) -> None:
     """The points of a sweep, its folder, and what failed."""
     from tuichaos.sweeps import points, report, rows, table
 
+    for warning in done.manifest["warnings"]:
+        click.echo(f"tuichaos: warning: {warning}", err=True)
+    if parted := done.manifest["noise_floor"]["points_that_part"]:
+        click.echo(
+            f"tuichaos: warning: the noise floor is not 0 in {parted} points: an unperturbed "
+            "twin parted from its reference; exponents of small distances mean nothing there",
+            err=True,
+        )
     grid = points.grid(done.experiment, yes=True)
     counts, journal = done.manifest["points"], rows.Journal(done.path).rows
     lines = table.lines(grid, journal)
@@ -210,13 +218,8 @@ def _sweep_table(title: str, heads: list[str], cells: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(
-        title=Text(title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    click.echo(title)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for head in heads:
         shown.add_column(head, overflow="fold")
     for row in cells:

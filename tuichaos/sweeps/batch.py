@@ -25,7 +25,7 @@ from tuichaos.sweeps.rows import Row, flat
 
 TRIES = 3  # of a point before it is recorded as failed
 RUNS_PER_THREAD = 4  # that are under way: enough that no thread waits for another's frame
-MOST_REPLICAS = 8_192  # under way at once, for memory: two runs always may be
+MOST_REPLICAS = 2_048  # under way at once: these fill the threads. Two runs always may be
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,16 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
             except StopIteration:
                 if stop.is_set() and member.recording.step < member.recording.plan.experiment.steps:
                     return
-                yield Row(member.point.index, "done", "", flat(member.recording.preview.summary))
+                yield _row(member)
             except RunFailed:
                 yield from _again(waiting, member.point, member.tries, member.recording.reason)
+
+
+def _row(member: Member) -> Row:
+    """What a point found, and whether its noise floor is 0."""
+    numbers = flat(member.recording.preview.summary)
+    holds = member.recording.simulation.noise_floor.holds
+    return Row(member.point.index, "done", "", numbers, holds)
 
 
 def _room(members: Sequence[Member]) -> bool:

@@ -73,6 +73,14 @@ class Grid:
         rows = itertools.product(*(axis.values for axis in self.axes))
         return [Point(k, values) for k, values in enumerate(rows)]
 
+    def warnings(self) -> list[str]:
+        """What should be said before it runs: the warnings of its points, each kind once."""
+        found: dict[str, list[str]] = {}
+        for index in _chosen(self, MOST_CHECKED):
+            for warning in self.base.experiment(self.points[index]).warnings:
+                found.setdefault(warning.split()[0], []).append(warning)
+        return [_counted(lines) for lines in found.values()]
+
     def batches(self) -> list[list[Point]]:
         """Points that differ only in per-replica parameters, together, in grid order."""
         fixed = [k for k, key in enumerate(self.keys) if not per_replica(self.experiment, key)]
@@ -80,6 +88,10 @@ class Grid:
         for point in self.points:
             found.setdefault(tuple(point.values[k] for k in fixed), []).append(point)
         return list(found.values())
+
+
+def _counted(lines: list[str]) -> str:
+    return lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} points more)"
 
 
 def grid(experiment: Experiment, yes: bool = False) -> Grid:

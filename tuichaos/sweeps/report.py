@@ -51,7 +51,7 @@ def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[lis
         if line["status"] == "failed":
             cells += ["failed", *[""] * (len(shown) - 1)] if shown else []
         else:
-            cells += [_value(line.get(key)) for key in shown]
+            cells += [_of(line, key) for key in shown]
         rows.append(cells)
     return heads, rows
 
@@ -67,6 +67,12 @@ def _chosen(lines: list[Line]) -> list[Line]:
     if len(lines) <= MOST_ROWS:
         return lines
     return [lines[k * (len(lines) - 1) // (MOST_ROWS - 1)] for k in range(MOST_ROWS)]
+
+
+def _of(line: Line, key: str) -> str:
+    """A number of a point, a count with what it is of."""
+    total = line.get("nmle.total") if key == "nmle.kept" else None
+    return _value(line.get(key)) + (f" of {total}" if total else "")
 
 
 def _value(value: Any) -> str:

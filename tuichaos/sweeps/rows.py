@@ -20,12 +20,13 @@ INTERVAL = "ci95"
 @dataclass(frozen=True)
 class Row:
     """A point that has ended: ``numbers`` by their dotted names, None where there is none;
-    ``reason`` in words where it failed."""
+    ``reason`` in words where it failed; ``noise_floor``: the certificate holds."""
 
     point: int
     status: str  # done or failed
     reason: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    noise_floor: bool = True
 
 
 def flat(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import processes, scattered, units
 
 RUNS = "runs"  # the folder of the points' own run folders
+TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def resume(
     made = grid(run.experiment, yes=True)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
-    return _run(run.path, made, first, workers, threads, keep, watch, stop)
+    return _run(run.path, made, first, workers, threads, keep, watch, stop, run.manifest)
 
 
 def _check_workers(workers: int | None) -> None:
@@ -126,10 +127,13 @@ def _run(
     keep: bool,
     watch: Watcher | None,
     stop: threading.Event | None,
+    before: Mapping[str, Any] | None = None,
 ) -> Run:
-    """The points that have no row yet, into a folder that is there."""
+    """The points that have no row yet, into a folder that is there; ``before``: its manifest
+    when it was stopped."""
     stop = stop or threading.Event()
-    folder = Folder(path, made, _facts(made, first, workers, keep))
+    known = _facts(made, first, workers, keep)
+    folder = Folder(path, made, known if before is None else _resumed(known, before))
     job = Job(made.base, str(path / RUNS) if keep else None, 1 if workers else threads)
     todo = [[p for p in batch if p.index not in folder.journal.rows] for batch in made.batches()]
     source = _source(job, [batch for batch in todo if batch], workers, stop)
@@ -162,6 +166,7 @@ class Folder:
         self.grid = made
         self.known = known
         self.journal = Journal(path)
+        self._next_table = 0.0
 
     def follow(self, source: Iterator[Row | float], watch: Watcher | None) -> None:
         """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
@@ -174,6 +179,7 @@ class Folder:
                 for found in source:
                     if isinstance(found, Row):
                         self.journal.append(found)
+                        self._refresh()
                     else:
                         under_way = found
                     if watch is not None:
@@ -191,6 +197,14 @@ class Folder:
                 table.write(self.path, self.grid, self.journal.rows)
                 self._manifest(status, finished=now(), seconds=seconds, reason=reason)
 
+    def _refresh(self) -> None:
+        """Write sweep.csv now and then, for who looks before the end: a twentieth of the time."""
+        start = time.monotonic()
+        if start > self._next_table:
+            table.write(self.path, self.grid, self.journal.rows)
+            spent = time.monotonic() - start
+            self._next_table = start + max(TABLE_SECONDS, 20 * spent)
+
     @property
     def failed(self) -> int:
         return sum(row.status == "failed" for row in self.journal.rows.values())
@@ -203,8 +217,23 @@ class Folder:
     def _manifest(self, status: str, **ended: Any) -> None:
         done = len(self.journal.rows) - self.failed
         counts = {"total": self.grid.size, "done": done, "failed": self.failed}
+        parted = sum(not row.noise_floor for row in self.journal.rows.values())
+        floor = {"holds": not parted, "points_that_part": parted}
         ended = {key: value for key, value in ended.items() if value is not None}
+        ended["noise_floor"] = floor
         write_manifest(self.path, {**self.known, **ended, "status": status, "points": counts})
+
+
+def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a sweep that goes on: begun when it was, and on what it goes on now."""
+    old, new = before.get("versions", {}), known["versions"]
+    changed = [f"{k} {old[k]} → {new[k]}" for k in new if k in old and old[k] != new[k]]
+    warnings = list(before.get("warnings", known["warnings"]))
+    if changed or before.get("host", known["host"]) != known["host"]:
+        words = ", ".join(changed) or "another machine"
+        warnings.append(f"it went on under {words}: bits may differ between its points")
+    started = before.get("started", known["started"])
+    return {**known, "started": started, "resumed": known["started"], "warnings": warnings}
 
 
 def _facts(made: Grid, first: Plan, workers: int | None, keep: bool) -> dict[str, Any]:
@@ -216,6 +245,7 @@ def _facts(made: Grid, first: Plan, workers: int | None, keep: bool) -> dict[str
         "kind": "sweep",
         **found,
         "title": made.experiment.title,
+        "warnings": made.warnings(),
         "keys": list(made.keys),
         "workers": workers,
         "threads": threads,
