@@ -235,7 +235,8 @@ def test_growth_must_have_been_enough():
     late = np.concatenate([np.zeros(24), np.full(8, 0.05)])
     found = judge(evidence(late))
     assert found.verdict == "undecided"
-    assert "7.2 nats" in found.missing
+    assert found.gain == pytest.approx(160 * 0.045)
+    assert "not yet parted" in found.missing
     assert judge(evidence(4 * late)).verdict == "chaotic"
 
 
@@ -250,16 +251,38 @@ def test_chaos_that_may_come_back_is_undecided():
     assert found.gain == pytest.approx(240 * 0.195)
 
 
+def dead(since, on=2.0, **others):
+    """All units stuck from a look (of 33, 20 steps apart) on, ``on`` of them on."""
+    stuck = np.arange(33) >= since
+    count = np.where(stuck, on, np.nan)
+    return judge(evidence(**{"dead": stuck, "stuck_on": count, "eta": 5.0, **others}))
+
+
 def test_a_network_that_died_late_is_not_yet_dead():
-    dead = np.arange(33) > 26  # alive within the last quarter
-    assert judge(evidence(dead=dead, eta=5.0, stuck_on=2.0)).verdict == "marginal"
-    found = judge(evidence(dead=np.arange(33) > 10, eta=5.0, stuck_on=2.0))
+    assert dead(27).verdict == "marginal"  # alive within the last quarter
+    found = dead(11)
     assert (found.verdict, found.eta_eff, found.stuck_since) == ("dead-network", 15.0, 220)
-    without = judge(evidence(dead=np.arange(33) > 10, eta=5.0, stuck_on=2.0, bias=False))
-    assert without.eta_eff == 10.0
-    inner = judge(evidence(dead=np.arange(33) > 10, eta=5.0))  # not the last layer
+    assert dead(11, bias=False).eta_eff == 10.0
+    inner = dead(11, on=np.nan)  # not the last layer
     assert inner.verdict == "dead-network"
     assert math.isnan(inner.eta_eff)
+
+
+def test_a_unit_may_stir_now_and_then_but_a_network_that_lives_is_not_dead():
+    stirs = (np.arange(33) >= 11) & (np.arange(33) != 29)
+    assert dead(0, dead=stirs, stuck_on=np.full(33, 1.0)).verdict == "dead-network"
+    assert dead(0, dead=np.arange(33) % 2 == 0).verdict == "marginal"
+    assert dead(0, dead=np.arange(33) < 32).verdict == "marginal"  # alive at the end
+
+
+def test_an_exponent_is_not_of_several_maps():
+    on = np.where(np.arange(33) < 26, 1.0, 2.0)
+    found = dead(5, on, growth=0.2)
+    assert (found.stuck_on, found.k_since, found.eta_eff) == (2.0, 520, 15.0)
+    assert math.isnan(found.exponent)
+    assert dead(5, growth=0.2).exponent == pytest.approx(0.2)
+    late = dead(5, np.where(np.arange(33) < 32, 1.0, 2.0), growth=0.2)
+    assert late.behaviour == "k has just changed"
 
 
 def test_slow_convergence_is_no_period():
@@ -303,3 +326,42 @@ def test_overfitting_is_warned_of(simulate):
     words = [w for w in run.summary["verdicts"]["warnings"] if w.startswith("overfitting")]
     assert worse.any()
     assert f"in {worse.sum()} reference" in words[0]
+
+
+# --- what is no chaos -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("quadratic", {"curvatures": [2.5], "eta": 0.85}),
+        ("quadratic", {"curvatures": [1.0], "eta": 3.1, "beta": 0.5}),
+    ],
+)
+def test_running_away_is_not_chaos(simulate, name, parameters):
+    run = simulate({**ALONE, "system.name": name, "system.parameters": parameters, "steps": 400})
+    assert words(run) == ["undecided"] * 3
+    assert "runs away" in rows(run)[0]["missing"]
+
+
+def test_regression_that_runs_away(simulate):
+    data = {"data.name": "gaussian", "loss.name": "mse", "network.hidden": []}
+    run = simulate({**ALONE, **data, "optimizer.learning_rate": 2.0, "steps": 200})
+    assert set(words(run)) <= {"undecided", "diverged"}
+    assert (run.exponents["lyapunov"] > 0).all()  # they do part
+
+
+def test_resting_on_an_unstable_point_is_not_chaos(simulate):
+    cat = {**ALONE, "system.name": "cat", "system.start": [0.0, 0.0], "steps": 300}
+    assert words(simulate(cat)) == ["periodic-1"] * 3
+    run = quartic(simulate, 1.5, system__start=[1.0])  # |1 − 2a| = 2
+    assert words(run) == ["undecided"] * 3
+    assert "unstable fixed point" in rows(run)[0]["missing"]
+
+
+def test_a_neutral_cycle_is_marginal(simulate):
+    """ηh = 2: one coordinate flips for ever, the loss stays, the exponent is 0."""
+    flips = {"curvatures": [2.5, 1.0], "eta": 0.8}
+    system = {"system.name": "quadratic", "system.parameters": flips}
+    run = simulate({**ALONE, **system, "steps": 600})
+    assert words(run) == ["marginal"] * 3

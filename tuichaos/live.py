@@ -26,6 +26,8 @@ class LiveSeries:
         self._lock = threading.Lock()
         self._steps = np.empty(0)
         self._rows: dict[str, np.ndarray] = {}
+        self._bands: dict[str, Band] = {}  # of a still one: it does not change
+        self._still: LiveSeries | None = None
         self.version = 0
         self.latest: Progress | None = None
 
@@ -49,18 +51,26 @@ class LiveSeries:
 
     def still(self) -> LiveSeries:
         """The series as it is now: columns of one length, whatever is added meanwhile."""
-        found = LiveSeries(self.references)
         with self._lock:  # arrays are replaced, never written to
-            found._steps, found._rows = self._steps, dict(self._rows)
-            found.version, found.latest = self.version, self.latest
-        return found
+            if self._still is None or self._still.version != self.version:
+                found = LiveSeries(self.references)
+                found._steps, found._rows = self._steps, dict(self._rows)
+                found.version, found.latest = self.version, self.latest
+                self._still = found
+            return self._still
 
     def band(self, name: str) -> Band:
-        averaged = name in AVERAGED
+        """A column; of a still series one and the same however often it is asked for, so that
+        what a chart derives from it is derived once."""
         with self._lock:
-            blank = (len(labels(self.references, averaged)), len(self._steps))
-            rows = self._rows.get(name, np.full(blank, np.nan))
-            return Band(self._steps, rows, self.references, averaged)
+            newest = self._bands.get(name)
+            if newest is None or newest.steps is not self._steps:
+                averaged = name in AVERAGED
+                blank = (len(labels(self.references, averaged)), len(self._steps))
+                rows = self._rows.get(name, np.full(blank, np.nan))
+                newest = Band(self._steps, rows, self.references, averaged)
+                self._bands[name] = newest
+            return newest
 
     def last(self, name: str) -> float:
         """The newest median (or mean) that is a number, NaN when there is none."""

@@ -20,6 +20,7 @@ from tuichaos.instruments.units import stuck_units
 from tuichaos.instruments.verdicts import LATE, SPANS, Evidence, Verdict, ambiguous, judge
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 
+LOOKS = 128  # at the hidden units, evenly spaced
 FINE = 8  # spans that are kept for each that is judged: a run may be judged before its end
 TAIL = 1024  # steps at the end whose period is looked for
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
@@ -27,7 +28,7 @@ OVERFIT = 0.05  # of accuracy that the test part lost while the train part did n
 
 class Regime(Instrument):
     """Collects evidence over equal spans, in memory that does not grow with the run: growth of
-    the tangent, rises of the loss, stuck units at every eighth edge, and the last TAIL steps.
+    the tangent, rises of the loss, stuck units at LOOKS steps, and the last TAIL steps.
 
     A rise is one above FLOOR_UNITS units in the last place of the largest loss so far, for
     below that rounding decides.
@@ -46,10 +47,11 @@ class Regime(Instrument):
         self.log_length = np.zeros((spans, count))  # growth within each span
         self.collapsed = np.zeros(count, dtype=bool)
         self.rises = np.zeros((spans, count))
-        self.look_at = np.unique(np.linspace(0, setup.steps, SPANS + 1).round().astype(int))
+        self.look_at = np.unique(np.linspace(0, setup.steps, LOOKS + 1).round().astype(int))
         self.looked: list[int] = []
         self.dead: list[np.ndarray] = []
-        self.stuck_on = np.full(count, np.nan)
+        self.stuck_on: list[np.ndarray] = []
+        self.heights = np.zeros((spans, count))
         self.eta = np.full(count, np.nan)
         self.sharpness: list[tuple[int, np.ndarray]] = []
         self.first = np.full(count, np.nan)
@@ -89,7 +91,8 @@ class Regime(Instrument):
         for step, row in zip(at.tolist(), frame["regime"], strict=True):
             self.looked.append(step)
             self.dead.append(row[:, 0] == 1)
-            self.stuck_on, self.eta = row[:, 1], row[:, 2]
+            self.stuck_on.append(row[:, 1])
+            self.eta = row[:, 2]
         if "growth" in frame.values:
             self._grow(steps, frame["growth"])
         self._rise(steps, signal)
@@ -108,6 +111,10 @@ class Regime(Instrument):
         """The span that each step begins in."""
         return np.searchsorted(self.edges, steps, side="right") - 1
 
+    def _within(self, steps: np.ndarray) -> np.ndarray:
+        """The span that each step is in; the last state belongs to the last one."""
+        return np.minimum(self._span(steps), len(self.edges) - 2)
+
     def _grow(self, steps: np.ndarray, growth: np.ndarray) -> None:
         own = steps < self.setup.steps  # the last state takes no further step
         with np.errstate(invalid="ignore"):
@@ -121,6 +128,7 @@ class Regime(Instrument):
             before = np.concatenate([self.newest[None], signal[:-1]])
             sizes = np.fmax.accumulate(np.concatenate([self.largest[None], np.abs(signal)]))
             rises = signal - before > FLOOR_UNITS * self.setup.unit * sizes[1:]
+        np.maximum.at(self.heights, self._within(steps), np.nan_to_num(np.abs(signal), posinf=0.0))
         counted = steps > 0
         np.add.at(self.rises, self._span(steps[counted] - 1), rises[counted])
         if steps[0] == 0:
@@ -159,6 +167,8 @@ class Regime(Instrument):
             for rows in (self.log_length[: edges[-1]], self.rises[: edges[-1]])
         )
         growth = growth / self.setup.time_step
+        within = self.heights[: edges[-1], reference]
+        heights = np.maximum.reduceat(within, edges[:-1]) if len(lengths) else np.empty(0)
         if not self.setup.experiment.measure.tangent:
             growth = np.full(len(lengths), np.nan)
         if self.collapsed[reference]:
@@ -184,7 +194,8 @@ class Regime(Instrument):
             diverged_at=None if math.isnan(gone) else int(gone),
             looked=np.array(self.looked),
             dead=np.array([row[reference] for row in self.dead]) if hidden else None,
-            stuck_on=self.stuck_on[reference],
+            stuck_on=np.array([row[reference] for row in self.stuck_on]) if hidden else None,
+            heights=heights,
             eta=self.eta[reference],
             bias=self.setup.experiment.network.bias,
             sharpness=float(np.mean(late)) if late else math.nan,

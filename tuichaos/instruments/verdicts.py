@@ -25,6 +25,11 @@ SPANS = 32  # that the steps so far are divided into; eight of them are the last
 MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
 OFTEN = 0.05  # share of steps in which a loss that hovers rises
 HOVERS = (0.9, 1.1)  # η·λmax/2 at the edge of stability
+MOSTLY = 0.9  # of the looks: a unit that is stuck may stir now and then
+AWAY = 10.0  # times
+RUNS_AWAY = "the orbit runs away: more steps would tell whether it diverges"
+LITTLE = "nearby orbits have not yet parted by 1e6"
+UNCLEAR = "the exponent of the last quarter is not told apart from 0"
 DRIFT = 0.01
 DRIFT_STEPS = 256  # at the end of the run that are looked at
 DRIFT_PERIOD = 16  # the longest cycle that may drift
@@ -41,8 +46,9 @@ class Evidence:
     steps in which the loss rose. ``tail`` (m,): the loss, or another observable (``is_loss``
     false), at the last steps, ``scale`` its largest size in the whole run, ``unit`` one in the
     last place of 1. ``looked`` (m,): steps at which the units were looked at, ``dead`` (m,):
-    whether all units of a hidden layer were saturated; ``stuck_on``: how many of the last
-    hidden layer are stuck on at the end, NaN where not all of it is saturated.
+    whether all units of a hidden layer were saturated, ``stuck_on`` (m,): how many of the last
+    hidden layer were stuck on, NaN where not all of it was saturated. ``heights`` (n,): the
+    largest size of the loss in each span.
     ``sharpness``: the mean of η·λmax/2 over the last quarter.
     """
 
@@ -58,7 +64,8 @@ class Evidence:
     diverged_at: int | None = None
     looked: np.ndarray | None = None
     dead: np.ndarray | None = None
-    stuck_on: float = math.nan
+    stuck_on: np.ndarray | None = None
+    heights: np.ndarray | None = None
     eta: float = math.nan
     bias: bool = True
     sharpness: float = math.nan
@@ -71,7 +78,7 @@ class Verdict:
     ``exponent``, ``low``, ``high``: nats a unit of time over the last quarter, with the
     95 % interval of eight spans; ``gain``: the largest growth of a nearby orbit in any stretch,
     nats above NEUTRAL; ``ends_at``: where that stretch ends; ``behaviour``: what a dead network
-    does.
+    does at the end, with ``stuck_on`` units on since ``k_since`` (dead since ``stuck_since``).
     """
 
     verdict: str
@@ -85,6 +92,7 @@ class Verdict:
     period: float = math.nan
     stuck_since: float = math.nan
     stuck_on: float = math.nan
+    k_since: float = math.nan
     eta_eff: float = math.nan
     rises: float = math.nan
     sharpness: float = math.nan
@@ -139,17 +147,26 @@ def judge(evidence: Evidence) -> Verdict:
     }
     dead = _dead(evidence, late, k)
     if dead:
-        return Verdict(**facts, **dead)
+        return Verdict(**{**facts, **dead})
     chaos = gain >= GAIN
-    if k is not None and k > 1:
+    if _runs_away(evidence):
+        word, missing = (
+            "undecided",
+            "the orbit runs away: more steps would tell whether it diverges",
+        )
+    elif k is not None and (k > 1 or not evidence.is_loss):
         word, missing = f"periodic-{k}", ""
+    elif k == 1 and late.positive:
+        word, missing = "undecided", "it rests on an unstable fixed point"
     elif late.positive:
-        word, missing = ("chaotic", "") if chaos else ("undecided", _little(gain))
+        word, missing = (
+            ("chaotic", "") if chaos else ("undecided", "nearby orbits have not yet parted by 1e6")
+        )
     elif chaos and (late.neutral or late.negative or k == 1):
         word, missing = "transient-chaos", ""
         facts["ends_at"] = ends_at
     elif chaos:
-        word, missing = "undecided", "chaos has passed or comes back: " + _unclear(late)
+        word, missing = "undecided", "chaos has passed or comes back: " + UNCLEAR
     else:
         word, missing = _calm(evidence, late, settled=k == 1)
     return Verdict(word, missing, **facts)
@@ -160,12 +177,10 @@ def _calm(evidence: Evidence, late: _Late, *, settled: bool) -> tuple[str, str]:
     if math.isnan(late.exponent) and not settled:
         return "undecided", "no exponent: measure.tangent is off or the run was cut short"
     if not evidence.is_loss:
-        if settled:
-            return "periodic-1", ""
-        return ("marginal", "") if late.neutral else ("undecided", _unclear(late))
+        return ("marginal", "") if late.neutral else ("undecided", UNCLEAR)
     late_rises = evidence.rises[evidence.edges[1:] > evidence.edges[-1] / 2]
     if not evidence.rises.any():
-        if settled or late.negative:
+        if late.negative or (settled and math.isnan(late.exponent)):
             return "monotone", ""
     elif not late_rises.any() and evidence.fell:
         return "catapult", ""
@@ -179,15 +194,15 @@ def _calm(evidence: Evidence, late: _Late, *, settled: bool) -> tuple[str, str]:
             return "edge-of-stability", ""
     if late.neutral:
         return "marginal", ""
-    return "undecided", _unclear(late)
+    return "undecided", UNCLEAR
 
 
-def _unclear(late: _Late) -> str:
-    return f"exponent of the last quarter {late.exponent:.2g} [{late.low:.2g}; {late.high:.2g}]"
-
-
-def _little(gain: float) -> str:
-    return f"nearby orbits parted by only {gain:.2g} nats so far"
+def _runs_away(evidence: Evidence) -> bool:
+    """Whether the loss ends far above all that was before the last quarter: no attractor."""
+    if evidence.heights is None:
+        return False
+    early = evidence.heights[~_is_late(evidence)]
+    return bool(evidence.heights[-1] > AWAY * early.max())
 
 
 def _is_late(evidence: Evidence) -> np.ndarray:
@@ -227,23 +242,36 @@ def _dead(evidence: Evidence, late: _Late, k: int | None) -> dict:
     """What is to be said of a network whose inputs no longer matter; empty for another one."""
     if evidence.dead is None or evidence.looked is None:
         return {}
-    alive = np.flatnonzero(~evidence.dead)
-    since = evidence.looked[alive[-1] + 1 :] if len(alive) else evidence.looked
-    if not len(since) or since[0] > LATE * evidence.edges[-1]:
+    share = np.cumsum(evidence.dead[::-1])[::-1] / np.arange(len(evidence.dead), 0, -1)
+    stuck = np.flatnonzero(evidence.dead & (share >= MOSTLY))
+    if not evidence.dead[-1] or evidence.looked[stuck[0]] > LATE * evidence.edges[-1]:
         return {}
-    return {
+    since = evidence.looked[stuck[0] :]
+    if evidence.stuck_on is None:
+        return {"verdict": "dead-network", "stuck_since": float(since[0])}
+    on = evidence.stuck_on
+    other = np.flatnonzero(evidence.dead & (on != on[-1]) & ~(np.isnan(on) & np.isnan(on[-1])))
+    k_since = max(since[0], evidence.looked[other[-1] + 1] if len(other) else 0)
+    found = {
         "verdict": "dead-network",
-        "behaviour": _behaviour(evidence, late, k),
         "stuck_since": float(since[0]),
-        "stuck_on": evidence.stuck_on,
-        "eta_eff": evidence.eta * (evidence.bias + evidence.stuck_on),
+        "stuck_on": float(on[-1]),
+        "k_since": float(k_since),
+        "eta_eff": evidence.eta * (evidence.bias + float(on[-1])),
     }
+    if k_since > LATE * evidence.edges[-1]:  # the last quarter is of several maps
+        late = _Late(math.nan, math.nan, math.nan)
+        found |= {"exponent": math.nan, "low": math.nan, "high": math.nan}
+    own = max(1, int(evidence.edges[-1] - k_since))
+    return {**found, "behaviour": _behaviour(evidence.tail[-min(DRIFT_STEPS, own) :], late, k)}
 
 
-def _behaviour(evidence: Evidence, late: _Late, k: int | None) -> str:
-    """What the class-fraction map does: units that are all but stuck still move, so a cycle
-    whose levels drift by less than DRIFT of their range is told as one."""
-    end = evidence.tail[-DRIFT_STEPS:]
+def _behaviour(end: np.ndarray, late: _Late, k: int | None) -> str:
+    """What the class-fraction map does at its last steps (m,): units that are all but stuck
+    still move, so a cycle whose levels drift by less than DRIFT of their range is told as
+    one."""
+    if len(end) < 2 * DRIFT_PERIOD:
+        return "k has just changed"
     reach = DRIFT * max(float(np.ptp(end)), DRIFT * float(np.abs(end).max()))
     near = (j for j in range(1, DRIFT_PERIOD + 1) if np.abs(end[j:] - end[:-j]).max() <= reach)
     cycle = k if k is not None else next(near, None)

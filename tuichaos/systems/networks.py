@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.activations import ACTIVATIONS
+from tuichaos.systems.activations import ACTIVATIONS, activate, slope
 from tuichaos.systems.base import HiddenLayer, Piece, spans
 
 
@@ -56,14 +56,13 @@ class Perceptron:
 
     def hidden(self, states: Tensor, x: Tensor) -> list[HiddenLayer]:
         """Outputs of the hidden layers, and slopes of their activations there."""
-        function = ACTIVATIONS[self.activation]
         a, found = x.expand(len(states), *x.shape), []
         for layer in self._layers(states)[:-1]:
-            z = layer(a).detach().requires_grad_()
-            a = function(z)
-            slope = torch.autograd.grad(a.sum(), z)[0]
-            a = a.detach()
-            found.append(HiddenLayer(a, slope))
+            z = layer(a)
+            a, rise = torch.empty_like(z), torch.empty_like(z)
+            activate(self.activation, z, a)
+            slope(self.activation, torch.ones_like(z), z, a, rise)
+            found.append(HiddenLayer(a, rise))
         return found
 
     def _layers(self, states: Tensor) -> list[Callable[[Tensor], Tensor]]:
