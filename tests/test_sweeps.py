@@ -551,3 +551,43 @@ def test_eta_sweep():
     assert at[1.0] > 0.8
     assert (share[eta > 3] < at[1.0] - 0.1).all()
     assert abs(mean[1.0] - mean[half]) < 0.05
+
+
+def test_workers_that_never_live_end_the_sweep():
+    """Not point by point: a machine on which no worker starts is told as such."""
+    import threading
+    from concurrent.futures import BrokenExecutor, Executor, Future
+
+    made = []
+
+    class Dead(Executor):
+        def __init__(self):
+            made.append(self)
+
+        def submit(self, *_):
+            future = Future()
+            future.set_exception(BrokenExecutor("gone"))
+            return future
+
+    grid_of_many = points.grid(experiment({RATE: {"log": [0.01, 10.0, 500]}}))
+    job = batch.Job(grid_of_many.base)
+    todo = workers.units(grid_of_many.batches(), 2)
+    with pytest.raises(tuichaos.RunFailed, match="die again and again"):
+        list(workers.scattered(job, todo, Dead, 2, threading.Event()))
+    assert len(made) == workers.MOST_DEATHS
+
+
+def test_any_executor_carries_the_points(whole, tmp_path):
+    """Threads of this process instead of others: the same rows by the same path."""
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    made = points.grid(experiment(ENDS))
+    job = batch.Job(made.base, None, 1)
+    todo = workers.units(made.batches(), 1)
+    found = workers.scattered(job, todo, lambda: ThreadPoolExecutor(1), 1, threading.Event())
+    kept = {row.point: row for row in found if isinstance(row, rows.Row)}
+    from tuichaos.sweeps import table
+
+    table.write(tmp_path, made, kept)
+    assert (tmp_path / "sweep.csv").read_bytes() == whole

@@ -25,6 +25,7 @@ from concurrent.futures import (
 )
 from dataclasses import dataclass
 
+from tuichaos.errors import RunFailed
 from tuichaos.sweeps.batch import TRIES, Job, perform
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.rows import Row
@@ -32,6 +33,7 @@ from tuichaos.sweeps.rows import Row
 UNITS_PER_WORKER = 4  # of a batch, so that no worker is idle for long at the end
 MOST_IN_UNIT = 16  # points: what a worker that dies takes with it
 LOOK_SECONDS = 0.2
+MOST_DEATHS = 10  # of workers in a row without one point that was done: it is not the points
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,11 @@ def scattered(
     stop: threading.Event,
 ) -> Iterator[Row | float]:
     """Run units on an executor, ``slots`` at a time, a new one whenever it breaks; yields rows
-    as they come. Ends early once ``stop`` is set: what is then under way is given up."""
+    as they come. Ends early once ``stop`` is set: what is then under way is given up. Raises
+    RunFailed if no worker lives long enough for any point."""
     waiting, suspects = deque(todo), deque()
     flying: dict[Future, Unit] = {}
-    executor = make()
+    executor, deaths = make(), 0
     try:
         while (waiting or suspects or flying) and not stop.is_set():
             broken = not _launch(executor, job, waiting, suspects, flying, slots)
@@ -75,7 +78,9 @@ def scattered(
             for future in done:
                 unit = flying.pop(future)
                 try:
-                    yield from future.result()
+                    found = future.result()
+                    deaths = 0
+                    yield from found
                 except Exception as error:  # of the worker, not of a point: those give a row
                     broken = broken or isinstance(error, BrokenExecutor)
                     yield from _again(suspects, unit, error)
@@ -84,6 +89,9 @@ def scattered(
                     yield from _again(suspects, unit, BrokenExecutor("a worker process died"))
                 flying.clear()
                 _end(executor)
+                deaths += 1
+                if deaths == MOST_DEATHS:
+                    raise RunFailed("worker processes die again and again; try without --workers")
                 executor = make()
             yield 0.0
     finally:
