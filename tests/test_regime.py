@@ -174,7 +174,7 @@ def test_units_of_a_system_without_any(command, tmp_path):
 def test_too_few_steps(simulate):
     run = quartic(simulate, 1.5, steps=40)
     assert words(run) == ["undecided"] * 3
-    assert rows(run)[0]["missing"] == "only 40 steps, of at least 64"
+    assert rows(run)[0]["missing"] == "only 40 of at least 64 steps"
     assert rows(run)[0]["exponent"] == ""
 
 

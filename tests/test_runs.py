@@ -112,6 +112,7 @@ def test_summary_json(small):
     text = (small.path / "summary.json").read_text()
     assert "NaN" not in text
     found = json.loads(text)
+    assert found["nmle"].pop("window") == [0, 200]
     assert found["nmle"] == {"mean": None, "std": None, "kept": 0, "total": 3}
     assert len(found["lyapunov"]["ci95"]) == 2
     assert found["rates"]["0-23"]["count"] == 3

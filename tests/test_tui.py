@@ -722,3 +722,5 @@ async def test_a_random_walk_ends_without_an_exception(seed, tmp_path, monkeypat
         await pilot.pause(0.1)
         await walk(pilot, seed, int(os.environ.get("TUICHAOS_WALK", "120")))
         await finish(app)
+        if not app._exit:  # a palette that is still being filled would not outlive the app
+            await keys(app, "escape", "escape")

@@ -53,6 +53,7 @@ def outcome(plan: Plan, simulation: Simulation, step: int, seconds: float) -> di
         "finished": now(),
         "step": step,
         "seconds": round(seconds, 3),
+        "replica_steps": done,
         "replica_steps_per_second": round(done / seconds, 1),
         "noise_floor": {
             "holds": floor.holds,

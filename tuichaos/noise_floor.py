@@ -24,7 +24,9 @@ class NoiseFloor:
     def compare(self, start: int, reference: np.ndarray, witness: np.ndarray) -> None:
         """Take in the states (T, dimension) of both from step ``start`` on."""
         same = (reference == witness) | (np.isnan(reference) & np.isnan(witness))
-        self.steps = start + len(reference) - 1
+        there = np.flatnonzero(np.isfinite(reference).all(axis=1))
+        if len(there):  # what has diverged certifies nothing
+            self.steps = start + int(there[-1])
         if same.all():
             return
         wrong = ~same.all(axis=1)

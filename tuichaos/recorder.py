@@ -213,7 +213,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return f'"{value}"' if "," in value else value  # words of our own, never with quotes
+        return value.replace(",", ";")  # words of our own: a cell stays one without quotes
     value = float(value)
     return repr(value) if math.isfinite(value) else ""
 

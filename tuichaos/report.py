@@ -31,6 +31,8 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
     growth = summary.get("growth")
     if growth:
         count = f"{growth['measured']} of {growth['total']}"
+        if growth["length_median"] is not None:
+            count += f", {growth['length_median']:g} points"
         yield _estimate("growth window", growth, count, paper.get("growth.mean", ""))
     leading = summary["lyapunov"]
     if "window" in leading:
@@ -52,7 +54,9 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
     for key, name in PLAIN.items():
         value = look_up(summary, key)
         if value is not None:
-            yield Row(name, number(value), "", "final median", paper.get(key, ""))
+            part = look_up(summary, key.rpartition(".")[0])
+            count = f"median of {part['count']}" if "count" in part else "final median"
+            yield Row(name, number(value), "", count, paper.get(key, ""))
 
 
 PLAIN = {
@@ -145,7 +149,7 @@ def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
     count = f"{found['count']} of {found['total']}"
     value, interval = found[entry.key], found.get(f"{entry.key}_ci95")
     if value is None:
-        yield Row(entry.name, "none", "", found.get("reason") or count)
+        yield Row(entry.name, "none", "", count)
         return
     shown = f"[{number(interval[0])}, {number(interval[1])}]" if interval else ""
     yield Row(entry.name, value if isinstance(value, str) else number(value), shown, count)
@@ -206,6 +210,9 @@ def remarks(run: Run) -> Iterator[str]:
             f"the first at step {when['first']}, half of them by {when['median']:g}, "
             f"the last at step {when['last']}"
         )
+    for name, part in summary.items():
+        if isinstance(part, Mapping) and part.get("reason"):
+            yield f"{name}: {part['reason']}"
     found = summary.get("verdicts") or {}
     for warning in found.get("warnings", []):
         yield f"warning: {warning}"

@@ -215,7 +215,13 @@ class Recording:
             summary.update(findings.summary)
         return exponents, tables, summary
 
-    def _preview(self, exponents: object, tables: Mapping[str, Rows], summary: dict) -> Preview:
+    def _preview(
+        self, exponents: Mapping[str, np.ndarray], tables: Mapping[str, Rows], summary: dict
+    ) -> Preview:
+        columns = list(exponents)
+        by_reference = zip(*(np.asarray(exponents[name]).tolist() for name in columns), strict=True)
+        rows = [[reference, *row] for reference, row in enumerate(by_reference)]
+        tables = {**tables, "exponents.csv": (["reference", *columns], rows)}
         return Preview(self.experiment, without_nan(summary), tables)
 
     def _ended(self, seconds: float) -> dict[str, Any]:

@@ -123,8 +123,13 @@ class Run:
         return (self.path / name).exists()
 
     def table(self, name: str) -> dict[str, np.ndarray]:
-        """Each column of an instrument's own CSV, such as spectrum.csv, as (rows,)."""
-        return read_table(self.path / name)
+        """Each column of numbers of an instrument's own CSV, such as spectrum.csv, as (rows,)."""
+        try:
+            with open(self.path / name, encoding="utf-8") as file:
+                columns = file.readline().rstrip("\n").split(",")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{self.path / name}: cannot be read: {error}") from None
+        return read_table(self.path / name, [name for name in columns if name not in WORDS])
 
     @functools.cached_property
     def states(self) -> dict[str, np.ndarray]:
@@ -137,6 +142,7 @@ class Run:
 
 
 NOTE = "note.txt"
+WORDS = ("verdict", "missing", "behaviour")  # columns of text
 TAIL_BYTES = 65536  # more than a row of any run
 
 

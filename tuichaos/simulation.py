@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from tuichaos.systems.base import System
 CUDA_ROWS = 1024  # the one shape of a block on an accelerator
 FRAME_WORK = 65536  # replica-steps a frame: about a quarter of a second, stop latency
 FRAME_STEPS = 256
+FRAME_SECONDS = 0.4  # that a frame may take
 FRAME_BYTES = 16_000_000  # of orbit a block
 CHECK_STEPS = 16  # of the lone-orbit check at the start
 
@@ -84,6 +86,8 @@ class Simulation:
         self.replicas = ensemble.references * (1 + ensemble.twins)
         self._block_references, self._rows = self._block_shape()
         self.frame_steps = self._frame_steps()
+        self._most = self.frame_steps  # fewer where instruments are slow
+        self._spent: list[float] = []  # seconds of the blocks of a frame
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._blocks: list[Block] = []
         self._ahead: Work | None = None  # a frame that is being computed
@@ -145,6 +149,7 @@ class Simulation:
                     return
                 parts = [future.result() for future in work.futures]
                 start = work.start + work.steps
+                self._adapt(work.steps)
                 # The next frame is computed while whoever asked looks at this one.
                 may_run_ahead = start < self.steps and self.pace.free()
                 self._ahead = self._submit(engine, start) if may_run_ahead else None
@@ -153,9 +158,18 @@ class Simulation:
                     self._ahead.drop()
                     return
 
+    def _adapt(self, steps: int) -> None:
+        """Shorter frames where they take long, so that a stop is answered soon: orbits and
+        measures do not depend on where frames end."""
+        seconds, self._spent = sum(self._spent) / self.threads, []
+        if seconds > FRAME_SECONDS:
+            self._most = max(1, int(steps * FRAME_SECONDS / seconds))
+        elif seconds < FRAME_SECONDS / 2:
+            self._most = min(self.frame_steps, 2 * max(steps, self._most))
+
     def _submit(self, engine: Engine, start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""
-        most = self.pace.wait(self.frame_steps)
+        most = self.pace.wait(self._most)
         if most == 0:
             return None
         self._change(start)
@@ -205,8 +219,12 @@ class Simulation:
     ) -> dict[str, np.ndarray]:
         """One block's share of a frame; runs in a worker thread."""
         with engine.stepper() as stepper:
-            is_last = start + steps == self.steps
-            return block.advance(stepper, start, steps, is_last, self.probes)
+            began = time.perf_counter()
+            try:
+                is_last = start + steps == self.steps
+                return block.advance(stepper, start, steps, is_last, self.probes)
+            finally:
+                self._spent.append(time.perf_counter() - began)
 
     def _frame(self, work: Work, parts: list[dict[str, np.ndarray]]) -> Frame:
         self.noise_floor.compare(work.start, parts[0].pop(FIRST), parts[-1].pop(WITNESS))

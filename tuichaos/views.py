@@ -132,8 +132,17 @@ def picture(run: Run, what: str) -> Picture:
         choices = dict.fromkeys([*every(), *known])
         raise InputError(f"--what {what}: {nearest(what, choices)}")
     if not any(np.isfinite(curve.y).any() for curve in shown.curves):
-        raise InputError(f"--what {what}: was not measured in this run")
+        raise InputError(f"--what {what}: {_why_empty(run, what)}")
     return replace(shown, title=f"{run.experiment.name}: {shown.title}")
+
+
+def _why_empty(run: Run, what: str) -> str:
+    """Why a chart has nothing to show."""
+    if what not in TABLE_VIEWS:
+        return "was not measured in this run"
+    part = run.summary.get(TABLE_VIEWS[what].file.partition(".")[0].partition("-")[0])
+    reason = part.get("reason") if isinstance(part, dict) else None
+    return f"there is no number: {reason}" if reason else "there is no number"
 
 
 def every() -> list[str]:

@@ -10,6 +10,7 @@ from tuichaos.drawings import (
     orbital,
     projection,
     spectrum,
+    verdicts,
 )
 from tuichaos.drawings.base import TableView
 
@@ -21,6 +22,7 @@ TABLE_VIEWS: dict[str, TableView] = {
     **orbit.VIEWS,
     **dimensions.VIEWS,
     **projection.VIEWS,
+    **verdicts.VIEWS,
 }
 
 # The tabs of the explorer, with the switches of [measure] that fill them.

@@ -50,7 +50,9 @@ def _of_the_twins(setup: Setup) -> list[Instrument]:
     if not setup.experiment.ensemble.twins:
         return []
     found: list[Instrument] = []
-    estimators = [is_on(measure.nmle), is_on(measure.growth)]
+    # The paper's windows are of steps of training; a flow has no such steps.
+    paper = is_on(measure.nmle) and setup.system.time_step == 1
+    estimators = [paper, is_on(measure.growth)]
     if is_on(measure.distance) or any(estimators):
         found.append(Divergence(setup, is_on(measure.distance)))
     if estimators[0]:

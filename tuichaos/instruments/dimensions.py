@@ -179,7 +179,8 @@ class Dimensions(Instrument):
         seed = self.setup.experiment.seed
         found: dict[str, Any] = {}
         for name, values in columns.items():
-            mean = mean_and_interval(np.where(alive, values, np.nan), seed)
+            bounds = (-1.0, 1.0) if name == "correlation" else (0.0, float(len(self.index)))
+            mean = mean_and_interval(np.where(alive, values, np.nan), seed, bounds)
             found |= {name: mean["mean"], f"{name}_ci95": mean["ci95"]}
         parted = share[np.isfinite(share).all(axis=1)]
         layers = [
@@ -192,7 +193,7 @@ class Dimensions(Instrument):
             "weights": len(self.index),
             "pieces": self.pieces,
             "layer_shares": layers,
-            "knockout_reason": ending.knockout_reason,
+            "knockout_reason": ending.knockout_reason or _of_no_loss(ending.knockout),
             "curvatures_reason": ending.flat_reason,
             "exponents": self.spectrum.count if self.spectrum else None,
             "count": int(alive.sum()),
@@ -214,7 +215,7 @@ class Dimensions(Instrument):
         start = self.setup.experiment.measure.discard
         time = (spectrum.read_to - start) * self.setup.time_step
         for r, (exponent, low, high) in enumerate(rows[:, :, 2:5].transpose(0, 2, 1)):
-            if np.isfinite(exponent[0]):
+            if np.isfinite([exponent[0], low[0]]).all():  # without intervals nothing is told
                 neutral = (low <= 0) & (high >= 0) | (np.abs(exponent) * time < NEUTRAL)
                 counts[r] = neutral.sum()
         return counts[: self.references]
@@ -275,6 +276,11 @@ def shares(apart: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         found = apart / apart.sum(axis=-1, keepdims=True)
     return np.where(np.isfinite(found), found, np.nan)
+
+
+def _of_no_loss(knockout: np.ndarray) -> str | None:
+    known = np.isfinite(knockout).any()
+    return None if known else "the loss is 0 or not finite"
 
 
 def irrelevant(knockout: np.ndarray) -> np.ndarray:

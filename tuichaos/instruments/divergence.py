@@ -8,6 +8,7 @@ import numpy as np
 
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.observables import final
 from tuichaos.instruments.statistics import median
 from tuichaos.systems.base import spans
 
@@ -72,7 +73,7 @@ class Divergence(Instrument):
         finite = ratio[np.isfinite(ratio)]
         summary = {
             "initial_median": median(self.first),
-            "final_median": median(self.last),
+            **final(self.last),
             "perturbation_scale": scale,
             "final_over_scale_median": median(ratio),
             "final_over_scale_below_3": float((finite < 3).mean()) if len(finite) else np.nan,

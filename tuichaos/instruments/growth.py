@@ -65,7 +65,8 @@ class GrowthWindow:
             self.origin = y[0]
         self._note_plunges(t, y, within)
         self.open = within[-1]
-        y = np.where(within, y - self.origin, 0.0)
+        with np.errstate(invalid="ignore"):  # where both are infinite
+            y = np.where(within, y - self.origin, 0.0)
         t = np.where(within, t[:, None, None].astype(np.float64), 0.0)
         terms = np.stack([within.astype(np.float64), t, y, t * t, t * y])
         # Added one by one, so that the sums do not depend on where frames begin.
@@ -132,6 +133,7 @@ class GrowthExponent(Instrument):
             "measured": found["count"],
             "total": self.setup.references,
             "length_median": median(length),
+            "window": [self.setup.perturb_at, None],  # and on, until it leaves its levels
         }
         columns = {
             "growth": exponent,

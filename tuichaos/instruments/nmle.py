@@ -100,6 +100,7 @@ class PaperExponent(Instrument):
             "std": float(slopes.std(ddof=1)) if len(slopes) > 1 else np.nan,
             "kept": int(best.kept.sum()),
             "total": self.setup.references,
+            "window": [self.setup.perturb_at, self.setup.perturb_at + POINTS - 1],
         }
         columns = {
             "nmle": exponents,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,8 +64,14 @@ class Observables(Instrument):
         return columns
 
     def findings(self) -> Findings:
-        finals = {k: {"final_median": median(v)} for k, v in self.last.items() if k in GROUPS}
+        finals = {k: final(v) for k, v in self.last.items() if k in GROUPS}
         return Findings(summary=finals)
+
+
+def final(values: np.ndarray) -> dict[str, Any]:
+    """The median at the last recorded step, and of how many references."""
+    known = int(np.isfinite(values).sum())
+    return {"final_median": median(values), "count": known, "total": len(values)}
 
 
 class WeightNorm(Instrument):
@@ -91,4 +98,4 @@ class WeightNorm(Instrument):
         return {"weight_norm": frame["weight_norm"]}
 
     def findings(self) -> Findings:
-        return Findings(summary={"weight_norm": {"final_median": median(self.last)}})
+        return Findings(summary={"weight_norm": final(self.last)})

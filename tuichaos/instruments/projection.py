@@ -8,6 +8,7 @@ their reference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -216,10 +217,8 @@ class Projection(Instrument):
     ) -> dict[str, Any]:
         good = np.isfinite(explained[:, 0])
         seed = self.setup.experiment.seed
-        plane, distance = (
-            mean_and_interval(values, seed) for values in (explained[:, :2].sum(axis=1), off[0])
-        )
-        twins = mean_and_interval(off[1], seed)
+        plane = mean_and_interval(explained[:, :2].sum(axis=1), seed, (0.0, 1.0))
+        distance, twins = (mean_and_interval(one, seed, (0.0, math.inf)) for one in off[:2])
         return {
             "plane": plane["mean"],
             "plane_ci95": plane["ci95"],

@@ -20,7 +20,7 @@ from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_blocks, bootstrap_interval
-from tuichaos.levels import COLLAPSE_UNITS
+from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.tangents import push
 
@@ -128,8 +128,9 @@ class Spectrum(Instrument):
     def findings(self) -> Findings:
         exponents = self._between(self.discard, self.read_to)
         low, high = self._intervals(exponents)
-        dimension = np.array([kaplan_yorke(row, self._whole) for row in exponents])
-        positive = _positive_sum(exponents)
+        told = exponents if self.edges else np.full(exponents.shape, np.nan)
+        dimension = np.array([kaplan_yorke(row, self._whole) for row in told])
+        positive = _positive_sum(told)
         columns = ["reference", "index", "exponent", "low", "high", "collapsed"]
         rows = [
             [r, i + 1, exponents[r, i], low[r, i], high[r, i], int(self.collapsed[r, i])]
@@ -159,6 +160,9 @@ class Spectrum(Instrument):
             return np.full(self.total.shape, np.nan)
         total = self.total if end == self.read_to else self.at[end]
         found = (total - self.at[start]) / ((end - start) * self.setup.time_step)
+        # A rate of less than a rounding error a step is 0, as of a quantity that is conserved.
+        noise = FLOOR_UNITS * self.setup.unit / self.setup.time_step
+        found = np.where(np.abs(found) < noise, 0.0, found)
         return np.where(np.logical_or.accumulate(self.collapsed, axis=1), np.nan, found)
 
     def _intervals(self, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,7 +187,9 @@ class Spectrum(Instrument):
             "ci95": [bootstrap_interval(column, seed) for column in finite],
             "kaplan_yorke": _mean(dimension),
             "positive_sum": _mean(positive),
-            "positive": _mean(np.where(good, (exponents > 0).sum(axis=1), np.nan)),
+            "positive": _mean(
+                np.where(good & bool(self.edges), (exponents > 0).sum(axis=1), np.nan)
+            ),
             "above_zero": _mean(np.where(np.isfinite(low[:, 0]), (low > 0).sum(axis=1), np.nan)),
             "sum": _mean(exponents.sum(axis=1)) if self._whole else np.nan,
             "exponents": self.count,
@@ -192,6 +198,8 @@ class Spectrum(Instrument):
             "total": self.references,
             "collapsed": int(self.collapsed.any(axis=1).sum()),
             "window": [self.discard, self.read_to],
+            # Of so few steps the exponents are those of the frame's start: no sums of them.
+            "reason": None if self.edges else f"fewer than {LEAST * BLOCKS} steps",
         }
 
 

@@ -75,12 +75,24 @@ def bootstrap_blocks(spans: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
     return tuple(np.quantile(counts @ spans, [0.025, 0.975], axis=0))
 
 
-def mean_and_interval(values: np.ndarray, seed: int) -> dict[str, Any]:
-    """``mean``, ``ci95`` (of the mean), ``median`` and ``count`` of the finite values (n,)."""
+ANY = (-math.inf, math.inf)
+
+
+def mean_and_interval(
+    values: np.ndarray, seed: int, bounds: tuple[float, float] = ANY
+) -> dict[str, Any]:
+    """``mean``, ``ci95`` (of the mean), ``median`` and ``count`` of the finite values (n,).
+
+    ``bounds``: between which every value lies by its nature (a share, a count of n); the
+    interval of a few, widened for their number, is cut there.
+    """
     values = values[np.isfinite(values)]
+    interval = bootstrap_interval(values, seed)
+    if interval is not None:
+        interval = [min(max(end, bounds[0]), bounds[1]) for end in interval]
     return {
         "mean": float(values.mean()) if len(values) else math.nan,
-        "ci95": bootstrap_interval(values, seed),
+        "ci95": interval,
         "median": median(values),
         "count": len(values),
     }

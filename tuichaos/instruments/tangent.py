@@ -96,7 +96,10 @@ class TangentExponent(Instrument):
             summary={
                 "lyapunov": self._summary(alive, error, int(collapsed.sum())),
                 "rates": {
-                    f"{a}-{b}": mean_and_interval(rate, self.setup.experiment.seed)
+                    f"{a}-{b}": {
+                        **mean_and_interval(rate, self.setup.experiment.seed),
+                        "total": self.setup.references,
+                    }
                     for (a, b), rate in rates.items()
                 },
             },

@@ -122,6 +122,7 @@ class SaturatedUnits(Instrument):
             "widths": list(self.widths),
             "count": int(good.sum()),
             "total": self.setup.references,
+            "window": [0, self.rows[-1][0] if self.rows else 0],
             "reason": None if good.any() else "all references diverged",
         }
         heads = ["step", "reference", "layer", "saturated", "on"]

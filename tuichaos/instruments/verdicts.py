@@ -131,7 +131,7 @@ def judge(evidence: Evidence) -> Verdict:
         return Verdict("diverged", ends_at=evidence.diverged_at)
     steps = int(evidence.edges[-1])
     if steps < MIN_STEPS:
-        return Verdict("undecided", f"only {steps} steps, of at least {MIN_STEPS}")
+        return Verdict("undecided", f"only {steps} of at least {MIN_STEPS} steps")
     if len(evidence.growth) < SPANS:
         return Verdict("undecided", f"only the first {steps} steps of a longer run")
     late, k = _late(evidence), period(evidence.tail, scale=evidence.scale, unit=evidence.unit)

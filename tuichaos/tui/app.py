@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
@@ -136,6 +137,11 @@ class Explorer(App):
             if not self.state.join(LEAVE_SECONDS):
                 print("tuichaos: completing the run folder …", file=sys.stderr)
                 self.state.join(None)
+
+    async def on_event(self, event: Event) -> None:
+        """Keys and clicks that come after the last screen has gone do nothing."""
+        if self.screen_stack or not isinstance(event, InputEvent):
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         # The run's thread formats rows in Python: let it hand over soon to the screen.
