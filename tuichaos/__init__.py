@@ -16,6 +16,8 @@ _PLACES = {
     "preset": "tuichaos.presets",
     "run": "tuichaos.runner",
     "plan": "tuichaos.plan",
+    "sweep": "tuichaos.sweeps.running",
+    "resume": "tuichaos.sweeps.running",
     "Progress": "tuichaos.watching",
     "Run": "tuichaos.runs",
     "open_run": "tuichaos.runs",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,16 @@ def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> 
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--dry-run", is_flag=True, help="Check, say how large it is, write nothing.")
+@click.option(
+    "--over",
+    "overs",
+    multiple=True,
+    metavar="KEY=RANGE",
+    help="Sweep a key: log:A:B:N, linear:A:B:N or [v, v, …].",
+)
+@click.option("--workers", type=int, metavar="N", help="Processes of a sweep [this one alone].")
+@click.option("--keep", is_flag=True, help="Keep the run folder of each point of a sweep.")
+@click.option("--yes", is_flag=True, help="Yes, a sweep of more than 10 000 points.")
 def run(
     file: Path | None,
     preset_name: str | None,
@@ -92,9 +104,24 @@ def run(
     as_json: bool,
     quiet: bool,
     dry_run: bool,
+    overs: tuple[str, ...],
+    workers: int | None,
+    keep: bool,
+    yes: bool,
 ) -> None:
-    """Run the experiment in FILE, or a preset, into a run folder."""
+    """Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over at
+    every point of a grid."""
     experiment = _experiment(file, preset_name, sets, seed, device)
+    if overs:
+        from tuichaos.reading import swept
+
+        experiment = swept(experiment, overs)
+    if experiment.sweep:
+        how = {"threads": threads, "workers": workers}
+        _sweep(experiment, out, how, keep, yes, as_json, quiet, dry_run)
+        return
+    if workers is not None or keep or yes:
+        raise InputError("--workers, --keep, --yes: are for sweeps; see --over and [sweep]")
     from tuichaos import recorder, runner
     from tuichaos.plan import plan
 
@@ -116,6 +143,110 @@ def run(
         click.echo(json.dumps(done.summary, indent=2, ensure_ascii=False))
     elif not quiet:
         _report(done)
+
+
+def _sweep(
+    experiment: Any,
+    out: str | None,
+    how: dict[str, int | None],
+    keep: bool,
+    yes: bool,
+    as_json: bool,
+    quiet: bool,
+    dry_run: bool,
+) -> None:
+    """Run a sweep, or say what it would be."""
+    from tuichaos import recorder
+    from tuichaos.plan import plan
+    from tuichaos.sweeps import points, report, running
+
+    recorder.check(out)
+    if dry_run:
+        made = points.grid(experiment, yes)
+        points.check_plans(made, how["threads"])
+        first = plan(made.base.experiment(made.points[0]), how["threads"])
+        for line in () if quiet else report.plan_of(made, first):
+            click.echo(line)
+        return
+    with _interruptible(), _progress(quiet, sweep=True) as watch:
+        done = running.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
+    _tell_sweep(done, as_json, quiet)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let ctrl-C end with what there is to say of it: click would swallow that."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(str(error)) from None
+
+
+def _tell_sweep(done: Any, as_json: bool, quiet: bool) -> None:
+    """The points of a sweep, its folder, and what failed."""
+    from tuichaos.sweeps import points, report, rows, table
+
+    for warning in done.manifest["warnings"]:
+        click.echo(f"tuichaos: warning: {warning}", err=True)
+    if parted := done.manifest["noise_floor"]["points_that_part"]:
+        click.echo(
+            f"tuichaos: warning: the noise floor is not 0 in {parted} points: an unperturbed "
+            "twin parted from its reference; exponents of small distances mean nothing there",
+            err=True,
+        )
+    grid = points.grid(done.experiment, yes=True)
+    counts, journal = done.manifest["points"], rows.Journal(done.path).rows
+    lines = table.lines(grid, journal)
+    if as_json:
+        facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
+        click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
+    elif not quiet:
+        _sweep_table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
+        for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):
+            click.echo(words)
+    if counts["failed"]:
+        reason = next(line["reason"] for line in lines if line["status"] == "failed")
+        raise RunFailed(
+            f"{done.path}: {counts['failed']} of {counts['total']} points failed; "
+            f"the first: {reason}"
+        )
+
+
+def _sweep_table(title: str, heads: list[str], cells: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    click.echo(title)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for head in heads:
+        shown.add_column(head, overflow="fold")
+    for row in cells:
+        shown.add_row(*map(Text, row))
+    Console(highlight=False).print(shown)
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--workers", type=int, metavar="N", help="Processes [this one alone].")
+@click.option("--threads", type=int, metavar="N", help="Threads of this process [all].")
+@click.option("--json", "as_json", is_flag=True, help="Print the points and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def resume(
+    run_name: str, workers: int | None, threads: int | None, as_json: bool, quiet: bool
+) -> None:
+    """Go on with a sweep that was stopped, where it was."""
+    from tuichaos.runs import find
+
+    found = find(run_name)
+    if found.kind != "sweep":
+        raise InputError(f"{run_name}: is a single run; so far only sweeps can go on")
+    from tuichaos.sweeps import running
+
+    with _interruptible(), _progress(quiet, sweep=True) as watch:
+        done = running.resume(found, workers=workers, threads=threads, watch=watch)
+    _tell_sweep(done, as_json, quiet)
 
 
 def _experiment(
@@ -143,11 +274,13 @@ def _experiment(
     return reading.load(file, overrides)
 
 
-def _progress(quiet: bool) -> Any:
-    from tuichaos.progress import BarProgress, NoProgress, PlainProgress
+def _progress(quiet: bool, sweep: bool = False) -> Any:
+    from tuichaos.progress import BarProgress, NoProgress, PlainProgress, SweepBar, SweepLines
 
     if quiet:
         return NoProgress()
+    if sweep:
+        return SweepBar() if sys.stderr.isatty() else SweepLines()
     return BarProgress() if sys.stderr.isatty() else PlainProgress()
 
 
@@ -253,7 +386,7 @@ class What(click.Option):
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         from tuichaos.views import every
 
-        self.help = f"{', '.join(every())}, or a column of series.csv."
+        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv."
         return super().get_help_record(context)
 
 
@@ -267,8 +400,9 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
     from tuichaos.runs import find
 
     found = find(run_name)
-    twins = found.experiment.ensemble.twins
-    _chart(found, what or ("distance" if twins else "loss"), height, ascii_only=ascii_only)
+    default = "distance" if found.experiment.ensemble.twins else "loss"
+    default = "default" if found.kind == "sweep" else default
+    _chart(found, what or default, height, ascii_only=ascii_only)
 
 
 @cli.command()
@@ -289,6 +423,8 @@ def runs(as_json: bool) -> None:
         manifest = each.manifest
         when = str(manifest.get("started", ""))[:19].replace("T", " ")
         size = f"{manifest.get('replicas', '?')} replicas"
+        if each.kind == "sweep":
+            size = f"sweep, {manifest.get('points', {}).get('total', '?')}"
         click.echo(
             f"{each.path.name:<36} {each.status:<12} {when}  {size:<15} {manifest.get('title', '')}"
         )
@@ -299,7 +435,7 @@ def runs(as_json: bool) -> None:
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv")
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
-    """Write the series of a run as one CSV or Parquet file."""
+    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file."""
     from tuichaos import exporting
     from tuichaos.runs import find
 

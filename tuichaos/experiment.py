@@ -20,6 +20,7 @@ from pydantic import (
 from tuichaos.errors import nearest
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, check
+from tuichaos.sweeps.grid import Ranges
 from tuichaos.values import (
     Counts,
     Integer,
@@ -179,6 +180,11 @@ class Experiment(Table):
     ensemble: Ensemble = Ensemble()
     measure: Measure = Measure()
     record: Record = Record()
+    sweep: Ranges = Field(
+        {},
+        description="up to two keys to go through: { log = [from, to, points] }, "
+        "{ linear = [from, to, points] } or [values]",
+    )
     paper: dict[str, str] = Field({}, description="published figures, by key of summary.json")
 
     @field_validator("device")
@@ -250,7 +256,10 @@ class Experiment(Table):
         """The whole experiment as TOML, defaults included, keys without a value left out."""
         import tomli_w
 
-        return tomli_w.dumps(_without_none(self.model_dump()))
+        table = _without_none(self.model_dump())
+        if not self.sweep:
+            del table["sweep"]
+        return tomli_w.dumps(table)
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:

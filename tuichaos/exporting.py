@@ -11,6 +11,7 @@ import numpy as np
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.runs import Run, read_table
+from tuichaos.sweeps.reading import read as read_sweep
 
 
 def free_name(stem: str, folder: Path | None = None) -> Path:
@@ -21,14 +22,16 @@ def free_name(stem: str, folder: Path | None = None) -> Path:
 
 
 def export(run: Run, kind: str, out: str | Path | None) -> Path:
-    """Write the series of a run as one file, ``csv`` or ``parquet``; returns its path.
+    """Write the series of a run, or the table of a sweep, as one file, ``csv`` or
+    ``parquet``; returns its path.
 
     InputError if the file exists or cannot be written.
     """
     target = _new(out or f"{run.path.name}.{kind}")
     try:
         if kind == "csv":
-            shutil.copyfile(run.path / "series.csv", target)
+            name = "sweep.csv" if run.kind == "sweep" else "series.csv"
+            shutil.copyfile(run.path / name, target)
         else:
             _write_parquet(run, target)
     except OSError as error:
@@ -95,6 +98,16 @@ def _write_parquet(run: Run, target: Path) -> None:
         import pyarrow.parquet
     except ImportError:
         raise InputError("--format parquet: needs pyarrow; install tuichaos[parquet]") from None
+    if run.kind == "sweep":
+        found = read_sweep(run.path)
+        arrays = {
+            name: pyarrow.array(values)
+            if isinstance(values, list)
+            else pyarrow.array(values, mask=np.isnan(values))
+            for name, values in found.items()
+        }
+        pyarrow.parquet.write_table(pyarrow.table(arrays), target)
+        return
     columns = read_table(run.path / "series.csv")
     arrays = {
         name: pyarrow.array(values.astype(np.int64))

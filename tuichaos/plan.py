@@ -70,6 +70,8 @@ def plan(experiment: Experiment, threads: int | None = None) -> Plan:
         raise InputError(f"--threads: must be an integer from 1 up, not {threads}")
     if not isinstance(experiment, Experiment):
         raise InputError(f"an Experiment is needed, not {experiment!r}; see load and preset")
+    if experiment.sweep:
+        raise InputError("sweep: this is a sweep, not one run; see tuichaos run, tuichaos.sweep")
     device = resolve_device(experiment.device)
     built = build(experiment)
     _check_size(experiment, built.system.dimension)

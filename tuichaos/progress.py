@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from tuichaos.watching import Progress
+
+if TYPE_CHECKING:
+    from tuichaos.sweeps.running import SweepProgress
 
 LINE_SECONDS = 5.0
 
@@ -67,13 +71,15 @@ class PlainProgress:
 class BarProgress:
     """A Rich progress bar on stderr, gone when the run is."""
 
+    noun = "step"
+
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
 
         self.bar = Bar(
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn(self.noun + " {task.completed:.0f}/{task.total:.0f}"),
             BarColumn(),
             TextColumn("{task.description}"),
             console=Console(stderr=True),
@@ -102,6 +108,39 @@ class BarProgress:
         trace: TracebackType | None,
     ) -> None:
         self.bar.stop()
+
+
+class SweepLines(PlainProgress):
+    """Lines on stderr for a sweep."""
+
+    def __call__(self, progress: SweepProgress) -> None:
+        if time.monotonic() - self.last < LINE_SECONDS:
+            return
+        self.last = time.monotonic()
+        words = sweep_words(progress)
+        print(f"point {progress.done} of {progress.total} · {words}", file=sys.stderr, flush=True)
+
+
+class SweepBar(BarProgress):
+    """A Rich progress bar for a sweep, gone when the sweep is."""
+
+    noun = "points"
+
+    def __call__(self, progress: SweepProgress) -> None:
+        if time.monotonic() - self.last < 0.1 and progress.done < progress.total:
+            return
+        self.last = time.monotonic()
+        at, words = progress.done + progress.under_way, sweep_words(progress)
+        self.bar.update(self.task, completed=at, total=progress.total, description=words)
+        self.bar.refresh()
+
+
+def sweep_words(progress: SweepProgress) -> str:
+    """Points a second, the time left and what failed."""
+    rate, left = progress.points_per_second, progress.seconds_left
+    fast = f"{rate:.3g} points/s" if rate >= 1 or not rate else f"{1 / rate:.3g} s a point"
+    lost = f" · {progress.failed} failed" if progress.failed else ""
+    return f"{fast} · {'?' if left is None else duration(left)} left{lost}"
 
 
 class NoProgress(PlainProgress):

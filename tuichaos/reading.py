@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment, Table
 from tuichaos.locations import resolved
+from tuichaos.sweeps.grid import parse_over
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
@@ -86,6 +87,14 @@ def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
         return Experiment(**merged)
     except ValidationError as error:
         raise InputError(_explain(error)) from None
+
+
+def swept(experiment: Experiment, overs: Iterable[str]) -> Experiment:
+    """The experiment with keys swept as ``--over`` says it, beside those of its ``[sweep]`` or
+    in their place; raises InputError."""
+    table = experiment.model_dump()
+    table["sweep"] = {**table["sweep"], **dict(parse_over(text) for text in overs)}
+    return resolve(table)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

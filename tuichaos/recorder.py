@@ -109,6 +109,30 @@ class Folder:
         write_json(self.path / "summary.json", summary)
 
 
+class Nowhere:
+    """In place of a Folder, for a run of which the numbers alone are wanted."""
+
+    restored = False
+
+    def __enter__(self) -> Nowhere:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def experiment(self, experiment: Experiment) -> None:
+        """Nothing is written."""
+
+    def manifest(self, content: Mapping[str, Any]) -> None:
+        """Nothing is written."""
+
+    def append(self, steps: np.ndarray, columns: Mapping[str, np.ndarray], references: int) -> None:
+        """Nothing is written."""
+
+    def finish(self, exponents: object, tables: object, summary: object) -> None:
+        """Nothing is written."""
+
+
 def _opened(path: Path) -> TextIO:
     """A file for rows that come for as long as the run goes; it can be read back."""
     return open(path, "w+", encoding="utf-8", newline="\n")

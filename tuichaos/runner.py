@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos.engine import Engine
 from tuichaos.errors import RunFailed
 from tuichaos.experiment import Experiment
 from tuichaos.frames import Frame
@@ -23,7 +24,14 @@ from tuichaos.manifest import facts, now, outcome
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Preview, Rows
-from tuichaos.recorder import Folder, create, replace_text, without_nan, write_manifest
+from tuichaos.recorder import (
+    Folder,
+    Nowhere,
+    create,
+    replace_text,
+    without_nan,
+    write_manifest,
+)
 from tuichaos.runs import Run, open_run
 from tuichaos.states import SavedStates
 from tuichaos.watching import Progress, Watcher
@@ -46,7 +54,7 @@ def run(
     """
     ready = plan(experiment, threads)
     stop = stop or threading.Event()
-    with _interrupts(stop) as interrupted:
+    with interrupts(stop) as interrupted:
         path = create(ready.experiment, out)
         prepare(ready, path, Pace(stop=stop)).run(watch)
     done = open_run(path)
@@ -59,7 +67,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _interrupts(stop: threading.Event) -> Iterator[list[int]]:
+def interrupts(stop: threading.Event) -> Iterator[list[int]]:
     """Let the first ctrl-C set ``stop`` and the second one interrupt at once."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -79,14 +87,16 @@ def _interrupts(stop: threading.Event) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def prepare(ready: Plan, path: Path, pace: Pace) -> Recording:
-    """A run that is about to begin in the folder ``path``. Raises RunFailed where it cannot
-    be had, by lack of memory for one; the folder then says so."""
+def prepare(ready: Plan, path: Path | None, pace: Pace) -> Recording:
+    """A run that is about to begin in the folder ``path``, or without one. Raises RunFailed
+    where it cannot be had, by lack of memory for one; the folder then says so."""
     try:
         return Recording(ready, path, pace)
     except Exception as error:
         ended = {"status": "failed", "finished": now(), "step": 0}
         reason = _reason(error, ready)
+        if path is None:
+            raise RunFailed(reason) from error
         with contextlib.suppress(OSError):
             replace_text(path / "experiment.toml", ready.experiment.to_toml())
             write_manifest(path, {"name": ready.experiment.name, **ended, "reason": reason})
@@ -94,9 +104,9 @@ def prepare(ready: Plan, path: Path, pace: Pace) -> Recording:
 
 
 class Recording:
-    """One run while it is being recorded into its folder."""
+    """One run while it is being recorded into its folder, or without one for its ``preview``."""
 
-    def __init__(self, plan: Plan, path: Path, pace: Pace) -> None:
+    def __init__(self, plan: Plan, path: Path | None, pace: Pace) -> None:
         self.plan = plan
         self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
@@ -104,7 +114,7 @@ class Recording:
         setup = Setup(plan.experiment, plan.built.system)
         self.survival = Survival(setup)
         self.states: SavedStates | None = None
-        if plan.experiment.record.states_every:
+        if plan.experiment.record.states_every and path is not None:
             self.states = SavedStates(setup, plan.built.dataset, path)
         saved = [self.states] if self.states else []
         self.instruments = [*chosen(setup), self.survival, *saved]
@@ -113,19 +123,31 @@ class Recording:
         self.restored_at: int | None = None  # when the folder had vanished
         self.wanted = threading.Event()  # somebody wants to see the tables as they are
         self.preview: Preview | None = None
+        self.reason = ""  # why it failed
         self._next_look = 0.0
 
     def run(self, watch: Watcher | None) -> None:
         """Run to the end, a stop or a failure; the folder tells which."""
+        with contextlib.closing(self.advance(watch)) as frames:
+            for _ in frames:
+                pass
+
+    def advance(self, watch: Watcher | None, engine: Engine | None = None) -> Iterator[None]:
+        """The same, frame by frame: others may be advanced in between, on an ``engine`` that
+        they share. It is then set to work before the first yield, and frames follow."""
         clock = time.perf_counter()
         with contextlib.ExitStack() as open_files:
             try:
-                folder = open_files.enter_context(Folder(self.path, self.experiment))
+                folder = open_files.enter_context(self._folder())
                 if self.states:
                     open_files.callback(self.states.close)
                 folder.manifest({**self.facts, "status": "running"})
-                for frame in self.simulation.frames():
+                if engine is not None:
+                    self.simulation.begin(engine)
+                    yield
+                for frame in self.simulation.frames(engine):
                     self._record(frame, folder, watch, clock)
+                    yield
                 seconds = time.perf_counter() - clock
                 results = self._results()
                 folder.finish(*results)
@@ -134,10 +156,16 @@ class Recording:
             except BaseException as error:
                 self._failed(error)
                 if _is_failure(error):
-                    raise RunFailed(f"{self.path}: {_reason(error, self.plan)}") from error
+                    where = "" if self.path is None else f"{self.path}: "
+                    raise RunFailed(where + self.reason) from error
                 raise
 
-    def _record(self, frame: Frame, folder: Folder, watch: Watcher | None, clock: float) -> None:
+    def _folder(self) -> Folder | Nowhere:
+        return Nowhere() if self.path is None else Folder(self.path, self.experiment)
+
+    def _record(
+        self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float
+    ) -> None:
         if len(self.simulation.changes) != len(self.experiment.optimizer.changes):
             self.experiment = self.experiment.with_changes(self.simulation.changes)
             folder.experiment(self.experiment)
@@ -169,7 +197,7 @@ class Recording:
                 )
             )
 
-    def _tell_restored(self, folder: Folder) -> None:
+    def _tell_restored(self, folder: Folder | Nowhere) -> None:
         folder.restored, self.restored_at = False, self.step
         warning = f"the run folder vanished and was made again at step {self.step}"
         self.facts["warnings"] = [*self.facts["warnings"], warning]
@@ -204,7 +232,9 @@ class Recording:
     def _failed(self, error: BaseException) -> None:
         """Say in the manifest how the run ended, if that can still be written."""
         status = "failed" if _is_failure(error) else "interrupted"
-        reason = _reason(error, self.plan)
+        self.reason = reason = _reason(error, self.plan)
+        if self.path is None:
+            return
         ended = {"status": status, "finished": now(), "step": self.step, "reason": reason}
         with contextlib.suppress(OSError):
             write_manifest(self.path, {**self.facts, **ended})

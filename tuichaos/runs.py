@@ -44,6 +44,11 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         return _read_json(self.path / "manifest.json")
 
+    @property
+    def kind(self) -> str:
+        """``run``, or ``sweep`` for the folder of a sweep, which has sweep.csv instead."""
+        return str(self.manifest.get("kind", "run"))
+
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
         """summary.json; empty while the run is going on."""

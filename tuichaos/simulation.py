@@ -6,10 +6,11 @@ one thread each; a frame is what the probes saw of all blocks over a stretch of 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,13 @@ import torch
 from torch import Tensor
 
 from tuichaos.blocks import FIRST, WITNESS, Block
-from tuichaos.devices import available_threads, repeatable
+from tuichaos.devices import available_threads
+from tuichaos.engine import Engine
 from tuichaos.ensemble import EnsembleDraws
 from tuichaos.frames import Frame, Probe
 from tuichaos.noise_floor import NoiseFloor
 from tuichaos.pace import Pace
 from tuichaos.systems.base import System
-from tuichaos.systems.stepping import Stepper
 
 CUDA_ROWS = 1024  # the one shape of a block on an accelerator
 FRAME_WORK = 65536  # replica-steps a frame: about a quarter of a second, stop latency
@@ -88,7 +89,8 @@ class Simulation:
         self._most = self.frame_steps  # fewer where instruments are slow
         self._spent: list[float] = []  # seconds of the blocks of a frame
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
-        self._steppers: queue.SimpleQueue[Stepper] = queue.SimpleQueue()
+        self._blocks: list[Block] = []
+        self._ahead: Work | None = None  # a frame that is being computed
 
     # --- shapes ---
 
@@ -114,20 +116,35 @@ class Simulation:
         its step. May be called from any thread."""
         self._requests.put(parameters)
 
-    def frames(self) -> Iterator[Frame]:
+    def engine(self) -> Engine:
+        """What can advance this simulation, and others of its make (see Engine)."""
+        return Engine(
+            self.device,
+            self.threads,
+            lambda: self.system.stepper(self._rows, self.frame_steps, self.device),
+        )
+
+    def begin(self, engine: Engine) -> None:
+        """Set the first frame to work, so that ``frames`` need not wait for all of it."""
+        self._blocks = self._made_blocks()
+        with engine.stepper() as stepper:
+            steps = min(CHECK_STEPS, self.frame_steps)
+            self.noise_floor.lone = self._blocks[0].lone_orbit_agrees(stepper, steps)
+        self._ahead = self._submit(engine, 0)
+
+    def frames(self, engine: Engine | None = None) -> Iterator[Frame]:
         """Run all steps; each frame holds the states at its steps, the last one also the end.
 
         Ends early, after a whole frame, once ``pace`` is stopped; the one that was begun ahead
-        is dropped.
+        is dropped. ``engine``: one that others share, else one of its own.
         """
-        with repeatable(self.device), self._pool() as pool:
-            for _ in range(self.threads):
-                self._steppers.put(self.system.stepper(self._rows, self.frame_steps, self.device))
-            blocks = self._blocks()
-            self.noise_floor.lone = self._lone_orbit_agrees(blocks[0])
-            start, ahead = 0, None
+        with contextlib.ExitStack() as stack:
+            if engine is None or not self._blocks:
+                engine = engine or stack.enter_context(self.engine())
+                self.begin(engine)
+            start = 0
             while start < self.steps:
-                work = ahead or self._submit(pool, blocks, start)
+                work = self._ahead or self._submit(engine, start)
                 if work is None:
                     return
                 parts = [future.result() for future in work.futures]
@@ -135,10 +152,10 @@ class Simulation:
                 self._adapt(work.steps)
                 # The next frame is computed while whoever asked looks at this one.
                 may_run_ahead = start < self.steps and self.pace.free()
-                ahead = self._submit(pool, blocks, start) if may_run_ahead else None
+                self._ahead = self._submit(engine, start) if may_run_ahead else None
                 yield self._frame(work, parts)
-                if ahead is not None and self.pace.stopped:
-                    ahead.drop()
+                if self._ahead is not None and self.pace.stopped:
+                    self._ahead.drop()
                     return
 
     def _adapt(self, steps: int) -> None:
@@ -150,26 +167,27 @@ class Simulation:
         elif seconds < FRAME_SECONDS / 2:
             self._most = min(self.frame_steps, 2 * max(steps, self._most))
 
-    def _submit(self, pool: ThreadPoolExecutor, blocks: list[Block], start: int) -> Work | None:
+    def _submit(self, engine: Engine, start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""
         most = self.pace.wait(self._most)
         if most == 0:
             return None
-        self._change(blocks, start)
+        self._change(start)
         if start == self.ensemble.perturb_at and self.ensemble.twins:
-            for block in blocks:
+            for block in self._blocks:
                 own = range(block.first, block.first + block.count)
                 block.perturb(self._tensor([self.ensemble.displacements(i) for i in own]))
         steps = self._end(start, most) - start
-        return Work(start, steps, [pool.submit(self._advance, b, start, steps) for b in blocks])
+        share = [engine.submit(self._advance, engine, b, start, steps) for b in self._blocks]
+        return Work(start, steps, share)
 
-    def _change(self, blocks: list[Block], start: int) -> None:
+    def _change(self, start: int) -> None:
         """Let requested and planned changes of parameters take effect."""
         while not self._requests.empty():
             self.changes[start] = {**self.changes.get(start, {}), **self._requests.get()}
         if start in self.changes:
             self.system = self.system.changed(self.changes[start])
-            for block in blocks:
+            for block in self._blocks:
                 block.use(self.system)
 
     def _end(self, start: int, most: int) -> int:
@@ -179,15 +197,10 @@ class Simulation:
             edges.append(self.ensemble.perturb_at)
         return min(start + most, self.steps, *edges)
 
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(
-            self.threads, "tuichaos", initializer=torch.set_num_threads, initargs=(1,)
-        )
-
     def _tensor(self, rows: list[np.ndarray]) -> Tensor:
         return torch.tensor(np.array(rows), dtype=self.dtype, device=self.device)
 
-    def _blocks(self) -> list[Block]:
+    def _made_blocks(self) -> list[Block]:
         blocks = []
         total, size = self.ensemble.references, self._block_references
         for first in range(0, total, size):
@@ -201,22 +214,17 @@ class Simulation:
             blocks.append(Block(first, len(own), witness, x, tangents, self.system))
         return blocks
 
-    def _lone_orbit_agrees(self, block: Block) -> bool:
-        stepper = self._steppers.get()
-        try:
-            return block.lone_orbit_agrees(stepper, min(CHECK_STEPS, self.frame_steps))
-        finally:
-            self._steppers.put(stepper)
-
-    def _advance(self, block: Block, start: int, steps: int) -> dict[str, np.ndarray]:
+    def _advance(
+        self, engine: Engine, block: Block, start: int, steps: int
+    ) -> dict[str, np.ndarray]:
         """One block's share of a frame; runs in a worker thread."""
-        stepper, began = self._steppers.get(), time.perf_counter()
-        try:
-            is_last = start + steps == self.steps
-            return block.advance(stepper, start, steps, is_last, self.probes)
-        finally:
-            self._spent.append(time.perf_counter() - began)
-            self._steppers.put(stepper)
+        with engine.stepper() as stepper:
+            began = time.perf_counter()
+            try:
+                is_last = start + steps == self.steps
+                return block.advance(stepper, start, steps, is_last, self.probes)
+            finally:
+                self._spent.append(time.perf_counter() - began)
 
     def _frame(self, work: Work, parts: list[dict[str, np.ndarray]]) -> Frame:
         self.noise_floor.compare(work.start, parts[0].pop(FIRST), parts[-1].pop(WITNESS))

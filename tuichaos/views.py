@@ -15,6 +15,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
 from tuichaos.parameters import per
 from tuichaos.runs import Run
+from tuichaos.sweeps.drawing import picture as sweep_picture
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,10 @@ def picture(run: Run, what: str) -> Picture:
     """The chart of a kept run; InputError for an unknown or unmeasured one.
 
     ``what``: a view, ``layers`` (distance by layer), a view of an instrument's own table
-    (``spectrum``), or a column of series.csv.
+    (``spectrum``), or a column of series.csv; of a sweep a column of sweep.csv.
     """
+    if run.kind == "sweep":
+        return sweep_picture(run, what)
     known = run.columns
     if what == "layers":
         shown = _layers(run)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -15,6 +18,13 @@ from tuichaos.runs import Run
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm
 from tuichaos.tui.screens.living import Living
+
+
+def _points(manifest: Mapping[str, Any]) -> str:
+    """How many points of a sweep are done; empty for a run."""
+    found = manifest.get("points") if manifest.get("kind") == "sweep" else None
+    return f"{found.get('done')} points" if isinstance(found, Mapping) else ""
+
 
 COLUMNS = ("", "run", "status", "started", "steps", "replicas", "note", "title")
 REFRESH_SECONDS = 2.0
@@ -90,7 +100,7 @@ class Runs(Living):
             name,
             f"● {run.status}" if run.status == "running" else run.status,
             started,
-            str(run.last_step if step is None else step),
+            _points(manifest) or str(run.last_step if step is None else step),
             str(manifest.get("replicas", "")),
             run.note,
             str(manifest.get("title", "")),
@@ -128,6 +138,8 @@ class Runs(Living):
         if run is None:
             return
         name = run.path.name
+        if self._is_sweep(run):
+            return
         if name in self.marked:
             self.marked.remove(name)
         elif len(self.marked) == MOST:
@@ -138,8 +150,16 @@ class Runs(Living):
 
     def action_open(self) -> None:
         run = self.current()
-        if run is not None:
+        if run is not None and not self._is_sweep(run):
             self.app.push_screen(Compare([run]))
+
+    def _is_sweep(self, run: Run) -> bool:
+        """Whether it is a sweep, which no screen here can show; then that is said."""
+        if run.kind != "sweep":
+            return False
+        words = f"{run.path.name} is a sweep: tuichaos plot {run.path.name} draws it."
+        self.notify(words, severity="warning", markup=False)
+        return True
 
     def action_compare(self) -> None:
         chosen = [self.runs[name] for name in self.marked if name in self.runs]

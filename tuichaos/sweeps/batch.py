@@ -1,0 +1,141 @@
+"""A batch: points that differ only in per-replica parameters, side by side on one engine.
+
+Each point is a run of its own, recorded as any other: its blocks, frames and instruments are
+those it has alone, and so are its bits. What the points share is the threads, the steppers
+with their buffers and compiled loops, and the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuichaos.engine import Engine
+from tuichaos.errors import InputError, RunFailed
+from tuichaos.pace import Pace
+from tuichaos.plan import plan
+from tuichaos.runner import Recording, prepare
+from tuichaos.sweeps.points import Base, Point
+from tuichaos.sweeps.rows import Row, flat
+
+TRIES = 3  # of a point before it is recorded as failed
+RUNS_PER_THREAD = 4  # that are under way: enough that no thread waits for another's frame
+MOST_REPLICAS = 2_048  # under way at once: these fill the threads. Two runs always may be
+
+
+@dataclass(frozen=True)
+class Job:
+    """How points are run: plain data. ``runs``: the folder of their run folders, or None to
+    keep none; ``threads`` of the engine, None for all."""
+
+    base: Base
+    runs: str | None = None
+    threads: int | None = None
+
+
+@dataclass
+class Member:
+    """A point under way."""
+
+    point: Point
+    tries: int
+    recording: Recording
+    frames: Iterator[None]
+
+
+def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
+    """Run points of one batch; yields a row when a point has ended, in no certain order, and
+    in between how much is done of those under way, in points. Ends early once ``stop`` is set.
+    """
+    waiting = deque((point, 1) for point in points)
+    members: deque[Member] = deque()
+    with contextlib.ExitStack() as stack:
+        stack.callback(_drop, members)
+        engine: Engine | None = None
+        while (waiting or members) and not stop.is_set():
+            if waiting and _room(members):
+                point, tries = waiting.popleft()
+                try:
+                    recording = _prepared(job, point, stop)
+                    if engine is None:
+                        engine = stack.enter_context(recording.simulation.engine())
+                    member = Member(point, tries, recording, recording.advance(None, engine))
+                    next(member.frames)
+                    members.append(member)
+                except (InputError, RunFailed) as error:
+                    yield from _again(waiting, point, tries, _said(error))
+                continue
+            member = members.popleft()
+            try:
+                next(member.frames)
+                members.append(member)
+                yield _under_way(members)
+            except StopIteration:
+                if stop.is_set() and member.recording.step < member.recording.plan.experiment.steps:
+                    return
+                yield _row(member)
+            except RunFailed:
+                yield from _again(waiting, member.point, member.tries, member.recording.reason)
+
+
+def _row(member: Member) -> Row:
+    """What a point found, and whether its noise floor is 0."""
+    numbers = flat(member.recording.preview.summary)
+    holds = member.recording.simulation.noise_floor.holds
+    return Row(member.point.index, "done", "", numbers, holds)
+
+
+def _room(members: Sequence[Member]) -> bool:
+    """Whether one more run may be under way."""
+    if len(members) < 2:
+        return True
+    first = members[0].recording
+    most = RUNS_PER_THREAD * first.simulation.threads
+    return len(members) < min(most, MOST_REPLICAS // max(1, first.simulation.replicas))
+
+
+def _prepared(job: Job, point: Point, stop: threading.Event) -> Recording:
+    ready = plan(job.base.experiment(point), job.threads)
+    path = None if job.runs is None else folder_of(Path(job.runs), point)
+    try:
+        if path is not None:
+            shutil.rmtree(path, ignore_errors=True)  # of a try that failed, or was cut short
+            path.mkdir(parents=True)
+    except OSError as error:
+        raise RunFailed(f"{error.strerror}: {error.filename}") from None
+    return prepare(ready, path, Pace(stop=stop))
+
+
+def folder_of(runs: Path, point: Point) -> Path:
+    """The run folder of a point."""
+    return runs / f"{point.index:05}"
+
+
+def _again(waiting: deque, point: Point, tries: int, reason: str) -> Iterator[Row]:
+    """Let a point that failed be tried again, or give it up."""
+    if tries < TRIES:
+        waiting.append((point, tries + 1))
+    else:
+        yield Row(point.index, "failed", reason)
+
+
+def _said(error: Exception) -> str:
+    cause = error.__cause__
+    text = str(cause or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _under_way(members: Sequence[Member]) -> float:
+    """How much is done of the runs under way, in points."""
+    return sum(m.recording.step / m.recording.plan.experiment.steps for m in members)
+
+
+def _drop(members: deque[Member]) -> None:
+    """End runs that are under way; their folders say that they were interrupted."""
+    for member in members:
+        member.frames.close()

@@ -1,0 +1,91 @@
+"""The chart of a sweep: a column of sweep.csv against the first swept key."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tuichaos.curves import Curve, Picture, Role
+from tuichaos.errors import InputError, nearest
+from tuichaos.runs import Run
+from tuichaos.sweeps.grid import Axis, axes
+from tuichaos.sweeps.reading import read
+
+FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
+MOST_CURVES = 8  # values of a second key that are drawn
+MIN_KEPT = 10  # references: a mean of fewer that were kept is not drawn where more were there
+DECADES = 4  # positive values this far apart are drawn on a logarithmic axis
+
+Columns = dict[str, np.ndarray]
+
+
+def picture(run: Run, what: str) -> Picture:
+    """A column of a sweep; of one over two keys a curve for each value of the second, eight of
+    them evenly chosen. ``default`` takes the leading exponent, or what there is.
+
+    InputError for an unknown column, and for one without a number.
+    """
+    found = {k: v for k, v in read(run.path).items() if not isinstance(v, list)}
+    first, *second = axes(run.experiment.sweep)
+    if what == "default":
+        what = next((name for name in FIRST if _any(found.get(name))), FIRST[0])
+    if what not in found:
+        raise InputError(f"--what {what}: {nearest(what, found)}")
+    found = _enough(found, what)
+    if not _any(found[what]):
+        raise InputError(f"--what {what}: has no number in this sweep")
+    curves = list(_curves(found, what, first, second[0] if second else None))
+    y = found[what][np.isfinite(found[what])]
+    log = y.min() > 0 and y.max() > 10.0**DECADES * y.min()
+    label = f"log10 {first.key}" if first.log else first.key
+    return Picture(f"{run.experiment.name}: {what}", curves, bool(log), x_label=label)
+
+
+def _any(values: np.ndarray | None) -> bool:
+    return values is not None and bool(np.isfinite(values).any())
+
+
+def _enough(found: Columns, what: str) -> Columns:
+    """The columns without means of the few that a filter kept."""
+    kept, total = found.get("nmle.kept"), found.get("nmle.total")
+    if not what.startswith(("nmle.mean", "nmle.std")) or kept is None or total is None:
+        return found
+    few = (kept < MIN_KEPT) & (total >= MIN_KEPT)
+    return {**found, what: np.where(few, np.nan, found[what])}
+
+
+def _curves(found: Columns, what: str, first: Axis, second: Axis | None):
+    bounds = _bounds(found, what)
+    for name, rows in _parts(found, what, second):
+        x = found[first.key][rows]
+        order = np.argsort(x, kind="stable")
+        x = np.log10(x[order]) if first.log else x[order]
+        yield Curve(name, x, found[what][rows][order])
+        good = np.isfinite(found[what][rows][order])
+        for label, role, column in bounds:
+            yield Curve(label, x, np.where(good, found[column][rows][order], np.nan), role)
+
+
+def _parts(found: Columns, what: str, second: Axis | None):
+    """Names of the curves with the rows that they are of."""
+    if second is None:
+        yield what, np.arange(len(found[what]))
+        return
+    values = sorted(set(second.values))
+    count = min(MOST_CURVES, len(values))
+    for k in range(count):
+        value = values[k * (len(values) - 1) // max(1, count - 1)]
+        rows = np.flatnonzero(found[second.key] == value)
+        if len(rows):
+            yield f"{second.key} = {value:g}", rows
+
+
+def _bounds(found: Columns, what: str) -> list[tuple[str, Role, str]]:
+    """The columns of its 95 % interval: ``x.ci95.low`` beside ``x.mean``, ``x_ci95.low``
+    beside another ``x``; none where it has none."""
+    for stem in (f"{what.removesuffix('.mean')}.ci95", f"{what}_ci95"):
+        if _any(found.get(f"{stem}.low")) and f"{stem}.high" in found:
+            return [
+                ("95 % low", Role.LOW, f"{stem}.low"),
+                ("95 % high", Role.HIGH, f"{stem}.high"),
+            ]
+    return []

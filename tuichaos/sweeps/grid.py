@@ -1,0 +1,161 @@
+"""Ranges of a sweep: what ``[sweep]`` and ``--over`` take, and the values they stand for.
+
+Knows nothing of experiments: whether a key exists and takes a value is asked of the
+experiment itself, point by point (see points.py).
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from tuichaos.errors import InputError, nearest
+
+MOST_KEYS = 2
+MOST_VALUES = 1_000_000  # of one key: a grid must fit in memory
+KINDS = ("log", "linear", "values")
+DIGITS = 15  # significant ones that every float64 keeps: 0.1 of a logarithmic range is 0.1
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A swept key with its values in order; ``log``: they are evenly spaced in the logarithm."""
+
+    key: str
+    values: tuple[Number, ...]
+    log: bool = False
+
+
+def axes(ranges: Mapping[str, Any]) -> list[Axis]:
+    """The axes of a checked ``[sweep]``, in its order."""
+    return [Axis(key, *_values(spec)) for key, spec in ranges.items()]
+
+
+def parse_over(text: str) -> tuple[str, Any]:
+    """``KEY=log:A:B:N``, ``KEY=linear:A:B:N`` or ``KEY=[v, v, …]`` as an entry of ``[sweep]``;
+    InputError where it is none of them."""
+    key, equals, value = (part.strip() for part in text.partition("="))
+    kind, *numbers = value.split(":")
+    ranged = kind in ("log", "linear") and len(numbers) == 3
+    if not equals or not key or not (value.startswith("[") or ranged):
+        raise InputError(
+            f"--over {text}: must be KEY=log:FROM:TO:POINTS, KEY=linear:FROM:TO:POINTS "
+            "or KEY=[VALUE, VALUE, …]"
+        )
+    inner = value if value.startswith("[") else f"[{', '.join(numbers)}]"
+    try:
+        found = tomllib.loads(f"value = {inner}")["value"]
+    except (ValueError, RecursionError):
+        raise InputError(f"--over {text}: {inner} is not a list of numbers") from None
+    return key, found if value.startswith("[") else {kind: found}
+
+
+# --- checks: ValueError names the key -------------------------------------------------------
+
+
+def _ranges(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be a table of keys with their ranges, not {value!r}")
+    found = dict(_flat(value, ""))
+    if len(found) > MOST_KEYS:
+        raise ValueError(f"at most {MOST_KEYS} keys, not {len(found)}: {', '.join(found)}")
+    for key, spec in found.items():
+        if isinstance(spec, list):  # a table of its own as well, so that TOML keeps the order
+            found[key] = spec = {"values": spec}
+        try:
+            _check(spec)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+    return found
+
+
+def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Entries by their dotted key, also where the dots were not quoted and so made tables."""
+    for name, value in table.items():
+        unquoted = isinstance(value, Mapping) and value and "." not in name
+        if unquoted and not set(value) & set(KINDS):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _check(spec: object) -> None:
+    if not isinstance(spec, Mapping) or len(spec) != 1:
+        raise ValueError(
+            "must be { log = [from, to, points] }, { linear = [from, to, points] } "
+            f"or [values], not {spec!r}"
+        )
+    ((kind, ends),) = spec.items()
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of range {kind!r}; {nearest(kind, KINDS)}")
+    if kind == "values":
+        if not isinstance(ends, list) or not ends:
+            raise ValueError(f"must be a list of numbers that is not empty, not {ends!r}")
+        for value in ends:
+            _number(value)
+        return
+    if not isinstance(ends, list) or len(ends) != 3:
+        raise ValueError(f"{kind} must be [from, to, points], not {ends!r}")
+    _check_range(kind, *ends)
+
+
+def _check_range(kind: str, low: object, high: object, count: object) -> None:
+    low, high = _number(low), _number(high)
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise ValueError(f"the number of points must be an integer, not {count!r}")
+    if not 1 <= count <= MOST_VALUES:
+        raise ValueError(f"the number of points must lie between 1 and {MOST_VALUES}, not {count}")
+    if kind == "log" and min(low, high) <= 0:
+        raise ValueError(f"a logarithmic range needs ends above 0, not {min(low, high)!r}")
+    if low > high:
+        raise ValueError(f"the range is reversed: from {low!r} to {high!r}")
+    if count == 1 and low != high:
+        raise ValueError(f"one point cannot reach from {low!r} to {high!r}")
+    if count > 1 and low == high:
+        raise ValueError(f"the range is empty: {count} points from {low!r} to {high!r}")
+
+
+def _number(value: object) -> Number:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"only numbers can be swept, not {value!r}")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise ValueError(f"must be a finite number, not {value!r}")
+    return value
+
+
+# --- values --------------------------------------------------------------------------------
+
+
+def _values(spec: Any) -> tuple[tuple[Number, ...], bool]:
+    """The values of a range and whether it is logarithmic.
+
+    The ends are exact and what lies between is rounded to DIGITS digits. Whole numbers stay
+    whole: a range between integers whose points are all whole gives integers.
+    """
+    ((kind, ends),) = spec.items()
+    if kind == "values":
+        return tuple(ends), False
+    low, high, count = ends
+    if count == 1:
+        return (low,), kind == "log"
+    a, b = (math.log10(low), math.log10(high)) if kind == "log" else (float(low), float(high))
+    between = [a + (b - a) * (k / (count - 1)) for k in range(1, count - 1)]
+    inner = [float(f"{10.0**x if kind == 'log' else x:.{DIGITS}g}") for x in between]
+    values = [low, *inner, high]
+    if isinstance(low, int) and isinstance(high, int) and all(v == int(v) for v in values):
+        return tuple(int(v) for v in values), kind == "log"
+    return tuple(float(v) for v in values), kind == "log"
+
+
+Ranges = Annotated[Any, BeforeValidator(_ranges)]

@@ -1,0 +1,149 @@
+"""The points of a sweep: a grid over an experiment, checked, and what can go as one batch."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
+from tuichaos.parameters import REFERENCE, STRUCTURE
+from tuichaos.reading import resolve, told
+from tuichaos.sweeps.grid import Axis, Number, axes
+
+MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
+MOST_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
+MOST_PLANNED = 64  # checked against data and machine too, which takes milliseconds each
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a grid: its number in grid order and the values of the swept keys."""
+
+    index: int
+    values: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The experiment that all points share, as a table, and the keys they differ in.
+
+    Plain data: it is sent to other processes.
+    """
+
+    table: Mapping[str, Any]
+    keys: tuple[str, ...]
+
+    def experiment(self, point: Point) -> Experiment:
+        """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
+        names the key."""
+        overrides = dict(zip(self.keys, point.values, strict=True))
+        return resolve(told(self.table, overrides), overrides)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A sweep: the product of its axes, the first key slowest."""
+
+    experiment: Experiment
+    axes: tuple[Axis, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(axis.key for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        return math.prod(len(axis.values) for axis in self.axes)
+
+    @functools.cached_property
+    def base(self) -> Base:
+        table = self.experiment.model_dump()
+        del table["sweep"]
+        if not table["title"]:  # else a title would be made of what is swept alone
+            del table["title"]
+        return Base(table, self.keys)
+
+    @functools.cached_property
+    def points(self) -> list[Point]:
+        rows = itertools.product(*(axis.values for axis in self.axes))
+        return [Point(k, values) for k, values in enumerate(rows)]
+
+    def warnings(self) -> list[str]:
+        """What should be said before it runs: the warnings of its points, each kind once."""
+        found: dict[str, list[str]] = {}
+        for index in _chosen(self, MOST_CHECKED):
+            for warning in self.base.experiment(self.points[index]).warnings:
+                found.setdefault(warning.split()[0], []).append(warning)
+        return [_counted(lines) for lines in found.values()]
+
+    def batches(self) -> list[list[Point]]:
+        """Points that differ only in per-replica parameters, together, in grid order."""
+        fixed = [k for k, key in enumerate(self.keys) if not per_replica(self.experiment, key)]
+        found: dict[tuple[Number, ...], list[Point]] = {}
+        for point in self.points:
+            found.setdefault(tuple(point.values[k] for k in fixed), []).append(point)
+        return list(found.values())
+
+
+def _counted(lines: list[str]) -> str:
+    return lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} points more)"
+
+
+def grid(experiment: Experiment, yes: bool = False) -> Grid:
+    """The grid of an experiment with ``[sweep]``, every point of it valid.
+
+    Raises InputError: no sweep, too many points without ``yes``, or the first point that is
+    not an experiment that can run. Of more than MOST_CHECKED points the corners and that many
+    others are looked at.
+    """
+    if not experiment.sweep:
+        raise InputError("sweep: no key is swept; see [sweep] and --over")
+    made = Grid(experiment, tuple(axes(experiment.sweep)))
+    if made.size > MOST_POINTS and not yes:
+        raise InputError(
+            f"sweep: {made.size:,} points; more than {MOST_POINTS:,} must be asked for with --yes"
+        )
+    for key in made.keys:
+        if key == "sweep" or key.startswith("sweep."):
+            raise InputError(f"sweep.{key}: a sweep cannot be swept")
+    for index in _chosen(made, MOST_CHECKED):
+        made.base.experiment(made.points[index])
+    return made
+
+
+def check_plans(made: Grid, threads: int | None = None) -> None:
+    """Check the corners and some points against data and machine; raises InputError."""
+    from tuichaos.plan import plan
+
+    for index in _chosen(made, MOST_PLANNED):
+        plan(made.base.experiment(made.points[index]), threads)
+
+
+def _chosen(made: Grid, most: int) -> Iterator[int]:
+    """The numbers of all points, or of the corners and ``most`` others."""
+    if made.size <= most:
+        return iter(range(made.size))
+    sizes = [len(axis.values) for axis in made.axes]
+    corners = {0, sizes[-1] - 1, made.size - sizes[-1], made.size - 1}
+    others = {k * (made.size - 1) // (most - 1) for k in range(most)}
+    return iter(sorted(corners | others))
+
+
+OF_TRAINING = ("optimizer.learning_rate", "network.init_scale")
+
+
+def per_replica(experiment: Experiment, key: str) -> bool:
+    """Whether points that differ in this key can share one engine: the parameter belongs to
+    a replica, not to what steppers hold (data, network, loss) nor to the size of a run."""
+    name = experiment.system.name
+    if key == "ensemble.perturbation":
+        return True
+    if name == "training":
+        return key in OF_TRAINING
+    parameter = key.removeprefix("system.parameters.")
+    return parameter != key and parameter in REFERENCE.get(name, ()) and parameter not in STRUCTURE

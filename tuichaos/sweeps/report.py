@@ -1,0 +1,81 @@
+"""What is said of a sweep: before it, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tuichaos.plan import Plan
+from tuichaos.report import number, plan_lines
+from tuichaos.sweeps.points import Grid
+
+MOST_ROWS = 40  # of the table on the terminal
+MAIN = {
+    "lyapunov.mean": "exponent",
+    "nmle.mean": "nMLE",
+    "nmle.kept": "kept",
+    "growth.mean": "growth",
+    "loss.final_median": "loss",
+    "sharpness.final": "sharpness",
+    "diverged": "diverged",
+    "regime": "verdict",
+}
+
+Line = Mapping[str, Any]
+
+
+def plan_of(made: Grid, first: Plan) -> Iterator[str]:
+    """What a sweep would run, and how large it is."""
+    batches = made.batches()
+    for axis in made.axes:
+        ends = f"{axis.values[0]:g} … {axis.values[-1]:g}"
+        spacing = ", logarithmic" if axis.log else ""
+        yield f"sweep        {axis.key}: {len(axis.values):,} values, {ends}{spacing}"
+    words = "1 batch" if len(batches) == 1 else f"{len(batches):,} batches"
+    steps = first.replica_steps * made.size
+    yield f"points       {made.size:,} in {words}, {steps:,} replica-steps"
+    yield "each point:"
+    yield from plan_lines(first)
+
+
+def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of the table: swept keys and main numbers that at least one point has, of
+    at most MOST_ROWS points, evenly chosen."""
+    shown = {k: name for k, name in MAIN.items() if any(row.get(k) is not None for row in lines)}
+    if not any(row.get("diverged") for row in lines):
+        shown.pop("diverged", None)
+    heads = [key.rpartition(".")[2] for key in keys] + list(shown.values())
+    rows = []
+    for line in _chosen(lines):
+        cells = [_value(line[key]) for key in keys]
+        if line["status"] == "failed":
+            cells += ["failed", *[""] * (len(shown) - 1)] if shown else []
+        else:
+            cells += [_of(line, key) for key in shown]
+        rows.append(cells)
+    return heads, rows
+
+
+def remark(lines: list[Line]) -> str:
+    """Which points the table leaves out; empty if none."""
+    if len(lines) <= MOST_ROWS:
+        return ""
+    return f"{MOST_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
+
+
+def _chosen(lines: list[Line]) -> list[Line]:
+    if len(lines) <= MOST_ROWS:
+        return lines
+    return [lines[k * (len(lines) - 1) // (MOST_ROWS - 1)] for k in range(MOST_ROWS)]
+
+
+def _of(line: Line, key: str) -> str:
+    """A number of a point, a count with what it is of."""
+    total = line.get("nmle.total") if key == "nmle.kept" else None
+    return _value(line.get(key)) + (f" of {total}" if total else "")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return number(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,109 @@
+"""Rows of a sweep: what a point found, flat, and the journal they are kept in as they come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuichaos.errors import InputError
+
+JOURNAL = "points.jsonl"
+MOST_LISTED = 100  # entries of a list that get a column each
+WORDS = ("regime", "verdict")  # texts that are results
+NOT_NUMBERS = ("name", "reason")  # texts, or null
+INTERVAL = "ci95"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point that has ended: ``numbers`` by their dotted names, None where there is none;
+    ``reason`` in words where it failed; ``noise_floor``: the certificate holds."""
+
+    point: int
+    status: str  # done or failed
+    reason: str = ""
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    noise_floor: bool = True
+
+
+def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a summary by their dotted names, and the verdict as text.
+
+    An interval [low, high] becomes ``.low`` and ``.high``, other lists of numbers are
+    counted from 0; lists of tables, other texts and what is counted by a sentence are left
+    out.
+    """
+    return dict(_flat(summary, ""))
+
+
+def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    last = name.rpartition(".")[2]
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if " " in str(key) or key in NOT_NUMBERS:
+                continue
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
+    elif value is None and last.endswith(INTERVAL):
+        yield from ((f"{name}.low", None), (f"{name}.high", None))
+    elif isinstance(value, list):
+        yield from _listed(value, name, last)
+    elif isinstance(value, bool):
+        yield name, int(value)
+    elif value is None or isinstance(value, int | float) or last in WORDS:
+        yield name, value
+
+
+def _listed(items: list, name: str, last: str) -> Iterator[tuple[str, Any]]:
+    plain = all(item is None or isinstance(item, int | float) for item in items)
+    if last.endswith(INTERVAL) and plain and len(items) == 2:
+        yield from zip((f"{name}.low", f"{name}.high"), items, strict=True)
+    elif last.endswith(INTERVAL):  # a list of intervals
+        for k, item in enumerate(items[:MOST_LISTED]):
+            yield from _flat(item, f"{name.removesuffix(last)}{k}.{last}")
+    elif plain:
+        for k, item in enumerate(items[:MOST_LISTED]):
+            yield from _flat(item, f"{name}.{k}")
+
+
+class Journal:
+    """points.jsonl: a line for each point that has ended, appended as they end, in any order.
+
+    What a process that was killed left half written is cut off.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL
+        self.rows: dict[int, Row] = {}
+        self._read()
+
+    def append(self, row: Row) -> None:
+        """Keep a row; it is on its way to the disk when this returns."""
+        line = json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) + "\n"
+        with open(self.path, "a", encoding="utf-8", newline="\n") as file:
+            file.write(line)
+        self.rows[row.point] = row
+
+    def _read(self) -> None:
+        try:
+            whole = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
+        end = whole.rfind(b"\n") + 1
+        try:
+            for line in whole[:end].decode("utf-8").split("\n")[:-1]:
+                row = Row(**json.loads(line))
+                self.rows[row.point] = row
+        except (ValueError, TypeError):
+            raise InputError(f"{self.path}: is damaged: not a table of points") from None
+
+    def mend(self) -> None:
+        """Cut off what was left half written, before more is appended."""
+        if self.path.exists():
+            whole = self.path.read_bytes()
+            with open(self.path, "r+b") as file:
+                file.truncate(whole.rfind(b"\n") + 1)

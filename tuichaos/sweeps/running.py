@@ -1,0 +1,254 @@
+"""Running a sweep: from an experiment with ``[sweep]`` to a folder with sweep.csv, and on from
+where one was stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuichaos.errors import InputError, RunFailed
+from tuichaos.experiment import Experiment
+from tuichaos.manifest import facts, now
+from tuichaos.plan import Plan, plan
+from tuichaos.recorder import create, replace_text, write_manifest
+from tuichaos.runner import interrupts
+from tuichaos.runs import Run, open_run
+from tuichaos.sweeps import table
+from tuichaos.sweeps.batch import Job, perform
+from tuichaos.sweeps.points import Grid, Point, check_plans, grid
+from tuichaos.sweeps.rows import Journal, Row
+from tuichaos.sweeps.workers import processes, scattered, units
+
+RUNS = "runs"  # the folder of the points' own run folders
+TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
+
+
+@dataclass(frozen=True)
+class SweepProgress:
+    """What a watcher of a sweep is told: points that ended, of ``total``; ``failed`` among
+    them; ``under_way``: how much is done of those that run, in points; ``before``: points that
+    had ended when it began, ``seconds`` ago."""
+
+    done: int
+    total: int
+    failed: int
+    under_way: float
+    before: int
+    seconds: float
+
+    @property
+    def points_per_second(self) -> float:
+        return (self.done - self.before + self.under_way) / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None as long as nothing is known."""
+        rate = self.points_per_second
+        return (self.total - self.done - self.under_way) / rate if rate else None
+
+
+Watcher = Callable[[SweepProgress], object]
+
+
+def sweep(
+    experiment: Experiment,
+    *,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    workers: int | None = None,
+    keep: bool = False,
+    yes: bool = False,
+    watch: Watcher | None = None,
+    stop: threading.Event | None = None,
+) -> Run:
+    """Run an experiment at every point of its ``[sweep]`` into a new folder and open it.
+
+    Points that differ only in per-replica parameters share one engine of ``threads`` threads;
+    with ``workers`` all points are spread over that many processes of one thread each. The
+    rows are the same either way. ``keep`` keeps each point's run folder, ``yes`` allows more
+    than MOST_POINTS points. A point that fails is tried again twice and then recorded as
+    failed: see ``manifest["points"]``.
+    Setting ``stop``, or ctrl-C, ends it early; ctrl-C then raises KeyboardInterrupt, and
+    ``resume`` goes on. Raises InputError before anything is written, RunFailed when the
+    folder cannot be written.
+    """
+    made = grid(experiment, yes)
+    _check_workers(workers)
+    check_plans(made, threads)
+    first = plan(made.base.experiment(made.points[0]), threads)
+    # With the device resolved: it goes on, and is run again, on the same.
+    base = experiment.model_copy(update={"device": first.experiment.device})
+    made = Grid(base, made.axes)
+    path = create(base, out)
+    replace_text(path / "experiment.toml", base.to_toml())
+    return _run(path, made, first, workers, threads, keep, watch, stop)
+
+
+def resume(
+    run: Run,
+    *,
+    threads: int | None = None,
+    workers: int | None = None,
+    watch: Watcher | None = None,
+    stop: threading.Event | None = None,
+) -> Run:
+    """Go on with a sweep that was stopped: points that have a row are not run again.
+
+    Raises InputError for what is no sweep, or still running.
+    """
+    if run.kind != "sweep":
+        raise InputError(f"{run.path.name}: is a single run; so far only sweeps can go on")
+    if run.status == "running":
+        raise InputError(f"{run.path.name}: is still running")
+    _check_workers(workers)
+    made = grid(run.experiment, yes=True)
+    first = plan(made.base.experiment(made.points[0]), threads)
+    keep = bool(run.manifest.get("keep"))
+    return _run(run.path, made, first, workers, threads, keep, watch, stop, run.manifest)
+
+
+def _check_workers(workers: int | None) -> None:
+    if workers is not None and (isinstance(workers, bool) or workers < 1):
+        raise InputError(f"--workers: must be an integer from 1 up, not {workers}")
+
+
+def _run(
+    path: Path,
+    made: Grid,
+    first: Plan,
+    workers: int | None,
+    threads: int | None,
+    keep: bool,
+    watch: Watcher | None,
+    stop: threading.Event | None,
+    before: Mapping[str, Any] | None = None,
+) -> Run:
+    """The points that have no row yet, into a folder that is there; ``before``: its manifest
+    when it was stopped."""
+    stop = stop or threading.Event()
+    known = _facts(made, first, workers, keep)
+    folder = Folder(path, made, known if before is None else _resumed(known, before))
+    job = Job(made.base, str(path / RUNS) if keep else None, 1 if workers else threads)
+    todo = [[p for p in batch if p.index not in folder.journal.rows] for batch in made.batches()]
+    source = _source(job, [batch for batch in todo if batch], workers, stop)
+    with interrupts(stop) as interrupted:
+        folder.follow(source, watch)
+    if interrupted:
+        raise KeyboardInterrupt(
+            f"interrupted at point {len(folder.journal.rows)} of {made.size}; "
+            f"what was computed is in {path}; tuichaos resume {path.name} goes on"
+        )
+    return open_run(path)
+
+
+def _source(
+    job: Job, todo: Sequence[Sequence[Point]], workers: int | None, stop: threading.Event
+) -> Iterator[Row | float]:
+    if workers:
+        make = functools.partial(processes, workers)
+        yield from scattered(job, units(todo, workers), make, workers, stop)
+        return
+    for batch in todo:
+        yield from perform(job, batch, stop)
+
+
+class Folder:
+    """The folder of a sweep while it is being written."""
+
+    def __init__(self, path: Path, made: Grid, known: dict[str, Any]) -> None:
+        self.path = path
+        self.grid = made
+        self.known = known
+        self.journal = Journal(path)
+        self._next_table = 0.0
+
+    def follow(self, source: Iterator[Row | float], watch: Watcher | None) -> None:
+        """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
+        start, before = time.perf_counter(), len(self.journal.rows)
+        status, reason, under_way = "interrupted", None, 0.0
+        try:
+            self.journal.mend()
+            self._manifest("running")
+            with contextlib.closing(source):
+                for found in source:
+                    if isinstance(found, Row):
+                        self.journal.append(found)
+                        self._refresh()
+                    else:
+                        under_way = found
+                    if watch is not None:
+                        watch(self._progress(under_way, before, time.perf_counter() - start))
+            if len(self.journal.rows) == self.grid.size:
+                status = "done"
+        except Exception as error:
+            status, reason = "failed", str(error) or type(error).__name__
+            raise RunFailed(f"{self.path}: {reason}") from error
+        finally:
+            seconds = round(time.perf_counter() - start, 3)
+            with contextlib.ExitStack() as ending:
+                if status == "failed":  # a full disk may fail here again: told is the first
+                    ending.enter_context(contextlib.suppress(OSError))
+                table.write(self.path, self.grid, self.journal.rows)
+                self._manifest(status, finished=now(), seconds=seconds, reason=reason)
+
+    def _refresh(self) -> None:
+        """Write sweep.csv now and then, for who looks before the end: a twentieth of the time."""
+        start = time.monotonic()
+        if start > self._next_table:
+            table.write(self.path, self.grid, self.journal.rows)
+            spent = time.monotonic() - start
+            self._next_table = start + max(TABLE_SECONDS, 20 * spent)
+
+    @property
+    def failed(self) -> int:
+        return sum(row.status == "failed" for row in self.journal.rows.values())
+
+    def _progress(self, under_way: float, before: int, seconds: float) -> SweepProgress:
+        done = len(self.journal.rows)
+        under_way = min(under_way, self.grid.size - done)
+        return SweepProgress(done, self.grid.size, self.failed, under_way, before, seconds)
+
+    def _manifest(self, status: str, **ended: Any) -> None:
+        done = len(self.journal.rows) - self.failed
+        counts = {"total": self.grid.size, "done": done, "failed": self.failed}
+        parted = sum(not row.noise_floor for row in self.journal.rows.values())
+        floor = {"holds": not parted, "points_that_part": parted}
+        ended = {key: value for key, value in ended.items() if value is not None}
+        ended["noise_floor"] = floor
+        write_manifest(self.path, {**self.known, **ended, "status": status, "points": counts})
+
+
+def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a sweep that goes on: begun when it was, and on what it goes on now."""
+    old, new = before.get("versions", {}), known["versions"]
+    changed = [f"{k} {old[k]} → {new[k]}" for k in new if k in old and old[k] != new[k]]
+    warnings = list(before.get("warnings", known["warnings"]))
+    if changed or before.get("host", known["host"]) != known["host"]:
+        words = ", ".join(changed) or "another machine"
+        warnings.append(f"it went on under {words}: bits may differ between its points")
+    started = before.get("started", known["started"])
+    return {**known, "started": started, "resumed": known["started"], "warnings": warnings}
+
+
+def _facts(made: Grid, first: Plan, workers: int | None, keep: bool) -> dict[str, Any]:
+    """What is known before the first point: as of a run, of its first point."""
+    simulation = first.simulation([])
+    found = facts(first, simulation)
+    threads = workers or simulation.threads
+    return {
+        "kind": "sweep",
+        **found,
+        "title": made.experiment.title,
+        "warnings": made.warnings(),
+        "keys": list(made.keys),
+        "workers": workers,
+        "threads": threads,
+        "replica_steps": first.replica_steps * made.size,
+        "keep": keep,
+    }
