@@ -221,7 +221,7 @@ def _sweep_table(title: str, heads: list[str], cells: list[list[str]]) -> None:
     click.echo(title)
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for head in heads:
-        shown.add_column(head, overflow="fold")
+        shown.add_column(head, overflow="fold", no_wrap=True)
     for row in cells:
         shown.add_row(*map(Text, row))
     Console(highlight=False).print(shown)

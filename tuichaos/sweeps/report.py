@@ -38,13 +38,16 @@ def plan_of(made: Grid, first: Plan) -> Iterator[str]:
     yield from plan_lines(first)
 
 
+SHORT = {"optimizer.learning_rate": "η", "ensemble.perturbation": "ε"}  # heads of the table
+
+
 def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the table: swept keys and main numbers that at least one point has, of
     at most MOST_ROWS points, evenly chosen."""
     shown = {k: name for k, name in MAIN.items() if any(row.get(k) is not None for row in lines)}
     if not any(row.get("diverged") for row in lines):
         shown.pop("diverged", None)
-    heads = [key.rpartition(".")[2] for key in keys] + list(shown.values())
+    heads = [SHORT.get(key, key.rpartition(".")[2]) for key in keys] + list(shown.values())
     rows = []
     for line in _chosen(lines):
         cells = [_value(line[key]) for key in keys]
@@ -72,7 +75,7 @@ def _chosen(lines: list[Line]) -> list[Line]:
 def _of(line: Line, key: str) -> str:
     """A number of a point, a count with what it is of."""
     total = line.get("nmle.total") if key == "nmle.kept" else None
-    return _value(line.get(key)) + (f" of {total}" if total else "")
+    return _value(line.get(key)) + (f"/{total}" if total else "")
 
 
 def _value(value: Any) -> str:
