@@ -415,7 +415,7 @@ def test_run_list_plot_export_and_open(command, tmp_path, home):
     sets = [a for k, v in FAST.items() for a in ("--set", f"{k}={v}")]
     code, out, _ = command("run", "--preset", "quick", *sets, "--over", f"{RATE}=log:0.01:10:50")
     assert code == 0
-    assert "learning_rate" in out
+    assert " η " in out
     assert "40 of 50 points, evenly chosen" in out
     assert "sweep, 50" in command("runs")[1]
     assert json.loads(command("runs", "--json")[1])[0]["kind"] == "sweep"
