@@ -20,11 +20,12 @@ import tuichaos
 from tuichaos.config import Config, config_path, read_config
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.presets import preset
+from tuichaos.suited import FEW
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.settings import FEW, Settings
+from tuichaos.tui.widgets.settings import Settings
 
 SIZE = (120, 36)
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 600}
@@ -662,6 +663,52 @@ async def test_a_tab_is_filled_while_the_run_goes_on():
         first = app.screen.pages.charts[0].picture.curves[0].x[-1]
         await until(lambda: app.screen.pages.charts[0].picture.curves[0].x[-1] > first)
         await finish(app)
+
+
+async def test_a_field_can_be_left_on_a_tab_without_charts():
+    app = explorer(**LAB)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("2")
+        for leave in ("enter", "escape"):
+            app.screen.query_one("#field-steps", Input).focus()
+            await pilot.pause(0.05)
+            await pilot.press(leave)
+            assert app.screen.focused is None
+        await pilot.press("i", "3")
+        assert app.screen.pages.current == "Curvature"
+        await pilot.press("2")
+        await until(lambda: "Measured when it runs: spectrum" in text_of(app, ".hint"))
+        await pilot.press("space")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        await until(lambda: app.screen.focused in app.screen.pages.charts)
+
+
+async def test_one_chart_has_the_whole_width():
+    app = explorer(**LAB, **{"measure.spectrum": True, "measure.moving": {"width": 50}})
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("2", "space")
+        await until(lambda: app.state.ended and len(app.screen.pages.charts) > 2)
+        await pilot.pause(0.1)
+        half = app.screen.pages.charts[0].size.width
+        await pilot.press("m")
+        await pilot.pause(0.1)
+        assert app.screen.pages.charts[0].size.width > 1.8 * half
+
+
+async def test_a_tab_offers_what_the_system_can_have_and_takes_it_back():
+    app = Explorer(preset("logistic", {"ensemble.twins": 0, "steps": 200}), Config(fps=20))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("6", "i")
+        assert "projection" not in text_of(app, "#tab-projection .hint")
+        assert app.screen.query_one("#field-measure", Input).value == ""
+        await pilot.press("5", "i")
+        assert app.screen.query_one("#field-measure", Input).value == "dimensions"
+        await until(lambda: app.state.experiment.measure.dimensions is True)
+        await pilot.press("i")
+        await until(lambda: app.state.experiment.measure.dimensions is False)
 
 
 KEYS = (

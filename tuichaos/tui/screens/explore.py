@@ -15,6 +15,7 @@ from textual.widgets import Footer, Input, Sparkline, Static
 from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.suited import suited
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.screens.runs import Runs
@@ -77,7 +78,7 @@ class Explore(Living):
             "measure",
             "Measure",
             show=False,
-            tooltip="Measure in the next run what this tab shows",
+            tooltip="Measure in the next run what this tab shows, or not",
         ),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
@@ -332,9 +333,16 @@ class Explore(Living):
         self.call_after_refresh(self.draw_all)
 
     def action_measure(self) -> None:
-        """Switch on what the tab shows, for the next run."""
-        self.query_one(Settings).measure(TABS[self.pages.current])
-        self.notify(f"The next run measures: {', '.join(TABS[self.pages.current])}.")
+        """Switch on what the tab shows and the system can have, for the next run; or off
+        again where all of it is on."""
+        settings, tab = self.query_one(Settings), self.pages.current
+        can = suited(settings.experiment)
+        names = [name for name in TABS[tab] if name in can]
+        if not names:
+            self.notify(f"Nothing of {tab} can be measured on this system.", severity="warning")
+            return
+        on = settings.measure(names)
+        self.notify(f"The next run {'measures' if on else 'leaves out'}: {', '.join(names)}.")
 
     def action_drawer(self) -> None:
         self.toggle_class("-drawer")
@@ -342,8 +350,8 @@ class Explore(Living):
         fields = self.query_one(Settings).query(Input)
         if self.app.size.width < 100 and opened and fields:
             self.query_one("#preset").focus()
-        elif self.pages.charts:
-            self.pages.charts[0].focus()
+        else:
+            self._focus_first()
 
     def action_runs(self) -> None:
         self.app.push_screen(Runs())
@@ -353,9 +361,11 @@ class Explore(Living):
             self.remove_class("-drawer")
         elif self.has_class("-one"):
             self.action_maximise()
-        charts = self.pages.charts
-        if charts:
-            charts[0].focus()
+        self._focus_first()
+
+    def _focus_first(self) -> None:
+        """The keys to the first chart; to the screen itself where the tab has none."""
+        self.set_focus(next(iter(self.pages.charts), None))
 
     def action_export(self) -> None:
         """The series of this run, or of the steps that are visible."""
