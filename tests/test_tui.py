@@ -22,7 +22,7 @@ from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.presets import preset
 from tuichaos.suited import FEW
 from tuichaos.tui.app import Explorer
-from tuichaos.tui.screens.compare import Compare
+from tuichaos.tui.screens.compare import Compare, aligned
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.settings import Settings
@@ -240,7 +240,13 @@ async def test_runs_screen_lists_marks_compares_notes_renames_and_deletes(simula
         await pilot.pause(0.1)
         assert "seed: " in text_of(app, "#facts")
         assert len(app.screen.query_one(Chart).picture.curves) == 2
-        await pilot.press("v", "escape")
+        before = list(app.screen.runs)
+        while app.screen.view != "test-accuracy":
+            await pilot.press("v")
+        await pilot.pause(0.1)
+        assert app.screen.runs == before
+        assert all(now is then for now, then in zip(app.screen.runs, before, strict=True))
+        await pilot.press("escape")
         await until(lambda: isinstance(app.screen, Runs))
         await pilot.press("t")
         await pilot.pause(0.1)
@@ -299,8 +305,11 @@ async def test_a_map_is_set_up_and_its_parameter_turned():
         assert app.state.session.status == "done"
         assert field.value == "{a = 1.1}"
         await pilot.pause(0.2)
-        # At a = 1.1 the attractor is a cycle: the exponent is negative, and said so.
-        assert "contracting so far" in text_of(app, "#sentence")
+        # At a = 1.1 the attractor is a cycle: the exponent is negative.
+        words = text_of(app, "#sentence")
+        assert words.startswith("Verdict: ")
+        assert "Leading exponent -" in words
+        assert "so far" not in words
 
 
 async def test_the_palette_has_what_can_be_done_now():
@@ -709,6 +718,28 @@ async def test_a_tab_offers_what_the_system_can_have_and_takes_it_back():
         await until(lambda: app.state.experiment.measure.dimensions is True)
         await pilot.press("i")
         await until(lambda: app.state.experiment.measure.dimensions is False)
+
+
+async def test_a_view_without_a_number_says_so_under_its_own_name(home):
+    kept = tuichaos.run(preset("logistic", {"steps": 200}))
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.push_screen(Compare([kept]))
+        await until(lambda: isinstance(app.screen, Compare) and app.screen.query(Chart))
+        await pilot.pause(0.1)
+        chart = app.screen.query_one(Chart)
+        assert len(chart.picture.curves)
+        while app.screen.view != "weight-norm":
+            await pilot.press("v")
+        assert chart.title == "weight norm (L1) (v: next)"
+        assert str(chart.render()) == "was not measured in this run"
+        assert "tangent" in text_of(app, "#facts")
+
+
+def test_columns_are_as_wide_as_their_words():
+    rows = [("a", "none"), ("autocorrelation, lag 1", "2")]
+    assert list(aligned(rows)) == ["a                       none", "autocorrelation, lag 1  2"]
 
 
 KEYS = (
