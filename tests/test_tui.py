@@ -134,7 +134,12 @@ async def test_bad_settings_are_said_in_the_words_of_the_command_line():
         with pytest.raises(tuichaos.InputError) as caught:
             tuichaos.resolve({}, {"optimizer.learning_rate": -1})
         assert text_of(app, "#fault") == str(caught.value)
-        assert field.has_class("-invalid")
+        before = app.screen.query_one("#field-steps", Input).styles.background
+        for _ in range(2):  # also when it has been left and entered
+            assert field.has_class("-faulty")
+            assert field.styles.background != before
+            field.focus()
+            await pilot.pause(0.05)
         app.screen.query_one("#chart-distance").focus()
         await pilot.press("space")
         await pilot.pause(0.1)
@@ -644,6 +649,40 @@ async def test_tabs_show_what_was_measured():
         await pilot.press("1")
         await until(lambda: app.screen.chart("distance").picture is not None)
         assert "Verdict: " in text_of(app, "#sentence")
+
+
+async def test_what_a_tab_shows_is_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = explorer(**LAB, **{"measure.projection": True})
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("6", "space")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        await until(lambda: len(app.screen.pages.charts) == 2)
+        await pilot.pause(0.1)
+        await pilot.press("e")
+        await pilot.pause(0.1)
+        curves = app.screen.pages.charts[0].picture.curves
+        path = tmp_path / f"{app.state.path.name}-projection.csv"
+    rows = [line.rsplit(",", 2) for line in path.read_text().splitlines()]
+    assert rows[0] == ["curve", "PC1", "y"]
+    assert len(rows) == 1 + sum(len(curve.x) for curve in curves)
+    own = [[float(x), float(y)] for name, x, y in rows[1:] if name == curves[0].name]
+    assert np.array_equal(own, np.column_stack([curves[0].x, curves[0].y]))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 15)])
+async def test_a_chart_can_be_seen_on_low_screens(size):
+    app = explorer(**LAB)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("space")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        await pilot.pause(0.3)
+        assert app.screen.query_one("#sentence").size.height <= (2 if size[1] < 20 else 3)
+        chart = app.screen.query_one("#chart-distance", Chart)
+        assert chart.region.bottom <= app.screen.query_one("#sentence").region.y
+        assert chart.content_size.height >= 4
 
 
 async def test_a_tab_can_be_measured_in_the_next_run():

@@ -274,7 +274,7 @@ class Settings(VerticalScroll):
         self.query_one("#fault", Static).update(fault)
         for field in FIELDS:
             wrong = bool(fault) and fault.startswith(field.key)
-            self.query_one(f"#{field.id}").set_class(wrong, "-invalid")
+            self.query_one(f"#{field.id}").set_class(wrong, "-faulty")
 
 
 def value_at(experiment: Experiment, key: str) -> object:
