@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tuichaos.charts import decades, draw
+from tuichaos.charts import _linear_ticks, _log_ticks, decades, draw
 from tuichaos.curves import Curve, Picture, prepare
 
 X = np.arange(1000.0)
@@ -80,3 +80,18 @@ def test_decades():
     assert decades(-7.2, 1.0) == [-7, -6, -5, -4, -3, -2, -1, 0, 1][::2]
     assert decades(0, 3) == [0, 1, 2, 3]
     assert len(decades(-300, 300)) <= 8
+
+
+def test_ticks_of_a_short_logarithmic_axis_are_round_and_where_they_belong():
+    ticks, labels = _log_ticks(np.log10(0.4), np.log10(30), 5)
+    assert labels == ["1", "3", "10", "30"]
+    assert 10.0 ** np.array(ticks) == pytest.approx([float(label) for label in labels])
+    ticks, labels = _log_ticks(np.log10(0.96), np.log10(1.04), 5)
+    assert "1" in labels
+    assert ticks[labels.index("1")] == pytest.approx(0, abs=1e-12)
+    assert len(ticks) >= 2
+
+
+def test_every_axis_has_two_ticks():
+    for low, high in ((0.0, 3.0), (17.0, 19.5), (-0.93, 0.47), (1e-9, 9e-9)):
+        assert len(_linear_ticks(low, high, 2)[0]) >= 2

@@ -20,11 +20,12 @@ import tuichaos
 from tuichaos.config import Config, config_path, read_config
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.presets import preset
+from tuichaos.suited import FEW
 from tuichaos.tui.app import Explorer
-from tuichaos.tui.screens.compare import Compare
+from tuichaos.tui.screens.compare import Compare, aligned
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.settings import FEW, Settings
+from tuichaos.tui.widgets.settings import Settings
 
 SIZE = (120, 36)
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 600}
@@ -133,7 +134,12 @@ async def test_bad_settings_are_said_in_the_words_of_the_command_line():
         with pytest.raises(tuichaos.InputError) as caught:
             tuichaos.resolve({}, {"optimizer.learning_rate": -1})
         assert text_of(app, "#fault") == str(caught.value)
-        assert field.has_class("-invalid")
+        before = app.screen.query_one("#field-steps", Input).styles.background
+        for _ in range(2):  # also when it has been left and entered
+            assert field.has_class("-faulty")
+            assert field.styles.background != before
+            field.focus()
+            await pilot.pause(0.05)
         app.screen.query_one("#chart-distance").focus()
         await pilot.press("space")
         await pilot.pause(0.1)
@@ -239,7 +245,13 @@ async def test_runs_screen_lists_marks_compares_notes_renames_and_deletes(simula
         await pilot.pause(0.1)
         assert "seed: " in text_of(app, "#facts")
         assert len(app.screen.query_one(Chart).picture.curves) == 2
-        await pilot.press("v", "escape")
+        before = list(app.screen.runs)
+        while app.screen.view != "test-accuracy":
+            await pilot.press("v")
+        await pilot.pause(0.1)
+        assert app.screen.runs == before
+        assert all(now is then for now, then in zip(app.screen.runs, before, strict=True))
+        await pilot.press("escape")
         await until(lambda: isinstance(app.screen, Runs))
         await pilot.press("t")
         await pilot.pause(0.1)
@@ -298,8 +310,11 @@ async def test_a_map_is_set_up_and_its_parameter_turned():
         assert app.state.session.status == "done"
         assert field.value == "{a = 1.1}"
         await pilot.pause(0.2)
-        # At a = 1.1 the attractor is a cycle: the exponent is negative, and said so.
-        assert "contracting so far" in text_of(app, "#sentence")
+        # At a = 1.1 the attractor is a cycle: the exponent is negative.
+        words = text_of(app, "#sentence")
+        assert words.startswith("Verdict: ")
+        assert "Leading exponent -" in words
+        assert "so far" not in words
 
 
 async def test_the_palette_has_what_can_be_done_now():
@@ -636,6 +651,40 @@ async def test_tabs_show_what_was_measured():
         assert "Verdict: " in text_of(app, "#sentence")
 
 
+async def test_what_a_tab_shows_is_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = explorer(**LAB, **{"measure.projection": True})
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("6", "space")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        await until(lambda: len(app.screen.pages.charts) == 2)
+        await pilot.pause(0.1)
+        await pilot.press("e")
+        await pilot.pause(0.1)
+        curves = app.screen.pages.charts[0].picture.curves
+        path = tmp_path / f"{app.state.path.name}-projection.csv"
+    rows = [line.rsplit(",", 2) for line in path.read_text().splitlines()]
+    assert rows[0] == ["curve", "PC1", "y"]
+    assert len(rows) == 1 + sum(len(curve.x) for curve in curves)
+    own = [[float(x), float(y)] for name, x, y in rows[1:] if name == curves[0].name]
+    assert np.array_equal(own, np.column_stack([curves[0].x, curves[0].y]))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 15)])
+async def test_a_chart_can_be_seen_on_low_screens(size):
+    app = explorer(**LAB)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("space")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        await pilot.pause(0.3)
+        assert app.screen.query_one("#sentence").size.height <= (2 if size[1] < 20 else 3)
+        chart = app.screen.query_one("#chart-distance", Chart)
+        assert chart.region.bottom <= app.screen.query_one("#sentence").region.y
+        assert chart.content_size.height >= 4
+
+
 async def test_a_tab_can_be_measured_in_the_next_run():
     app = explorer(**LAB)
     async with app.run_test(size=SIZE) as pilot:
@@ -662,6 +711,74 @@ async def test_a_tab_is_filled_while_the_run_goes_on():
         first = app.screen.pages.charts[0].picture.curves[0].x[-1]
         await until(lambda: app.screen.pages.charts[0].picture.curves[0].x[-1] > first)
         await finish(app)
+
+
+async def test_a_field_can_be_left_on_a_tab_without_charts():
+    app = explorer(**LAB)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("2")
+        for leave in ("enter", "escape"):
+            app.screen.query_one("#field-steps", Input).focus()
+            await pilot.pause(0.05)
+            await pilot.press(leave)
+            assert app.screen.focused is None
+        await pilot.press("i", "3")
+        assert app.screen.pages.current == "Curvature"
+        await pilot.press("2")
+        await until(lambda: "Measured when it runs: spectrum" in text_of(app, ".hint"))
+        await pilot.press("space")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        await until(lambda: app.screen.focused in app.screen.pages.charts)
+
+
+async def test_one_chart_has_the_whole_width():
+    app = explorer(**LAB, **{"measure.spectrum": True, "measure.moving": {"width": 50}})
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("2", "space")
+        await until(lambda: app.state.ended and len(app.screen.pages.charts) > 2)
+        await pilot.pause(0.1)
+        half = app.screen.pages.charts[0].size.width
+        await pilot.press("m")
+        await pilot.pause(0.1)
+        assert app.screen.pages.charts[0].size.width > 1.8 * half
+
+
+async def test_a_tab_offers_what_the_system_can_have_and_takes_it_back():
+    app = Explorer(preset("logistic", {"ensemble.twins": 0, "steps": 200}), Config(fps=20))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("6", "i")
+        assert "projection" not in text_of(app, "#tab-projection .hint")
+        assert app.screen.query_one("#field-measure", Input).value == ""
+        await pilot.press("5", "i")
+        assert app.screen.query_one("#field-measure", Input).value == "dimensions"
+        await until(lambda: app.state.experiment.measure.dimensions is True)
+        await pilot.press("i")
+        await until(lambda: app.state.experiment.measure.dimensions is False)
+
+
+async def test_a_view_without_a_number_says_so_under_its_own_name(home):
+    kept = tuichaos.run(preset("logistic", {"steps": 200}))
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.push_screen(Compare([kept]))
+        await until(lambda: isinstance(app.screen, Compare) and app.screen.query(Chart))
+        await pilot.pause(0.1)
+        chart = app.screen.query_one(Chart)
+        assert len(chart.picture.curves)
+        while app.screen.view != "weight-norm":
+            await pilot.press("v")
+        assert chart.title == "weight norm (L1) (v: next)"
+        assert str(chart.render()) == "was not measured in this run"
+        assert "tangent" in text_of(app, "#facts")
+
+
+def test_columns_are_as_wide_as_their_words():
+    rows = [("a", "none"), ("autocorrelation, lag 1", "2")]
+    assert list(aligned(rows)) == ["a                       none", "autocorrelation, lag 1  2"]
 
 
 KEYS = (

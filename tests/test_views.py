@@ -16,7 +16,7 @@ from tuichaos.bands import Band, running_interval, summarise
 from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
-from tuichaos.narrative import narrate
+from tuichaos.narrative import narrate, verdict
 from tuichaos.plain import plain
 from tuichaos.views import Kept, view
 from tuichaos.watching import Progress
@@ -159,6 +159,22 @@ def test_no_verdict_on_what_diverged():
     assert "over 39 steps (mean of 3)" in words
 
 
+def test_verdicts_in_the_order_of_their_frequency():
+    found = {"regime": "chaotic", "regimes": {"chaotic": 33, "undecided": 7}, "references": 40}
+    assert verdict(found | {"verdicts": {}}) == "Verdict: chaotic in 33 of 40, undecided in 7."
+
+
+def test_a_sentence_beside_a_verdict_judges_nothing_itself():
+    steps = np.arange(1, 301)
+    live = LiveSeries(9)
+    rows = 0.13 * np.ones((300, 9)) * (1 + 0.1 * np.linspace(-1, 1, 9))
+    apart = np.where(steps[:, None] < 300, 1e-8, 1.9e-8) * np.ones((1, 9))
+    live.add(replace(progress(steps, lyapunov=rows, distance=apart), step=300))
+    words = narrate(live, experiment(), judged=True)
+    assert words.startswith("Twins are 1.9 times as far apart as at first.")
+    assert words.endswith("per step over 300 steps (mean of 9).")
+
+
 def test_chaos_that_has_passed_is_not_called_chaotic():
     steps = np.arange(1, 301)
     total = np.minimum(0.13 * steps, 6.5)  # grows up to step 50 and never again
@@ -166,9 +182,10 @@ def test_chaos_that_has_passed_is_not_called_chaotic():
     words = narrated(steps, lyapunov=(total / steps)[:, None] * spread)
     assert "parting at first, +0 in the last half" in words
     steady = narrated(steps, lyapunov=0.13 * np.ones((300, 1)) * spread)
-    assert "chaotic so far" in steady
+    assert "nearby orbits part so far" in steady
+    assert "chaotic" not in steady
     sinking = narrated(steps, lyapunov=-0.13 * np.ones((300, 1)) * spread)
-    assert "contracting so far" in sinking
+    assert "nearby orbits meet so far" in sinking
 
 
 def test_twins_of_a_map_saturate_and_meet(simulate):

@@ -13,6 +13,9 @@ from tuichaos.plain import RAISED, plain
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
 LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 
+LARGEST = 307  # power of ten of a tick
+DIGITS = (range(1, 10), (1, 2, 5), (1, 3), (1,))  # of the ticks of a short logarithmic axis
+
 # Eight that differ, of the sixteen every terminal has.
 COLOURS = ("cyan", "orange", "green", "magenta", "red", "blue", "orange+", "gray+")
 BOUND = "blue"  # of a single curve; bounds of several have their curve's colour
@@ -123,8 +126,8 @@ def _plot(
     first, last = _ends(picture, prepared)
     if last > first:
         plotext.xlim(first, last)
-    places = _round_ticks(first, last, max(2, width // 16))
-    plotext.xticks(places, [f"{place:g}" for place in places])
+    places = _linear_ticks(first, last, max(2, width // 16))[0]
+    plotext.xticks(places, [f"{place + 0.0:g}" for place in places])
     text = plotext.build()
     if not colour:
         text = plotext.uncolorize(text)
@@ -193,8 +196,16 @@ def _log_ticks(low: float, high: float, most: int) -> tuple[list[float], list[st
     if high - low > 2:
         ticks = decades(low, high, most)
         return ticks, [f"10{str(tick).translate(SUPERSCRIPTS)}" for tick in ticks]
-    ticks = np.linspace(low, high, min(5, most)).tolist()
-    return ticks, [f"{10.0**tick:.3g}" for tick in ticks]
+    low, high = max(low, -LARGEST), min(high, LARGEST)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    for digits in DIGITS:
+        values = [digit * 10.0**power for power in powers for digit in digits]
+        ticks = [v for v in values if v > 0 and low - 1e-9 <= math.log10(v) <= high + 1e-9]
+        if 1 < len(ticks) <= most:
+            break
+    else:  # less than from one digit to the next, or too low a chart
+        ticks = [v for v in _linear_ticks(10.0**low, 10.0**high, most)[0] if v > 0]
+    return [math.log10(tick) for tick in ticks], [f"{tick:.4g}" for tick in ticks]
 
 
 def _limits(prepared: list, picture: Picture) -> tuple[float, float]:

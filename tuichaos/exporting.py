@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,23 +62,43 @@ def export_steps(run: Run, low: int, high: int, out: str | Path) -> Path:
 
 
 def export_curves(picture: Picture, out: str | Path) -> Path:
-    """The curves of a picture as columns beside their x; InputError as above.
+    """The curves of a picture as columns beside their x, or, where the x of one does not
+    increase (a cloud, a way through a plane), point by point; InputError as above.
 
     Empty where a curve has no point, or none that is a number.
     """
     target = _new(out)
-    places = np.unique(np.concatenate([curve.x for curve in picture.curves]))
-    columns = [_at(curve, places) for curve in picture.curves]
+    increasing = all((np.diff(curve.x) > 0).all() for curve in picture.curves)
     try:
         with open(target, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([picture.x_label, *(curve.name for curve in picture.curves)])
-            for row in zip(places.tolist(), *(column.tolist() for column in columns), strict=True):
-                x = int(row[0]) if float(row[0]).is_integer() else row[0]
-                writer.writerow([x, *(repr(y) if np.isfinite(y) else "" for y in row[1:])])
+            writer.writerows(_beside(picture) if increasing else _points(picture))
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     return target
+
+
+def _beside(picture: Picture) -> Iterator[list[object]]:
+    places = np.unique(np.concatenate([curve.x for curve in picture.curves]))
+    columns = [_at(curve, places).tolist() for curve in picture.curves]
+    yield [picture.x_label, *(curve.name for curve in picture.curves)]
+    for x, *values in zip(places.tolist(), *columns, strict=True):
+        yield [_place(x), *map(_field, values)]
+
+
+def _points(picture: Picture) -> Iterator[list[object]]:
+    yield ["curve", picture.x_label, "y"]
+    for curve in picture.curves:
+        for x, y in zip(curve.x.tolist(), curve.y.tolist(), strict=True):
+            yield [curve.name, _place(x), _field(y)]
+
+
+def _place(x: float) -> object:
+    return int(x) if float(x).is_integer() else _field(x)
+
+
+def _field(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""
 
 
 def _at(curve: Curve, places: np.ndarray) -> np.ndarray:

@@ -16,12 +16,14 @@ from tuichaos.parameters import per
 NEUTRAL = 0.005  # nats a step: below, neither chaos nor contraction is claimed
 
 
-def narrate(live: LiveSeries, experiment: Experiment) -> str:
-    """What the numbers so far say; never more than they do."""
+def narrate(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> str:
+    """What the numbers so far say; never more than they do. ``judged``: a verdict stands
+    beside it, so that the exponent is given without a word on it."""
     progress = live.latest
     if progress is None:
         return "Press space to start."
-    parts = [_lost(live), _twins(live, experiment), _exponent(live, experiment), _loss(live)]
+    exponent = _exponent(live, experiment, judged=judged)
+    parts = [_lost(live), _twins(live, experiment), exponent, _loss(live)]
     return " ".join(part for part in parts if part) or "Nothing measured yet."
 
 
@@ -47,15 +49,13 @@ def _twins(live: LiveSeries, experiment: Experiment) -> str:
     if live.last("distance") == 0:
         return "Twins have met: their distance is exactly 0 (superstable, or rounded away)."
     ratio = live.last("distance") / distance[apart[0]]
-    if ratio > 10:
-        times = f"{ratio:,.0f}" if ratio < 1e6 else f"{ratio:.2g}"
-        return f"Twins are {times} times as far apart as at first."
     if ratio < 0.1:
         return f"Twins have come together to {ratio:.2g} of their first distance."
-    return "Twins neither part nor meet."
+    times = f"{ratio:,.0f}" if 10 < ratio < 1e6 else f"{ratio:.2g}"
+    return f"Twins are {times} times as far apart as at first."
 
 
-def _exponent(live: LiveSeries, experiment: Experiment) -> str:
+def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> str:
     """The leading exponent at the last step, and whether the last half of the run agrees."""
     band, left = live.band("lyapunov"), live.references - live.latest.diverged
     known = np.flatnonzero(np.isfinite(band.middle))
@@ -69,19 +69,19 @@ def _exponent(live: LiveSeries, experiment: Experiment) -> str:
     if interval is None:
         return f"Leading exponent {value:+#.3g} {over}; no interval yet."
     low, high = interval
-    verdict = _verdict(low, high, _late(band, experiment))
-    return f"Leading exponent {value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {over}: {verdict}."
+    words = "" if judged else f": {_so_far(low, high, _late(band, experiment))}"
+    return f"Leading exponent {value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {over}{words}."
 
 
-def _verdict(low: float, high: float, late: float) -> str:
+def _so_far(low: float, high: float, late: float) -> str:
     if low > NEUTRAL:
         if late < NEUTRAL:
             return f"parting at first, {late:+.2g} in the last half"
-        return "chaotic so far"
+        return "nearby orbits part so far"
     if high < -NEUTRAL:
-        return "contracting so far"
+        return "nearby orbits meet so far"
     if low >= -NEUTRAL and high <= NEUTRAL:
-        return "neutral so far"
+        return "nearby orbits neither part nor meet so far"
     return "not told apart from 0 yet"
 
 
@@ -118,7 +118,8 @@ def _loss(live: LiveSeries) -> str:
 
 
 def verdict(summary: Mapping[str, Any]) -> str:
-    """The commonest verdict on the references of a run that has ended; empty without one."""
+    """The verdicts on the references of a run that has ended, the commonest first, with what
+    is known of that one; empty without one."""
     word, counts = summary.get("regime"), summary.get("regimes") or {}
     if word is None:
         return ""
@@ -132,4 +133,5 @@ def verdict(summary: Mapping[str, Any]) -> str:
         words += f": {one['behaviour']}"
     elif word == "undecided" and found["missing"]:
         words += f": {next(iter(found['missing']))}"
+    words += "".join(f", {other} in {n}" for other, n in counts.items() if other != word and n)
     return words + "."

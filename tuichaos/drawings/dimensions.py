@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from tuichaos.bands import percentile
@@ -53,7 +55,7 @@ def shares(run: Tables) -> Picture:
     layer = table["layer"].reshape(found["total"], -1)[0]
     share = percentile(table["share"].reshape(found["total"], -1).T, 50)
     starts = np.flatnonzero(np.diff(layer)) + 1
-    marks = [(found["pieces"][int(layer[k])], float(index[k])) for k in starts]
+    marks = [(_short(found["pieces"][int(layer[k])]), float(index[k])) for k in starts]
     title = f"share of each weight in the divergence, {_median_of(found['total'])}"
     return Picture(title, [Curve("share", index, share)], x_label="weight", marks=marks)
 
@@ -74,6 +76,14 @@ def units(run: Tables) -> Picture:
 
 def _layers(table: dict[str, np.ndarray]) -> list[tuple[int, np.ndarray]]:
     return [(int(k), table["layer"] == k) for k in np.unique(table["layer"])]
+
+
+def _short(piece: str) -> str:
+    """``layers.0.weight (10, 4)`` as W0, ``layers.0.bias (10)`` as b0; others by their name."""
+    found = re.match(r"layers\.(\d+)\.(weight|bias)\b", piece)
+    if found is None:
+        return piece.split(" ")[0]
+    return {"weight": "W", "bias": "b"}[found[2]] + found[1]
 
 
 def _median_of(references: int) -> str:

@@ -121,6 +121,10 @@ class Explorer(App):
             yield SystemCommand(binding.description, words, act)
         yield from super().get_system_commands(screen)
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C ends nothing by accident; what does is said as it is said everywhere."""
+        self.notify("Press q (esc first, in a field) to quit.")
+
     def action_help(self) -> None:
         """Show the keys, or hide them again."""
         if self.screen.query("HelpPanel"):

@@ -147,10 +147,12 @@ class RunState:
         if session.status == "preparing":
             return "Getting ready: loading the libraries and the data …"
         if self.live.latest is None:
-            return "Nothing was computed." if self.ended else "Computing the first steps …"
-        words = narrate(self.live.still(), self.shown)
-        if self.ended and session.preview is not None:
-            words = f"{verdict(session.preview.summary)} {words}"
+            if self.ended:
+                return "Nothing was computed."
+            return "Measuring the first steps …" if session.step else "Computing the first steps …"
+        known = self.ended and session.preview is not None
+        found = verdict(session.preview.summary) if known else ""
+        words = f"{found} {narrate(self.live.still(), self.shown, judged=bool(found))}".strip()
         if session.restored_at is not None:
             words = (
                 f"The run folder vanished; it was made again at step {session.restored_at}. {words}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Footer, Static
 
 from tuichaos.comparison import differences, overlay
-from tuichaos.curves import cropped
+from tuichaos.curves import Picture, cropped
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
@@ -20,6 +22,14 @@ from tuichaos.tui.widgets.chart import Chart
 from tuichaos.views import VIEWS, picture, title
 
 REFRESH_SECONDS = 2.0
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of words as lines, each column as wide as its widest word."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (word.ljust(width) for word, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
 
 
 class Compare(Living):
@@ -54,26 +64,48 @@ class Compare(Living):
         self.query_one(Chart).focus()
         self.read()
         if any(run.status == "running" for run in self.runs):
-            self.set_interval(REFRESH_SECONDS, self.read)
+            self.set_interval(REFRESH_SECONDS, self.grow)
+
+    def grow(self) -> None:
+        """Read the folders of runs that go on again."""
+        if self.there and any(run.status == "running" for run in self.runs):
+            self.read()
 
     def read(self) -> None:
-        """Read the folders again and draw."""
+        """Draw; what has ended is read once, what still runs again."""
         if not self.there:
             return
         chart = self.query_one(Chart)
+        shown, words = self._picture()
+        if chart.log_axis is not None:
+            shown = replace(shown, log=chart.log_axis)
+        chart.show(shown, empty=words)
         try:
-            fresh = [open_run(run.path) for run in self.runs]
-            shown = picture(fresh[0], self.view) if len(fresh) == 1 else overlay(fresh, self.view)
-            if chart.log_axis is not None:
-                shown = replace(shown, log=chart.log_axis)
-            name = (
-                shown.title if self.view in TABLE_VIEWS else title(self.view, fresh[0].experiment)
-            )
-            chart.show(replace(shown, title=f"{name} (v: next)"))
-            self.query_one("#facts", Static).update(self._facts(fresh))
+            facts = self._facts(self.runs)
+        except InputError as error:
+            facts = str(error)
+        self.query_one("#facts", Static).update(facts)
+
+    def _picture(self) -> tuple[Picture, str]:
+        """What to show; an empty picture and the reason where there is no number."""
+        name, words = self.view, ""
+        shown = Picture("", [])
+        try:
+            self.runs = [open_run(r.path) if r.status == "running" else r for r in self.runs]
+            if self.view in VIEWS:
+                name = title(self.view, self.runs[0].experiment)
+            one = len(self.runs) == 1
+            shown = picture(self.runs[0], self.view) if one else overlay(self.runs, self.view)
+            if self.view in TABLE_VIEWS:
+                name = shown.title
         except InputError as error:
             words = str(error).removeprefix(f"--what {self.view}: ")
-            self.query_one("#facts", Static).update(f"{self.view}: {words}")
+        except (ValueError, IndexError, KeyError):  # as on the tabs: too little is there
+            words = "too little was measured to be drawn"
+        if not words and not any(np.isfinite(curve.y).any() for curve in shown.curves):
+            words = "was not measured in these runs"
+        kept = replace(shown, curves=[]) if words else shown
+        return replace(kept, title=f"{name} (v: next)"), words
 
     def on_chart_rescaled(self) -> None:
         self.read()
@@ -89,9 +121,7 @@ class Compare(Living):
                 found = rows(runs[0])
             except (KeyError, TypeError, ValueError):
                 return "summary.json is damaged"
-            return "\n".join(
-                f"{r.measure:<18} {r.value:<16} {r.interval:<20} {r.count}" for r in found
-            )
+            return "\n".join(aligned([(r.measure, r.value, r.interval, r.count) for r in found]))
         lines = [f"{key}: {' | '.join(values)}" for key, values in differences(runs)]
         return "\n".join(["differs in", *lines]) if lines else "The experiments are the same."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -12,9 +13,12 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widgets import Footer, Input, Sparkline, Static
 
+from tuichaos.curves import cropped
 from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.exporting import export_curves, free_name
+from tuichaos.suited import suited
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.screens.runs import Runs
@@ -26,6 +30,7 @@ from tuichaos.views import title, view
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
 FOLLOW_SECONDS = 0.06
+VERY_LOW = 20  # lines; below, words leave their place to a chart
 
 
 class Explore(Living):
@@ -77,11 +82,11 @@ class Explore(Living):
             "measure",
             "Measure",
             show=False,
-            tooltip="Measure in the next run what this tab shows",
+            tooltip="Measure in the next run what this tab shows, or not",
         ),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
-        Binding("e", "export", "Export", tooltip="The visible steps of this run as CSV"),
+        Binding("e", "export", "Export", tooltip="What is visible as CSV: steps, or curves"),
         Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
     ]
 
@@ -126,6 +131,7 @@ class Explore(Living):
     def on_resize(self, event: Resize) -> None:
         # Where there is no room, the keys of the run go before the one of the palette.
         self.query_one(Footer).show_command_palette = event.size.width >= 100
+        self.set_class(event.size.height < VERY_LOW, "-very-low")
 
     @property
     def pages(self) -> Pages:
@@ -332,9 +338,16 @@ class Explore(Living):
         self.call_after_refresh(self.draw_all)
 
     def action_measure(self) -> None:
-        """Switch on what the tab shows, for the next run."""
-        self.query_one(Settings).measure(TABS[self.pages.current])
-        self.notify(f"The next run measures: {', '.join(TABS[self.pages.current])}.")
+        """Switch on what the tab shows and the system can have, for the next run; or off
+        again where all of it is on."""
+        settings, tab = self.query_one(Settings), self.pages.current
+        can = suited(settings.experiment)
+        names = [name for name in TABS[tab] if name in can]
+        if not names:
+            self.notify(f"Nothing of {tab} can be measured on this system.", severity="warning")
+            return
+        on = settings.measure(names)
+        self.notify(f"The next run {'measures' if on else 'leaves out'}: {', '.join(names)}.")
 
     def action_drawer(self) -> None:
         self.toggle_class("-drawer")
@@ -342,8 +355,8 @@ class Explore(Living):
         fields = self.query_one(Settings).query(Input)
         if self.app.size.width < 100 and opened and fields:
             self.query_one("#preset").focus()
-        elif self.pages.charts:
-            self.pages.charts[0].focus()
+        else:
+            self._focus_first()
 
     def action_runs(self) -> None:
         self.app.push_screen(Runs())
@@ -353,19 +366,35 @@ class Explore(Living):
             self.remove_class("-drawer")
         elif self.has_class("-one"):
             self.action_maximise()
-        charts = self.pages.charts
-        if charts:
-            charts[0].focus()
+        self._focus_first()
+
+    def _focus_first(self) -> None:
+        """The keys to the first chart; to the screen itself where the tab has none."""
+        self.set_focus(next(iter(self.pages.charts), None))
 
     def action_export(self) -> None:
-        """The series of this run, or of the steps that are visible."""
+        """The series of this run, or of the steps that are visible; on other tabs the curves of
+        the chart that has the keys."""
         try:
-            path = self.state.export(self.chart("distance").window)
+            live = self.pages.current == LIVE
+            path = self.state.export(self.chart("distance").window) if live else self._curves()
         except InputError as error:
             self.notify(str(error), severity="error", markup=False)
             return
         if path is None:
-            self.notify("Nothing to export yet: run something first.", severity="warning")
+            words = "Nothing to export yet: run something first."
+            self.notify(words if live else "There is nothing to export.", severity="warning")
             return
         self.app.copy_to_clipboard(str(path))
         self.notify(f"Wrote {path} (copied).", markup=False)
+
+    def _curves(self) -> Path | None:
+        """What the chart that has the keys, or else the first one, shows, as a file."""
+        charts, folder = self.pages.charts, self.state.path
+        chart = next((c for c in charts if c.has_focus), charts[0] if charts else None)
+        if chart is None or chart.picture is None or folder is None:
+            return None
+        shown = cropped(chart.picture, *chart.window) if chart.window else chart.picture
+        if not any(len(curve.x) for curve in shown.curves):
+            return None
+        return export_curves(shown, free_name(f"{folder.name}-{self.pages.page.name_of(chart)}"))

@@ -17,6 +17,7 @@ from tuichaos.curves import Picture, Role, cropped, smoothed
 ZOOM = 1.5
 SMOOTHING = (1, 5, 25, 125)  # points
 FRAME = 6  # columns of the frame beside its title
+NOTHING = "no data yet"
 AXIS = "│┤├└|+"
 
 
@@ -71,6 +72,7 @@ class Chart(Widget, can_focus=True):
         self.title = title
         self.ascii_only = ascii_only
         self.picture: Picture | None = None
+        self.empty = NOTHING
         self.note = ""  # beside the frame when nothing is read
         self.log_axis: bool | None = None
         self.smoothing = 1
@@ -85,10 +87,12 @@ class Chart(Widget, can_focus=True):
 
     # --- what is shown ---
 
-    def show(self, picture: Picture, note: str = "") -> None:
-        """Draw another picture, in the stretch that is visible."""
+    def show(self, picture: Picture, note: str = "", empty: str = "") -> None:
+        """Draw another picture, in the stretch that is visible; ``empty``: what to say where
+        it has no point."""
         self.picture = replace(picture, title="")
         self.note = note
+        self.empty = empty or NOTHING
         if picture.title:
             self.title = picture.title
         self._redraw()
@@ -117,7 +121,7 @@ class Chart(Widget, can_focus=True):
         if self.picture is None or width < 12 or height < 4:
             return Text("")
         if not any(len(curve.x) for curve in self.picture.curves):
-            return Text("no data yet")
+            return Text(self.empty)
         colour = not self.app.no_color
         text = draw(self.visible(), width, height, colour=colour, ascii_only=self.ascii_only)
         drawn = Text.from_ansi(text)
@@ -127,24 +131,40 @@ class Chart(Widget, can_focus=True):
 
     def _entitle(self) -> None:
         """The title with the names of the curves, and below what the cursor reads."""
+        room = self.size.width - FRAME
         title = self._heading()
-        if title.cell_len > self.size.width - FRAME:
+        if title.cell_len > room:
             title = self._heading(short=True)
-        below = self.reading() or self.note
-        if (title.markup, below) != self._frame:  # setting them draws the whole frame again
-            self._frame = (title.markup, below)
-            self.border_title, self.border_subtitle = title, Text(below)
+        below = Text(self.reading() or self.note)
+        if title.cell_len > room and not below:  # the legend goes below
+            title, below = self._words(), self._names(short=self._names().cell_len > room)
+        frame = (title.markup, below.markup)
+        if frame != self._frame:  # setting them draws the whole frame again
+            self._frame = frame
+            self.border_title, self.border_subtitle = title, below
 
     def _heading(self, *, short: bool = False) -> Text:
-        title, gap = Text(self.title), " " if short else "  "
+        names, gap = self._names(short=short), " " if short else "  "
+        return self._words(gap, names)
+
+    def _words(self, gap: str = "  ", names: Text | None = None) -> Text:
+        """The title, with the names of the curves if they are to stand there."""
+        title = Text(self.title)
+        if names:
+            title.append(gap).append_text(names)
+        if self.smoothing > 1:
+            title.append(f"{gap}mean of {self.smoothing} points")
+        return title
+
+    def _names(self, *, short: bool = False) -> Text:
+        """The legend."""
+        names, gap = Text(), " " if short else "  "
         if self.picture is not None:
             shown = self.shown()
             entries = legend(shown, not self.app.no_color, self.ascii_only, short=short)
             for mark, name in entries:
-                title.append_text(Text(gap)).append_text(Text.from_ansi(mark)).append(name)
-        if self.smoothing > 1:
-            title.append(f"{gap}mean of {self.smoothing} points")
-        return title
+                names.append(gap * bool(names)).append_text(Text.from_ansi(mark)).append(name)
+        return names
 
     def shown(self) -> Picture:
         """The picture, smoothed as was asked."""

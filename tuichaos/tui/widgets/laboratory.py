@@ -14,6 +14,8 @@ from tuichaos.curves import Picture
 from tuichaos.drawings import TABLE_VIEWS, TABS
 from tuichaos.drawings.base import Tables
 from tuichaos.experiment import Experiment
+from tuichaos.session import ENDED, Session
+from tuichaos.suited import suited
 from tuichaos.tui.widgets.chart import Chart
 
 # What was drawn of a view: a picture, or why there is none.
@@ -65,25 +67,53 @@ class Laboratory(Vertical):
                         name, id=f"lab-{name}", ascii_only=self.ascii_only, classes="-absent"
                     )
 
-    def blank(self, experiment: Experiment) -> None:
+    def blank(self, experiment: Experiment, session: Session | None) -> None:
         """Nothing has been measured so far."""
-        self._say(self._unmeasured(experiment), "")
+        names = ", ".join(self._switches(experiment, on=True))
+        words = "Nothing measured yet." if session else f"Measured when it runs: {names}."
+        if session is not None and session.status in ENDED:
+            words = "Nothing was measured."
+        self._say(self._unmeasured(experiment), words if names else "")
+        self._leave([])
         self.query(Chart).add_class("-absent")
 
-    def show(self, drawn: dict[str, Drawn], experiment: Experiment, words: list[str]) -> None:
-        """Show what there is."""
+    def show(
+        self,
+        drawn: dict[str, Drawn],
+        experiment: Experiment,
+        words: list[str],
+        step: int | None = None,
+    ) -> None:
+        """Show what there is; as of ``step`` of a run that goes on."""
         charts = list(self.query(Chart))
         empty = [f"{name}: {text}" for name, text in drawn.items() if isinstance(text, str)]
-        self._say(self._unmeasured(experiment), " · ".join(words or empty))
+        when = f"As of step {step}." if step is not None and drawn else ""
+        none = "Nothing was measured." if self._switches(experiment, on=True) else ""
+        said = " · ".join(words or empty) or ("" if drawn else none)
+        self._say(self._unmeasured(experiment), when, said)
         shown = [c for c in charts if isinstance(drawn.get(self.name_of(c)), Picture)]
         self.set_class(len(shown) > 2, "-many")
         if shown and not any(chart.has_class("-chosen") for chart in shown):
             self.query(Chart).remove_class("-chosen")
             shown[0].add_class("-chosen")
+        self._leave(shown)
         for chart in charts:
             chart.set_class(chart not in shown, "-absent")
             if chart in shown:
                 self._show_one(chart, drawn[self.name_of(chart)])
+        self.call_after_refresh(self._take_keys)
+
+    def _leave(self, shown: list[Chart]) -> None:
+        """Before a chart with the focus goes: else the keys would go to a field."""
+        if any(chart.has_focus and chart not in shown for chart in self.query(Chart)):
+            self.screen.set_focus(None)
+
+    def _take_keys(self) -> None:
+        """The chosen chart takes the keys that nothing else has."""
+        if self.is_attached and self.display and self.screen.focused is None:
+            chosen = [c for c in self.query(Chart) if c.has_class("-chosen")]
+            if chosen and not chosen[0].has_class("-absent"):
+                self.screen.set_focus(chosen[0])
 
     @staticmethod
     def _show_one(chart: Chart, picture: Picture) -> None:
@@ -100,8 +130,13 @@ class Laboratory(Vertical):
         """The view of a chart."""
         return (chart.id or "").removeprefix("lab-")
 
+    def _switches(self, experiment: Experiment, *, on: bool) -> list[str]:
+        switches = ((key, getattr(experiment.measure, key)) for key in TABS[self.tab])
+        return [key for key, switch in switches if (switch is not False) == on]
+
     def _unmeasured(self, experiment: Experiment) -> str:
-        off = [key for key in TABS[self.tab] if getattr(experiment.measure, key) is False]
+        can = suited(experiment)
+        off = [key for key in self._switches(experiment, on=False) if key in can]
         return f"Not measured: {', '.join(off)} (i: measure in the next run)." if off else ""
 
     def _say(self, *words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from textual import work
 from textual.app import ComposeResult
@@ -16,9 +17,9 @@ from textual.widgets import ContentSwitcher, Tab, Tabs
 from tuichaos.drawings import TABS
 from tuichaos.drawings.base import Tables
 from tuichaos.experiment import Experiment
-from tuichaos.session import Session
+from tuichaos.session import ENDED, Session
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.laboratory import Drawn, Laboratory, pictures, reasons
+from tuichaos.tui.widgets.laboratory import Laboratory, pictures, reasons
 
 LIVE = "Live"
 NAMES = (LIVE, *TABS)
@@ -36,7 +37,7 @@ class Pages(Vertical):
         super().__init__(id="pages")
         self._live = list(live)
         self.ascii_only = ascii_only
-        self._shown: tuple[str, Tables | None, Experiment | None] | None = None
+        self._shown: tuple[object, ...] | None = None
         self._asked = 0.0
 
     def compose(self) -> ComposeResult:
@@ -81,23 +82,23 @@ class Pages(Vertical):
         if session is not None and time.monotonic() - self._asked > LOOK_SECONDS:
             self._asked = time.monotonic()
             session.look()
-        newest = (self.current, tables, None if tables else experiment)
+        phase = session.status if session is not None else None
+        newest = (self.current, tables, phase, None if tables else experiment)
         if self._shown is not None and all(map(operator.is_, self._shown, newest)):
             return
         self._shown = newest
         if tables is None:
-            self.page.blank(experiment)
+            self.page.blank(session.experiment if session else experiment, session)
         else:
-            self._draw(self.current, tables)
+            self._draw(self.current, tables, ended=phase in ENDED)
 
     @work(thread=True, exclusive=True, group="tables")
-    def _draw(self, tab: str, tables: Tables) -> None:
+    def _draw(self, tab: str, tables: Tables, *, ended: bool) -> None:
         """Make the pictures (in a thread of its own)."""
         drawn, words = pictures(tab, tables), list(reasons(tab, tables))
-        self.app.call_from_thread(self._show, tab, drawn, tables.experiment, words)
+        step = None if ended else tables.summary["steps"]
+        self.app.call_from_thread(self._show, tab, drawn, tables.experiment, words, step)
 
-    def _show(
-        self, tab: str, drawn: dict[str, Drawn], experiment: Experiment, words: list[str]
-    ) -> None:
+    def _show(self, tab: str, *shown: Any) -> None:
         if self.is_attached and tab == self.current:
-            self.page.show(drawn, experiment, words)
+            self.page.show(*shown)

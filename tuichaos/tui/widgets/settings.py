@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tomli_w
@@ -19,6 +20,7 @@ from tuichaos.experiment import DATA, SYSTEMS, Experiment
 from tuichaos.measure import Measure
 from tuichaos.parameters import turned
 from tuichaos.reading import parse_override, resolve, told
+from tuichaos.suited import asked
 
 TRAINING, REFERENCE = "training", "reference"
 
@@ -41,8 +43,6 @@ class Field:
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear")
 # Switches of [measure] that are off by default.
 EXTRAS = tuple(name for name, field in Measure.model_fields.items() if field.default is False)
-# Those that are dear are switched on for the first few references only.
-FEW = {"spectrum": {"references": 4}, "sharpness": {"references": 8, "count": 3}}
 FIELDS = (
     Field("system.name", "System", SYSTEMS),
     Field("system.parameters", "Parameters", kind=REFERENCE),
@@ -221,21 +221,25 @@ class Settings(VerticalScroll):
 
     def _choose(self, text: str) -> None:
         """Switch instruments on by their names; those that were on and are not named, off."""
-        asked = re.findall(r"[^\s,]+", text)
+        names = re.findall(r"[^\s,]+", text)
         before = extras(self.base)
         for key in [key for key in self.edited if key.startswith("measure.")]:
             del self.edited[key]
-        for name in asked:
+        for name in names:
             if name not in before:
-                self.edited[f"measure.{name}"] = FEW.get(name, True)
+                self.edited[f"measure.{name}"] = asked(name, self.experiment)
         for name in before:
-            if name not in asked:
+            if name not in names:
                 self.edited[f"measure.{name}"] = False
 
-    def measure(self, names: tuple[str, ...]) -> None:
-        """Switch more instruments on, as if typed."""
-        asked = dict.fromkeys([*extras(self.experiment), *names])
-        self._entry("measure").value = ", ".join(asked)
+    def measure(self, names: Sequence[str]) -> bool:
+        """Switch more instruments on, as if typed, or off where all of them are on; whether
+        they are on now."""
+        before = extras(self.experiment)
+        on = not set(names) <= set(before)
+        rest = [name for name in before if name not in names]
+        self._entry("measure").value = ", ".join([*rest, *names] if on else rest)
+        return on
 
     def _forget_parameters(self, system: str) -> None:
         """Another system has other parameters: its defaults."""
@@ -270,7 +274,7 @@ class Settings(VerticalScroll):
         self.query_one("#fault", Static).update(fault)
         for field in FIELDS:
             wrong = bool(fault) and fault.startswith(field.key)
-            self.query_one(f"#{field.id}").set_class(wrong, "-invalid")
+            self.query_one(f"#{field.id}").set_class(wrong, "-faulty")
 
 
 def value_at(experiment: Experiment, key: str) -> object:
