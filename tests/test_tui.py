@@ -645,7 +645,8 @@ async def test_tabs_show_what_was_measured():
                 assert np.array_equal(mine.y, theirs.y, equal_nan=True)
         await pilot.press("2")
         await until(lambda: "spectrum" in text_of(app, "#tab-spectrum .hint"))
-        assert not app.screen.pages.charts
+        await until(lambda: len(app.screen.pages.charts) == 2)
+        assert [c.id for c in app.screen.pages.charts] == ["lab-exponents", "lab-regime"]
         await pilot.press("1")
         await until(lambda: app.screen.chart("distance").picture is not None)
         assert "Verdict: " in text_of(app, "#sentence")
@@ -706,10 +707,11 @@ async def test_a_tab_is_filled_while_the_run_goes_on():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
         await pilot.press("2", "space")
-        await until(lambda: len(app.screen.pages.charts) == 1)
+        chart = app.screen.query_one("#lab-moving", Chart)
+        await until(lambda: chart.picture is not None)
         assert not app.state.ended
-        first = app.screen.pages.charts[0].picture.curves[0].x[-1]
-        await until(lambda: app.screen.pages.charts[0].picture.curves[0].x[-1] > first)
+        first = chart.picture.curves[0].x[-1]
+        await until(lambda: chart.picture.curves[0].x[-1] > first)
         await finish(app)
 
 

@@ -20,7 +20,7 @@ from tuichaos.instruments.units import stuck_units
 from tuichaos.instruments.verdicts import LATE, SPANS, Evidence, Verdict, ambiguous, judge
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 
-LOOKS = 128  # at the hidden units, evenly spaced
+LOOKS = 64  # at the hidden units, evenly spaced
 FINE = 8  # spans that are kept for each that is judged: a run may be judged before its end
 TAIL = 1024  # steps at the end whose period is looked for
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
