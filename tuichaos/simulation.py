@@ -30,7 +30,7 @@ from tuichaos.systems.base import System
 CUDA_ROWS = 1024  # the one shape of a block on an accelerator
 FRAME_WORK = 65536  # replica-steps a frame: about a quarter of a second, stop latency
 FRAME_STEPS = 256
-FRAME_SECONDS = 0.4  # that a frame may take
+FRAME_SECONDS = 0.7  # that a frame may take; shorter ones cost a screen more redraws
 FRAME_BYTES = 16_000_000  # of orbit a block
 CHECK_STEPS = 16  # of the lone-orbit check at the start
 

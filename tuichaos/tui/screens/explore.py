@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -98,6 +99,7 @@ class Explore(Living):
         self.round = 0
         self.phase = ""
         self.said: dict[str, str] = {}
+        self.lines = (0, 0)  # of the sentence, and how wide they are
 
     @property
     def state(self) -> RunState:
@@ -168,7 +170,12 @@ class Explore(Living):
         state = self.state
         self._say("headline", state.headline())
         self._say("status", state.status_line(self.app.size.width - 2))
-        self._say("sentence", state.sentence(), layout=True)
+        words = state.sentence()
+        width = max(10, self.query_one("#sentence").content_size.width)
+        lines = len(textwrap.wrap(words, width)), width
+        # A new layout of the whole screen only where the words need more lines, or fewer.
+        self._say("sentence", words, layout=lines != self.lines)
+        self.lines = lines
         phase = str(state.session.status) if state.session else ""
         if phase != self.phase:
             self.phase = phase
@@ -216,7 +223,7 @@ class Explore(Living):
         line.visible = bool(values)
         line.data = values[-400:] or [0.0]
         words = self.state.glance()
-        wider = len(words) != len(self.said.get("glance-value", ""))
+        wider = len(words) > len(self.said.get("glance-value", ""))
         self._say("glance-value", words, layout=wider)
 
     def on_chart_moved(self, event: Chart.Moved) -> None:
