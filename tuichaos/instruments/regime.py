@@ -213,7 +213,7 @@ class Regime(Instrument):
         verdicts = [judge(self.evidence(r)) for r in range(self.setup.references)]
         names = [field.name for field in dataclasses.fields(Verdict)]
         rows = [
-            [reference, *(getattr(verdict, name) for name in names)]
+            [reference, *(_cell(name, getattr(verdict, name)) for name in names)]
             for reference, verdict in enumerate(verdicts)
         ]
         counts = collections.Counter(verdict.verdict for verdict in verdicts)
@@ -266,6 +266,13 @@ class Regime(Instrument):
                 "the train part is learnt"
             )
         return found
+
+
+STEPS = ("ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers
+
+
+def _cell(name: str, value: Any) -> Any:
+    return int(value) if name in STEPS and math.isfinite(value) else value
 
 
 def _references(count: int) -> str:
