@@ -483,7 +483,7 @@ def test_every_chart_says_what_it_shows(simulate):
         title = picture(run, what).title
         assert "% of variance" in title
         assert "off plane" in title
-    assert picture(run, "shares").marks[0] == ("layers.0.bias", 40.0)
+    assert picture(run, "shares").marks[0] == ("b0", 40.0)
     assert "neither" in picture(run, "orbital").title
 
 
