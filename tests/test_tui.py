@@ -80,6 +80,7 @@ async def test_space_shows_the_edge_of_stability(home):
         await until(lambda: app.state.session is not None and app.state.ended)
         await until(lambda: app.screen.query_one("#chart-distance", Chart).picture is not None)
         await pilot.pause(0.3)
+        assert app.state.session.reason == ""
         assert "done" in text_of(app, "#status")
         assert "step 200/200" in text_of(app, "#status")
         assert "settings changed" not in text_of(app, "#headline")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import importlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from tuichaos.noise_floor import NoiseFloor
     from tuichaos.preview import Preview
     from tuichaos.runner import Recording
+
+
+_LOADING = threading.Lock()
+
+
+def load_libraries() -> None:
+    """Import what a run needs, torch among it; by one thread at a time, for a module that
+    another thread has half imported is not whole."""
+    with _LOADING:
+        importlib.import_module("tuichaos.runner")
 
 
 class Status(enum.StrEnum):
@@ -139,6 +150,7 @@ class Session:
     def _work(self) -> None:
         try:
             # Here, not above: they load torch, and a screen must not wait for that.
+            load_libraries()
             from tuichaos.plan import plan
             from tuichaos.recorder import create
             from tuichaos.runner import prepare

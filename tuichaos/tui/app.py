@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from textual.theme import Theme
 
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
+from tuichaos.session import load_libraries
 from tuichaos.tui.ascii import AsciiFilter
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.explore import Explore
@@ -60,7 +60,7 @@ LIGHT = Theme(
 
 def _load_torch() -> None:
     """Load what a run needs while the first screen is being looked at."""
-    importlib.import_module("tuichaos.runner")
+    load_libraries()
     # The library's million objects stay: looking through them for garbage stops the screen.
     gc.freeze()
 
