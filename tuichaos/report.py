@@ -31,9 +31,9 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
     growth = summary.get("growth")
     if growth:
         count = f"{growth['measured']} of {growth['total']}"
-        if growth["length_median"] is not None:
-            count += f", {growth['length_median']:g} points"
         yield _estimate("growth window", growth, count, paper.get("growth.mean", ""))
+        if growth["length_median"] is not None:
+            yield Row("  its points", number(growth["length_median"]), "", "median")
     leading = summary["lyapunov"]
     if "window" in leading:
         start, end = leading["window"]
