@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from tuichaos.errors import nearest
+from tuichaos.fields import Diagram, Plane
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, check
 from tuichaos.sweeps.grid import Ranges
@@ -185,6 +186,8 @@ class Experiment(Table):
         description="up to two keys to go through: { log = [from, to, points] }, "
         "{ linear = [from, to, points] } or [values]",
     )
+    plane: Plane = Plane()
+    diagram: Diagram = Diagram()
     paper: dict[str, str] = Field({}, description="published figures, by key of summary.json")
 
     @field_validator("device")
@@ -225,6 +228,14 @@ class Experiment(Table):
             self._check_rates(rates.learning_rate)
         if any(change.step >= self.steps for change in self.optimizer.changes):
             raise ValueError(f"optimizer.changes: steps must be below steps = {self.steps}")
+        if self.plane.value != "none" and self.diagram.observable != "none":
+            raise ValueError("plane.value: a plane and a diagram are two sweeps, not one")
+        if self.is_dense and not self.sweep:
+            raise ValueError("sweep: a plane or a diagram needs the keys that it goes over")
+        if self.diagram.observable != "none" and len(self.sweep) != 1:
+            raise ValueError("sweep: an orbit diagram goes over one key")
+        if self.diagram.observable != "none" and self.diagram.last > self.steps:
+            raise ValueError(f"diagram.last: must be at most steps = {self.steps}")
         if self.optimizer.changes and self.system.name != "training":
             raise ValueError("optimizer.changes: only training has a learning rate")
         return self
@@ -233,6 +244,11 @@ class Experiment(Table):
         count = self.ensemble.references
         if isinstance(rates, list) and len(rates) != count:
             raise ValueError(f"optimizer.learning_rate: {len(rates)} values for {count} references")
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the points of its sweep are single numbers or orbits, not runs."""
+        return self.plane.value != "none" or self.diagram.observable != "none"
 
     @property
     def warnings(self) -> list[str]:
@@ -259,6 +275,9 @@ class Experiment(Table):
         table = _without_none(self.model_dump())
         if not self.sweep:
             del table["sweep"]
+        for name in ("plane", "diagram"):  # of few experiments
+            if getattr(self, name) == type(getattr(self, name))():
+                del table[name]
         return tomli_w.dumps(table)
 
 

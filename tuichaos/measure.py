@@ -18,6 +18,7 @@ FEW = options("references")
 RECURRENCE = options("points", "references")
 UNITS = options("every")
 PROJECTION = options("components", "points", "references")
+CONVERGENCE = options("last")
 
 
 class Measure(Table):
@@ -77,6 +78,9 @@ class Measure(Table):
         False,
         description="principal components of the orbit: { components = …, points = of the orbit, "
         "references = … }",
+    )
+    convergence: CONVERGENCE = Field(
+        False, description="whether training converged: { last = losses that are averaged }"
     )
     discard: Annotated[Integer, Field(ge=0)] = Field(
         0, description="steps before the running exponent is averaged"

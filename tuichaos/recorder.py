@@ -206,7 +206,7 @@ def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]
             file.write(",".join(map(_cell, row)) + "\n")
 
 
-WHOLE = {"start", "length", "kept", "diverged_at", "collapsed_at"}
+WHOLE = {"start", "length", "kept", "diverged_at", "collapsed_at", "converged"}
 
 
 def _cell(value: Any) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tuichaos.errors import RunFailed
 from tuichaos.experiment import Experiment
 from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Setup
+from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
 from tuichaos.manifest import facts, now, outcome
 from tuichaos.pace import Pace
@@ -87,11 +87,14 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def prepare(ready: Plan, path: Path | None, pace: Pace) -> Recording:
-    """A run that is about to begin in the folder ``path``, or without one. Raises RunFailed
-    where it cannot be had, by lack of memory for one; the folder then says so."""
+def prepare(
+    ready: Plan, path: Path | None, pace: Pace, extra: Sequence[Instrument] = ()
+) -> Recording:
+    """A run that is about to begin in the folder ``path``, or without one; ``extra``:
+    instruments besides those its experiment asks for. Raises RunFailed where it cannot be
+    had, by lack of memory for one; the folder then says so."""
     try:
-        return Recording(ready, path, pace)
+        return Recording(ready, path, pace, extra)
     except Exception as error:
         ended = {"status": "failed", "finished": now(), "step": 0}
         reason = _reason(error, ready)
@@ -106,7 +109,9 @@ def prepare(ready: Plan, path: Path | None, pace: Pace) -> Recording:
 class Recording:
     """One run while it is being recorded into its folder, or without one for its ``preview``."""
 
-    def __init__(self, plan: Plan, path: Path | None, pace: Pace) -> None:
+    def __init__(
+        self, plan: Plan, path: Path | None, pace: Pace, extra: Sequence[Instrument] = ()
+    ) -> None:
         self.plan = plan
         self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
@@ -117,7 +122,7 @@ class Recording:
         if plan.experiment.record.states_every and path is not None:
             self.states = SavedStates(setup, plan.built.dataset, path)
         saved = [self.states] if self.states else []
-        self.instruments = [*chosen(setup), self.survival, *saved]
+        self.instruments = [*chosen(setup), self.survival, *saved, *extra]
         self.simulation = plan.simulation(self.instruments, pace)
         self.facts = facts(plan, self.simulation)
         self.restored_at: int | None = None  # when the folder had vanished

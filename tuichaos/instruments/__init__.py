@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import Instrument, Setup, is_on
+from tuichaos.instruments.convergence import Convergence
 from tuichaos.instruments.dimensions import Dimensions
 from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.expansion import ExpansionRates
@@ -36,6 +37,8 @@ def chosen(setup: Setup) -> list[Instrument]:
     sharpness = Sharpness(setup) if is_on(setup.experiment.measure.sharpness) else None
     if sharpness:
         rest.append(sharpness)
+    if is_on(setup.experiment.measure.convergence):
+        rest.append(Convergence(setup))
     if is_on(setup.experiment.measure.regime):
         rest.append(Regime(setup, sharpness))
     signal = any(instrument.needs_signal for instrument in rest)

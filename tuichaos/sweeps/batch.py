@@ -20,6 +20,7 @@ from tuichaos.errors import InputError, RunFailed
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, prepare
+from tuichaos.sweeps import dense
 from tuichaos.sweeps.points import Base, Point
 from tuichaos.sweeps.rows import Row, flat
 
@@ -52,6 +53,9 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
     """Run points of one batch; yields a row when a point has ended, in no certain order, and
     in between how much is done of those under way, in points. Ends early once ``stop`` is set.
     """
+    if job.base.dense:
+        yield from _dense(job, points, stop)
+        return
     waiting = deque((point, 1) for point in points)
     members: deque[Member] = deque()
     with contextlib.ExitStack() as stack:
@@ -81,6 +85,17 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
                 yield _row(member)
             except RunFailed:
                 yield from _again(waiting, member.point, member.tries, member.recording.reason)
+
+
+def _dense(job: Job, tile: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
+    """The points of a tile, all at once; none is lost alone."""
+    for tries in range(1, TRIES + 1):
+        try:
+            yield from (yield from dense.perform(job.base, job.threads, tile, stop))
+            return
+        except (InputError, RunFailed) as error:
+            if tries == TRIES:
+                yield from (Row(point.index, "failed", _said(error)) for point in tile)
 
 
 def _row(member: Member) -> Row:

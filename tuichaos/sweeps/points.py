@@ -11,11 +11,13 @@ from typing import Any
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, STRUCTURE
 from tuichaos.reading import resolve, told
 from tuichaos.sweeps.grid import Axis, Number, axes
 
 MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
+MOST_DENSE = 100_000  # likewise of points that are single numbers
 MOST_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
 MOST_PLANNED = 64  # checked against data and machine too, which takes milliseconds each
 
@@ -32,11 +34,13 @@ class Point:
 class Base:
     """The experiment that all points share, as a table, and the keys they differ in.
 
-    Plain data: it is sent to other processes.
+    Plain data: it is sent to other processes. ``dense``: points are single numbers or orbits,
+    and go side by side as one simulation; the table then measures what these need.
     """
 
     table: Mapping[str, Any]
     keys: tuple[str, ...]
+    dense: bool = False
 
     def experiment(self, point: Point) -> Experiment:
         """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
@@ -66,7 +70,11 @@ class Grid:
         del table["sweep"]
         if not table["title"]:  # else a title would be made of what is swept alone
             del table["title"]
-        return Base(table, self.keys)
+        dense = self.experiment.is_dense
+        if dense:
+            table["measure"] |= measured(self.experiment)
+            del table["plane"], table["diagram"]
+        return Base(table, self.keys, dense)
 
     @functools.cached_property
     def points(self) -> list[Point]:
@@ -83,7 +91,8 @@ class Grid:
 
     def batches(self) -> list[list[Point]]:
         """Points that differ only in per-replica parameters, together, in grid order."""
-        fixed = [k for k, key in enumerate(self.keys) if not per_replica(self.experiment, key)]
+        alike = dense_key if self.experiment.is_dense else per_replica
+        fixed = [k for k, key in enumerate(self.keys) if not alike(self.experiment, key)]
         found: dict[tuple[Number, ...], list[Point]] = {}
         for point in self.points:
             found.setdefault(tuple(point.values[k] for k in fixed), []).append(point)
@@ -104,9 +113,10 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
     if not experiment.sweep:
         raise InputError("sweep: no key is swept; see [sweep] and --over")
     made = Grid(experiment, tuple(axes(experiment.sweep)))
-    if made.size > MOST_POINTS and not yes:
+    most = MOST_DENSE if experiment.is_dense else MOST_POINTS
+    if made.size > most and not yes:
         raise InputError(
-            f"sweep: {made.size:,} points; more than {MOST_POINTS:,} must be asked for with --yes"
+            f"sweep: {made.size:,} points; more than {most:,} must be asked for with --yes"
         )
     for key in made.keys:
         if key == "sweep" or key.startswith("sweep."):
@@ -147,3 +157,31 @@ def per_replica(experiment: Experiment, key: str) -> bool:
         return key in OF_TRAINING
     parameter = key.removeprefix("system.parameters.")
     return parameter != key and parameter in REFERENCE.get(name, ()) and parameter not in STRUCTURE
+
+
+def dense_key(experiment: Experiment, key: str) -> bool:
+    """Whether points that differ in this key can be references of one simulation."""
+    return per_replica(experiment, key) and key != "ensemble.perturbation"
+
+
+# What a value of a plane, or a diagram, needs of [measure]; all else is off.
+ALL = {"references": 1_000_000}  # of a simulation: as many as there are
+NEEDED: dict[str, dict[str, Any]] = {
+    "convergence": {"convergence": True},
+    "exponent": {"tangent": True},
+    "period": {"period": ALL},
+    "verdict": {"tangent": True, "regime": True},
+    "none": {"tangent": True, "period": ALL},  # a diagram
+}
+
+
+def measured(experiment: Experiment) -> dict[str, Any]:
+    """The switches of ``[measure]`` for the points of a plane or a diagram."""
+    fields = Measure.model_fields.items()
+    off = {name: False for name, field in fields if isinstance(field.default, bool)}
+    found = off | {"sizes": []} | NEEDED[experiment.plane.value]
+    if experiment.diagram.observable != "none":
+        found["discard"] = experiment.steps - experiment.diagram.last
+    if experiment.measure.convergence and found["convergence"]:
+        found["convergence"] = experiment.measure.convergence
+    return found

@@ -20,13 +20,15 @@ INTERVAL = "ci95"
 @dataclass(frozen=True)
 class Row:
     """A point that has ended: ``numbers`` by their dotted names, None where there is none;
-    ``reason`` in words where it failed; ``noise_floor``: the certificate holds."""
+    ``reason`` in words where it failed; ``noise_floor``: the certificate holds; ``orbit``: of
+    a point of a diagram, what was drawn of it, by name."""
 
     point: int
     status: str  # done or failed
     reason: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
     noise_floor: bool = True
+    orbit: Mapping[str, Any] = field(default_factory=dict)
 
 
 def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +83,10 @@ class Journal:
 
     def append(self, row: Row) -> None:
         """Keep a row; it is on its way to the disk when this returns."""
-        line = json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) + "\n"
+        kept = asdict(row)
+        if not row.orbit:
+            del kept["orbit"]
+        line = json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n"
         with open(self.path, "a", encoding="utf-8", newline="\n") as file:
             file.write(line)
         self.rows[row.point] = row

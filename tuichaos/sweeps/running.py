@@ -21,9 +21,10 @@ from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run
 from tuichaos.sweeps import table
 from tuichaos.sweeps.batch import Job, perform
+from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.rows import Journal, Row
-from tuichaos.sweeps.workers import processes, scattered, units
+from tuichaos.sweeps.workers import Unit, processes, scattered, units
 
 RUNS = "runs"  # the folder of the points' own run folders
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
@@ -136,7 +137,9 @@ def _run(
     folder = Folder(path, made, known if before is None else _resumed(known, before))
     job = Job(made.base, str(path / RUNS) if keep else None, 1 if workers else threads)
     todo = [[p for p in batch if p.index not in folder.journal.rows] for batch in made.batches()]
-    source = _source(job, [batch for batch in todo if batch], workers, stop)
+    todo = tiles(made, todo) if made.base.dense else todo
+    todo = [batch for batch in todo if batch]
+    source = _source(job, todo, workers, stop)
     with interrupts(stop) as interrupted:
         folder.follow(source, watch)
     if interrupted:
@@ -147,12 +150,26 @@ def _run(
     return open_run(path)
 
 
+def stream(
+    made: Grid, *, threads: int | None = None, stop: threading.Event | None = None
+) -> Iterator[Row | float]:
+    """The points of a plane or a diagram without a folder, for whoever draws them as they
+    come: rows, the coarse points first, and in between how much is done of those under way,
+    in points. Ends early once ``stop`` is set. Raises InputError before the first of them.
+    """
+    check_plans(made, threads)
+    return _source(
+        Job(made.base, None, threads), tiles(made, made.batches()), None, stop or threading.Event()
+    )
+
+
 def _source(
     job: Job, todo: Sequence[Sequence[Point]], workers: int | None, stop: threading.Event
 ) -> Iterator[Row | float]:
     if workers:
         make = functools.partial(processes, workers)
-        yield from scattered(job, units(todo, workers), make, workers, stop)
+        share = [Unit(tuple(tile)) for tile in todo] if job.base.dense else units(todo, workers)
+        yield from scattered(job, share, make, workers, stop)
         return
     for batch in todo:
         yield from perform(job, batch, stop)

@@ -1,0 +1,84 @@
+"""Whether training converged: the losses at the end against the first one.
+
+The measure of Sohl-Dickstein (arXiv 2402.06184, section 3): a run counts as converged if the
+mean of its last losses is below its first loss, and as diverged otherwise, which includes every
+run that did not stay finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tuichaos.errors import InputError
+from tuichaos.frames import BlockOrbit, Frame
+from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.statistics import median
+
+LAST = 20  # losses that are averaged, as in the source
+
+
+class Convergence(Instrument):
+    """Mean of the last losses (of the states at the last LAST steps) over the first loss.
+
+    Columns of exponents.csv: ``convergence`` (the ratio; empty where the loss did not stay
+    finite), ``converged`` (1 below a ratio of 1, else 0; empty before the end of the run) and
+    ``final_loss`` (the mean of the last losses).
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        if "loss" not in setup.system.observables:
+            raise InputError("measure.convergence: this system has no loss")
+        self.setup = setup
+        self.last = option(setup.experiment.measure.convergence, "last", LAST)
+        if self.last > setup.steps:
+            raise InputError(
+                f"measure.convergence: last = {self.last} losses need steps of at least as many"
+            )
+        self.first = np.full(setup.references, np.nan)
+        self.late: list[np.ndarray] = []
+
+    def _wanted(self, steps: np.ndarray) -> np.ndarray:
+        return np.flatnonzero((steps == 0) | (steps > self.setup.steps - self.last))
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        times = self._wanted(orbit.steps)
+        return {"end_loss": orbit.observe(times)["loss"]} if len(times) else {}
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        for step, row in zip(
+            frame.steps[self._wanted(frame.steps)], frame.values.get("end_loss", ()), strict=True
+        ):
+            if step == 0:
+                self.first = row.astype(np.float64)
+            else:
+                self.late.append(row.astype(np.float64))
+        return {}
+
+    def findings(self) -> Findings:
+        complete = len(self.late) == self.last
+        final = np.full(self.setup.references, np.nan)
+        if complete:
+            with np.errstate(invalid="ignore", over="ignore"):
+                # One by one, so that no number depends on how many references there are.
+                final = np.add.accumulate(np.stack(self.late))[-1] / self.last
+                ratio = final / self.first
+            final = np.where(np.isfinite(final), final, np.nan)
+        else:
+            ratio = np.full(self.setup.references, np.nan)
+        ratio = np.where(np.isfinite(ratio), ratio, np.nan)
+        converged = np.where(ratio < 1, 1.0, 0.0) if complete else np.full(len(ratio), np.nan)
+        count = int(np.isfinite(ratio).sum())
+        part = {
+            "ratio_median": median(ratio),
+            "converged": int(converged.sum()) if complete else None,
+            "count": count,
+            "total": len(ratio),
+            "window": [self.setup.steps + 1 - self.last, self.setup.steps] if complete else None,
+            "reason": None if count else "diverged" if complete else "not at its end",
+        }
+        return Findings(
+            exponents={"convergence": ratio, "converged": converged, "final_loss": final},
+            summary={"convergence": part},
+        )

@@ -1,0 +1,207 @@
+"""Many points as one simulation: each is some references among thousands, with parameters of
+their own. For planes and diagrams, whose points are a few numbers and not runs.
+
+A reference is its own: its draws are those of a lone run of its point, and its bits do not
+depend on its company (see simulation.py). So a point's numbers are those that
+``tuichaos run --set`` finds for it, bit for bit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tuichaos.ensemble import EnsembleDraws
+from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
+from tuichaos.instruments.base import Instrument
+from tuichaos.pace import Pace
+from tuichaos.plan import Plan, plan
+from tuichaos.preview import Rows
+from tuichaos.runner import Recording, prepare
+from tuichaos.sweeps.points import Base, Grid, Point, dense_key
+from tuichaos.sweeps.rows import Row
+
+TILE_WORK = 400_000  # replica-steps of a tile: about a second, so that pictures grow steadily
+TILE_LEAST, TILE_MOST = 32, 4_096  # points
+COARSEST = 16  # stride of the points that come first
+
+
+def tiles(grid: Grid, todo: Sequence[Sequence[Point]]) -> list[list[Point]]:
+    """Batches cut into tiles, the coarse points first: those at every 16th value of each key,
+    then at every 8th, and so on."""
+    experiment = grid.experiment
+    work = max(1, experiment.steps * experiment.ensemble.references)
+    size = max(TILE_LEAST, min(TILE_MOST, TILE_WORK // work))
+    found = []
+    for batch in todo:
+        batch = sorted(batch, key=lambda point: _level(grid, point))
+        found += [list(batch[k : k + size]) for k in range(0, len(batch), size)]
+    return found
+
+
+def _level(grid: Grid, point: Point) -> int:
+    """0 for the points that come first, then 1, 2, …"""
+    index, stride, level = point.index, COARSEST, 0
+    places = []
+    for axis in reversed(grid.axes):
+        index, place = divmod(index, len(axis.values))
+        places.append(place)
+    while any(place % stride for place in places):
+        stride, level = stride // 2, level + 1
+    return level
+
+
+@dataclass(frozen=True)
+class PointDraws(EnsembleDraws):
+    """Draws of many points: reference k is number k % own of its point, and starts under the
+    initial scale of its point (``scales``: one a point, or None where it is not swept)."""
+
+    own: int = 1
+    scales: tuple[float, ...] | None = None
+
+    def start(self, reference: int) -> np.ndarray:
+        point, number = divmod(reference, self.own)
+        if self.scales is None or self.given is not None:
+            return super().start(reference if self.given is not None else number)
+        system = replace(self.system, init_scale=self.scales[point])
+        return replace(self, system=system, scales=None, own=self.references).start(number)
+
+    def displacements(self, reference: int) -> np.ndarray:
+        return super().displacements(reference % self.own)
+
+    def tangent(self, reference: int) -> np.ndarray:
+        return super().tangent(reference % self.own)
+
+
+def planned(
+    base: Base, points: Sequence[Point], threads: int | None, starts: np.ndarray | None = None
+) -> Plan:
+    """The plan of a simulation of points that differ in dense keys alone; ``starts``
+    (points · references, dimension): states to start from instead of those that are drawn."""
+    first = base.experiment(points[0])
+    own = first.ensemble.references
+    one = plan(first, threads)
+    overrides: dict[str, Any] = {"ensemble.references": own * len(points)}
+    scales = None
+    for k, key in enumerate(base.keys):
+        values = [point.values[k] for point in points]
+        if len(set(values)) == 1:
+            continue
+        if not dense_key(first, key):
+            raise InputError(f"sweep.{key}: cannot differ between points of one tile")
+        if key == "network.init_scale":
+            scales = tuple(map(float, values))
+        else:
+            overrides[key] = [value for value in values for _ in range(own)]
+    many = plan(_many(first, overrides), threads)
+    drawn = {f: getattr(one.ensemble, f) for f in EnsembleDraws.__dataclass_fields__}
+    given = one.ensemble.given
+    if starts is not None:
+        given = starts
+    elif given is not None:
+        given = np.tile(given, (len(points), 1))
+    drawn |= {"references": own * len(points), "given": given}
+    return replace(many, ensemble=PointDraws(**drawn, own=own, scales=scales))
+
+
+def _many(first: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+    from tuichaos.reading import resolve
+
+    table = first.model_dump()
+    table["system"]["start"] = None  # it may be one for each reference of a point
+    return resolve(table, overrides)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a tile found: columns (points, references) by name, and tables with a row for each
+    reference as {name: {reference: row}}."""
+
+    columns: Mapping[str, np.ndarray]
+    tables: Mapping[str, Rows]
+    own: int
+
+
+def simulate(
+    ready: Plan, own: int, extra: Sequence[Instrument], stop: threading.Event
+) -> Generator[float, None, Outcome | None]:
+    """Run a plan to its end; yields how much is done and returns what was found, None when
+    ``stop`` was set before the end. Raises RunFailed."""
+    recording = prepare(ready, None, Pace(stop=stop), extra)
+    steps = ready.experiment.steps
+    for _ in recording.advance(None):
+        yield recording.step / steps
+    if recording.step < steps:
+        return None
+    return _outcome(recording, own)
+
+
+def _outcome(recording: Recording, own: int) -> Outcome:
+    tables = recording.preview.rows
+    names, rows = tables["exponents.csv"]
+    table = np.array([row[1:] for row in rows], dtype=np.float64)
+    columns = {name: table[:, k].reshape(-1, own) for k, name in enumerate(names[1:])}
+    measure = recording.plan.experiment.measure
+    wanted = [name for switch, names in SHOWN.items() if getattr(measure, switch) for name in names]
+    columns = {name: columns[name] for name in (*wanted, *ALWAYS)}
+    return Outcome(columns, tables, own)
+
+
+# Columns of exponents.csv that a point keeps, by the switch that measures them.
+SHOWN = {
+    "convergence": ("convergence", "converged", "final_loss"),
+    "tangent": ("lyapunov", "lyapunov_error"),
+}
+ALWAYS = ("diverged_at",)
+WHOLE = ("converged", "diverged_at")
+
+
+def numbers(outcome: Outcome, point: int) -> dict[str, Any]:
+    """The numbers of one point of a tile: of its only reference, or medians over those that
+    have one with their count; the commonest period and verdict."""
+    found: dict[str, Any] = {}
+    for name, column in outcome.columns.items():
+        values = column[point]
+        known = values[np.isfinite(values)]
+        middle = float(np.median(known)) if len(known) else None
+        found[name] = int(middle) if name in WHOLE and middle is not None else middle
+        if outcome.own > 1:
+            found[f"{name}_count"] = len(known)
+    for file, column in (("period.csv", "period"), ("regime.csv", "verdict")):
+        if file in outcome.tables:
+            found[column] = _commonest(outcome, file, column, point)
+    return found
+
+
+def _commonest(outcome: Outcome, file: str, column: str, point: int) -> Any:
+    names, rows = outcome.tables[file]
+    at = names.index(column)
+    first = point * outcome.own
+    cells = [row[at] for row in rows[first : first + outcome.own]]
+    cells = [cell for cell in cells if cell == cell]  # no NaN
+    return Counter(cells).most_common(1)[0][0] if cells else None
+
+
+def perform(
+    base: Base, threads: int | None, tile: Sequence[Point], stop: threading.Event
+) -> Generator[float, None, list[Row]]:
+    """Run one tile; yields how much is done, in points, and returns its rows; none when
+    ``stop`` was set before the end. Raises RunFailed."""
+    ready = planned(base, tile, threads)
+    own = ready.ensemble.own
+    running = simulate(ready, own, (), stop)
+    while True:
+        try:
+            yield next(running) * len(tile)
+        except StopIteration as end:
+            outcome = end.value
+            break
+    if outcome is None:
+        return []
+    return [Row(p.index, "done", "", numbers(outcome, k)) for k, p in enumerate(tile)]
