@@ -17,6 +17,7 @@ ABOVE = (
     "tuichaos.curves",
     "tuichaos.views",
     "tuichaos.report",
+    "tuichaos.telling",
     "tuichaos.tui",
 )
 ROOMS = ("simulation", "blocks", "ensemble", "runs", "recorder", "runner", "plan", "session")

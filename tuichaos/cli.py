@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from tuichaos import telling, telling_sweeps
 from tuichaos.errors import InputError, RunFailed, nearest
 
 
@@ -129,20 +129,20 @@ def run(
     if dry_run:
         ready = plan(experiment, threads)
         if not quiet:
-            _say_plan(ready)
+            telling.say_plan(ready)
         return
     for warning in experiment.warnings:
         click.echo(f"tuichaos: warning: {warning}", err=True)
     try:
-        with _progress(quiet) as watch:
+        with telling.progress(quiet) as watch:
             done = runner.run(experiment, out=out, threads=threads, watch=watch)
     except KeyboardInterrupt as error:  # click would swallow what it says
         raise Interrupted(str(error)) from None
-    _warn_of_noise(done.manifest)
+    telling.warn_of_noise(done.manifest)
     if as_json:
         click.echo(json.dumps(done.summary, indent=2, ensure_ascii=False))
     elif not quiet:
-        _report(done)
+        telling.run_report(done)
 
 
 def _sweep(
@@ -168,9 +168,9 @@ def _sweep(
         for line in () if quiet else report.plan_of(made, first):
             click.echo(line)
         return
-    with _interruptible(), _progress(quiet, sweep=True) as watch:
+    with _interruptible(), telling.progress(quiet, sweep=True) as watch:
         done = running.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
-    _tell_sweep(done, as_json, quiet)
+    telling_sweeps.tell_sweep(done, as_json, quiet)
 
 
 @contextlib.contextmanager
@@ -180,51 +180,6 @@ def _interruptible() -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         raise Interrupted(str(error)) from None
-
-
-def _tell_sweep(done: Any, as_json: bool, quiet: bool) -> None:
-    """The points of a sweep, its folder, and what failed."""
-    from tuichaos.sweeps import points, report, rows, table
-
-    for warning in done.manifest["warnings"]:
-        click.echo(f"tuichaos: warning: {warning}", err=True)
-    if parted := done.manifest["noise_floor"]["points_that_part"]:
-        click.echo(
-            f"tuichaos: warning: the noise floor is not 0 in {parted} points: an unperturbed "
-            "twin parted from its reference; exponents of small distances mean nothing there",
-            err=True,
-        )
-    grid = points.grid(done.experiment, yes=True)
-    counts, journal = done.manifest["points"], rows.Journal(done.path).rows
-    lines = table.lines(grid, journal)
-    if as_json:
-        facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
-        click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
-    elif not quiet:
-        _sweep_table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
-        for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):
-            click.echo(words)
-    if counts["failed"]:
-        reason = next(line["reason"] for line in lines if line["status"] == "failed")
-        raise RunFailed(
-            f"{done.path}: {counts['failed']} of {counts['total']} points failed; "
-            f"the first: {reason}"
-        )
-
-
-def _sweep_table(title: str, heads: list[str], cells: list[list[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    click.echo(title)
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for head in heads:
-        shown.add_column(head, overflow="fold", no_wrap=True)
-    for row in cells:
-        shown.add_row(*map(Text, row))
-    Console(highlight=False).print(shown)
 
 
 @cli.command()
@@ -244,9 +199,9 @@ def resume(
         raise InputError(f"{run_name}: is a single run; so far only sweeps can go on")
     from tuichaos.sweeps import running
 
-    with _interruptible(), _progress(quiet, sweep=True) as watch:
+    with _interruptible(), telling.progress(quiet, sweep=True) as watch:
         done = running.resume(found, workers=workers, threads=threads, watch=watch)
-    _tell_sweep(done, as_json, quiet)
+    telling_sweeps.tell_sweep(done, as_json, quiet)
 
 
 def _experiment(
@@ -272,90 +227,6 @@ def _experiment(
     if not file.exists() and str(file) in presets.names():
         raise InputError(f"{file}: no such file; did you mean --preset {file}?")
     return reading.load(file, overrides)
-
-
-def _progress(quiet: bool, sweep: bool = False) -> Any:
-    from tuichaos.progress import BarProgress, NoProgress, PlainProgress, SweepBar, SweepLines
-
-    if quiet:
-        return NoProgress()
-    if sweep:
-        return SweepBar() if sys.stderr.isatty() else SweepLines()
-    return BarProgress() if sys.stderr.isatty() else PlainProgress()
-
-
-def _say_plan(plan: Any) -> None:
-    """What would run and how large it is."""
-    from tuichaos.report import plan_lines
-
-    for line in plan_lines(plan):
-        click.echo(line)
-
-
-def _warn_of_noise(manifest: dict[str, Any]) -> None:
-    floor = manifest.get("noise_floor", {})
-    if not floor.get("holds", True):
-        click.echo(
-            "tuichaos: warning: the noise floor is not 0: an unperturbed twin parted from its "
-            f"reference (at step {floor['first_step']}, to {floor['largest_distance']:.3g}); "
-            "exponents near or below that distance mean nothing",
-            err=True,
-        )
-
-
-def _report(done: Any) -> None:
-    """The table, two charts and the folder."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from tuichaos import report
-    from tuichaos.parameters import per
-
-    rows = report.rows(done)
-    title = done.experiment.title or done.experiment.name
-    table = Table(
-        title=Text(title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    heads = [
-        f"nats per {per(done.experiment.system.name)}",
-        "value",
-        "95 % interval",
-        "from",
-        "paper",
-    ]
-    shown = heads if any(row.paper for row in rows) else heads[:-1]
-    for head in shown:
-        table.add_column(head, overflow="fold", no_wrap=head != "from")
-    for row in rows:
-        cells = (row.measure, row.value, row.interval, row.count, row.paper)
-        table.add_row(*map(Text, cells[: len(shown)]))
-    Console(highlight=False).print(table)
-    for what in ("distance", "loss"):
-        _chart(done, what, 16, optional=True)
-    for line in report.remarks(done):
-        click.echo(line)
-
-
-def _chart(
-    done: Any, what: str, height: int, *, ascii_only: bool = False, optional: bool = False
-) -> None:
-    from tuichaos import charts, views
-
-    try:
-        picture = views.picture(done, what)
-    except InputError:
-        if optional:
-            return
-        raise
-    width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(charts.draw(picture, width, height, colour=colour, ascii_only=ascii_only))
 
 
 @cli.command()
@@ -402,7 +273,7 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
     found = find(run_name)
     default = "distance" if found.experiment.ensemble.twins else "loss"
     default = "default" if found.kind == "sweep" else default
-    _chart(found, what or default, height, ascii_only=ascii_only)
+    telling.chart(found, what or default, height, ascii_only=ascii_only)
 
 
 @cli.command()
@@ -419,15 +290,7 @@ def runs(as_json: bool) -> None:
         return
     if not kept:
         click.echo(f"no runs yet in {runs_home()}", err=True)
-    for each in kept:
-        manifest = each.manifest
-        when = str(manifest.get("started", ""))[:19].replace("T", " ")
-        size = f"{manifest.get('replicas', '?')} replicas"
-        if each.kind == "sweep":
-            size = f"sweep, {manifest.get('points', {}).get('total', '?')}"
-        click.echo(
-            f"{each.path.name:<36} {each.status:<12} {when}  {size:<15} {manifest.get('title', '')}"
-        )
+    telling.runs_table(kept)
 
 
 @cli.command()

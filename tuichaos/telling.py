@@ -1,0 +1,116 @@
+"""What the command line tells its user of a run: its plan, its progress, its table and charts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tuichaos.errors import InputError
+
+if TYPE_CHECKING:
+    from tuichaos.plan import Plan
+    from tuichaos.runs import Run
+
+
+def progress(quiet: bool, sweep: bool = False) -> Any:
+    """What watches a run, or a sweep, and says how far it is, on stderr."""
+    from tuichaos.progress import BarProgress, NoProgress, PlainProgress, SweepBar, SweepLines
+
+    if quiet:
+        return NoProgress()
+    if sweep:
+        return SweepBar() if sys.stderr.isatty() else SweepLines()
+    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def say_plan(plan: Plan) -> None:
+    """What would run and how large it is."""
+    from tuichaos.report import plan_lines
+
+    for line in plan_lines(plan):
+        click.echo(line)
+
+
+def warn_of_noise(manifest: dict[str, Any]) -> None:
+    """Say it if the certificate of the noise floor does not hold."""
+    floor = manifest.get("noise_floor", {})
+    if not floor.get("holds", True):
+        click.echo(
+            "tuichaos: warning: the noise floor is not 0: an unperturbed twin parted from its "
+            f"reference (at step {floor['first_step']}, to {floor['largest_distance']:.3g}); "
+            "exponents near or below that distance mean nothing",
+            err=True,
+        )
+
+
+def run_report(done: Run) -> None:
+    """The table, two charts and the folder."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from tuichaos import report
+    from tuichaos.parameters import per
+
+    rows = report.rows(done)
+    title = done.experiment.title or done.experiment.name
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    heads = [
+        f"nats per {per(done.experiment.system.name)}",
+        "value",
+        "95 % interval",
+        "from",
+        "paper",
+    ]
+    shown = heads if any(row.paper for row in rows) else heads[:-1]
+    for head in shown:
+        table.add_column(head, overflow="fold", no_wrap=head != "from")
+    for row in rows:
+        cells = (row.measure, row.value, row.interval, row.count, row.paper)
+        table.add_row(*map(Text, cells[: len(shown)]))
+    Console(highlight=False).print(table)
+    for what in ("distance", "loss"):
+        chart(done, what, 16, optional=True)
+    for line in report.remarks(done):
+        click.echo(line)
+
+
+def chart(
+    done: Run, what: str, height: int, *, ascii_only: bool = False, optional: bool = False
+) -> None:
+    """Draw a chart as wide as the terminal; ``optional``: only where there is something."""
+    from tuichaos import charts, views
+
+    try:
+        picture = views.picture(done, what)
+    except InputError:
+        if optional:
+            return
+        raise
+    width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(charts.draw(picture, width, height, colour=colour, ascii_only=ascii_only))
+
+
+def runs_table(kept: list[Run]) -> None:
+    """A line for each kept run."""
+    for each in kept:
+        manifest = each.manifest
+        when = str(manifest.get("started", ""))[:19].replace("T", " ")
+        size = f"{manifest.get('replicas', '?')} replicas"
+        if each.kind == "sweep":
+            size = f"sweep, {manifest.get('points', {}).get('total', '?')}"
+        click.echo(
+            f"{each.path.name:<36} {each.status:<12} {when}  {size:<15} {manifest.get('title', '')}"
+        )

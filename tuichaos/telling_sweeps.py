@@ -1,0 +1,58 @@
+"""What the command line tells its user of a sweep."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from tuichaos.errors import RunFailed
+
+if TYPE_CHECKING:
+    from tuichaos.runs import Run
+
+
+def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
+    """The points of a sweep, its folder, and what failed."""
+    from tuichaos.sweeps import points, report, rows, table
+
+    for warning in done.manifest["warnings"]:
+        click.echo(f"tuichaos: warning: {warning}", err=True)
+    if parted := done.manifest["noise_floor"]["points_that_part"]:
+        click.echo(
+            f"tuichaos: warning: the noise floor is not 0 in {parted} points: an unperturbed "
+            "twin parted from its reference; exponents of small distances mean nothing there",
+            err=True,
+        )
+    grid = points.grid(done.experiment, yes=True)
+    counts, journal = done.manifest["points"], rows.Journal(done.path).rows
+    lines = table.lines(grid, journal)
+    if as_json:
+        facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
+        click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
+    elif not quiet:
+        _table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
+        for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):
+            click.echo(words)
+    if counts["failed"]:
+        reason = next(line["reason"] for line in lines if line["status"] == "failed")
+        raise RunFailed(
+            f"{done.path}: {counts['failed']} of {counts['total']} points failed; "
+            f"the first: {reason}"
+        )
+
+
+def _table(title: str, heads: list[str], cells: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    click.echo(title)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for head in heads:
+        shown.add_column(head, overflow="fold", no_wrap=True)
+    for row in cells:
+        shown.add_row(*map(Text, row))
+    Console(highlight=False).print(shown)
