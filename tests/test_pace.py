@@ -18,6 +18,8 @@ from tuichaos.plan import plan
 class Losses:
     """The least of an instrument: keeps losses."""
 
+    carries = False
+
     def __init__(self):
         self.steps, self.losses = [], []
 

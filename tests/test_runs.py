@@ -211,8 +211,10 @@ def test_memory_of_states_is_not_held(tmp_path):
     rng = np.random.default_rng(0)
     whole = rng.random((7, 2, 3))
     file.append(np.arange(4), {"states": whole[:4]})
+    file.finish({"layout": np.array(["a (3)"])})  # it may go on after that
     file.append(np.arange(4, 7), {"states": whole[4:]})
     file.finish({"layout": np.array(["a (3)"])})
+    file.clear()
     with np.load(tmp_path / "states.npz", allow_pickle=False) as archive:
         assert np.array_equal(archive["states"], whole)
         assert archive["steps"].tolist() == list(range(7))

@@ -52,6 +52,11 @@ class Block:
         self._own_system = system.take(own)
         self._row_system = system.take(torch.cat([own, zero, own.repeat_interleave(self.twins)]))
 
+    def go_on(self, x: Tensor, tangents: Tensor | None, twins: int) -> None:
+        """Take the place of a block of the same references at another step."""
+        self.x, self.tangents, self.twins = x, tangents, twins
+        self.use(self.system)
+
     def perturb(self, moves: Tensor) -> None:
         """Let twins start from the references, moved by (count, twins, dimension)."""
         self.twins = moves.shape[1]

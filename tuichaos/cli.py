@@ -133,11 +133,13 @@ def run(
         return
     for warning in experiment.warnings:
         click.echo(f"tuichaos: warning: {warning}", err=True)
-    try:
-        with telling.progress(quiet) as watch:
-            done = runner.run(experiment, out=out, threads=threads, watch=watch)
-    except KeyboardInterrupt as error:  # click would swallow what it says
-        raise Interrupted(str(error)) from None
+    with _interruptible(), telling.progress(quiet) as watch:
+        done = runner.run(experiment, out=out, threads=threads, watch=watch)
+    _tell_run(done, as_json, quiet)
+
+
+def _tell_run(done: Any, as_json: bool, quiet: bool) -> None:
+    """What a run found, on the terminal."""
     telling.warn_of_noise(done.manifest)
     if as_json:
         click.echo(json.dumps(done.summary, indent=2, ensure_ascii=False))
@@ -182,6 +184,14 @@ def _interruptible() -> Iterator[None]:
         raise Interrupted(str(error)) from None
 
 
+def _resume_run(found: Any, threads: int | None, as_json: bool, quiet: bool) -> None:
+    from tuichaos import resuming
+
+    with _interruptible(), telling.progress(quiet) as watch:
+        done = resuming.resume(found, threads=threads, watch=watch)
+    _tell_run(done, as_json, quiet)
+
+
 @cli.command()
 @click.argument("run_name", metavar="RUN")
 @click.option("--workers", type=int, metavar="N", help="Processes [this one alone].")
@@ -191,12 +201,15 @@ def _interruptible() -> Iterator[None]:
 def resume(
     run_name: str, workers: int | None, threads: int | None, as_json: bool, quiet: bool
 ) -> None:
-    """Go on with a sweep that was stopped, where it was."""
+    """Go on with a run or a sweep that was stopped, to the files it would have had."""
     from tuichaos.runs import find
 
     found = find(run_name)
     if found.kind != "sweep":
-        raise InputError(f"{run_name}: is a single run; so far only sweeps can go on")
+        if workers is not None:
+            raise InputError("--workers: is for sweeps")
+        _resume_run(found, threads, as_json, quiet)
+        return
     from tuichaos.sweeps import running
 
     with _interruptible(), telling.progress(quiet, sweep=True) as watch:

@@ -160,6 +160,9 @@ class Record(Table):
     states_every: Annotated[Integer, Field(ge=0)] = Field(
         0, description="steps between saved states; 0 saves none"
     )
+    checkpoint: Annotated[Real, Field(ge=0)] = Field(
+        10.0, description="seconds between checkpoints, from which a run goes on; 0 for none"
+    )
 
 
 class Experiment(Table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "title": experiment.title,
-        "versions": _versions(),
+        "versions": versions(),
         "platform": platform.platform(),
         "host": platform.node(),
         "device": experiment.device,
@@ -45,16 +46,20 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
     }
 
 
-def outcome(plan: Plan, simulation: Simulation, step: int, seconds: float) -> dict[str, Any]:
-    """What is known when the last frame is recorded."""
+def outcome(
+    plan: Plan, simulation: Simulation, first: int, step: int, seconds: float
+) -> dict[str, Any]:
+    """What is known when the last frame is recorded; ``first``: the step it went on from,
+    ``seconds`` ago."""
     floor = simulation.noise_floor
     done = plan.replica_steps_until(step)
+    since = done - plan.replica_steps_until(first)
     return {
         "finished": now(),
         "step": step,
         "seconds": round(seconds, 3),
         "replica_steps": done,
-        "replica_steps_per_second": round(done / seconds, 1),
+        "replica_steps_per_second": round(since / seconds, 1),
         "noise_floor": {
             "holds": floor.holds,
             "largest_distance": floor.largest,
@@ -75,7 +80,8 @@ def _data(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what bits depend on."""
     return {
         "tuichaos": VERSION,
         "python": platform.python_version(),
@@ -83,3 +89,14 @@ def _versions() -> dict[str, str]:
         "numpy": np.__version__,
         "byteorder": sys.byteorder,
     }
+
+
+def differing(before: Mapping[str, Any]) -> str:
+    """What of versions and machine is no longer what a manifest tells; empty if nothing."""
+    old, new = before.get("versions", {}), versions()
+    words = [
+        f"{name} {old[name]} → {new[name]}" for name in new if old.get(name, new[name]) != new[name]
+    ]
+    if before.get("host", platform.node()) != platform.node():
+        words.append("another machine")
+    return ", ".join(words)

@@ -61,6 +61,7 @@ class Plan:
                 for change in self.experiment.optimizer.changes
             },
             pace=pace,
+            carries=any(instrument.carries for instrument in instruments),
         )
 
 

@@ -22,16 +22,38 @@ LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "w
 
 
 class Folder:
-    """A run folder that is being written."""
+    """A run folder that is being written; ``at``: on from so many bytes of series.csv
+    (InputError where there are fewer)."""
 
-    def __init__(self, path: Path, experiment: Experiment) -> None:
+    def __init__(self, path: Path, experiment: Experiment, at: int | None = None) -> None:
         self.path = path
         self.every = experiment.record.every
         self.steps = experiment.steps
         self.columns: list[str] | None = None
         self.experiment(experiment)
-        self.series = _opened(path / "series.csv")
+        self.series = _opened(path / "series.csv") if at is None else self._reopened(at)
         self.restored = False
+
+    def _reopened(self, at: int) -> TextIO:
+        path = self.path / "series.csv"
+        try:
+            file = open(path, "r+", encoding="utf-8", newline="\n")  # noqa: SIM115
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        if os.fstat(file.fileno()).st_size < at:
+            file.close()
+            raise InputError(f"{path}: is damaged: it is shorter than it was")
+        if at:
+            self.columns = file.readline().rstrip("\n").split(",")[2:]
+        file.seek(at)
+        file.truncate()
+        return file
+
+    def sync(self) -> int:
+        """Have all rows on the disk; returns the length of series.csv in bytes."""
+        self.series.flush()
+        os.fsync(self.series.fileno())
+        return os.fstat(self.series.fileno()).st_size
 
     def __enter__(self) -> Folder:
         return self

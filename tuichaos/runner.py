@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos.checkpoints.keeper import Before, Keeper
+from tuichaos.checkpoints.lock import locked
 from tuichaos.engine import Engine
-from tuichaos.errors import RunFailed
+from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
 from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
@@ -56,12 +58,13 @@ def run(
     stop = stop or threading.Event()
     with interrupts(stop) as interrupted:
         path = create(ready.experiment, out)
-        prepare(ready, path, Pace(stop=stop)).run(watch)
+        with locked(path):
+            prepare(ready, path, Pace(stop=stop)).run(watch)
     done = open_run(path)
     if interrupted:
         raise KeyboardInterrupt(
             f"interrupted at step {done.manifest['step']} of {experiment.steps}; "
-            f"what was computed is in {path}"
+            f"what was computed is in {path}; tuichaos resume {path.name} goes on"
         )
     return done
 
@@ -88,13 +91,20 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
 
 
 def prepare(
-    ready: Plan, path: Path | None, pace: Pace, extra: Sequence[Instrument] = ()
+    ready: Plan,
+    path: Path | None,
+    pace: Pace,
+    extra: Sequence[Instrument] = (),
+    before: Before | None = None,
 ) -> Recording:
     """A run that is about to begin in the folder ``path``, or without one; ``extra``:
-    instruments besides those its experiment asks for. Raises RunFailed where it cannot be
-    had, by lack of memory for one; the folder then says so."""
+    instruments besides those its experiment asks for; ``before``: what it goes on from.
+    Raises RunFailed where it cannot be had, by lack of memory for one; the folder then says
+    so."""
     try:
-        return Recording(ready, path, pace, extra)
+        return Recording(ready, path, pace, extra, before)
+    except InputError:  # a checkpoint that does not fit: nothing was touched
+        raise
     except Exception as error:
         ended = {"status": "failed", "finished": now(), "step": 0}
         reason = _reason(error, ready)
@@ -110,7 +120,12 @@ class Recording:
     """One run while it is being recorded into its folder, or without one for its ``preview``."""
 
     def __init__(
-        self, plan: Plan, path: Path | None, pace: Pace, extra: Sequence[Instrument] = ()
+        self,
+        plan: Plan,
+        path: Path | None,
+        pace: Pace,
+        extra: Sequence[Instrument] = (),
+        before: Before | None = None,
     ) -> None:
         self.plan = plan
         self.experiment = plan.experiment  # with what changed while it ran
@@ -125,6 +140,14 @@ class Recording:
         self.instruments = [*chosen(setup), self.survival, *saved, *extra]
         self.simulation = plan.simulation(self.instruments, pace)
         self.facts = facts(plan, self.simulation)
+        self.keeper: Keeper | None = None
+        if path is not None:
+            self.keeper = Keeper(path, plan.experiment.record.checkpoint, self)
+        self.at: int | None = None  # bytes of series.csv that were there before
+        if before is not None:
+            self.facts |= before.facts
+            if before.checkpoint is not None:
+                self.at = self.keeper.restore(before.checkpoint)
         self.restored_at: int | None = None  # when the folder had vanished
         self.wanted = threading.Event()  # somebody wants to see the tables as they are
         self.preview: Preview | None = None
@@ -140,24 +163,32 @@ class Recording:
     def advance(self, watch: Watcher | None, engine: Engine | None = None) -> Iterator[None]:
         """The same, frame by frame: others may be advanced in between, on an ``engine`` that
         they share. It is then set to work before the first yield, and frames follow."""
-        clock = time.perf_counter()
+        clock, first = time.perf_counter(), self.step
         with contextlib.ExitStack() as open_files:
             try:
                 folder = open_files.enter_context(self._folder())
                 if self.states:
-                    open_files.callback(self.states.close)
+                    open_files.callback(self.states.file.close)
                 folder.manifest({**self.facts, "status": "running"})
                 if engine is not None:
                     self.simulation.begin(engine)
                     yield
                 for frame in self.simulation.frames(engine):
                     self._record(frame, folder, watch, clock)
+                    if self.keeper is not None:
+                        self.keeper.look(folder)
                     yield
                 seconds = time.perf_counter() - clock
+                if self.keeper is not None and self.step < self.plan.experiment.steps:
+                    self.keeper.write(folder)
                 results = self._results()
                 folder.finish(*results)
+                if self.states:
+                    self.states.finish()
                 self.preview = self._preview(*results)
-                folder.manifest(self._ended(seconds))
+                folder.manifest(self._ended(seconds, first))
+                if self.step == self.plan.experiment.steps:
+                    self._clear()
             except BaseException as error:
                 self._failed(error)
                 if _is_failure(error):
@@ -166,7 +197,14 @@ class Recording:
                 raise
 
     def _folder(self) -> Folder | Nowhere:
-        return Nowhere() if self.path is None else Folder(self.path, self.experiment)
+        return Nowhere() if self.path is None else Folder(self.path, self.experiment, self.at)
+
+    def _clear(self) -> None:
+        """Let go of what only a run that is not done needs."""
+        if self.states:
+            self.states.file.clear()
+        if self.keeper is not None:
+            self.keeper.store.clear()
 
     def _record(
         self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float
@@ -229,9 +267,9 @@ class Recording:
         tables = {**tables, "exponents.csv": (["reference", *columns], rows)}
         return Preview(self.experiment, without_nan(summary), tables)
 
-    def _ended(self, seconds: float) -> dict[str, Any]:
+    def _ended(self, seconds: float, first: int) -> dict[str, Any]:
         status = "done" if self.step == self.plan.experiment.steps else "interrupted"
-        ended = outcome(self.plan, self.simulation, self.step, seconds)
+        ended = outcome(self.plan, self.simulation, first, self.step, seconds)
         return {**self.facts, **ended, "status": status}
 
     def _failed(self, error: BaseException) -> None:

@@ -22,6 +22,7 @@ from tuichaos.blocks import FIRST, WITNESS, Block
 from tuichaos.devices import available_threads
 from tuichaos.engine import Engine
 from tuichaos.ensemble import EnsembleDraws
+from tuichaos.errors import InputError
 from tuichaos.frames import Frame, Probe
 from tuichaos.noise_floor import NoiseFloor
 from tuichaos.pace import Pace
@@ -49,13 +50,26 @@ class Work:
             future.cancel()
 
 
+@dataclass(frozen=True)
+class Momentum:
+    """All that the further orbits of a simulation depend on, at the start of a frame.
+
+    ``blocks``: states (rows, dimension), tangents and number of twins of each block.
+    """
+
+    step: int
+    blocks: list[tuple[Tensor, Tensor | None, int]]
+
+
 class Simulation:
     """Advances an ensemble of a System and yields frames; the one engine of every run.
 
     ``threads`` spreads blocks over that many threads (default: all processors). ``pace`` is
     looked at between frames. ``changes``: parameters of the system that change at a step,
     {step: {name: value}}; ``request`` adds one while it runs. ``noise_floor`` holds the
-    certificate so far.
+    certificate so far. ``carries``: a probe carries something along from frame to frame; it
+    is at the end of the frame that was yielded, and not ahead of it, only once ``settle`` was
+    called before.
     """
 
     def __init__(
@@ -71,6 +85,7 @@ class Simulation:
         threads: int | None = None,
         changes: Mapping[int, Mapping[str, Any]] | None = None,
         pace: Pace | None = None,
+        carries: bool = False,
     ) -> None:
         self.device = device or torch.device("cpu")
         self.dtype = dtype
@@ -91,6 +106,10 @@ class Simulation:
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._blocks: list[Block] = []
         self._ahead: Work | None = None  # a frame that is being computed
+        self._begun = False
+        self._carries = carries
+        self._settle = False  # the next frame may not be followed by one that runs ahead
+        self._momentum = Momentum(0, [])
 
     # --- shapes ---
 
@@ -116,6 +135,40 @@ class Simulation:
         its step. May be called from any thread."""
         self._requests.put(parameters)
 
+    def settle(self) -> None:
+        """Let nothing run ahead of the next frame that is yielded, if a probe carries things
+        along: ``state`` and the instruments are then at one step."""
+        self._settle = self._carries
+
+    @property
+    def settled(self) -> bool:
+        """Whether state and instruments are at one step while a frame is looked at."""
+        return not self._carries or self._ahead is None
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` needs to go on from the end of the frame that was yielded last."""
+        momentum = self._momentum if self._ahead is not None else self._now()
+        floor = vars(self.noise_floor)
+        return {"step": momentum.step, "blocks": momentum.blocks, "noise_floor": dict(floor)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Begin from a state that a simulation of the same make had; InputError where it does
+        not fit."""
+        for step in sorted(step for step in self.changes if step < state["step"]):
+            self.system = self.system.changed(self.changes[step])
+        blocks = self._made_blocks()
+        if len(blocks) != len(state["blocks"]):
+            raise InputError("is of another simulation: its blocks are not of this one")
+        for block, (x, tangents, twins) in zip(blocks, state["blocks"], strict=True):
+            block.go_on(x, tangents, twins)
+        self.noise_floor = NoiseFloor(**state["noise_floor"])
+        self._momentum = Momentum(state["step"], [])
+        self._blocks = blocks
+
+    def _now(self, step: int | None = None) -> Momentum:
+        blocks = [(block.x, block.tangents, block.twins) for block in self._blocks]
+        return Momentum(self._momentum.step if step is None else step, blocks)
+
     def engine(self) -> Engine:
         """What can advance this simulation, and others of its make (see Engine)."""
         return Engine(
@@ -126,11 +179,13 @@ class Simulation:
 
     def begin(self, engine: Engine) -> None:
         """Set the first frame to work, so that ``frames`` need not wait for all of it."""
-        self._blocks = self._made_blocks()
-        with engine.stepper() as stepper:
-            steps = min(CHECK_STEPS, self.frame_steps)
-            self.noise_floor.lone = self._blocks[0].lone_orbit_agrees(stepper, steps)
-        self._ahead = self._submit(engine, 0)
+        if not self._blocks:
+            self._blocks = self._made_blocks()
+            with engine.stepper() as stepper:
+                steps = min(CHECK_STEPS, self.frame_steps)
+                self.noise_floor.lone = self._blocks[0].lone_orbit_agrees(stepper, steps)
+        self._begun = True
+        self._ahead = self._submit(engine, self._momentum.step)
 
     def frames(self, engine: Engine | None = None) -> Iterator[Frame]:
         """Run all steps; each frame holds the states at its steps, the last one also the end.
@@ -139,10 +194,10 @@ class Simulation:
         is dropped. ``engine``: one that others share, else one of its own.
         """
         with contextlib.ExitStack() as stack:
-            if engine is None or not self._blocks:
+            if engine is None or not self._begun:
                 engine = engine or stack.enter_context(self.engine())
                 self.begin(engine)
-            start = 0
+            start = self._momentum.step
             while start < self.steps:
                 work = self._ahead or self._submit(engine, start)
                 if work is None:
@@ -150,11 +205,13 @@ class Simulation:
                 parts = [future.result() for future in work.futures]
                 start = work.start + work.steps
                 self._adapt(work.steps)
+                self._ahead, self._momentum = None, Momentum(start, [])
                 # The next frame is computed while whoever asked looks at this one.
-                may_run_ahead = start < self.steps and self.pace.free()
-                self._ahead = self._submit(engine, start) if may_run_ahead else None
+                if start < self.steps and self.pace.free() and not self._settle:
+                    self._ahead = self._submit(engine, start)
+                self._settle = False
                 yield self._frame(work, parts)
-                if self._ahead is not None and self.pace.stopped:
+                if self._ahead is not None and self.pace.stopped and not self._carries:
                     self._ahead.drop()
                     return
 
@@ -172,6 +229,7 @@ class Simulation:
         most = self.pace.wait(self._most)
         if most == 0:
             return None
+        self._momentum = self._now(start)
         self._change(start)
         if start == self.ensemble.perturb_at and self.ensemble.twins:
             for block in self._blocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.systems.data import Dataset
 
 
@@ -21,6 +23,8 @@ class SavedStates(Instrument):
 
     Until they are perturbed the twins are their reference.
     """
+
+    not_kept = ("data", "file")
 
     def __init__(self, setup: Setup, data: Dataset | None, folder: Path) -> None:
         self.setup = setup
@@ -47,16 +51,19 @@ class SavedStates(Instrument):
             self.file.append(steps, {"states": frame["states"], "twins": frame["twins"]})
         return {}
 
-    def findings(self) -> Findings:
+    def finish(self) -> None:
+        """Write states.npz: what was recorded so far."""
         layout = np.array([str(piece) for piece in self.setup.system.layout])
         fixed, data = {"layout": layout}, self.data
         if data is not None:
             fixed |= {"x": data.x, "y": data.y, "x_test": data.x_test, "y_test": data.y_test}
         self.file.finish(fixed)
-        return Findings()
 
-    def close(self) -> None:
-        self.file.close()
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "parts": self.file.sync(), "times": self.file.times}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.file.go_on(state["parts"], state["times"])
 
 
 class StatesFile:
@@ -77,6 +84,35 @@ class StatesFile:
             self.parts[name][0].write(np.ascontiguousarray(array).tobytes())
         self.times += len(steps)
 
+    def sync(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Have all rows on the disk; returns type and shape of the rows of each array."""
+        for file, _, _ in self.parts.values():
+            file.flush()
+            os.fsync(file.fileno())
+        return {name: (dtype.str, shape) for name, (_, dtype, shape) in self.parts.items()}
+
+    def lengths(self) -> dict[str, int]:
+        """Of the files that grow, in bytes."""
+        return {f".{name}.part": file.tell() for name, (file, _, _) in self.parts.items()}
+
+    def go_on(self, parts: Mapping[str, tuple[str, tuple[int, ...]]], times: int) -> None:
+        """Open the files again and cut them back to so many rows; InputError where one is
+        shorter."""
+        self.times = times
+        for name, (kind, shape) in parts.items():
+            path, dtype = self.folder / f".{name}.part", np.dtype(kind)
+            size = times * dtype.itemsize * math.prod(shape)
+            try:
+                file = open(path, "r+b")  # noqa: SIM115
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+            if file.seek(0, os.SEEK_END) < size:
+                file.close()
+                raise InputError(f"{path}: is damaged: it is shorter than it was")
+            file.truncate(size)
+            file.seek(size)
+            self.parts[name] = (file, dtype, shape)
+
     def finish(self, fixed: Mapping[str, np.ndarray]) -> None:
         """Write the archive: the grown arrays, then ``fixed`` ones."""
         fresh = self.folder / "states.tmp"
@@ -91,12 +127,16 @@ class StatesFile:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
                     np.lib.format.write_array(target, array, allow_pickle=False)
         os.replace(fresh, self.folder / "states.npz")
-        self.close()
 
     def close(self) -> None:
-        """Leave no partial file behind."""
-        for name, (file, _, _) in self.parts.items():
+        """Close the files; they stay, so that the run can go on."""
+        for file, _, _ in self.parts.values():
             file.close()
+
+    def clear(self) -> None:
+        """Leave no partial file behind: the run is done."""
+        self.close()
+        for name in self.parts:
             (self.folder / f".{name}.part").unlink(missing_ok=True)
         self.parts = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -77,6 +77,8 @@ class Instrument:
     """
 
     needs_signal = False  # whether its probes and folds read ``frame["signal"]``
+    carries = False  # whether its probes carry something along from frame to frame
+    not_kept: ClassVar[tuple[str, ...]] = ()  # attributes that a checkpoint leaves out
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         """Arrays (T, r, …) of one block; pure, called in worker threads."""
@@ -90,6 +92,19 @@ class Instrument:
         """What is known so far; called after the last frame (of a complete or an interrupted
         run), and while it goes on where somebody watches, so it changes nothing."""
         return Findings()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: all that changes while a run goes on, and constants, which
+        do no harm; other instruments and the setup are made again by the constructor."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in self.not_kept and not isinstance(value, Instrument | Setup | System)
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Be as it was when ``state`` was taken of an instrument of the same setup."""
+        vars(self).update(state)
 
 
 def every_of(switch: bool | Mapping[str, int]) -> int:

@@ -71,6 +71,9 @@ class Dimensions(Instrument):
     ``dimensions.participation`` (1, r).
     """
 
+    carries = True
+    not_kept = ("_ending", "_neutral")
+
     def __init__(self, setup: Setup, spectrum: Spectrum | None = None) -> None:
         self.setup = setup
         self.spectrum = spectrum

@@ -21,6 +21,8 @@ class Divergence(Instrument):
     ``distance.<piece>`` (T, r), ``twin_distances`` (T, r, twins), ``scale`` (T, r) = ‖x‖₁.
     """
 
+    not_kept = ("pieces",)
+
     def __init__(self, setup: Setup, in_series: bool) -> None:
         self.setup = setup
         self.in_series = in_series

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tuichaos.checkpoints.encoding import kept
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_rows, mean_and_interval, median
@@ -22,6 +23,7 @@ PLUNGE = 3
 PLUNGE_STEPS = 30
 
 
+@kept
 class GrowthWindow:
     """The growth windows of distances (references, n), folded as they come.
 

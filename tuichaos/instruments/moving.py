@@ -36,6 +36,8 @@ class Moving(Instrument):
     on. Memory: two numbers a window and reference, 0.8 MB up to 2 500 references.
     """
 
+    not_kept = ("_cached",)
+
     def __init__(self, setup: Setup, tangent: TangentExponent | None) -> None:
         if tangent is None:
             raise InputError("measure.moving: needs the tangent; set measure.tangent = true too")

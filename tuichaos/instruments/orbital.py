@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
+from tuichaos.checkpoints.encoding import kept
 from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
@@ -37,6 +38,7 @@ LIMIT = 10.0
 LYAPUNOV, ORBITAL, NEITHER = "Lyapunov stable", "orbitally stable", "neither"
 
 
+@kept
 @dataclass
 class Waiting:
     """Twins at a step, for which the orbit has been searched up to ``searched``."""
@@ -62,6 +64,8 @@ class OrbitalDistance(Instrument):
     theirs (at most HELD_BYTES): 83 parameters, 5 twins, window 100: 0.4 MB, whatever the
     number of steps. Probe array: ``orbital`` (times done, r, 3).
     """
+
+    carries = True
 
     def __init__(self, setup: Setup) -> None:
         switch = setup.experiment.measure.orbital

@@ -88,6 +88,8 @@ class Projection(Instrument):
     ``projection`` (points of the frame, r, 1 + twins, n), ``projection.loss`` without n.
     """
 
+    not_kept = ("_cache",)
+
     def __init__(self, setup: Setup) -> None:
         switch = setup.experiment.measure.projection
         self.setup = setup

@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tuichaos.checkpoints.encoding import kept
 from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
@@ -43,6 +44,7 @@ TANGENT_STEPS = 32  # of tangents a call of the stepper
 TANGENT_BYTES = 4_000_000  # of states in such a call
 
 
+@kept
 @dataclass
 class Company:
     """What is carried along the references of one block, r of them with j twins each.
@@ -55,6 +57,8 @@ class Company:
     but a rounding more at every step, drawn from ``noise``.
     """
 
+    not_kept: ClassVar[tuple[str, ...]] = ("steppers",)
+
     twins: Tensor
     first: Tensor
     base: Tensor
@@ -64,8 +68,9 @@ class Company:
     scale: Tensor
     noisy: Tensor
     noise: list[np.random.Generator]
-    steppers: tuple[Stepper, Stepper]  # their own scratch memory: for twins, for tangents
     tangent_steps: int
+    # For twins and for tangents, with scratch memory of their own; made when first needed.
+    steppers: tuple[Stepper, Stepper] | None = None
 
 
 class Routes(Instrument):
@@ -86,6 +91,9 @@ class Routes(Instrument):
     it below COLLAPSE_UNITS·u. The common window ends where any of the three does.
     Memory: a few states for each twin and a frame of distances, whatever the run's length.
     """
+
+    carries = True
+    not_kept = ("_cached",)
 
     def __init__(self, setup: Setup) -> None:
         ensemble, switch = setup.experiment.ensemble, setup.experiment.measure.routes
@@ -125,6 +133,10 @@ class Routes(Instrument):
         if company is None:
             company = self._begin(orbit, states[0], orbit.twins[0, :own, : self.twins])
             self.companies[orbit.first] = company
+        if company.steppers is None:
+            make, rows = orbit.system.stepper, own * self.twins
+            for_tangents = make(rows, company.tangent_steps, states.device)
+            company.steppers = (make(rows + own, 1, states.device), for_tangents)
         norms = torch.cat([company.scale[None], _norms(states).nan_to_num(0.0, 0.0)])
         scale = norms.cummax(0).values[1:, :, None]
         company.scale = scale[-1, :, 0].clone()
@@ -145,7 +157,7 @@ class Routes(Instrument):
         first = _norms(apart)
         rows, dimension = apart.shape
         steps = int(max(1, min(TANGENT_STEPS, TANGENT_BYTES // (16 * rows * dimension))))
-        make, seed = orbit.system.stepper, self.setup.experiment.seed
+        seed = self.setup.experiment.seed
         own = range(orbit.first, orbit.first + len(x))
         shape = twins.shape[:2]
         distances = first.reshape(shape)
@@ -159,7 +171,6 @@ class Routes(Instrument):
             torch.zeros_like(x[:, 0]),
             x.clone(),
             [generator(seed, Purpose.ROUNDING, reference) for reference in own],
-            (make(rows + len(x), 1, x.device), make(rows, steps, x.device)),
             steps,
         )
 

@@ -52,6 +52,9 @@ class Sharpness(Instrument):
     twice, and more eigenvalues than there are parameters.
     """
 
+    carries = True
+    not_kept = ("_found", "_workers")
+
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         switch = setup.experiment.measure.sharpness

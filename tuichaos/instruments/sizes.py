@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tuichaos.checkpoints.encoding import kept
 from tuichaos.ensemble import draws
 from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
@@ -34,16 +35,19 @@ CHUNK_BYTES = 4_000_000  # of states in such a call
 LEAST_SIZES = 3  # for a slope over sizes
 
 
+@kept
 @dataclass
 class Group:
     """The twins of one block, (r, sizes, dimension), until nothing more is read from them."""
 
+    not_kept: ClassVar[tuple[str, ...]] = ("stepper",)
+
     twins: Tensor
-    stepper: Stepper
     chunk: int
     open: np.ndarray  # (r, sizes): still in the growth window
     scale: np.ndarray  # (r): the largest ‖x‖₁ so far
     done: bool = False
+    stepper: Stepper | None = None  # made when it is first needed
 
 
 class PerturbationSizes(Instrument):
@@ -54,6 +58,9 @@ class PerturbationSizes(Instrument):
     Twins are followed until all have left their window, and for POINTS steps at least.
     Memory: POINTS distances of each twin, and CHUNK_BYTES of states.
     """
+
+    carries = True
+    not_kept = ("_cached", "draws")
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -112,6 +119,9 @@ class PerturbationSizes(Instrument):
             )
         index = torch.arange(states.shape[1], device=states.device)
         system = orbit.system.take(index.repeat_interleave(len(self.sizes)))
+        if group.stepper is None:
+            rows = group.twins.shape[:2].numel()
+            group.stepper = orbit.system.stepper(rows, group.chunk, states.device)
         for t in range(begin, len(states), group.chunk):
             steps = min(group.chunk, len(states) - t)
             rows = group.twins.flatten(0, 1)
@@ -127,9 +137,8 @@ class PerturbationSizes(Instrument):
         rows = own * count
         chunk = CHUNK_BYTES // (16 * rows * states.shape[2])
         chunk = int(max(1, min(CHUNK_STEPS, chunk)))
-        stepper = orbit.system.stepper(rows, chunk, states.device)
-        nothing = states.new_empty(own, count, states.shape[2])
-        return Group(nothing, stepper, chunk, np.ones((own, count), bool), np.zeros(own))
+        nothing = states.new_zeros(own, count, states.shape[2])
+        return Group(nothing, chunk, np.ones((own, count), bool), np.zeros(own))
 
     def _note_end(
         self, group: Group, orbit: BlockOrbit, distances: np.ndarray, scale: np.ndarray, begin: int

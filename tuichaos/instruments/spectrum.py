@@ -45,6 +45,8 @@ class Spectrum(Instrument):
     −∞): it and those after it are empty, and counted as collapsed.
     """
 
+    carries = True
+
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         dimension = setup.system.dimension

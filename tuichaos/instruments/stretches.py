@@ -95,6 +95,8 @@ class OfSeries(Instrument):
     needs_signal = True
     most = MOST  # newest steps of the stretch that ``measured`` gets
 
+    not_kept = ("_known",)
+
     def __init__(self, setup: Setup, signals: Signals) -> None:
         self.setup = setup
         self.signals = signals

@@ -1,0 +1,217 @@
+"""A run that was stopped, or killed, goes on to the files of an undisturbed one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tuichaos import resuming, runner
+from tuichaos.checkpoints.store import Store
+from tuichaos.errors import InputError
+from tuichaos.reading import resolve
+from tuichaos.runs import open_run
+
+EVERYTHING = {
+    "spectrum": {"count": 3, "references": 2},
+    "moving": True,
+    "routes": {"references": 2, "twins": 2},
+    "sizes": [1e-10, 1e-6],
+    "sharpness": {"every": 4, "count": 2, "references": 2},
+    "orbital": {"window": 10, "references": 2},
+    "autocorrelation": True,
+    "expansion": True,
+    "recurrence": True,
+    "zero_one": True,
+    "period": True,
+    "dimensions": True,
+    "units": {"every": 3},
+    "projection": True,
+    "convergence": True,
+}
+TRAINING = {
+    "steps": 120,
+    "network": {"hidden": [4]},
+    "optimizer": {"learning_rate": 1.5},
+    "ensemble": {"references": 5, "twins": 2, "perturb_at": 30},
+    "measure": EVERYTHING,
+    "record": {"states_every": 7, "every": 3},
+}
+# Above DENSE parameters sharpness goes by Lanczos, which starts from the last vectors.
+LARGE = {**TRAINING, "network": {"hidden": [30]}, "steps": 100, "record": {}}
+LARGE["measure"] = {"sharpness": {"every": 4, "references": 2}}
+HENON = {
+    "steps": 3000,
+    "system": {"name": "henon"},
+    "ensemble": {"references": 3, "twins": 2},
+    "measure": {"spectrum": True, "period": True, "moving": True, "zero_one": True},
+}
+SUITED = {"training": TRAINING, "lanczos": LARGE, "henon": HENON}
+LORENZ = {"steps": 900, "system": {"name": "lorenz"}, "ensemble": {"references": 2, "twins": 1}}
+QUADRATIC = {
+    "steps": 700,
+    "system": {"name": "quadratic", "parameters": {"curvatures": [1.0, 3.0], "beta": 0.9}},
+    "ensemble": {"references": 2, "twins": 1},
+    "measure": {"sharpness": True, "spectrum": True},
+}
+DIVERGING = {"steps": 300, "system": {"name": "quartic", "parameters": {"a": [1.5, 2.4]}}}
+DIVERGING["ensemble"] = {"references": 2, "twins": 3}
+SUITED |= {"lorenz": LORENZ, "quadratic": QUADRATIC, "diverging": DIVERGING}
+CHANGED = {**TRAINING, "measure": {}, "record": {}}
+CHANGED["optimizer"] = {"changes": [{"step": 25, "learning_rate": 0.5}]}
+SUITED["changed"] = CHANGED
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything but what tells of times."""
+    return {
+        p.name: p.read_bytes()
+        for p in folder.iterdir()
+        if p.is_file() and p.name != "manifest.json"
+    }
+
+
+def stopped(experiment, folder, monkeypatch, at, frame=16):
+    """A run of which ``at`` frames were recorded."""
+    stop, seen = threading.Event(), []
+
+    def watch(progress):
+        seen.append(progress.step)
+        if len(seen) == at:
+            stop.set()
+
+    small_frames(monkeypatch, frame)
+    return runner.run(experiment, out=folder, watch=watch, stop=stop)
+
+
+def small_frames(monkeypatch, steps):
+    monkeypatch.setattr("tuichaos.simulation.FRAME_STEPS", steps)
+
+
+@pytest.mark.parametrize("name", SUITED)
+def test_a_stopped_run_goes_on_to_the_same_files(name, tmp_path, monkeypatch):
+    experiment = resolve(SUITED[name])
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    for at in (1, 3):
+        part = stopped(experiment, tmp_path / f"part{at}", monkeypatch, at)
+        assert part.status == "interrupted"
+        assert Store(part.path).stems()
+        small_frames(monkeypatch, 11)
+        done = resuming.resume(open_run(part.path))
+        assert done.status == "done"
+        assert len(done.manifest["resumed"]) == 1
+        assert done.manifest["resumed"][0]["step"] > 0
+        assert files(done.path) == whole
+
+
+def test_it_may_be_stopped_many_times(tmp_path, monkeypatch):
+    experiment = resolve(TRAINING)
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    run = stopped(experiment, tmp_path / "part", monkeypatch, 1, frame=9)
+    while run.status == "interrupted":
+        stop = threading.Event()
+        run = resuming.resume(open_run(run.path), stop=stop, watch=lambda _, s=stop: s.set())
+    assert files(run.path) == whole
+    assert len(run.manifest["resumed"]) > 4
+
+
+def test_checkpoints_in_between_change_no_bit(tmp_path, monkeypatch):
+    experiment = resolve(TRAINING)
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    small_frames(monkeypatch, 9)
+    often = resolve(TRAINING, {"record.checkpoint": 1e-9})
+    written = []
+    write = Store.write
+    monkeypatch.setattr(
+        Store, "write", lambda s, step, *a: (written.append(step), write(s, step, *a))
+    )
+    found = files(runner.run(often, out=tmp_path / "often").path)
+    assert len(written) > 4
+    del found["experiment.toml"], whole["experiment.toml"]
+    assert found == whole
+
+
+KILLED = """
+import sys, os, signal
+from tuichaos import runner, simulation
+from tuichaos.checkpoints.store import Store
+from tuichaos.reading import load
+simulation.FRAME_STEPS = 9
+at, folder, file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+seen = []
+def watch(progress):
+    seen.append(1)
+    if len(seen) == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+runner.run(load(file), out=folder, watch=watch)
+"""
+
+
+@pytest.mark.parametrize("at", [1, 5, 9])
+def test_a_killed_run_goes_on_from_its_last_checkpoint(at, tmp_path):
+    experiment = resolve(TRAINING, {"record.checkpoint": 1e-9})
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    file = tmp_path / "whole" / "experiment.toml"
+    folder = tmp_path / "part"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(at), folder, file], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert open_run(folder).status == "killed"
+    done = resuming.resume(open_run(folder))
+    assert files(done.path) == whole
+    words = " ".join(done.manifest["warnings"])
+    assert "which is gone, was taken over" in words
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, monkeypatch):
+    experiment = resolve(TRAINING, {"record.checkpoint": 1e-9})
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    part = stopped(experiment, tmp_path / "part", monkeypatch, 5)
+    first, last = Store(part.path).stems()
+    newest = Store(part.path).path / f"{last}.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1] + b"x")
+    done = resuming.resume(open_run(part.path))
+    assert done.manifest["resumed"][0]["step"] == int(first)
+    assert "checksum is wrong" in " ".join(done.manifest["warnings"])
+    assert files(done.path) == whole
+
+
+def test_without_a_checkpoint_it_begins_anew(tmp_path, monkeypatch):
+    experiment = resolve(TRAINING)
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    part = stopped(experiment, tmp_path / "part", monkeypatch, 3)
+    Store(part.path).clear()
+    done = resuming.resume(open_run(part.path))
+    assert done.manifest["resumed"][0]["step"] == 0
+    assert files(done.path) == whole
+
+
+@pytest.mark.parametrize("name", ["series.csv", ".twins.part"])
+def test_rows_that_are_gone_are_computed_again(name, tmp_path, monkeypatch):
+    experiment = resolve(TRAINING, {"record.checkpoint": 1e-9})
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    part = stopped(experiment, tmp_path / "part", monkeypatch, 5)
+    grown = part.path / name
+    grown.write_bytes(grown.read_bytes()[:50])
+    done = resuming.resume(open_run(part.path))
+    assert done.manifest["resumed"][0]["step"] == 0
+    assert "shorter than it was" in " ".join(done.manifest["warnings"])
+    assert files(done.path) == whole
+
+
+def test_a_done_run_has_nothing_left_to_do(tmp_path):
+    done = runner.run(resolve(HENON, {"steps": 20}), out=tmp_path / "done")
+    with pytest.raises(InputError, match="is done, all 20 steps"):
+        resuming.resume(done)
+
+
+def test_every_instrument_can_be_kept(tmp_path, monkeypatch):
+    """All switches are on above: a new instrument must be among them."""
+    from tuichaos.measure import Measure
+
+    switches = {n for n, f in Measure.model_fields.items() if isinstance(f.default, bool)}
+    on = {n for n, f in Measure.model_fields.items() if f.default is True}
+    assert switches <= on | set(EVERYTHING)

@@ -1,0 +1,84 @@
+"""The keeper: when checkpoints of a run are written, and how a run goes on from one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuichaos.checkpoints.encoding import Decoder, Encoder
+from tuichaos.checkpoints.store import Checkpoint, Store
+from tuichaos.errors import InputError
+
+if TYPE_CHECKING:
+    from tuichaos.recorder import Folder
+    from tuichaos.runner import Recording
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a run goes on from: its last checkpoint (None: from the beginning), and what
+    manifest.json is to say of it."""
+
+    checkpoint: Checkpoint | None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Keeper:
+    """Writes a checkpoint every ``seconds`` (0: only when it is told to)."""
+
+    def __init__(self, path: Path, seconds: float, recording: Recording) -> None:
+        self.store = Store(path)
+        self.seconds = seconds
+        self.recording = recording
+        self.written: int | None = None  # the step of the last one
+        self._due = time.monotonic() + seconds
+
+    def look(self, folder: Folder) -> None:
+        """After each frame: write one if it is time, and the simulation is settled."""
+        if not self.seconds or time.monotonic() < self._due:
+            return
+        if self.recording.simulation.settled:
+            self.write(folder)
+        else:
+            self.recording.simulation.settle()
+
+    def write(self, folder: Folder) -> None:
+        """Keep the run as it is after the frame that was recorded last."""
+        recording = self.recording
+        state = recording.simulation.state()
+        if state["step"] == self.written or not state["blocks"]:
+            return
+        lengths = {"series.csv": folder.sync()}
+        encoder = Encoder()
+        instruments = [[type(one).__name__, one.state()] for one in recording.instruments]
+        tree = encoder.encode({"simulation": state, "instruments": instruments})
+        if recording.states:
+            lengths |= recording.states.file.lengths()
+        self.store.write(state["step"], {"lengths": lengths}, tree, encoder.arrays)
+        self.written = state["step"]
+        self._due = time.monotonic() + self.seconds
+
+    def restore(self, checkpoint: Checkpoint) -> int:
+        """Let the recording be as it was; returns the length of series.csv in bytes."""
+        recording = self.recording
+        where = self.store.path / f"{checkpoint.step:015}.json"
+        try:
+            decoder = Decoder(checkpoint.arrays, recording.simulation.device)
+            found = decoder.decode(checkpoint.tree)
+            names = [name for name, _ in found["instruments"]]
+            if names != [type(one).__name__ for one in recording.instruments]:
+                raise InputError("is of other instruments than the experiment has")
+            recording.simulation.restore(found["simulation"])
+            for instrument, (_, state) in zip(
+                recording.instruments, found["instruments"], strict=True
+            ):
+                instrument.restore(state)
+            length = int(checkpoint.facts["lengths"]["series.csv"])
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{where}: is damaged: {type(error).__name__}") from None
+        recording.step = self.written = checkpoint.step
+        return length

@@ -1,0 +1,153 @@
+"""Checkpoint files: written anew beside the last one, flushed, and then renamed.
+
+A checkpoint is two files, ``NUMBER.safetensors`` with the arrays and ``NUMBER.json`` with the
+tree, the checksum of the arrays and one of its own; it is there once the second is. The last
+two are kept: where the newest cannot be read, the one before it can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tuichaos.errors import InputError
+
+FOLDER = "checkpoints"
+FORMAT = 1
+KEEP = 2
+NAME = re.compile(r"(\d{15})\.json")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One that was read back: ``facts`` in plain JSON, the tree and the arrays it names."""
+
+    step: int
+    facts: Mapping[str, Any]
+    tree: Any
+    arrays: Mapping[str, np.ndarray]
+
+
+class Store:
+    """The checkpoints of a run folder."""
+
+    def __init__(self, run: Path) -> None:
+        self.path = run / FOLDER
+
+    def write(
+        self, step: int, facts: Mapping[str, Any], tree: Any, arrays: Mapping[str, np.ndarray]
+    ) -> None:
+        """Keep a checkpoint and let all but the last two go. OSError where it cannot be."""
+        self.path.mkdir(exist_ok=True)
+        stem = f"{step:015}"
+        fresh = self.path / f"{stem}.tmp"
+        try:
+            save_file(dict(arrays), fresh)
+        except SafetensorError as error:
+            raise OSError(f"{fresh}: {error}") from None
+        checksum = _digest(fresh)
+        _settle(fresh, self.path / f"{stem}.safetensors")
+        body = {"format": FORMAT, "step": step, "arrays": checksum, "facts": facts, "tree": tree}
+        text = json.dumps(body)
+        fresh.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
+        _settle(fresh, self.path / f"{stem}.json")
+        settle_folder(self.path)
+        self._tidy()
+
+    def newest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest one that can be read and whose files are still as long as they were,
+        and why those after it are not."""
+        faults = []
+        for stem in reversed(self.stems()):
+            try:
+                found = self._read(stem)
+                self._check_lengths(found.facts["lengths"])
+                return found, faults
+            except (InputError, OSError) as error:
+                faults.append(str(error))
+            except (KeyError, TypeError, AttributeError):
+                faults.append(f"{self.path / stem}.json: is damaged: not a checkpoint")
+        return None, faults
+
+    def stems(self) -> list[str]:
+        """Names of the checkpoints, oldest first."""
+        with contextlib.suppress(OSError):
+            names = sorted(path.name for path in self.path.iterdir())
+            return [found[1] for name in names if (found := NAME.fullmatch(name))]
+        return []
+
+    def clear(self) -> None:
+        """Let all go: the run is done."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
+    def _check_lengths(self, lengths: Mapping[str, int]) -> None:
+        for name, length in lengths.items():
+            path = self.path.parent / Path(name).name  # never out of the folder
+            if path.stat().st_size < length:
+                raise InputError(f"{path}: is damaged: it is shorter than it was")
+
+    def _read(self, stem: str) -> Checkpoint:
+        path = self.path / f"{stem}.json"
+        try:
+            digest, _, text = path.read_text(encoding="utf-8").partition("\n")
+            if hashlib.sha256(text.encode()).hexdigest() != digest:
+                raise InputError(f"{path}: is damaged: its checksum is wrong")
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InputError(f"{path}: is damaged: not JSON") from None
+        if body["format"] > FORMAT:
+            raise InputError(f"{path}: is of format {body['format']}, newer than {FORMAT}")
+        arrays = self.path / f"{stem}.safetensors"
+        if _digest(arrays) != body["arrays"]:
+            raise InputError(f"{arrays}: is damaged: its checksum is wrong")
+        try:
+            found = load_file(arrays)
+        except SafetensorError as error:
+            raise InputError(f"{arrays}: is damaged: {error}") from None
+        return Checkpoint(body["step"], body["facts"], body["tree"], found)
+
+    def _files(self) -> Iterator[Path]:
+        if self.path.is_dir():
+            yield from self.path.iterdir()
+
+    def _tidy(self) -> None:
+        """Delete what is older than the last two, and what was never finished."""
+        stems = self.stems()[-KEEP:]
+        for path in self._files():
+            if path.stem not in stems and path.suffix in (".json", ".safetensors", ".tmp"):
+                path.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _settle(fresh: Path, path: Path) -> None:
+    """Give a file its name once it is on the disk."""
+    with open(fresh, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+def settle_folder(path: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+"""Going on with a run that was stopped, from its last checkpoint, bit for bit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tuichaos.checkpoints.keeper import Before
+from tuichaos.checkpoints.lock import locked
+from tuichaos.checkpoints.store import Checkpoint, Store
+from tuichaos.errors import InputError
+from tuichaos.manifest import differing, now, versions
+from tuichaos.pace import Pace
+from tuichaos.plan import plan
+from tuichaos.runner import Recording, interrupts, prepare
+from tuichaos.runs import Run, open_run
+from tuichaos.watching import Watcher
+
+
+def resume(
+    run: Run,
+    *,
+    threads: int | None = None,
+    watch: Watcher | None = None,
+    stop: threading.Event | None = None,
+) -> Run:
+    """Go on with a run that was stopped, in its folder, to the files that an undisturbed run
+    would have written, byte for byte on the same machine and library versions.
+
+    It goes on from its newest checkpoint that can be read, without one from the beginning.
+    Raises InputError for a run that is done, that another process is at work on, or whose
+    files do not fit together; RunFailed when it cannot go on. ``stop`` and ctrl-C as in
+    ``runner.run``.
+    """
+    stop = stop or threading.Event()
+    with interrupts(stop) as interrupted, going_on(run.path, threads, Pace(stop=stop)) as recording:
+        recording.run(watch)
+    done = open_run(run.path)
+    if interrupted:
+        raise KeyboardInterrupt(
+            f"interrupted at step {done.manifest['step']} of {done.experiment.steps}; "
+            f"what was computed is in {run.path}; tuichaos resume {run.path.name} goes on"
+        )
+    return done
+
+
+@contextmanager
+def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]:
+    """The recording of a stopped run, ready to go on, its folder locked as long."""
+    run = open_run(path)
+    if run.kind != "run":
+        raise InputError(f"{path.name}: is a sweep, not a run")
+    if run.manifest.get("status") == "done":
+        raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
+    with locked(path) as taken:
+        ready = plan(run.experiment, threads)
+        checkpoint, faults = Store(path).newest()
+        facts = _facts(run.manifest, checkpoint, [*filter(None, [taken]), *faults])
+        yield prepare(ready, path, pace, before=Before(checkpoint, facts))
+
+
+def _facts(
+    before: dict[str, Any], checkpoint: Checkpoint | None, remarks: list[str]
+) -> dict[str, Any]:
+    """What manifest.json says of a run that goes on."""
+    changed = differing(before)
+    words = [*before.get("warnings", []), *remarks]
+    if changed:
+        words.append(f"it went on under {changed}: bits may differ from there on")
+    step = 0 if checkpoint is None else checkpoint.step
+    resumed = [*before.get("resumed", []), {"at": now(), "step": step}]
+    began = {"started": before["started"]} if "started" in before else {}
+    return {**began, "versions": versions(), "resumed": resumed, "warnings": words}
