@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuichaos.values import Estimator, Integer, Sizes, Switch, Table, Windows, options
+from tuichaos.values import Estimator, Integer, Reach, Sizes, Switch, Table, Windows, options
 
 SPECTRUM = options("count", "references")
 MOVING = options("width", "every")
@@ -77,6 +77,11 @@ class Measure(Table):
         False,
         description="principal components of the orbit: { components = …, points = of the orbit, "
         "references = … }",
+    )
+    reach: Reach = Field(
+        False,
+        description="steps until an accuracy is first reached, train and test part: "
+        "{ accuracy = 0.9, every = steps between looks }",
     )
     discard: Annotated[Integer, Field(ge=0)] = Field(
         0, description="steps before the running exponent is averaged"
