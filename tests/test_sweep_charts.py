@@ -155,3 +155,28 @@ def test_an_axis_of_many_decades_has_powers_of_ten():
     assert "log10 ε" in draw(
         Picture("t", [Curve("a", x, x)], x_label="log10 ε"), 100, 20, colour=False, ascii_only=False
     )
+
+
+def test_every_chart_has_the_whole_axis(swept, tmp_path):
+    """Also where a column has no number at one end."""
+
+    def change(rows):
+        numbers(rows)
+        rows[0]["loss.final_median"] = ""
+
+    run = edited(swept, tmp_path, change)
+    for what in ("default", "kept", "nmle.mean", "loss.final_median"):
+        assert picture(run, what).x_range == pytest.approx((-2.0, 1.0), abs=1e-12)
+
+
+@pytest.mark.parametrize("over", ["log:1:1:1", "[1.0]"])
+def test_a_sweep_of_one_point_is_drawn(command, tmp_path, over):
+    sets = [a for k, v in FAST.items() for a in ("--set", f"{k}={str(v).lower()}")]
+    out = tmp_path / "s"
+    code, _, _ = command("run", "--preset", "quick", *sets, "--over", f"{RATE}={over}",
+                         "--out", out, "--quiet")  # fmt: skip
+    assert code == 0
+    for what in ([], ["--what", "kept"], ["--ascii"]):
+        code, shown, err = command("plot", out, *what)
+        assert (code, err) == (0, "")
+        assert RATE in shown

@@ -9,7 +9,7 @@ from tuichaos.errors import InputError, nearest
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
-from tuichaos.sweeps.summary import enough, kept_fraction, summary
+from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
 KEPT = "kept"  # the fraction of the references that the paper's filter kept
@@ -47,7 +47,8 @@ def picture(run: Run, what: str) -> Picture:
     y = found[what][np.isfinite(found[what])]
     log = y.min() > 0 and y.max() > 10.0**DECADES * y.min()
     title = f"{run.experiment.name}: {TITLES.get(what, what)}"
-    return Picture(title, curves, bool(log), x_label=label, x_log=first.log)
+    ends = span(found, first)
+    return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log)
 
 
 def _any(values: np.ndarray | None) -> bool:
@@ -64,9 +65,9 @@ def _enough(found: Columns, what: str) -> Columns:
 def _curves(found: Columns, what: str, first: Axis, second: Axis | None):
     bounds = _bounds(found, what)
     for name, rows in _parts(found, what, second):
-        x = found[first.key][rows]
+        x = places(found, first)[rows]
         order = np.argsort(x, kind="stable")
-        x = np.log10(x[order]) if first.log else x[order]
+        x = x[order]
         yield Curve(name, x, found[what][rows][order])
         good = np.isfinite(found[what][rows][order])
         for label, role, column in bounds:

@@ -25,7 +25,7 @@ def summary(found: Columns, name: str, axis: Axis, x_label: str) -> Picture | No
     share = kept_fraction(found)
     if share is None or not np.isfinite(share).any():
         return None
-    x = np.log10(found[axis.key]) if axis.log else found[axis.key]
+    x = places(found, axis)
     order = np.argsort(x, kind="stable")
     curves = [Curve(KEPT, x[order], share[order])]
     for label, (mean, low, high) in _exponents(found).items():
@@ -37,9 +37,22 @@ def summary(found: Columns, name: str, axis: Axis, x_label: str) -> Picture | No
         f"{name}: exponents (nats per step) and kept fraction",
         curves,
         x_label=x_label,
+        x_range=span(found, axis),
         levels=[("zero", 0.0)],
         x_log=axis.log,
     )
+
+
+def places(found: Columns, axis: Axis) -> np.ndarray:
+    """Where the points (points,) of a sweep lie on the axis of a key: log10 of it on a
+    logarithmic one."""
+    return np.log10(found[axis.key]) if axis.log else found[axis.key]
+
+
+def span(found: Columns, axis: Axis) -> tuple[float, float]:
+    """The whole axis of a key, also where a column has no number; the same in every chart."""
+    x = places(found, axis)
+    return float(x.min()), float(x.max())
 
 
 def kept_fraction(found: Columns) -> np.ndarray | None:
