@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from faults import fill_disk
 from textual.app import ScreenStackError
+from textual.errors import NoWidget
 from textual.events import MouseDown
 from textual.pilot import OutOfBounds
 from textual.widgets import DataTable, Input, Select, Static
@@ -821,6 +822,8 @@ async def walk(pilot, seed, moves):
         except (AttributeError, ScreenStackError, OutOfBounds):
             # Of Pilot's own, while it looks at a screen that is going away.
             assert pilot.app._exit
+        except NoWidget:  # likewise, between a new size and its layout
+            pass
         await asyncio.sleep(0.01)
 
 
