@@ -28,6 +28,7 @@ from tuichaos.instruments import (
 )
 from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import Setup
+from tuichaos.instruments.convergence import Convergence
 from tuichaos.instruments.dimensions import Dimensions
 from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.expansion import ExpansionRates
@@ -80,6 +81,7 @@ ROUTES = {
     "recurrence": RecurrencePlot,
     "zero_one": ZeroOneTest,
     "period": Period,
+    "convergence": Convergence,
     "dimensions": Dimensions,
     "units": SaturatedUnits,
     "projection": Projection,
