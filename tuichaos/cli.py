@@ -319,6 +319,24 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 
 
 @cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.pass_context
+def verify(ctx: click.Context, run_name: str) -> None:
+    """Check a run folder: checksums, rows, finite numbers, and that its first steps, computed
+    again, give the same bits. Exit code 1 if something is wrong."""
+    from tuichaos.runs import find
+    from tuichaos.verifying import verify as checks
+
+    marks = {True: "ok", False: "FAIL", None: "--"}
+    wrong = 0
+    for check in checks(find(run_name)):
+        wrong += check.passed is False
+        click.echo(f"{marks[check.passed]:<5}{check.name:<24} {check.words}")
+    if wrong:
+        ctx.exit(1)
+
+
+@cli.command()
 def paths() -> None:
     """Print where runs, settings and presets are."""
     from tuichaos import presets as kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -78,18 +79,11 @@ class Folder:
         """Add the recorded ones among steps (T,) with columns (T, references) to series.csv."""
         if self.columns is None:
             self.columns = series_columns(columns)
-            self.series.write(",".join(["reference", "step", *self.columns]) + "\n")
+            self.series.write(series_head(self.columns))
         kept = np.flatnonzero((steps % self.every == 0) | (steps == self.steps))
         if not len(kept):
             return
-        blank = np.full((len(kept), references), np.nan)
-        table = np.stack([columns[n][kept] if n in columns else blank for n in self.columns], -1)
-        table[~np.isfinite(table)] = np.nan
-        lines = []
-        for step, rows in zip(steps[kept].tolist(), table.tolist(), strict=True):
-            for reference, row in enumerate(rows):
-                lines.append(f"{reference},{step},{','.join(map(repr, row))}\n")
-        self.series.write("".join(lines).replace("nan", ""))
+        self.series.write(series_lines(steps, kept, columns, self.columns, references))
         self.series.flush()
         self._keep_there()
 
@@ -160,6 +154,19 @@ def _opened(path: Path) -> TextIO:
     return open(path, "w+", encoding="utf-8", newline="\n")
 
 
+SUMMED = (".csv", ".toml", ".json", ".jsonl", ".npz")
+
+
+def checksums(path: Path) -> dict[str, str]:
+    """SHA-256 of each file of a folder that is complete, but for what may change later."""
+    found = {}
+    for file in sorted(path.iterdir()):
+        if file.suffix in SUMMED and file.name != "manifest.json" and file.is_file():
+            with open(file, "rb") as opened:
+                found[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return found
+
+
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
     """Write manifest.json in one piece: a reader never sees half of it."""
     write_json(path / "manifest.json", {"format": FORMAT, **content})
@@ -171,6 +178,29 @@ def series_columns(columns: Iterable[str]) -> list[str]:
     rest = [name for name in columns if name not in LEADING]
     layers = [name for name in rest if name.startswith("distance.")]
     return [*LEADING, *layers, *(name for name in rest if name not in layers)]
+
+
+def series_head(columns: Iterable[str]) -> str:
+    """The first line of series.csv."""
+    return ",".join(["reference", "step", *columns]) + "\n"
+
+
+def series_lines(
+    steps: np.ndarray,
+    kept: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    names: Iterable[str],
+    references: int,
+) -> str:
+    """Lines of series.csv: of steps (T,) those at ``kept``, with columns (T, references)."""
+    blank = np.full((len(kept), references), np.nan)
+    table = np.stack([columns[n][kept] if n in columns else blank for n in names], -1)
+    table[~np.isfinite(table)] = np.nan
+    lines = []
+    for step, rows in zip(steps[kept].tolist(), table.tolist(), strict=True):
+        for reference, row in enumerate(rows):
+            lines.append(f"{reference},{step},{','.join(map(repr, row))}\n")
+    return "".join(lines).replace("nan", "")
 
 
 def check(out: str | Path | None) -> Path | None:

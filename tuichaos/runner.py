@@ -29,6 +29,7 @@ from tuichaos.preview import Preview, Rows
 from tuichaos.recorder import (
     Folder,
     Nowhere,
+    checksums,
     create,
     replace_text,
     without_nan,
@@ -270,7 +271,8 @@ class Recording:
     def _ended(self, seconds: float, first: int) -> dict[str, Any]:
         status = "done" if self.step == self.plan.experiment.steps else "interrupted"
         ended = outcome(self.plan, self.simulation, first, self.step, seconds)
-        return {**self.facts, **ended, "status": status}
+        files = {} if self.path is None else {"files": checksums(self.path)}
+        return {**self.facts, **ended, "status": status, **files}
 
     def _failed(self, error: BaseException) -> None:
         """Say in the manifest how the run ended, if that can still be written."""

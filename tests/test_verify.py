@@ -1,0 +1,108 @@
+"""Checking a run folder: what is whole passes, and each kind of damage is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from tuichaos import runner
+from tuichaos.reading import resolve
+from tuichaos.runs import open_run
+from tuichaos.verifying import verify
+
+SMALL = {"steps": 50, "ensemble": {"references": 3, "twins": 2}, "record": {"every": 4}}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return runner.run(resolve(SMALL), out=tmp_path_factory.mktemp("whole") / "run").path
+
+
+@pytest.fixture
+def folder(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "run")
+
+
+def wrong(folder):
+    return [check.name for check in verify(open_run(folder)) if check.passed is False]
+
+
+def test_a_whole_folder_passes(folder):
+    checks = list(verify(open_run(folder)))
+    assert all(check.passed for check in checks)
+    assert [check.name for check in checks][-2:] == ["rows of series.csv", "first 32 steps again"]
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def spoil(path):
+    text = path.read_text()
+    at = text.index("\n", len(text) // 2)
+    start = text.rindex(",", 0, at)
+    path.write_text(f"{text[:start]},nan{text[at:]}")
+
+
+def change_digit(path):
+    text = path.read_text()
+    at = text.index("\n", 100) - 1
+    path.write_text(text[:at] + ("1" if text[at] != "1" else "2") + text[at + 1 :])
+
+
+def lose_a_row(path):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-3]))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "named"),
+    [
+        ("series.csv", cut, {"series.csv", "rows of series.csv"}),
+        ("series.csv", spoil, {"series.csv"}),
+        ("series.csv", change_digit, {"series.csv", "first 32 steps again"}),
+        ("series.csv", lose_a_row, {"series.csv", "rows of series.csv"}),
+        ("exponents.csv", spoil, {"exponents.csv"}),
+        ("summary.json", cut, {"summary.json"}),
+        ("rates.csv", lambda path: path.unlink(), {"rates.csv"}),
+    ],
+)
+def test_damage_is_named(name, damage, named, folder):
+    damage(folder / name)
+    found = set(wrong(folder))
+    assert named <= found
+    assert found - named <= {"rows of series.csv", "first 32 steps again"}
+
+
+def test_another_experiment_is_noticed(folder):
+    path = folder / "experiment.toml"
+    path.write_text(path.read_text().replace("learning_rate = 1.0", "learning_rate = 1.1"))
+    assert wrong(folder) == ["experiment.toml", "first 32 steps again"]
+
+
+def test_json_with_a_number_that_is_none(folder):
+    path = folder / "summary.json"
+    path.write_text(json.dumps({"nmle": float("nan")}))
+    assert wrong(folder) == ["summary.json", "summary.json"]
+
+
+def test_a_run_without_checksums_says_so(folder):
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["files"]
+    path.write_text(json.dumps(manifest))
+    checks = {check.name: check for check in verify(open_run(folder))}
+    assert checks["checksums"].passed is None
+    assert not wrong(folder)
+
+
+def test_the_command(folder, command):
+    code, out, err = command("verify", str(folder))
+    assert (code, err) == (0, "")
+    assert out.count("ok   ") == len(out.splitlines())
+    cut(folder / "series.csv")
+    code, out, err = command("verify", str(folder))
+    assert (code, err) == (1, "")
+    assert "FAIL series.csv" in out

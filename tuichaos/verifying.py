@@ -1,0 +1,160 @@
+"""Checking a run folder: whether its files are whole, and its first rows what the experiment
+gives here and now, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tuichaos.errors import InputError, RunFailed
+from tuichaos.manifest import differing
+from tuichaos.pace import Pace
+from tuichaos.plan import plan
+from tuichaos.recorder import series_columns, series_head, series_lines
+from tuichaos.runner import prepare
+from tuichaos.runs import Run
+from tuichaos.watching import Progress
+
+FIRST_STEPS = 32  # that are computed again
+NOT_FINITE = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; ``passed`` is None where it could not be."""
+
+    name: str
+    passed: bool | None
+    words: str
+
+
+def verify(run: Run) -> Iterator[Check]:
+    """The checks of a folder of a run or a sweep, as they are made. InputError where it is
+    none, or its experiment cannot be read."""
+    experiment = run.experiment
+    yield Check("experiment", True, f"{experiment.name}, {experiment.steps} steps")
+    yield Check("status", True if run.status == "done" else None, run.status + _reason(run))
+    yield from _checksums(run)
+    for path in sorted(run.path.glob("*.json")):
+        yield _json(path)
+    for path in sorted(run.path.glob("*.csv")):
+        yield _table(path)
+    if run.kind == "run":
+        yield _order(run)
+        yield _again(run)
+
+
+def _reason(run: Run) -> str:
+    reason = run.manifest.get("reason")
+    return f": {reason}" if reason else ""
+
+
+def _checksums(run: Run) -> Iterator[Check]:
+    known = run.manifest.get("files")
+    if not isinstance(known, dict):
+        yield Check("checksums", None, "none were recorded: it was not completed")
+        return
+    for name, digest in sorted(known.items()):
+        path = run.path / Path(str(name)).name
+        try:
+            with open(path, "rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except OSError as error:
+            yield Check(name, False, f"cannot be read: {error.strerror}")
+            continue
+        yield Check(name, same, "its checksum is right" if same else "its checksum is wrong")
+
+
+def _json(path: Path) -> Check:
+    def refuse(name: str) -> None:
+        raise ValueError(f"holds {name}, which is no number")
+
+    try:
+        json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    except (OSError, ValueError, RecursionError) as error:
+        return Check(path.name, False, str(error))
+    return Check(path.name, True, "is whole, every number finite")
+
+
+def _table(path: Path) -> Check:
+    rows = 0
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            head = next(lines, None)
+            if not head:
+                return Check(path.name, False, "is empty")
+            for rows, row in enumerate(lines, start=1):
+                if len(row) != len(head):
+                    return Check(
+                        path.name, False, f"row {rows} has {len(row)} fields, not {len(head)}"
+                    )
+                if any(map(NOT_FINITE.fullmatch, row)):
+                    return Check(path.name, False, f"row {rows} holds a number that is not finite")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return Check(path.name, False, str(error))
+    return Check(path.name, True, f"{rows:,} rows of {len(head)} fields, every number finite")
+
+
+def _order(run: Run) -> Check:
+    """Whether series.csv holds every recorded step of every reference once, in order."""
+    name, experiment = "rows of series.csv", run.experiment
+    try:
+        steps, references = run.column("step"), experiment.ensemble.references
+    except (InputError, ValueError, KeyError) as error:
+        return Check(name, False, str(error))
+    last = int(run.manifest.get("step", experiment.steps))
+    wanted = np.arange(0, last + 1, experiment.record.every)
+    if last == experiment.steps and wanted[-1] != last:
+        wanted = np.append(wanted, last)
+    right = steps.shape == (len(wanted), references) and (steps == wanted[:, None]).all()
+    found = f"{len(wanted):,} recorded steps of {references:,} references"
+    return Check(name, bool(right), found if right else f"are not those of {found}")
+
+
+def _again(run: Run) -> Check:
+    """Whether the first steps, computed again, give the same bytes."""
+    name = f"first {FIRST_STEPS} steps again"
+    stop, frames = threading.Event(), []
+
+    def watch(progress: Progress) -> None:
+        frames.append(progress)
+        if progress.step >= FIRST_STEPS:
+            stop.set()
+
+    try:
+        prepare(plan(run.experiment), None, Pace(stop=stop)).run(watch)
+    except (InputError, RunFailed) as error:
+        return Check(name, None, str(error))
+    fresh = _series(run, frames)
+    with open(run.path / "series.csv", encoding="utf-8", newline="") as file:
+        there = file.read(len(fresh))
+    if len(there) < len(fresh):  # it was stopped early
+        fresh = fresh[: len(there)]
+    if there == fresh:
+        return Check(name, True, f"are the same bytes ({len(fresh):,} of series.csv)")
+    changed = differing(run.manifest)
+    because = f"; it was computed under {changed}" if changed else ""
+    return Check(name, False, f"are not the same bytes{because}")
+
+
+def _series(run: Run, frames: list[Progress]) -> str:
+    """The beginning of series.csv as it would be written of these frames."""
+    experiment = run.experiment
+    columns = series_columns(frames[0].columns)
+    text = [series_head(columns)]
+    for frame in frames:
+        every = frame.steps % experiment.record.every == 0
+        kept = np.flatnonzero(every | (frame.steps == experiment.steps))
+        if len(kept):
+            references = experiment.ensemble.references
+            text.append(series_lines(frame.steps, kept, frame.columns, columns, references))
+    return "".join(text)
