@@ -32,6 +32,7 @@ EVERYTHING = {
     "units": {"every": 3},
     "projection": True,
     "convergence": True,
+    "reach": True,
 }
 TRAINING = {
     "steps": 120,

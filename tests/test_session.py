@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
+import numpy as np
 import pytest
 
 import tuichaos
@@ -98,3 +100,28 @@ def test_failures_are_told(start):
     assert refused.status in ENDED
     assert "class_counts" in refused.reason
     assert refused.path is None
+
+
+def test_a_session_goes_on_with_a_run_that_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr("tuichaos.simulation.FRAME_STEPS", 10)
+    experiment = tuichaos.resolve({}, {"ensemble.references": 3, "steps": 120})
+    whole = tuichaos.run(experiment, out=tmp_path / "whole").path
+    stop = threading.Event()
+    tuichaos.run(experiment, out=tmp_path / "part", stop=stop, watch=lambda _: stop.set())
+    frames = []
+    session = Session(experiment, frames.append, goes_on=tmp_path / "part")
+    assert session.join(60)
+    assert session.status == Status.DONE, session.reason
+    seen = np.concatenate([frame.steps for frame in frames])
+    assert seen.tolist() == list(range(121))
+    assert frames[0].replica_steps == 0
+    assert (tmp_path / "part" / "series.csv").read_bytes() == (whole / "series.csv").read_bytes()
+
+
+def test_a_run_that_is_done_cannot_go_on(tmp_path):
+    experiment = tuichaos.resolve({}, {"ensemble.references": 3, "steps": 20})
+    tuichaos.run(experiment, out=tmp_path / "whole")
+    session = Session(experiment, lambda _: None, goes_on=tmp_path / "whole")
+    assert session.join(60)
+    assert session.status == Status.FAILED
+    assert "is done" in session.reason

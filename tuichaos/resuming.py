@@ -17,7 +17,7 @@ from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, interrupts, prepare
 from tuichaos.runs import Run, open_run
-from tuichaos.watching import Watcher
+from tuichaos.watching import Progress, Watcher
 
 
 def resume(
@@ -74,3 +74,25 @@ def _facts(
     resumed = [*before.get("resumed", []), {"at": now(), "step": step}]
     began = {"started": before["started"]} if "started" in before else {}
     return {**began, "versions": versions(), "resumed": resumed, "warnings": words}
+
+
+def rows_before(recording: Recording) -> Progress | None:
+    """What a watcher of a run that goes on is told of the rows it already has; None where it
+    begins anew."""
+    run = open_run(recording.path)
+    there = run.steps < recording.step
+    if not recording.step or not there.any():
+        return None
+    columns = {name: values[there] for name, values in run.series.items()}
+    ready = recording.plan
+    return Progress(
+        recording.step,
+        ready.experiment.steps,
+        0,  # of what this process has done
+        ready.replica_steps - ready.replica_steps_until(recording.step),
+        0.0,
+        recording.survival.count,
+        recording.survival.first,
+        run.steps[there],
+        columns,
+    )

@@ -149,6 +149,7 @@ class Recording:
             self.facts |= before.facts
             if before.checkpoint is not None:
                 self.at = self.keeper.restore(before.checkpoint)
+        self.first = self.step  # that this process begins at
         self.restored_at: int | None = None  # when the folder had vanished
         self.wanted = threading.Event()  # somebody wants to see the tables as they are
         self.preview: Preview | None = None
@@ -164,7 +165,7 @@ class Recording:
     def advance(self, watch: Watcher | None, engine: Engine | None = None) -> Iterator[None]:
         """The same, frame by frame: others may be advanced in between, on an ``engine`` that
         they share. It is then set to work before the first yield, and frames follow."""
-        clock, first = time.perf_counter(), self.step
+        clock = time.perf_counter()
         with contextlib.ExitStack() as open_files:
             try:
                 folder = open_files.enter_context(self._folder())
@@ -187,7 +188,7 @@ class Recording:
                 if self.states:
                     self.states.finish()
                 self.preview = self._preview(*results)
-                folder.manifest(self._ended(seconds, first))
+                folder.manifest(self._ended(seconds))
                 if self.step == self.plan.experiment.steps:
                     self._clear()
             except BaseException as error:
@@ -227,12 +228,13 @@ class Recording:
         if folder.restored:
             self._tell_restored(folder)
         if watch is not None:
+            before = self.plan.replica_steps_until(self.first)  # of another process
             watch(
                 Progress(
                     self.step,
                     self.plan.experiment.steps,
-                    self.plan.replica_steps_until(self.step),
-                    self.plan.replica_steps,
+                    self.plan.replica_steps_until(self.step) - before,
+                    self.plan.replica_steps - before,
                     time.perf_counter() - clock,
                     self.survival.count,
                     self.survival.first,
@@ -268,9 +270,9 @@ class Recording:
         tables = {**tables, "exponents.csv": (["reference", *columns], rows)}
         return Preview(self.experiment, without_nan(summary), tables)
 
-    def _ended(self, seconds: float, first: int) -> dict[str, Any]:
+    def _ended(self, seconds: float) -> dict[str, Any]:
         status = "done" if self.step == self.plan.experiment.steps else "interrupted"
-        ended = outcome(self.plan, self.simulation, first, self.step, seconds)
+        ended = outcome(self.plan, self.simulation, self.first, self.step, seconds)
         files = {} if self.path is None else {"files": checksums(self.path)}
         return {**self.facts, **ended, "status": status, **files}
 

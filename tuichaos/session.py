@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,9 @@ ENDED = (Status.DONE, Status.INTERRUPTED, Status.FAILED)
 class Session:
     """One experiment from the moment it is asked for; starts at once, in its own thread.
 
-    ``watch`` is called in that thread after each frame. Everything here may be called from
-    any thread; nothing waits but ``join``.
+    ``watch`` is called in that thread after each frame. ``goes_on``: the folder of a run that
+    was stopped, which then goes on; ``watch`` is first told the rows it already has.
+    Everything here may be called from any thread; nothing waits but ``join``.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Session:
         paused: bool = False,
         threads: int | None = None,
         out: str | Path | None = None,
+        goes_on: Path | None = None,
     ) -> None:
         self.asked = experiment  # as it came from the settings
-        self.path: Path | None = None
+        self.path = goes_on
         self.reason = ""
         self._watch = watch
         self._threads = threads
@@ -151,21 +154,35 @@ class Session:
         try:
             # Here, not above: they load torch, and a screen must not wait for that.
             load_libraries()
-            from tuichaos.plan import plan
-            from tuichaos.recorder import create
-            from tuichaos.runner import prepare
-
-            ready = plan(self.asked, self._threads)
-            self.path = create(ready.experiment, self._out)
-            recording = prepare(ready, self.path, self._pace)
-            with self._ready:
-                for rate in self._early:
-                    recording.simulation.request({"learning_rate": rate})
-                self._recording = recording
-            self._recording.run(self._watch)
+            with self._prepared() as recording:
+                with self._ready:
+                    for rate in self._early:
+                        recording.simulation.request({"learning_rate": rate})
+                    self._recording = recording
+                recording.run(self._watch)
             finished = self._recording.step == self.experiment.steps
             self._ended = Status.DONE if finished else Status.INTERRUPTED
         except (InputError, RunFailed) as error:
             self.reason, self._ended = str(error), Status.FAILED
         except Exception as error:  # the screen must live, and say what happened
             self.reason, self._ended = f"{type(error).__name__}: {error}", Status.FAILED
+
+    @contextlib.contextmanager
+    def _prepared(self) -> Iterator[Recording]:
+        """The recording, in a folder that is locked as long."""
+        from tuichaos.checkpoints.lock import locked
+        from tuichaos.plan import plan
+        from tuichaos.recorder import create
+        from tuichaos.resuming import going_on, rows_before
+        from tuichaos.runner import prepare
+
+        if self.path is not None:
+            with going_on(self.path, self._threads, self._pace) as recording:
+                if (before := rows_before(recording)) is not None:
+                    self._watch(before)
+                yield recording
+            return
+        ready = plan(self.asked, self._threads)
+        self.path = create(ready.experiment, self._out)
+        with locked(self.path):
+            yield prepare(ready, self.path, self._pace)
