@@ -557,6 +557,19 @@ def test_eta_sweep():
     assert abs(mean[1.0] - mean[half]) < 0.05
 
 
+class Many(workers.Crew):
+    """A crew of any executor."""
+
+    def __init__(self, make, count):
+        self.executor, self.count = make, count
+
+    def slots(self):
+        return self.count
+
+    def end(self, executor):
+        executor.shutdown(wait=False)
+
+
 def test_workers_that_never_live_end_the_sweep():
     """Not point by point: a machine on which no worker starts is told as such."""
     import threading
@@ -577,7 +590,7 @@ def test_workers_that_never_live_end_the_sweep():
     job = batch.Job(grid_of_many.base)
     todo = workers.units(grid_of_many.batches(), 2)
     with pytest.raises(tuichaos.RunFailed, match="die again and again"):
-        list(workers.scattered(job, todo, Dead, 2, threading.Event()))
+        list(workers.scattered(job, todo, Many(Dead, 2), threading.Event()))
     assert len(made) == workers.MOST_DEATHS
 
 
@@ -589,7 +602,8 @@ def test_any_executor_carries_the_points(whole, tmp_path):
     made = points.grid(experiment(ENDS))
     job = batch.Job(made.base, None, 1)
     todo = workers.units(made.batches(), 1)
-    found = workers.scattered(job, todo, lambda: ThreadPoolExecutor(1), 1, threading.Event())
+    crew = Many(lambda: ThreadPoolExecutor(1), 1)
+    found = workers.scattered(job, todo, crew, threading.Event())
     kept = {row.point: row for row in found if isinstance(row, rows.Row)}
     from tuichaos.sweeps import table
 

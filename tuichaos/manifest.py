@@ -29,7 +29,7 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "title": experiment.title,
-        "versions": _versions(),
+        "versions": versions(),
         "platform": platform.platform(),
         "host": platform.node(),
         "device": experiment.device,
@@ -75,7 +75,8 @@ def _data(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What the bits of a run depend on, beside the machine."""
     return {
         "tuichaos": VERSION,
         "python": platform.python_version(),
