@@ -27,7 +27,7 @@ def local(workers: int, threads: int = 1):
         n_workers=workers,
         threads_per_worker=threads,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=False,
     )
 

@@ -85,14 +85,6 @@ def test_a_cluster_gives_the_bytes_of_one_process(case, pair, tmp_path):
     assert logging.getLogger("distributed").level == level
 
 
-def test_two_threads_of_one_worker_do_not_disturb_each_other(tmp_path):
-    made = experiment({RATE: {"log": [0.01, 10.0, 12]}}, {"steps": 200})
-    one = tuichaos.sweep(made, out=tmp_path / "one")
-    with clusters.local(1, threads=2) as pool:
-        many = tuichaos.sweep(made, out=tmp_path / "many", scheduler=pool.scheduler_address)
-    assert table(many) == table(one)
-
-
 def test_run_folders_on_a_shared_file_system(pair, tmp_path):
     made = experiment({RATE: [0.1, 1.0]})
     done = tuichaos.sweep(made, out=tmp_path / "s", keep=True, scheduler=pair.scheduler_address)
@@ -104,21 +96,22 @@ def test_run_folders_on_a_shared_file_system(pair, tmp_path):
     assert "--keep: it does not see" in answer.unfit
 
 
-def test_workers_that_come_later_are_waited_for_and_used(tmp_path):
-    made = experiment({RATE: {"log": [0.01, 10.0, 6]}})
+def test_workers_that_come_later_are_used_and_their_threads_do_not_disturb_each_other(tmp_path):
+    made = experiment({RATE: {"log": [0.01, 10.0, 12]}}, {"steps": 200})
+    one = tuichaos.sweep(made, out=tmp_path / "one")
     seen = []
-    with clusters.local(0) as pool:
+    with clusters.local(0, threads=2) as pool:
 
         def watch(progress):
             if not seen:
                 pool.scale(1)
             seen.append(progress)
 
-        done = tuichaos.sweep(
-            made, out=tmp_path / "s", scheduler=pool.scheduler_address, watch=watch
+        many = tuichaos.sweep(
+            made, out=tmp_path / "many", scheduler=pool.scheduler_address, watch=watch
         )
-    assert done.manifest["points"]["done"] == 6
-    assert (seen[0].slots, seen[0].seconds_left, seen[-1].slots) == (0, None, 1)
+    assert table(many) == table(one)
+    assert (seen[0].slots, seen[0].seconds_left, seen[-1].slots) == (0, None, 2)
 
 
 # --- what dies -----------------------------------------------------------------------------
@@ -197,7 +190,7 @@ def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, whole, tmp_pa
             if progress.done >= 2:
                 pool.close()
 
-        with pytest.raises(RunFailed, match="went away, or dropped what it was asked; .* goes on"):
+        with pytest.raises(RunFailed, match="went away, or dropped what it was asked"):
             tuichaos.sweep(made, out=tmp_path / "s", scheduler=pool.scheduler_address, watch=watch)
     part = tuichaos.open_run(tmp_path / "s")
     assert part.manifest["points"]["done"] < 24

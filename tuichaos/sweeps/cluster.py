@@ -17,7 +17,7 @@ import urllib.parse
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from tuichaos.errors import InputError, RunFailed
@@ -47,6 +47,7 @@ def connect(address: str) -> Cluster:
     quiet.enter_context(_silence())
     cluster = None
     with contextlib.suppress(Exception):
+        _greet(address)
         cluster = Cluster(address, quiet)
     if cluster is None:
         # A client that could not start ends when it is collected; in the middle of the start
@@ -58,6 +59,24 @@ def connect(address: str) -> Cluster:
             f"(waited {CONNECT_SECONDS:g} s at most)"
         )
     return cluster
+
+
+def _greet(address: str) -> None:
+    """Ask the scheduler one thing. A client waits for ever for one that listens but never
+    speaks, whatever its own limit; this raises TimeoutError."""
+    import distributed
+
+    async def ask() -> None:
+        async with asyncio.timeout(CONNECT_SECONDS), distributed.rpc(address) as scheduler:
+            await scheduler.ncores()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(ask())
+        return
+    with ThreadPoolExecutor(1) as aside:  # in a notebook a loop runs already
+        aside.submit(asyncio.run, ask()).result()
 
 
 def check(address: str) -> None:
