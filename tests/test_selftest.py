@@ -19,6 +19,7 @@ from tuichaos.instruments import (
     orbital,
     period,
     projection,
+    reach,
     recurrence,
     sharpness,
     units,
@@ -27,6 +28,7 @@ from tuichaos.instruments import (
 )
 from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import Setup
+from tuichaos.instruments.convergence import Convergence
 from tuichaos.instruments.dimensions import Dimensions
 from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.expansion import ExpansionRates
@@ -37,6 +39,7 @@ from tuichaos.instruments.observables import Observables, WeightNorm
 from tuichaos.instruments.orbital import OrbitalDistance
 from tuichaos.instruments.period import Period
 from tuichaos.instruments.projection import Projection
+from tuichaos.instruments.reach import Reach
 from tuichaos.instruments.recurrence import RecurrencePlot
 from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.routes import Routes
@@ -78,9 +81,11 @@ ROUTES = {
     "recurrence": RecurrencePlot,
     "zero_one": ZeroOneTest,
     "period": Period,
+    "convergence": Convergence,
     "dimensions": Dimensions,
     "units": SaturatedUnits,
     "projection": Projection,
+    "reach": Reach,
     "survival": Survival,
 }
 OF_EVERY_RUN = {"orbit", "certificate"}
@@ -227,6 +232,7 @@ FAULTS = [
     ("rotation with a twist", orbital, "LIMIT", 1e9),
     ("network on iris", units, "SATURATED", 0.0),
     ("quartic, verdicts", verdicts, "GAIN", 1e9),
+    ("two classes on two weights", reach, "ACCURACY", 0.0),
 ]
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from faults import fill_disk
 from textual.app import ScreenStackError
+from textual.errors import NoWidget
+from textual.events import MouseDown
 from textual.pilot import OutOfBounds
 from textual.widgets import DataTable, Input, Select, Static
 
@@ -779,6 +781,22 @@ async def test_a_view_without_a_number_says_so_under_its_own_name(home):
         assert "tangent" in text_of(app, "#facts")
 
 
+async def test_a_click_on_a_widget_that_goes_is_no_fault():
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        words = app.screen.query_one("#sentence")
+        x, y = words.region.offset
+        found, _ = app.screen.get_widget_and_offset_at(x, y)
+        assert found is words
+        parent, words._parent = words._parent, None  # as while it is being removed
+        place = {"delta_x": 0, "delta_y": 0, "button": 1, "shift": False, "meta": False}
+        app.screen._forward_event(
+            MouseDown(words, x, y, **place, ctrl=False, screen_x=x, screen_y=y)
+        )
+        words._parent = parent
+
+
 def test_columns_are_as_wide_as_their_words():
     rows = [("a", "none"), ("autocorrelation, lag 1", "2")]
     assert list(aligned(rows)) == ["a                       none", "autocorrelation, lag 1  2"]
@@ -804,6 +822,8 @@ async def walk(pilot, seed, moves):
         except (AttributeError, ScreenStackError, OutOfBounds):
             # Of Pilot's own, while it looks at a screen that is going away.
             assert pilot.app._exit
+        except NoWidget:  # likewise, between a new size and its layout
+            pass
         await asyncio.sleep(0.01)
 
 

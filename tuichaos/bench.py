@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from tuichaos import bench_sweeps
 from tuichaos.bench_instruments import costs
 from tuichaos.devices import repeatable
 from tuichaos.experiment import Experiment
@@ -103,6 +104,8 @@ def table(seconds: float, device: str) -> Iterator[str]:
     yield from costs(device)
     yield ""
     yield _whole(device, plain)
+    yield ""
+    yield from bench_sweeps.lines(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
     yield "distances and their estimators beside training alone; 'tangent' is one tangent's step."

@@ -33,6 +33,7 @@ MEASURES: dict[str, Mapping[str, object]] = {
     "period": {"period": True},
     "irrelevant dimensions": {"dimensions": True},
     "projection": {"projection": True},
+    "steps to an accuracy": {"reach": True},
 }
 TOGETHER = {"tangent": True, "sharpness": {"every": 10}, "regime": True}
 

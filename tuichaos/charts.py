@@ -11,6 +11,8 @@ from tuichaos.curves import Curve, Picture, Role, prepare
 from tuichaos.plain import RAISED, plain
 
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
+X_TICK = 14  # characters of the x axis for each of its labels
+MOST_PLAIN = 5  # powers of ten that an x axis is labelled with 0.01, 0.1, … instead of 10⁻², …
 LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 
 LARGEST = 307  # power of ten of a tick
@@ -23,6 +25,7 @@ BEHIND = "gray"
 PLAIN_MARKERS = "*ox+#s%@"
 SMALL_MARKERS = {Role.LOW: "·", Role.HIGH: "˙", Role.RAW: "·", Role.FIT: "="}
 ASCII_MARKERS = {Role.LOW: ".", Role.HIGH: "'", Role.RAW: ".", Role.FIT: "="}
+LOG10 = "log10 "  # at the head of the name of an axis whose places are logarithms
 BANDS = {"10 %": "10–90 %", "95 % low": "95 % interval"}  # two bounds by one name
 SUPERSCRIPTS = str.maketrans("-0123456789", RAISED)
 
@@ -111,7 +114,7 @@ def _plot(
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
     if height >= LABEL_HEIGHT:
-        plotext.xlabel(picture.x_label)
+        plotext.xlabel(picture.x_label.removeprefix(LOG10 if picture.x_log else ""))
     low, high = _limits(prepared, picture)
     # What lies behind is drawn first.
     styled = zip(_styles(picture, colour, ascii_only), prepared, strict=True)
@@ -126,8 +129,7 @@ def _plot(
     first, last = _ends(picture, prepared)
     if last > first:
         plotext.xlim(first, last)
-    places = _linear_ticks(first, last, max(2, width // 16))[0]
-    plotext.xticks(places, [f"{place + 0.0:g}" for place in places])
+    plotext.xticks(*_x_ticks(first, last, max(2, width // X_TICK), picture.x_log))
     text = plotext.build()
     if not colour:
         text = plotext.uncolorize(text)
@@ -191,9 +193,20 @@ def _linear_ticks(low: float, high: float, most: int) -> tuple[list[float], list
     return ticks, [f"{tick + 0.0:.4g}" for tick in ticks]
 
 
-def _log_ticks(low: float, high: float, most: int) -> tuple[list[float], list[str]]:
-    """Where and how to label a logarithmic axis from 10^low to 10^high."""
-    if high - low > 2:
+def _x_ticks(first: float, last: float, most: int, log: bool) -> tuple[list[float], list[str]]:
+    """Where and how to label the x axis."""
+    if log:
+        return _log_ticks(first, last, most, MOST_PLAIN)
+    places = _linear_ticks(first, last, most)[0]
+    return places, [f"{place + 0.0:g}" for place in places]
+
+
+def _log_ticks(
+    low: float, high: float, most: int, most_plain: int = 2
+) -> tuple[list[float], list[str]]:
+    """Where and how to label a logarithmic axis from 10^low to 10^high: with powers of ten
+    where it is of more than ``most_plain`` of them."""
+    if high - low > most_plain:
         ticks = decades(low, high, most)
         return ticks, [f"10{str(tick).translate(SUPERSCRIPTS)}" for tick in ticks]
     low, high = max(low, -LARGEST), min(high, LARGEST)

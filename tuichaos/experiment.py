@@ -85,7 +85,10 @@ class Data(Table):
 
     @model_validator(mode="after")
     def _source(self) -> Data:
-        if (self.name in ("csv", "npz")) != (self.path is not None):
+        # An npz is a preset's to ask for and the user's to give: it is missed when it is read.
+        if self.name == "csv" and self.path is None:
+            raise ValueError("path: is for csv and npz data, which need it")
+        if self.name not in ("csv", "npz") and self.path is not None:
             raise ValueError("path: is for csv and npz data, which need it")
         if self.name != "inline" and (self.x is not None or self.y is not None):
             raise ValueError("x: inline samples need data.name = 'inline'")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuichaos.values import Estimator, Integer, Sizes, Switch, Table, Windows, options
+from tuichaos.values import Estimator, Integer, Reach, Sizes, Switch, Table, Windows, options
 
 SPECTRUM = options("count", "references")
 MOVING = options("width", "every")
@@ -81,6 +81,11 @@ class Measure(Table):
     )
     convergence: CONVERGENCE = Field(
         False, description="whether training converged: { last = losses that are averaged }"
+    )
+    reach: Reach = Field(
+        False,
+        description="steps until an accuracy is first reached, train and test part: "
+        "{ accuracy = 0.9, every = steps between looks }",
     )
     discard: Annotated[Integer, Field(ge=0)] = Field(
         0, description="steps before the running exponent is averaged"

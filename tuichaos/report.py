@@ -51,6 +51,7 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
     yield from _verdicts(summary, total)
     for entry in ENTRIES:
         yield from _measured(entry, summary.get(entry.part))
+    yield from _reached(summary)
     for key, name in PLAIN.items():
         value = look_up(summary, key)
         if value is not None:
@@ -155,6 +156,22 @@ def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
     yield Row(entry.name, value if isinstance(value, str) else number(value), shown, count)
 
 
+def _reached(summary: Mapping[str, Any]) -> Iterator[Row]:
+    """Steps until an accuracy is first reached: the median, and how many reached it."""
+    for part, words in REACHED.items():
+        found = summary.get(part)
+        if not found:
+            continue
+        name = f"steps to {found['accuracy']:g} on the {words} part"
+        count = f"{found['count']} of {found['total']}"
+        if found["median"] is None:
+            yield Row(name, "none", "", count)
+            continue
+        ends = [f"{end:g}" if end is not None else "never" for end in found["median_ci95"] or ()]
+        yield Row(name, f"{found['median']:g}", f"[{', '.join(ends)}]" if ends else "", count)
+
+
+REACHED = {"reach_train": "train", "reach_test": "test"}
 MOST_EXPONENTS = 4  # in the table; all of them are in spectrum.csv
 
 

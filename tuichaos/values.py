@@ -126,6 +126,23 @@ def options(*keys: str) -> Any:
     return Annotated[Any, BeforeValidator(check)]
 
 
+def _reach(value: object) -> object:
+    """A switch that also takes the accuracy to be reached, above 0 and at most 1."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict):
+        shown = "{ accuracy = 0.9, every = 1 }"
+        raise ValueError(f"must be true, false or a table such as {shown}, not {value!r}")
+    for key, item in value.items():
+        if key not in REACH:
+            raise ValueError(f"unknown key {key!r}; {nearest(key, REACH)}")
+        if key == "accuracy" and not 0 < _real(item) <= 1:
+            raise ValueError(f"accuracy must lie above 0 and at most at 1, not {item!r}")
+        if key == "every" and _integer(item) < 1:
+            raise ValueError("every must be at least 1")
+    return value
+
+
 def _sizes(value: object) -> object:
     if value == []:
         return value
@@ -144,6 +161,8 @@ Positive = Annotated[float, BeforeValidator(_positive)]
 Integer = Annotated[int, BeforeValidator(_integer)]
 Switch = Annotated[Any, BeforeValidator(_switch)]
 Estimator = Annotated[Any, BeforeValidator(_every_step)]
+REACH = ("accuracy", "every")
+Reach = Annotated[Any, BeforeValidator(_reach)]
 Sizes = Annotated[Any, BeforeValidator(_sizes)]
 Rates = Annotated[Any, BeforeValidator(_rates)]
 Start = Annotated[Any, BeforeValidator(_start)]

@@ -16,6 +16,7 @@ from tuichaos.instruments.observables import Observables, WeightNorm
 from tuichaos.instruments.orbital import OrbitalDistance
 from tuichaos.instruments.period import Period
 from tuichaos.instruments.projection import Projection
+from tuichaos.instruments.reach import Reach
 from tuichaos.instruments.recurrence import RecurrencePlot
 from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.routes import Routes
@@ -34,6 +35,9 @@ def chosen(setup: Setup) -> list[Instrument]:
     rest = [*_of_the_twins(setup), *_of_the_tangents(setup), *_of_the_units(setup)]
     rest += [*_of_both(setup), *_of_the_series(setup)]
     rest += _of_the_states(setup, rest)
+    reach = Reach(setup) if is_on(setup.experiment.measure.reach) else None
+    if reach:
+        rest.append(reach)
     sharpness = Sharpness(setup) if is_on(setup.experiment.measure.sharpness) else None
     if sharpness:
         rest.append(sharpness)
@@ -42,7 +46,7 @@ def chosen(setup: Setup) -> list[Instrument]:
     if is_on(setup.experiment.measure.regime):
         rest.append(Regime(setup, sharpness))
     signal = any(instrument.needs_signal for instrument in rest)
-    found: list[Instrument] = [Observables(setup, signal)]
+    found: list[Instrument] = [Observables(setup, signal, reach.every if reach else 0)]
     if setup.system.is_network and is_on(setup.experiment.measure.weight_norm):
         found.append(WeightNorm(setup))
     return [*found, *rest]

@@ -22,38 +22,60 @@ def signal_name(system: System) -> str:
     return "loss" if "loss" in named else named[0]
 
 
+def score_names(system: System) -> dict[str, str]:
+    """``train_score`` and ``test_score``, those there are, with the observable of each."""
+    return {
+        name.replace("accuracy", "score"): name
+        for name in system.observables
+        if GROUPS.get(name) == "accuracy"
+    }
+
+
+def looked_at(steps: np.ndarray, every: int, last: int) -> np.ndarray:
+    """Which of ``steps`` are looked at: every so many, and the last one of the run."""
+    return (steps % every == 0) | (steps == last)
+
+
 class Observables(Instrument):
     """What the system says of its own states, at the recorded steps.
 
     ``loss`` in nats for cross-entropy; accuracies are fractions of the samples. A loss that
     is not finite (a state that still is can have one) is empty, and so are its accuracies.
     With ``signal`` there is also ``frame["signal"]`` (T, references): the loss, or the first
-    observable of a system without one, at *every* step, NaN where it is not finite.
+    observable of a system without one, at *every* step, NaN where it is not finite. With
+    ``scores`` there are ``frame["train_score"]`` and, with a test part, ``"test_score"``: the
+    accuracies every so many steps and at the end, whatever is recorded.
     """
 
-    def __init__(self, setup: Setup, signal: bool = False) -> None:
+    def __init__(self, setup: Setup, signal: bool = False, scores: int = 0) -> None:
         self.setup = setup
         measure = setup.experiment.measure
         named = setup.system.observables
         self.signal = signal_name(setup.system) if signal else None
         switches = {name: getattr(measure, GROUPS.get(name, ""), True) for name in named}
         self.every = {name: every_of(s) for name, s in switches.items() if is_on(s)}
+        self.scores = scores
+        self.scored = score_names(setup.system) if scores else {}
         self.last: Mapping[str, np.ndarray] = {}
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         wanted = {name: self.setup.recorded(orbit.steps, n) for name, n in self.every.items()}
         if self.signal:
             wanted["signal"] = np.ones(len(orbit.steps), dtype=bool)
+        for score in self.scored:
+            wanted[score] = looked_at(orbit.steps, self.scores, self.setup.steps)
         times = np.flatnonzero(np.any(list(wanted.values()), axis=0)) if wanted else []
         found = dict(orbit.observe(times)) if len(times) else {}
         if self.signal and found:
             found["signal"] = found[self.signal]
+        found |= {score: found[name] for score, name in self.scored.items() if found}
         lost = ~np.isfinite(found["loss"]) if "loss" in found else None
         columns = {}
         for name, at in wanted.items():
             full = np.full(orbit.states.shape[:2], np.nan)
             if name in found:
-                blank = (name in GROUPS or name == "signal") and lost is not None
+                ours = name in GROUPS or name in self.scored or name == "signal"
+                blank = ours and lost is not None
                 full[times] = np.where(lost, np.nan, found[name]) if blank else found[name]
             columns[name] = np.where(at[:, None], full, np.nan)
         return columns

@@ -102,3 +102,22 @@ def median(values: np.ndarray) -> float:
     """The median of the finite values, NaN when there is none."""
     values = values[np.isfinite(values)]
     return float(np.median(values)) if len(values) else math.nan
+
+
+def median_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the median of independent values (n,), infinite ones allowed: the pair of
+    values, as many from below as from above, that holds the median of the law they are drawn
+    from with probability ``level`` at least, whatever the law (NaN, NaN where n is too small:
+    below 6 for 95 %). The k-th smallest lies above it with probability P[B < k], B binomial
+    (n, ½); with ties the interval is no less safe. (Conover, Practical Nonparametric
+    Statistics, ch. 3.2.)
+    """
+    from scipy.special import bdtr
+
+    count = len(values)
+    # The k-th value from either end, k as large as P[B < k] < (1 − level)/2 allows.
+    k = int((bdtr(np.arange(count), count, 0.5) < (1 - level) / 2).sum())
+    if not k:
+        return math.nan, math.nan
+    ordered = np.sort(values)
+    return float(ordered[k - 1]), float(ordered[count - k])

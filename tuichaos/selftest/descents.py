@@ -80,6 +80,12 @@ def _path(h: float) -> float:
     return ETA * h * (1 - factor**FEW) / (1 - factor)
 
 
+def _converged() -> float:
+    """The mean loss of the last two states over the first loss."""
+    losses = [sum(h * (1 - ETA * h) ** (2 * t) for h in CURVATURES) for t in (0, FEW - 1, FEW)]
+    return sum(losses[1:]) / 2 / losses[0]
+
+
 def _knocked_out(index: int) -> float:
     """L_w/L there."""
     losses = [h * _after(h) ** 2 for h in CURVATURES]
@@ -94,8 +100,10 @@ WEIGHTS = Trial(
         "system.start": [1.0, 1.0, 1.0],
         "steps": FEW,
         "measure.dimensions": True,
+        "measure.convergence": {"last": 2},
     },
     (
+        exact("last losses over first", "convergence", column("convergence"), _converged()),
         *(
             exact(f"{label}, h = {h}", "dimensions", row("weights.csv", 0, name, index=k), number)
             for k, h in enumerate(CURVATURES)

@@ -167,6 +167,42 @@ def _right(run: Run) -> float:
     return float(train * counts[0] + test * counts[1]) / sum(counts)
 
 
+# --- two weights that turn a wrong answer around ------------------------------------------
+
+# Classes by the sign of x = ±1: with u = w₁ − w₀ each sample has the loss ln(1 + e^(−u)), so
+# u ← u + 2η/(1 + e^u) whatever the split, and every answer is wrong while u < 0.
+FROM, RATE = -3.0, 0.1
+
+
+def _turn() -> int:
+    """The first step at which u is above 0."""
+    u, steps = FROM, 0
+    while u <= 0:
+        u, steps = u + 2 * RATE / (1 + math.exp(u)), steps + 1
+    return steps
+
+
+CLIMB = Trial(
+    "two classes on two weights, from all wrong",
+    {
+        "data.name": "inline",
+        "data.x": [[-1.0], [1.0], [-1.0], [1.0]],
+        "data.y": [0, 1, 0, 1],
+        "data.train": 3,
+        "network.hidden": [],
+        "network.bias": False,
+        "system.start": [-FROM / 2, FROM / 2],
+        "optimizer.learning_rate": RATE,
+        "measure.reach": True,
+        "record.every": 50,
+        "steps": 50,
+    },
+    (
+        exact("all right from step", "reach", lambda run: run.exponents["reach_train"][0], _turn()),
+        exact("  of the test part", "reach", lambda run: run.exponents["reach_test"][0], _turn()),
+    ),
+)
+
 # --- a wide layer: Lanczos ---------------------------------------------------------------
 
 INPUTS, OUTPUTS = 20, 10  # as many parameters as Lanczos is used for
@@ -191,4 +227,4 @@ LINE = Trial(
     ),
 )
 
-TRIALS = (ORBIT, AVERAGES, CLASSES, LINE)
+TRIALS = (ORBIT, AVERAGES, CLASSES, CLIMB, LINE)

@@ -9,10 +9,12 @@ from tuichaos.errors import InputError, nearest
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
+from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
+KEPT = "kept"  # the fraction of the references that the paper's filter kept
 MOST_CURVES = 8  # values of a second key that are drawn
-MIN_KEPT = 10  # references: a mean of fewer that were kept is not drawn where more were there
+TITLES = {KEPT: "fraction kept by the paper's filter"}
 DECADES = 4  # positive values this far apart are drawn on a logarithmic axis
 
 Columns = dict[str, np.ndarray]
@@ -20,14 +22,22 @@ Columns = dict[str, np.ndarray]
 
 def picture(run: Run, what: str) -> Picture:
     """A column of a sweep; of one over two keys a curve for each value of the second, eight of
-    them evenly chosen. ``default`` takes the leading exponent, or what there is.
+    them evenly chosen. ``kept`` is the kept fraction. ``default`` of one over a single key is
+    the summary of exponents and kept fraction, of others the leading exponent, or what there is.
 
     InputError for an unknown column, and for one without a number.
     """
     found = {k: v for k, v in read(run.path).items() if not isinstance(v, list)}
     first, *second = axes(run.experiment.sweep)
+    label = f"log10 {first.key}" if first.log else first.key
     if what == "default":
+        whole = None if second else summary(found, run.experiment.name, first, label)
+        if whole is not None:
+            return whole
         what = next((name for name in FIRST if _any(found.get(name))), FIRST[0])
+    share = kept_fraction(found)
+    if share is not None:
+        found[KEPT] = share
     if what not in found:
         raise InputError(f"--what {what}: {nearest(what, found)}")
     found = _enough(found, what)
@@ -36,8 +46,9 @@ def picture(run: Run, what: str) -> Picture:
     curves = list(_curves(found, what, first, second[0] if second else None))
     y = found[what][np.isfinite(found[what])]
     log = y.min() > 0 and y.max() > 10.0**DECADES * y.min()
-    label = f"log10 {first.key}" if first.log else first.key
-    return Picture(f"{run.experiment.name}: {what}", curves, bool(log), x_label=label)
+    title = f"{run.experiment.name}: {TITLES.get(what, what)}"
+    ends = span(found, first)
+    return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log)
 
 
 def _any(values: np.ndarray | None) -> bool:
@@ -46,19 +57,17 @@ def _any(values: np.ndarray | None) -> bool:
 
 def _enough(found: Columns, what: str) -> Columns:
     """The columns without means of the few that a filter kept."""
-    kept, total = found.get("nmle.kept"), found.get("nmle.total")
-    if not what.startswith(("nmle.mean", "nmle.std")) or kept is None or total is None:
+    if not what.startswith(("nmle.mean", "nmle.std")) or KEPT not in found:
         return found
-    few = (kept < MIN_KEPT) & (total >= MIN_KEPT)
-    return {**found, what: np.where(few, np.nan, found[what])}
+    return {**found, what: enough(found, found[what])}
 
 
 def _curves(found: Columns, what: str, first: Axis, second: Axis | None):
     bounds = _bounds(found, what)
     for name, rows in _parts(found, what, second):
-        x = found[first.key][rows]
+        x = places(found, first)[rows]
         order = np.argsort(x, kind="stable")
-        x = np.log10(x[order]) if first.log else x[order]
+        x = x[order]
         yield Curve(name, x, found[what][rows][order])
         good = np.isfinite(found[what][rows][order])
         for label, role, column in bounds:

@@ -17,6 +17,8 @@ MAIN = {
     "growth.mean": "growth",
     "loss.final_median": "loss",
     "sharpness.final": "sharpness",
+    "reach_train.median": "to train",
+    "reach_test.median": "to test",
     "diverged": "diverged",
     "regime": "verdict",
 }

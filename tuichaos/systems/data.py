@@ -269,7 +269,15 @@ def _is_number(cell: str) -> bool:
         return False
 
 
+ARRAYS = (
+    "an npz archive of the arrays x (samples, features) and y (samples,), and for a test part of "
+    "its own x_test and y_test"
+)
+
+
 def _npz(data: Data) -> Raw:
+    if data.path is None:
+        raise InputError(f"data.path: npz data needs a file: --set data.path=FILE, {ARRAYS}")
     where = f"data.path: {data.path}"
     try:
         with open(data.path, "rb") as file:

@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import WorkerFailed
 
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
@@ -146,6 +148,12 @@ class Explorer(App):
         """Keys and clicks that come after the last screen has gone do nothing."""
         if self.screen_stack or not isinstance(event, InputEvent):
             await super().on_event(event)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A palette that is closed while it is still being filled misses its list: no fault."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if not (isinstance(cause, NoMatches) and "CommandPalette" in str(cause)):
+            super()._handle_exception(error)
 
     def on_mount(self) -> None:
         # The run's thread formats rows in Python: let it hand over soon to the screen.

@@ -8,8 +8,10 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from tuichaos.tui.screens.living import Clickable
 
-class Confirm(ModalScreen[bool]):
+
+class Confirm(Clickable, ModalScreen[bool]):
     """Asks once; y or enter on Yes says yes, n or escape no."""
 
     BINDINGS = [
@@ -35,7 +37,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(answer)
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(Clickable, ModalScreen[str | None]):
     """Asks for one line; escape gives None."""
 
     BINDINGS = [Binding("escape", "cancel", "Cancel")]

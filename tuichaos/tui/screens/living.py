@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from textual.geometry import Offset
 from textual.screen import Screen
+from textual.widget import Widget
 
 
-class Living(Screen):
+class Clickable:
+    """For screens: a click on a widget that is being removed begins no selection of text.
+
+    Such a widget has no parent any more, which Textual takes for granted there.
+    """
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        widget, offset = super().get_widget_and_offset_at(x, y)
+        removed = widget is not None and not isinstance(widget, Screen) and widget.parent is None
+        return (None, None) if removed else (widget, offset)
+
+
+class Living(Clickable, Screen):
     """``there``: whether its widgets can be asked for. When the app ends they go one by one
     while keys and timers still arrive; whatever comes late then does nothing."""
 
