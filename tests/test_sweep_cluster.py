@@ -196,6 +196,7 @@ def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, whole, tmp_pa
     assert part.manifest["points"]["done"] < 24
     done = tuichaos.resume(part, scheduler=pair.scheduler_address)
     assert table(done) == whole
+    assert done.manifest["machines"] == part.manifest["machines"]
 
 
 def test_ctrl_c_cancels_what_flies(pair, tmp_path):
@@ -252,6 +253,7 @@ def test_addresses_that_are_none(address, command, home):
     over = ("--over", f"{RATE}=[1.0]")
     code, out, err = command("run", "--preset", "quick", *over, "--scheduler", address)
     assert (code, out, err.count("\n")) == (2, "", 1)
+    assert command("run", "--preset", "quick", *over, "--scheduler", address, "--dry-run")[0] == 2
     assert f"--scheduler {address}: must be tcp://HOST:PORT" in " ".join(err.split()) or not address
     assert not home.exists()
 
@@ -326,7 +328,7 @@ def test_workers_with_other_versions_are_told():
     assert warning.startswith(
         f"points were computed on n1 with torch 1.0, here {far.torch.__version__}"
     )
-    json.dumps(pool.facts())
+    json.dumps(pool.machines())
 
 
 def test_units_are_cut_when_there_are_more_hands():

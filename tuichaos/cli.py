@@ -171,6 +171,7 @@ def _sweep(
 
     recorder.check(out)
     if dry_run:
+        running.check_crew(how["workers"], how["scheduler"])
         made = points.grid(experiment, yes)
         points.check_plans(made, how["threads"])
         first = plan(made.base.experiment(made.points[0]), how["threads"])

@@ -196,7 +196,10 @@ class Cluster(Crew):
         return f"the scheduler {self.scheduler} went away, or dropped what it was asked"
 
     def facts(self) -> dict[str, object]:
-        return {"machines": list(self._machines.values())}
+        return {"scheduler": self.scheduler, "threads": self._threads}
+
+    def machines(self) -> list[dict[str, str]]:
+        return list(self._machines.values())
 
     def warnings(self) -> list[str]:
         """Workers that are not as this process: their bits may differ."""

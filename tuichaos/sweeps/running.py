@@ -83,7 +83,7 @@ def sweep(
     folder cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
-    _check_workers(workers, scheduler)
+    check_crew(workers, scheduler)
     check_plans(made, threads)
     first = plan(made.base.experiment(made.points[0]), threads)
     # With the device resolved: it goes on, and is run again, on the same.
@@ -113,7 +113,7 @@ def resume(
         raise InputError(f"{run.path.name}: is a single run; so far only sweeps can go on")
     if run.status == "running":
         raise InputError(f"{run.path.name}: is still running")
-    _check_workers(workers, scheduler)
+    check_crew(workers, scheduler)
     made = grid(run.experiment, yes=True)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
@@ -133,11 +133,16 @@ def _crew(workers: int | None, scheduler: str | None) -> Iterator[Crew | None]:
         yield None if workers is None else Processes(workers)
 
 
-def _check_workers(workers: int | None, scheduler: str | None) -> None:
+def check_crew(workers: int | None, scheduler: str | None) -> None:
+    """Refuse a crew that cannot be; whether a scheduler answers is not asked."""
     if workers is not None and scheduler is not None:
         raise InputError("--workers, --scheduler: one of them; a cluster has workers of its own")
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise InputError(f"--workers: must be an integer from 1 up, not {workers}")
+    if scheduler is not None:
+        from tuichaos.sweeps.cluster import check
+
+        check(scheduler)
 
 
 def _run(
@@ -274,7 +279,10 @@ class Folder:
         ended["noise_floor"] = floor
         if self.crew is not None:
             ended |= self.crew.facts()
-            ended["warnings"] = self.known["warnings"] + self.crew.warnings()
+            earlier = self.known.get("machines", [])
+            if more := [m for m in self.crew.machines() if m not in earlier]:
+                ended["machines"] = earlier + more
+            ended["warnings"] = list(dict.fromkeys(self.known["warnings"] + self.crew.warnings()))
         write_manifest(self.path, {**self.known, **ended, "status": status, "points": counts})
 
 
@@ -287,23 +295,23 @@ def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
         words = ", ".join(changed) or "another machine"
         warnings.append(f"it went on under {words}: bits may differ between its points")
     started = before.get("started", known["started"])
-    return {**known, "started": started, "resumed": known["started"], "warnings": warnings}
+    on = {"machines": before["machines"]} if "machines" in before else {}
+    return {**known, **on, "started": started, "resumed": known["started"], "warnings": warnings}
 
 
 def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, Any]:
     """What is known before the first point: as of a run, of its first point."""
     simulation = first.simulation([])
     found = facts(first, simulation)
-    workers = None if crew is None or crew.scheduler else crew.slots()
     return {
         "kind": "sweep",
         **found,
         "title": made.experiment.title,
         "warnings": made.warnings(),
         "keys": list(made.keys),
-        "workers": workers,
-        "scheduler": None if crew is None else crew.scheduler,
-        "threads": simulation.threads if crew is None else crew.slots(),
+        "workers": None,
+        "threads": simulation.threads,
         "replica_steps": first.replica_steps * made.size,
         "keep": keep,
+        **(crew.facts() if crew else {}),
     }

@@ -55,10 +55,8 @@ class WorkerDied(Exception):
 class Crew:
     """Who does units: an executor, which may break, and how many units it takes at once.
 
-    A context: at its end nothing is left of it. ``scheduler`` is the address of a cluster.
+    A context: at its end nothing is left of it.
     """
-
-    scheduler: str | None = None
 
     def __enter__(self) -> Crew:
         return self
@@ -90,6 +88,10 @@ class Crew:
     def facts(self) -> dict[str, object]:
         """What the manifest should say of it, so far."""
         return {}
+
+    def machines(self) -> list[dict[str, str]]:
+        """What points were computed on, so far, where that is not this machine alone."""
+        return []
 
     def warnings(self) -> list[str]:
         """What its user should know, so far."""
@@ -205,6 +207,9 @@ class Processes(Crew):
 
     def slots(self) -> int:
         return self.count
+
+    def facts(self) -> dict[str, object]:
+        return {"workers": self.count, "threads": self.count}
 
     def executor(self) -> Executor:
         """They are started afresh, not forked: threads and torch do not survive a fork."""
