@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -256,8 +258,6 @@ def test_workers_give_the_same_bytes(whole, tmp_path):
 
 
 def test_stopped_in_the_middle_and_resumed(whole, tmp_path, command):
-    import threading
-
     stop = threading.Event()
 
     def watch(progress):
@@ -372,6 +372,53 @@ def test_a_point_that_fails_is_tried_three_times_and_the_others_go_on(
     assert failed.manifest["status"] == "failed"
 
 
+def test_resume_tries_again_what_failed_and_nothing_else(tmp_path, command, monkeypatch):
+    """Of a disk that was full, say: the row of a failure stays until there is a better one."""
+    prepare, broken, made = batch.prepare, [0.1, 0.3], []
+
+    def failing(ready, *rest):
+        made.append(ready.experiment.optimizer.learning_rate)
+        if made[-1] in broken:
+            raise tuichaos.RunFailed("no space left")
+        return prepare(ready, *rest)
+
+    whole = tuichaos.sweep(experiment({RATE: [0.1, 0.2, 0.3]}), out=tmp_path / "whole")
+    monkeypatch.setattr(batch, "prepare", failing)
+    (tmp_path / "e.toml").write_text(whole.experiment.to_toml())
+    code, _, err = command("run", tmp_path / "e.toml", "--out", tmp_path / "s", "--quiet")
+    assert code == 1
+    assert "2 of 3 points failed" in err
+    assert "tuichaos resume s tries them again" in err
+    broken.remove(0.3)
+    made.clear()
+    seen = []
+    part = tuichaos.resume(tuichaos.open_run(tmp_path / "s"), watch=seen.append)
+    assert sorted(made) == [0.1, 0.1, 0.1, 0.3]
+    assert (seen[0].before, seen[-1].done, seen[-1].failed) == (1, 3, 1)
+    assert part.manifest["points"] == {"total": 3, "done": 2, "failed": 1}
+    stop = threading.Event()
+    stop.set()  # stopped before it is at the one that failed: that keeps its row
+    part = tuichaos.resume(part, stop=stop)
+    assert (part.status, part.manifest["points"]["failed"]) == ("interrupted", 1)
+    assert read(part.path)["reason"][0] == "no space left"
+    broken.clear()
+    assert command("resume", part.path, "--quiet") == (0, "", "")
+    assert (part.path / "sweep.csv").read_bytes() == (whole.path / "sweep.csv").read_bytes()
+
+
+def test_progress_says_points_rate_time_left_and_failures(capsys, monkeypatch):
+    from tuichaos import progress
+    from tuichaos.sweeps.running import SweepProgress
+
+    monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
+    lines = progress.SweepLines()
+    lines(SweepProgress(7, 20, 2, 1.0, 3, 2.0, 4))
+    lines(SweepProgress(0, 20, 0, 0.0, 0, 2.0, 0))
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "point 7 of 20 · 2.5 points/s · 5 s left · 2 failed"
+    assert told[1] == "point 0 of 20 · 0 points/s · ? left · no worker is there; waiting"
+
+
 def test_a_point_that_fails_at_once_gives_up_its_engine_too(tmp_path, monkeypatch):
     """The first of a batch fails before the others' engine is there."""
     prepare = batch.prepare
@@ -458,22 +505,23 @@ def test_charts_have_intervals_and_leave_out_means_of_few(tmp_path):
     assert np.isfinite(means[1].y).all()
 
 
-def test_a_single_run_cannot_be_resumed_yet(command, simulate):
+def test_a_single_run_that_is_done_is_left_alone(command, simulate):
     run = simulate({**FAST, **LITTLE})
     code, _, err = command("resume", run.path)
     assert code == 2
-    assert "so far only sweeps can go on" in err
+    assert "is done, all" in err
 
 
 def test_a_sweep_that_runs_is_left_alone(command, tmp_path):
     done = tuichaos.sweep(experiment({RATE: [0.1]}), out=tmp_path / "s")
     manifest = json.loads((done.path / "manifest.json").read_text())
-    (done.path / "manifest.json").write_text(
-        json.dumps({**manifest, "status": "running", "pid": os.getppid()})
-    )
+    (done.path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
+    owner = {"pid": os.getppid(), "host": platform.node()}
+    (done.path / "lock").write_text(json.dumps(owner))
     code, _, err = command("resume", done.path)
     assert code == 2
-    assert "is still running" in err
+    assert f"process {os.getppid()} on {platform.node()} is at work on it" in err
+    assert tuichaos.runs.open_run(done.path).status == "running"
 
 
 async def test_the_runs_screen_lists_a_sweep_and_opens_it_not(home):
@@ -558,9 +606,21 @@ def test_eta_sweep():
     assert abs(mean[1.0] - mean[half]) < 0.05
 
 
+class Many(workers.Crew):
+    """A crew of any executor."""
+
+    def __init__(self, make, count):
+        self.executor, self.count = make, count
+
+    def slots(self):
+        return self.count
+
+    def end(self, executor):
+        executor.shutdown(wait=False)
+
+
 def test_workers_that_never_live_end_the_sweep():
     """Not point by point: a machine on which no worker starts is told as such."""
-    import threading
     from concurrent.futures import BrokenExecutor, Executor, Future
 
     made = []
@@ -578,19 +638,19 @@ def test_workers_that_never_live_end_the_sweep():
     job = batch.Job(grid_of_many.base)
     todo = workers.units(grid_of_many.batches(), 2)
     with pytest.raises(tuichaos.RunFailed, match="die again and again"):
-        list(workers.scattered(job, todo, Dead, 2, threading.Event()))
+        list(workers.scattered(job, todo, Many(Dead, 2), threading.Event()))
     assert len(made) == workers.MOST_DEATHS
 
 
 def test_any_executor_carries_the_points(whole, tmp_path):
     """Threads of this process instead of others: the same rows by the same path."""
-    import threading
     from concurrent.futures import ThreadPoolExecutor
 
     made = points.grid(experiment(ENDS))
     job = batch.Job(made.base, None, 1)
     todo = workers.units(made.batches(), 1)
-    found = workers.scattered(job, todo, lambda: ThreadPoolExecutor(1), 1, threading.Event())
+    crew = Many(lambda: ThreadPoolExecutor(1), 1)
+    found = workers.scattered(job, todo, crew, threading.Event())
     kept = {row.point: row for row in found if isinstance(row, rows.Row)}
     from tuichaos.sweeps import table
 

@@ -15,6 +15,11 @@ import click
 from tuichaos import telling, telling_sweeps
 from tuichaos.errors import InputError, RunFailed, nearest
 
+CLUSTER = (
+    "A Dask cluster does the sweep: tcp://HOST:PORT of its scheduler. It has workers of its own, "
+    "so --workers is refused beside it; --keep needs a file system that they share."
+)
+
 
 class Interrupted(Exception):
     """Ctrl-C, with what there is to say of it."""
@@ -91,6 +96,7 @@ def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> 
     help="Sweep a key: log:A:B:N, linear:A:B:N or [v, v, …].",
 )
 @click.option("--workers", type=int, metavar="N", help="Processes of a sweep [this one alone].")
+@click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
 @click.option("--keep", is_flag=True, help="Keep the run folder of each point of a sweep.")
 @click.option("--yes", is_flag=True, help="Yes, a sweep of more than 10 000 points.")
 def run(
@@ -106,6 +112,7 @@ def run(
     dry_run: bool,
     overs: tuple[str, ...],
     workers: int | None,
+    scheduler: str | None,
     keep: bool,
     yes: bool,
 ) -> None:
@@ -117,11 +124,13 @@ def run(
 
         experiment = swept(experiment, overs)
     if experiment.sweep:
-        how = {"threads": threads, "workers": workers}
+        how = {"threads": threads, "workers": workers, "scheduler": scheduler}
         _sweep(experiment, out, how, keep, yes, as_json, quiet, dry_run)
         return
-    if workers is not None or keep or yes:
-        raise InputError("--workers, --keep, --yes: are for sweeps; see --over and [sweep]")
+    if workers is not None or scheduler is not None or keep or yes:
+        raise InputError(
+            "--workers, --scheduler, --keep, --yes: are for sweeps; see --over and [sweep]"
+        )
     from tuichaos import recorder, runner
     from tuichaos.plan import plan
 
@@ -150,7 +159,7 @@ def _tell_run(done: Any, as_json: bool, quiet: bool) -> None:
 def _sweep(
     experiment: Any,
     out: str | None,
-    how: dict[str, int | None],
+    how: dict[str, Any],
     keep: bool,
     yes: bool,
     as_json: bool,
@@ -164,6 +173,7 @@ def _sweep(
 
     recorder.check(out)
     if dry_run:
+        running.check_crew(how["workers"], how["scheduler"])
         made = points.grid(experiment, yes)
         points.check_plans(made, how["threads"])
         first = plan(made.base.experiment(made.points[0]), how["threads"])
@@ -195,25 +205,33 @@ def _resume_run(found: Any, threads: int | None, as_json: bool, quiet: bool) -> 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
 @click.option("--workers", type=int, metavar="N", help="Processes [this one alone].")
+@click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
 @click.option("--threads", type=int, metavar="N", help="Threads of this process [all].")
 @click.option("--json", "as_json", is_flag=True, help="Print the points and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def resume(
-    run_name: str, workers: int | None, threads: int | None, as_json: bool, quiet: bool
+    run_name: str,
+    workers: int | None,
+    scheduler: str | None,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Go on with a run or a sweep that was stopped, to the files it would have had."""
+    """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
+    try again what failed."""
     from tuichaos.runs import find
 
     found = find(run_name)
     if found.kind != "sweep":
-        if workers is not None:
-            raise InputError("--workers: is for sweeps")
+        if workers is not None or scheduler is not None:
+            raise InputError("--workers, --scheduler: are for sweeps")
         _resume_run(found, threads, as_json, quiet)
         return
     from tuichaos.sweeps import running
 
     with _interruptible(), telling.progress(quiet, sweep=True) as watch:
-        done = running.resume(found, workers=workers, threads=threads, watch=watch)
+        how = {"workers": workers, "scheduler": scheduler, "threads": threads}
+        done = running.resume(found, **how, watch=watch)
     telling_sweeps.tell_sweep(done, as_json, quiet)
 
 

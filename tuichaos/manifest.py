@@ -81,7 +81,7 @@ def _data(data: Dataset) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of what bits depend on."""
+    """What the bits of a run depend on, beside the machine."""
     return {
         "tuichaos": VERSION,
         "python": platform.python_version(),

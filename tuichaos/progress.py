@@ -140,6 +140,8 @@ def sweep_words(progress: SweepProgress) -> str:
     rate, left = progress.points_per_second, progress.seconds_left
     fast = f"{rate:.3g} points/s" if rate >= 1 or not rate else f"{1 / rate:.3g} s a point"
     lost = f" · {progress.failed} failed" if progress.failed else ""
+    if progress.slots == 0:
+        lost += " · no worker is there; waiting"
     return f"{fast} · {'?' if left is None else duration(left)} left{lost}"
 
 

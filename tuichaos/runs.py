@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tuichaos.checkpoints.lock import is_held
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.locations import resolved, runs_home
@@ -80,7 +81,13 @@ class Run:
     def status(self) -> str:
         """running, done, interrupted or failed; ``killed`` for one whose process is gone."""
         status = str(self.manifest.get("status", "?"))
-        return "killed" if status == "running" and not _at_work(self.manifest) else status
+        return "killed" if status == "running" and not self._at_work() else status
+
+    def _at_work(self) -> bool:
+        """Whether the process that writes it is still there, as far as can be told from here:
+        of another machine's it cannot."""
+        held = is_held(self.path)
+        return _is_there(self.manifest) if held is None else held
 
     @property
     def last_step(self) -> int | str:
@@ -146,9 +153,8 @@ WORDS = ("verdict", "missing", "behaviour")  # columns of text
 TAIL_BYTES = 65536  # more than a row of any run
 
 
-def _at_work(manifest: Mapping[str, Any]) -> bool:
-    """Whether the process that writes a run is still there, as far as can be told from here:
-    of another machine's it cannot."""
+def _is_there(manifest: Mapping[str, Any]) -> bool:
+    """The same, of a folder without a lock."""
     pid = manifest.get("pid")
     if manifest.get("host", platform.node()) != platform.node() or not isinstance(pid, int):
         return True

@@ -39,7 +39,7 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
         reason = next(line["reason"] for line in lines if line["status"] == "failed")
         raise RunFailed(
             f"{done.path}: {counts['failed']} of {counts['total']} points failed; "
-            f"the first: {reason}"
+            f"the first: {reason}; tuichaos resume {done.path.name} tries them again"
         )
 
 

@@ -45,11 +45,13 @@ def locked(folder: Path) -> Iterator[str]:
                 path.unlink()
 
 
-def is_held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool | None:
     """Whether a process of this machine is at work on a folder; one of another machine
-    counts as at work."""
+    counts as at work. None where there is no lock."""
     owner = _owner(folder / NAME)
-    return owner is not None and (owner.get("host") != platform.node() or _runs(owner))
+    if owner is None:
+        return None
+    return owner.get("host") != platform.node() or _runs(owner)
 
 
 def _take(path: Path) -> str:

@@ -32,11 +32,13 @@ MOST_REPLICAS = 2_048  # under way at once: these fill the threads. Two runs alw
 @dataclass(frozen=True)
 class Job:
     """How points are run: plain data. ``runs``: the folder of their run folders, or None to
-    keep none; ``threads`` of the engine, None for all."""
+    keep none; ``threads`` of the engine, None for all; ``known``: a point of which it is known
+    that it can run where the sweep was asked for."""
 
     base: Base
     runs: str | None = None
     threads: int | None = None
+    known: Point | None = None
 
 
 @dataclass

@@ -4,7 +4,6 @@ where one was stopped."""
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuichaos.checkpoints.lock import locked
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
-from tuichaos.manifest import facts, now
+from tuichaos.manifest import differing, facts, now
 from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
@@ -24,7 +24,7 @@ from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.rows import Journal, Row
-from tuichaos.sweeps.workers import Unit, processes, scattered, units
+from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
 
 RUNS = "runs"  # the folder of the points' own run folders
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
@@ -34,7 +34,8 @@ TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 class SweepProgress:
     """What a watcher of a sweep is told: points that ended, of ``total``; ``failed`` among
     them; ``under_way``: how much is done of those that run, in points; ``before``: points that
-    had ended when it began, ``seconds`` ago."""
+    had ended when it began, ``seconds`` ago; ``slots``: how many workers do them, None without
+    any."""
 
     done: int
     total: int
@@ -42,6 +43,7 @@ class SweepProgress:
     under_way: float
     before: int
     seconds: float
+    slots: int | None = None
 
     @property
     def points_per_second(self) -> float:
@@ -63,6 +65,7 @@ def sweep(
     out: str | Path | None = None,
     threads: int | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     keep: bool = False,
     yes: bool = False,
     watch: Watcher | None = None,
@@ -71,24 +74,26 @@ def sweep(
     """Run an experiment at every point of its ``[sweep]`` into a new folder and open it.
 
     Points that differ only in per-replica parameters share one engine of ``threads`` threads;
-    with ``workers`` all points are spread over that many processes of one thread each. The
-    rows are the same either way. ``keep`` keeps each point's run folder, ``yes`` allows more
+    with ``workers`` all points are spread over that many processes of one thread each, with
+    ``scheduler`` (``tcp://HOST:PORT``) over the workers of a Dask cluster. The rows are the
+    same in each of these ways. ``keep`` keeps each point's run folder, ``yes`` allows more
     than MOST_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
     Setting ``stop``, or ctrl-C, ends it early; ctrl-C then raises KeyboardInterrupt, and
     ``resume`` goes on. Raises InputError before anything is written, RunFailed when the
-    folder cannot be written.
+    folder cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
-    _check_workers(workers)
+    check_crew(workers, scheduler)
     check_plans(made, threads)
     first = plan(made.base.experiment(made.points[0]), threads)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = Grid(base, made.axes)
-    path = create(base, out)
-    replace_text(path / "experiment.toml", base.to_toml())
-    return _run(path, made, first, workers, threads, keep, watch, stop)
+    with _crew(workers, scheduler) as crew:
+        path = create(base, out)
+        replace_text(path / "experiment.toml", base.to_toml())
+        return _run(path, made, first, crew, threads, keep, watch, stop)
 
 
 def resume(
@@ -96,55 +101,77 @@ def resume(
     *,
     threads: int | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
 ) -> Run:
-    """Go on with a sweep that was stopped: points that have a row are not run again.
+    """Go on with a sweep that was stopped: points that are done are not run again, those that
+    failed are tried once more.
 
     Raises InputError for what is no sweep, or still running.
     """
     if run.kind != "sweep":
         raise InputError(f"{run.path.name}: is a single run; so far only sweeps can go on")
-    if run.status == "running":
-        raise InputError(f"{run.path.name}: is still running")
-    _check_workers(workers)
+    check_crew(workers, scheduler)
     made = grid(run.experiment, yes=True)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
-    return _run(run.path, made, first, workers, threads, keep, watch, stop, run.manifest)
+    with _crew(workers, scheduler) as crew:
+        return _run(run.path, made, first, crew, threads, keep, watch, stop, run.manifest)
 
 
-def _check_workers(workers: int | None) -> None:
+@contextlib.contextmanager
+def _crew(workers: int | None, scheduler: str | None) -> Iterator[Crew | None]:
+    """Who does the points; None for this process alone."""
+    if scheduler is not None:
+        from tuichaos.sweeps.cluster import connect
+
+        with connect(scheduler) as crew:
+            yield crew
+    else:
+        yield None if workers is None else Processes(workers)
+
+
+def check_crew(workers: int | None, scheduler: str | None) -> None:
+    """Refuse a crew that cannot be; whether a scheduler answers is not asked."""
+    if workers is not None and scheduler is not None:
+        raise InputError("--workers, --scheduler: one of them; a cluster has workers of its own")
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise InputError(f"--workers: must be an integer from 1 up, not {workers}")
+    if scheduler is not None:
+        from tuichaos.sweeps.cluster import check
+
+        check(scheduler)
 
 
 def _run(
     path: Path,
     made: Grid,
     first: Plan,
-    workers: int | None,
+    crew: Crew | None,
     threads: int | None,
     keep: bool,
     watch: Watcher | None,
     stop: threading.Event | None,
     before: Mapping[str, Any] | None = None,
 ) -> Run:
-    """The points that have no row yet, into a folder that is there; ``before``: its manifest
+    """The points that are not done yet, into a folder that is there; ``before``: its manifest
     when it was stopped."""
     stop = stop or threading.Event()
-    known = _facts(made, first, workers, keep)
-    folder = Folder(path, made, known if before is None else _resumed(known, before))
-    job = Job(made.base, str(path / RUNS) if keep else None, 1 if workers else threads)
-    todo = [[p for p in batch if p.index not in folder.journal.rows] for batch in made.batches()]
-    todo = tiles(made, todo) if made.base.dense else todo
-    todo = [batch for batch in todo if batch]
-    source = _source(job, todo, workers, stop)
-    with interrupts(stop) as interrupted:
-        folder.follow(source, watch)
+    known = _facts(made, first, crew, keep)
+    with locked(path) as taken, interrupts(stop) as interrupted:
+        known = known if before is None else _resumed(known, before)
+        known["warnings"] = [*known["warnings"], *filter(None, [taken])]
+        folder = Folder(path, made, known, crew)
+        runs = str(path.absolute() / RUNS) if keep else None
+        job = Job(made.base, runs, 1 if crew else threads, made.points[0])
+        todo = [[p for p in batch if p.index in folder.todo] for batch in made.batches()]
+        todo = tiles(made, todo) if made.base.dense else todo
+        todo = [batch for batch in todo if batch]
+        folder.follow(_source(job, todo, crew, stop), watch)
     if interrupted:
         raise KeyboardInterrupt(
-            f"interrupted at point {len(folder.journal.rows)} of {made.size}; "
+            f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
             f"what was computed is in {path}; tuichaos resume {path.name} goes on"
         )
     return open_run(path)
@@ -164,30 +191,37 @@ def stream(
 
 
 def _source(
-    job: Job, todo: Sequence[Sequence[Point]], workers: int | None, stop: threading.Event
+    job: Job, todo: Sequence[Sequence[Point]], crew: Crew | None, stop: threading.Event
 ) -> Iterator[Row | float]:
-    if workers:
-        make = functools.partial(processes, workers)
-        share = [Unit(tuple(tile)) for tile in todo] if job.base.dense else units(todo, workers)
-        yield from scattered(job, share, make, workers, stop)
+    if crew is not None:
+        dense = job.base.dense
+        share = [Unit(tuple(tile)) for tile in todo] if dense else units(todo, crew.slots() or 1)
+        yield from scattered(job, share, crew, stop)
         return
     for batch in todo:
         yield from perform(job, batch, stop)
 
 
 class Folder:
-    """The folder of a sweep while it is being written."""
+    """The folder of a sweep while it is being written; ``todo``: the points that are not done,
+    those that failed before among them. They keep the row they have until a new one comes."""
 
-    def __init__(self, path: Path, made: Grid, known: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, made: Grid, known: dict[str, Any], crew: Crew | None = None
+    ) -> None:
         self.path = path
         self.grid = made
         self.known = known
+        self.crew = crew
         self.journal = Journal(path)
+        rows = self.journal.rows
+        self.failed = {k for k, row in rows.items() if row.status == "failed"}
+        self.todo = {point.index for point in made.points} - (rows.keys() - self.failed)
         self._next_table = 0.0
 
     def follow(self, source: Iterator[Row | float], watch: Watcher | None) -> None:
         """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
-        start, before = time.perf_counter(), len(self.journal.rows)
+        start, before = time.perf_counter(), self.grid.size - len(self.todo)
         status, reason, under_way = "interrupted", None, 0.0
         try:
             self.journal.mend()
@@ -195,17 +229,17 @@ class Folder:
             with contextlib.closing(source):
                 for found in source:
                     if isinstance(found, Row):
-                        self.journal.append(found)
-                        self._refresh()
+                        self._keep(found)
                     else:
                         under_way = found
                     if watch is not None:
                         watch(self._progress(under_way, before, time.perf_counter() - start))
-            if len(self.journal.rows) == self.grid.size:
+            if not self.todo:
                 status = "done"
         except Exception as error:
             status, reason = "failed", str(error) or type(error).__name__
-            raise RunFailed(f"{self.path}: {reason}") from error
+            on = f"tuichaos resume {self.path.name} goes on"
+            raise RunFailed(f"{self.path}: {reason}; {on}") from error
         finally:
             seconds = round(time.perf_counter() - start, 3)
             with contextlib.ExitStack() as ending:
@@ -213,6 +247,12 @@ class Folder:
                     ending.enter_context(contextlib.suppress(OSError))
                 table.write(self.path, self.grid, self.journal.rows)
                 self._manifest(status, finished=now(), seconds=seconds, reason=reason)
+
+    def _keep(self, row: Row) -> None:
+        self.journal.append(row)
+        self.todo.discard(row.point)
+        (self.failed.add if row.status == "failed" else self.failed.discard)(row.point)
+        self._refresh()
 
     def _refresh(self) -> None:
         """Write sweep.csv now and then, for who looks before the end: a twentieth of the time."""
@@ -222,50 +262,53 @@ class Folder:
             spent = time.monotonic() - start
             self._next_table = start + max(TABLE_SECONDS, 20 * spent)
 
-    @property
-    def failed(self) -> int:
-        return sum(row.status == "failed" for row in self.journal.rows.values())
-
     def _progress(self, under_way: float, before: int, seconds: float) -> SweepProgress:
-        done = len(self.journal.rows)
+        failed = len(self.failed - self.todo)
+        done = self.grid.size - len(self.todo)
         under_way = min(under_way, self.grid.size - done)
-        return SweepProgress(done, self.grid.size, self.failed, under_way, before, seconds)
+        slots = None if self.crew is None else self.crew.slots()
+        return SweepProgress(done, self.grid.size, failed, under_way, before, seconds, slots)
 
     def _manifest(self, status: str, **ended: Any) -> None:
-        done = len(self.journal.rows) - self.failed
-        counts = {"total": self.grid.size, "done": done, "failed": self.failed}
+        failed = len(self.failed)
+        counts = {"total": self.grid.size, "done": len(self.journal.rows) - failed}
+        counts["failed"] = failed
         parted = sum(not row.noise_floor for row in self.journal.rows.values())
         floor = {"holds": not parted, "points_that_part": parted}
         ended = {key: value for key, value in ended.items() if value is not None}
         ended["noise_floor"] = floor
+        if self.crew is not None:
+            ended |= self.crew.facts()
+            earlier = self.known.get("machines", [])
+            if more := [m for m in self.crew.machines() if m not in earlier]:
+                ended["machines"] = earlier + more
+            ended["warnings"] = list(dict.fromkeys(self.known["warnings"] + self.crew.warnings()))
         write_manifest(self.path, {**self.known, **ended, "status": status, "points": counts})
 
 
 def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a sweep that goes on: begun when it was, and on what it goes on now."""
-    old, new = before.get("versions", {}), known["versions"]
-    changed = [f"{k} {old[k]} → {new[k]}" for k in new if k in old and old[k] != new[k]]
     warnings = list(before.get("warnings", known["warnings"]))
-    if changed or before.get("host", known["host"]) != known["host"]:
-        words = ", ".join(changed) or "another machine"
-        warnings.append(f"it went on under {words}: bits may differ between its points")
+    if changed := differing(before):
+        warnings.append(f"it went on under {changed}: bits may differ between its points")
     started = before.get("started", known["started"])
-    return {**known, "started": started, "resumed": known["started"], "warnings": warnings}
+    on = {"machines": before["machines"]} if "machines" in before else {}
+    return {**known, **on, "started": started, "resumed": known["started"], "warnings": warnings}
 
 
-def _facts(made: Grid, first: Plan, workers: int | None, keep: bool) -> dict[str, Any]:
+def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, Any]:
     """What is known before the first point: as of a run, of its first point."""
     simulation = first.simulation([])
     found = facts(first, simulation)
-    threads = workers or simulation.threads
     return {
         "kind": "sweep",
         **found,
         "title": made.experiment.title,
         "warnings": made.warnings(),
         "keys": list(made.keys),
-        "workers": workers,
-        "threads": threads,
+        "workers": None,
+        "threads": simulation.threads,
         "replica_steps": first.replica_steps * made.size,
         "keep": keep,
+        **(crew.facts() if crew else {}),
     }

@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -44,6 +44,60 @@ class Unit:
     deaths: int = 0
 
 
+class WorkerDied(Exception):
+    """What carried a unit died, so many ``times``; other units are not touched."""
+
+    def __init__(self, times: int = 1) -> None:
+        super().__init__("the worker process died")
+        self.times = times
+
+
+class Crew:
+    """Who does units: an executor, which may break, and how many units it takes at once.
+
+    A context: at its end nothing is left of it.
+    """
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        return None
+
+    def executor(self) -> Executor:
+        """A new executor."""
+        raise NotImplementedError
+
+    def slots(self) -> int:
+        """How many units may fly now; RunFailed where none will ever again."""
+        raise NotImplementedError
+
+    def submit(self, executor: Executor, job: Job, points: tuple[Point, ...]) -> Future:
+        """Let points fly."""
+        return executor.submit(work, job, points)
+
+    def answer(self, future: Future) -> Sequence[Row]:
+        """The rows of what has landed. Raises BrokenExecutor where the executor broke,
+        WorkerDied where only what carried this unit did, RunFailed where all is over."""
+        return future.result()
+
+    def end(self, executor: Executor) -> None:
+        """Let an executor go, with what it is at; that is done again when the sweep goes on."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, object]:
+        """What the manifest should say of it, so far."""
+        return {}
+
+    def machines(self) -> list[dict[str, str]]:
+        """What points were computed on, so far, where that is not this machine alone."""
+        return []
+
+    def warnings(self) -> list[str]:
+        """What its user should know, so far."""
+        return []
+
+
 def units(batches: Sequence[Sequence[Point]], workers: int) -> list[Unit]:
     """Batches cut so that each worker gets several pieces."""
     found = []
@@ -59,87 +113,118 @@ def work(job: Job, points: tuple[Point, ...]) -> list[Row]:
 
 
 def scattered(
-    job: Job,
-    todo: Sequence[Unit],
-    make: Callable[[], Executor],
-    slots: int,
-    stop: threading.Event,
+    job: Job, todo: Sequence[Unit], crew: Crew, stop: threading.Event
 ) -> Iterator[Row | float]:
-    """Run units on an executor, ``slots`` at a time, a new one whenever it breaks; yields rows
-    as they come. Ends early once ``stop`` is set: what is then under way is given up. Raises
-    RunFailed if no worker lives long enough for any point."""
+    """Run units by a crew, with a new executor whenever one breaks; yields rows as they come.
+    Ends early once ``stop`` is set: what is then under way is given up. Raises RunFailed if no
+    worker lives long enough for any point, or the crew says that it is over."""
     waiting, suspects = deque(todo), deque()
     flying: dict[Future, Unit] = {}
-    executor, deaths = make(), 0
+    executor, deaths = crew.executor(), 0
     try:
         while (waiting or suspects or flying) and not stop.is_set():
-            broken = not _launch(executor, job, waiting, suspects, flying, slots)
+            broken = not _launch(crew, executor, job, waiting, suspects, flying)
+            if not flying:  # there is no worker
+                stop.wait(LOOK_SECONDS)
             done, _ = wait(flying, LOOK_SECONDS, FIRST_COMPLETED)
             for future in done:
                 unit = flying.pop(future)
                 try:
-                    found = future.result()
+                    found = crew.answer(future)
                     deaths = 0
                     yield from found
+                except RunFailed:
+                    raise
                 except Exception as error:  # of the worker, not of a point: those give a row
                     broken = broken or isinstance(error, BrokenExecutor)
+                    deaths += isinstance(error, WorkerDied)
                     yield from _again(suspects, unit, error)
             if broken:  # all that flew went down with it
                 for unit in flying.values():
-                    yield from _again(suspects, unit, BrokenExecutor("a worker process died"))
+                    yield from _again(suspects, unit, BrokenExecutor())
                 flying.clear()
-                _end(executor)
+                crew.end(executor)
                 deaths += 1
-                if deaths == MOST_DEATHS:
-                    raise RunFailed("worker processes die again and again; try without --workers")
-                executor = make()
+            if deaths >= MOST_DEATHS:
+                raise RunFailed("workers die again and again; try it in this process alone")
+            if broken:
+                executor = crew.executor()
             yield 0.0
     finally:
-        _end(executor)
+        crew.end(executor)
 
 
 def _launch(
-    executor: Executor, job: Job, waiting: deque, suspects: deque, flying: dict, slots: int
+    crew: Crew, executor: Executor, job: Job, waiting: deque, suspects: deque, flying: dict
 ) -> bool:
     """Fill the slots; units that are suspected go alone. False if the executor is broken."""
+    slots = crew.slots()
+    _cut(waiting, slots - len(flying))
     while len(flying) < slots and (waiting or suspects):
         if (suspects and flying) or any(unit.deaths for unit in flying.values()):
             return True
         unit = (suspects or waiting).popleft()
         try:
-            flying[executor.submit(work, job, unit.points)] = unit
+            flying[crew.submit(executor, job, unit.points)] = unit
         except BrokenExecutor:
             (suspects if unit.deaths else waiting).appendleft(unit)
             return False
     return True
 
 
+def _cut(waiting: deque, hands: int) -> None:
+    """Cut units in halves as long as there are fewer of them than free hands."""
+    while 0 < len(waiting) < hands:
+        largest = max(waiting, key=lambda unit: len(unit.points))
+        half = len(largest.points) // 2
+        if not half:
+            return
+        waiting.remove(largest)
+        waiting += [Unit(largest.points[:half]), Unit(largest.points[half:])]
+
+
 def _again(suspects: deque, unit: Unit, error: Exception) -> Iterator[Row]:
     """Let the points of a unit be done again, one by one, or give up the one that it is."""
-    deaths = unit.deaths + 1
+    # The first time it had company; alone, every death is its own.
+    deaths = unit.deaths + (error.times if unit.deaths and isinstance(error, WorkerDied) else 1)
     for point in unit.points:
         if deaths < TRIES:
             suspects.append(Unit((point,), deaths))
         else:
             text = str(error).strip().splitlines() or [type(error).__name__]
-            died = isinstance(error, BrokenExecutor)
+            died = isinstance(error, BrokenExecutor | WorkerDied)
             yield Row(point.index, "failed", "the worker process died" if died else text[0])
 
 
 # --- local processes -----------------------------------------------------------------------
 
 
-def processes(count: int) -> Executor:
-    """``count`` processes on this machine, that end with this one.
+class Processes(Crew):
+    """``count`` processes on this machine, that end with this one."""
 
-    They are started afresh, not forked: threads and torch do not survive a fork.
-    """
-    return ProcessPoolExecutor(
-        count,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(os.getpid(),),
-    )
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def slots(self) -> int:
+        return self.count
+
+    def facts(self) -> dict[str, object]:
+        return {"workers": self.count, "threads": self.count}
+
+    def executor(self) -> Executor:
+        """They are started afresh, not forked: threads and torch do not survive a fork."""
+        return ProcessPoolExecutor(
+            self.count,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(os.getpid(),),
+        )
+
+    def end(self, executor: Executor) -> None:
+        for process in list((getattr(executor, "_processes", None) or {}).values()):
+            with contextlib.suppress(OSError, ValueError):
+                process.terminate()
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _begin(parent: int) -> None:
@@ -152,11 +237,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
-
-
-def _end(executor: Executor) -> None:
-    """Let an executor go, with what it is at; that is done again when the sweep goes on."""
-    for process in list((getattr(executor, "_processes", None) or {}).values()):
-        with contextlib.suppress(OSError, ValueError):
-            process.terminate()
-    executor.shutdown(wait=False, cancel_futures=True)

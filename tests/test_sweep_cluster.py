@@ -1,0 +1,355 @@
+"""Sweeps on a Dask cluster over loopback: the bytes of one process, whatever dies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import clusters
+import pytest
+
+import tuichaos
+from tuichaos.errors import InputError, RunFailed
+from tuichaos.sweeps import batch, cluster, far, points, rows, workers
+from tuichaos.sweeps.reading import read
+
+FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
+RATE = "optimizer.learning_rate"
+PROGRAM = "from tuichaos.cli import main; main()"
+# What distributed itself leaves open when it is closed is not ours to tell.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+def experiment(ranges, overrides=None):
+    return tuichaos.resolve({"sweep": ranges}, {**FAST, **(overrides or {})})
+
+
+def table(run):
+    return (run.path / "sweep.csv").read_bytes()
+
+
+def command_line(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(condition, seconds=60.0):
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two workers of one thread."""
+    with clusters.local(2) as found:
+        yield found
+
+
+# --- the same bytes ------------------------------------------------------------------------
+
+CASES = {
+    "one batch": ({RATE: {"log": [0.01, 10.0, 13]}}, {}),
+    "a batch for each value": ({"steps": [30, 50, 70], RATE: [0.1, 1.0]}, {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_cluster_gives_the_bytes_of_one_process(case, pair, tmp_path):
+    made, seen = experiment(*CASES[case]), []
+    level = logging.getLogger("distributed").level
+    one = tuichaos.sweep(made, out=tmp_path / "one")
+    many = tuichaos.sweep(
+        made, out=tmp_path / "many", scheduler=pair.scheduler_address, watch=seen.append
+    )
+    assert table(many) == table(one)
+    assert (seen[-1].done, seen[-1].slots) == (points.grid(made).size, 2)
+    assert seen[-1].seconds_left == 0
+    manifest = many.manifest
+    assert (manifest["scheduler"], manifest["workers"]) == (pair.scheduler_address, None)
+    assert [m["host"] for m in manifest["machines"]] == [one.manifest["host"]]
+    assert manifest["warnings"] == []
+    assert logging.getLogger("distributed").level == level
+
+
+def test_run_folders_on_a_shared_file_system(pair, tmp_path):
+    made = experiment({RATE: [0.1, 1.0]})
+    done = tuichaos.sweep(made, out=tmp_path / "s", keep=True, scheduler=pair.scheduler_address)
+    assert sorted(p.name for p in (done.path / "runs").iterdir()) == ["00000", "00001"]
+    grid = points.grid(made)
+    elsewhere = batch.Job(grid.base, str(tmp_path / "elsewhere" / "runs"), 1, grid.points[0])
+    answer = far.work(elsewhere, tuple(grid.points), "a session of its own")
+    assert answer.rows == ()
+    assert "--keep: it does not see" in answer.unfit
+
+
+def test_workers_that_come_later_are_used_and_their_threads_do_not_disturb_each_other(tmp_path):
+    made = experiment({RATE: {"log": [0.01, 10.0, 12]}}, {"steps": 200})
+    one = tuichaos.sweep(made, out=tmp_path / "one")
+    seen = []
+    with clusters.local(0, threads=2) as pool:
+
+        def watch(progress):
+            if not seen:
+                pool.scale(1)
+            seen.append(progress)
+
+        many = tuichaos.sweep(
+            made, out=tmp_path / "many", scheduler=pool.scheduler_address, watch=watch
+        )
+    assert table(many) == table(one)
+    assert (seen[0].slots, seen[0].seconds_left, seen[-1].slots) == (0, None, 2)
+
+
+# --- what dies -----------------------------------------------------------------------------
+
+LONG = {RATE: {"log": [0.01, 10.0, 24]}}
+LONGER = {"steps": 300, "ensemble.references": 8}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """sweep.csv of a sweep that nothing disturbed."""
+    made = experiment(LONG, LONGER)
+    return table(tuichaos.sweep(made, out=tmp_path_factory.mktemp("whole") / "s"))
+
+
+def test_a_worker_that_is_killed_loses_no_point(pair, whole, tmp_path):
+    killed = []
+
+    def watch(progress):
+        if progress.done >= 2 and not killed:
+            killed.append(next(iter(pair.workers.values())).pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    made = experiment(LONG, LONGER)
+    done = tuichaos.sweep(made, out=tmp_path / "s", scheduler=pair.scheduler_address, watch=watch)
+    assert killed
+    assert table(done) == whole
+    assert done.manifest["points"] == {"total": 24, "done": 24, "failed": 0}
+
+
+@pytest.mark.slow
+def test_a_point_that_kills_every_worker_is_recorded(tmp_path):
+    """Dask gives up a unit after a number of dead workers (here one); alone, after two more,
+    the point has had its three."""
+    import dask
+
+    base = {"steps": 30, "ensemble.references": 1, "system.name": "deadly:make"}
+    made = experiment({"system.parameters.r": {"linear": [3.0, 3.5, 6]}}, base)
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), clusters.local(2) as pool:
+        done = tuichaos.sweep(made, out=tmp_path / "s", scheduler=pool.scheduler_address)
+    found = read(done.path)
+    assert found["status"] == ["done"] * 3 + ["failed"] + ["done"] * 2
+    assert found["reason"][3] == "the worker process died"
+
+
+def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
+    whole, tmp_path, command
+):
+    (tmp_path / "e.toml").write_text(experiment(LONG, LONGER).to_toml())
+    out = tmp_path / "s"
+    with clusters.apart(tmp_path) as (process, address):
+        sweep = command_line("run", tmp_path / "e.toml", "--out", out, "--scheduler", address)
+        journal = out / rows.JOURNAL
+        wait_for(lambda: journal.exists() and journal.read_text().count("\n") >= 2)
+        os.kill(process.pid, signal.SIGKILL)
+        start = time.monotonic()
+        _, words = sweep.communicate(timeout=60)
+        assert time.monotonic() - start < 15
+    assert sweep.returncode == 1
+    *told, last = words.splitlines()
+    assert all(line.startswith("point ") for line in told), words
+    assert last.startswith(f"tuichaos: error: {out}: the scheduler {address} went away")
+    assert "tuichaos resume s goes on" in last
+    part = tuichaos.open_run(out)
+    assert part.manifest["status"] == "failed"
+    assert 2 <= part.manifest["points"]["done"] < 24
+    assert command("resume", out, "--quiet") == (0, "", "")
+    assert table(part) == whole
+
+
+def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, whole, tmp_path):
+    made = experiment(LONG, LONGER)
+    with clusters.local(1) as pool:
+
+        def watch(progress):
+            if progress.done >= 2:
+                pool.close()
+
+        with pytest.raises(RunFailed, match="went away, or dropped what it was asked"):
+            tuichaos.sweep(made, out=tmp_path / "s", scheduler=pool.scheduler_address, watch=watch)
+    part = tuichaos.open_run(tmp_path / "s")
+    assert part.manifest["points"]["done"] < 24
+    done = tuichaos.resume(part, scheduler=pair.scheduler_address)
+    assert table(done) == whole
+    assert done.manifest["machines"] == part.manifest["machines"]
+
+
+def test_ctrl_c_cancels_what_flies(pair, tmp_path):
+    """Workers put down what they are at, however much of it is left."""
+    from distributed import Client
+
+    made = experiment({RATE: [0.1, 0.2, 0.3]}, {"steps": 200_000, "record.every": 100})
+    (tmp_path / "e.toml").write_text(made.to_toml())
+    with Client(pair.scheduler_address, set_as_default=False) as client:
+
+        def busy():
+            at = client.run(lambda dask_worker: dask_worker.state.executing_count)
+            return sum(at.values())
+
+        arguments = ("--scheduler", pair.scheduler_address, "--quiet")
+        sweep = command_line("run", tmp_path / "e.toml", "--out", tmp_path / "s", *arguments)
+        wait_for(lambda: busy() == 2)
+        sweep.send_signal(signal.SIGINT)
+        out, words = sweep.communicate(timeout=20)
+        assert (sweep.returncode, out) == (130, "")
+        assert words.count("\n") == 1
+        assert "interrupted at point 0 of 3" in words
+        wait_for(lambda: busy() == 0, 10)
+    assert tuichaos.open_run(tmp_path / "s").status == "interrupted"
+
+
+def test_a_system_that_workers_cannot_import_is_told_once(pair, tmp_path, monkeypatch, command):
+    """Only this process sees the folder that it is in."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "nearby.py").write_text("from deadly import make\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "hidden"))
+    base = {"steps": 30, "ensemble.references": 1, "system.name": "nearby:make"}
+    made = experiment({"system.parameters.r": [3.0, 3.1, 3.2]}, base)
+    (tmp_path / "e.toml").write_text(made.to_toml())
+    code, out, err = command(
+        "run", tmp_path / "e.toml", "--scheduler", pair.scheduler_address, "--out", tmp_path / "s"
+    )
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "a worker on " in err
+    assert "nearby" in err
+    code, _, err = command("resume", tmp_path / "s", "--quiet")  # here it can be imported
+    assert (code, err) == (0, "")
+
+
+# --- no cluster at all ---------------------------------------------------------------------
+
+BAD = ["", "x", "127.0.0.1:8786", "tcp://", "tcp://h", "tcp://h:0", "tcp://h:99999", "tcp://h:p",
+       "tcp://a b:1", "http://h:1", "tcp://h:1/x", "tcp://u@h:1", "tcp://:1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", BAD)
+def test_addresses_that_are_none(address, command, home):
+    over = ("--over", f"{RATE}=[1.0]")
+    code, out, err = command("run", "--preset", "quick", *over, "--scheduler", address)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert command("run", "--preset", "quick", *over, "--scheduler", address, "--dry-run")[0] == 2
+    assert f"--scheduler {address}: must be tcp://HOST:PORT" in " ".join(err.split()) or not address
+    assert not home.exists()
+
+
+@contextlib.contextmanager
+def silent():
+    """A port at which somebody listens who never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@contextlib.contextmanager
+def closed():
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    yield port
+
+
+@pytest.mark.parametrize("where", [silent, closed])
+def test_a_scheduler_that_does_not_answer(where, command, home, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
+    over = ("--over", f"{RATE}=[1.0]")
+    with where() as port:
+        start = time.monotonic()
+        code, out, err = command(
+            "run", "--preset", "quick", *over, "--scheduler", f"tcp://127.0.0.1:{port}"
+        )
+    assert time.monotonic() - start < 5
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "no Dask scheduler answers there" in err
+    assert not home.exists()
+
+
+@pytest.mark.slow
+def test_it_is_waited_for_ten_seconds(tmp_path):
+    with silent() as port:
+        start = time.monotonic()
+        sweep = command_line(
+            "run", "--preset", "quick", "--over", f"{RATE}=[1.0]", "--out", tmp_path / "s",
+            "--scheduler", f"tcp://127.0.0.1:{port}",
+        )  # fmt: skip
+        _, words = sweep.communicate(timeout=60)
+    assert 10 <= time.monotonic() - start < 20
+    assert (sweep.returncode, words.count("\n")) == (2, 1)
+    assert not (tmp_path / "s").exists()
+
+
+def test_what_is_refused_beside_it_and_without_dask(command, home, monkeypatch):
+    address = "tcp://127.0.0.1:1"
+    over = ("--over", f"{RATE}=[1.0]")
+    code, _, err = command(
+        "run", "--preset", "quick", *over, "--scheduler", address, "--workers", 2
+    )
+    assert code == 2
+    assert "--workers, --scheduler: one of them" in err
+    assert command("run", "--preset", "quick", "--scheduler", address)[0] == 2
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    code, _, err = command("run", "--preset", "quick", *over, "--scheduler", address)
+    assert code == 2
+    assert "pip install 'tuichaos[cluster]'" in err
+    assert not home.exists()
+
+
+# --- parts ---------------------------------------------------------------------------------
+
+
+def test_workers_with_other_versions_are_told():
+    pool = object.__new__(cluster.Cluster)
+    pool._machines = {"a": {**far.machine(), "host": "n1", "torch": "1.0"}, "b": far.machine()}
+    (warning,) = pool.warnings()
+    assert warning.startswith(
+        f"points were computed on n1 with torch 1.0, here {far.torch.__version__}"
+    )
+    json.dumps(pool.machines())
+
+
+def test_units_are_cut_when_there_are_more_hands():
+    made = points.grid(experiment(LONG)).points
+    waiting = workers.deque([workers.Unit(tuple(made[:16])), workers.Unit(tuple(made[16:]))])
+    workers._cut(waiting, 7)
+    assert len(waiting) == 7
+    assert sorted(p.index for unit in waiting for p in unit.points) == list(range(24))
+    workers._cut(waiting, 100)
+    assert sorted(unit.points[0].index for unit in waiting) == list(range(24))
+
+
+def test_a_scheduler_that_falls_silent(monkeypatch):
+    pool = object.__new__(cluster.Cluster)
+    pool.scheduler, pool._threads, pool._asked = "tcp://h:1", 3, time.monotonic()
+    pool._client = type("Client", (), {"status": "running"})
+    pool._count, pool._heard = threading.Event(), time.monotonic()
+    pool._count.done = lambda: False
+    assert pool.slots() == 3
+    pool._heard -= cluster.SILENCE_SECONDS + 1
+    with pytest.raises(RunFailed, match="does not answer any more"):
+        pool.slots()
+    with pytest.raises(InputError, match="must be tcp"):
+        cluster.check(None)
