@@ -45,7 +45,7 @@ def stacked(
     both = list(zip(shown, heights, strict=True))
     margin = max(_margin(one, width, lines) for one, lines in both)
     how = {"colour": colour, "ascii_only": ascii_only, "margin": margin}
-    return "\n".join(draw(one, width, lines, **how) for one, lines in both)
+    return "\n".join(draw(one, width, lines, **how).rstrip("\n") for one, lines in both)
 
 
 def _margin(picture: Picture, width: int, height: int) -> int:

@@ -113,17 +113,18 @@ class _Search:
 
     def _settled(self) -> Iterator[Cycle]:
         """The stable cycles on which orbits of the scan have settled."""
-        values, states, seen = [], [], []
+        values, states = [], []
         for index in sorted(self.rows):
             row = self.rows[index]
             for name, ends in row.ends.items():
                 period = row.numbers.get("period" if name == "fresh" else f"{name}.period")
                 if period is None and len(ends) == 1:
                     continue
-                for end in filter(None, ends):
+                for end in ends:
+                    if end is None or len(end) != self.cycles.family.dimension:
+                        continue
                     values.append(float(self.grid.points[index].values[0]))
                     states.append(end)
-                    seen.append(row)
         if not values:
             return
         x = np.array(states)

@@ -45,7 +45,10 @@ def pictures(run: Run, what: str) -> list[Picture]:
     ends = np.array([min(axis.values), max(axis.values)], dtype=float)
     ends = np.log10(ends) if axis.log else ends
     x_range = (float(ends[0]), float(ends[1])) if ends[1] > ends[0] else None
-    return [replace(picture, x_label=label, x_range=x_range) for picture in found]
+    found = [replace(picture, x_label=label, x_range=x_range) for picture in found]
+    if len(found) > 1:  # the lower one may be too low a chart for the name of its axis
+        found[-1] = replace(found[-1], title=f"{found[-1].title}; across: {label}")
+    return found
 
 
 def _diagram(run: Run, points: Sequence[Point], rows: Rows) -> Picture:
