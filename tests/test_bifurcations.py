@@ -16,7 +16,8 @@ from tuichaos.sweeps.bifurcations import Bifurcation, cascades
 from tuichaos.sweeps.cycles import Cycles
 from tuichaos.sweeps.families import Family
 from tuichaos.sweeps.points import grid
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.rows import Journal, Row
+from tuichaos.systems import build
 
 
 def refined(name, key, values, *, references=1, steps=600, observable="x0", **system):
@@ -200,3 +201,31 @@ def test_orbit_quartic(tmp_path):
     assert inside > 200
     chaotic = [float(row["lyapunov"]) for row in rows if row["system.parameters.a"] == "1.5"]
     assert chaotic[0] == pytest.approx(0.491, abs=0.06)
+
+
+@pytest.mark.slow
+def test_orbit_softmax(tmp_path):
+    run = running.sweep(presets.preset("orbit-softmax"), out=tmp_path / "d")
+    first = run.summary["bifurcations"]["found"][0]
+    assert (first["kind"], first["period"]) == ("doubling", 1)
+    assert first["parameter"] == pytest.approx(5.916, abs=0.02)
+    with open(run.path / "sweep.csv", newline="") as file:
+        rows = {float(row["system.parameters.eta_eff"]): row for row in csv.DictReader(file)}
+    # The conserved sum: the leading exponent is 0 where there is no chaos.
+    assert all(abs(float(rows[v]["lyapunov"])) < 1e-12 for v in (4.0, 5.0, 7.0, 15.0))
+    assert float(rows[10.0]["lyapunov"]) == pytest.approx(0.235, abs=0.05)
+    assert rows[15.0]["period"] == rows[20.0]["period"] == "3"
+
+
+@pytest.mark.slow
+def test_orbit_iris(tmp_path):
+    run = running.sweep(presets.preset("orbit-iris"), out=tmp_path / "d")
+    rows = Journal(run.path).rows
+    low, high = (np.array([rows[k].orbit[w] for w in ("up", "down")]) for k in (60, 199))
+    assert (high[0].max(axis=1) < 1e-4).sum() == 2
+    assert (high[1].max(axis=1) > 1).all()
+    assert (low[0] < 0.2).all()
+    experiment = presets.preset("orbit-iris", {"sweep": {}, "diagram": {}})
+    shares = np.bincount(build(experiment).dataset.y) / 120
+    entropy = -(shares * np.log(shares)).sum()  # where a dead network rests
+    np.testing.assert_allclose(low[1], entropy, atol=1e-9)
