@@ -13,7 +13,7 @@ from tuichaos.errors import InputError
 from tuichaos.parameters import per
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import axes
-from tuichaos.sweeps.points import Point, grid
+from tuichaos.sweeps.points import Grid, Point
 from tuichaos.sweeps.rows import Journal, Row
 
 VIEWS = ("diagram", "exponent", "period")
@@ -36,7 +36,7 @@ def pictures(run: Run, what: str) -> list[Picture]:
     """The charts of a kept diagram: ``default`` is the diagram with the exponent below it on
     the same axis. InputError where there is nothing to draw."""
     wanted = VIEWS[:2] if what == "default" else (what,)
-    rows, made = Journal(run.path).rows, grid(run.experiment, yes=True)
+    rows, made = Journal(run.path).rows, Grid(run.experiment, tuple(axes(run.experiment.sweep)))
     found = [_DRAWN[name](run, made.points, rows) for name in wanted]
     if not any(np.isfinite(curve.y).any() for picture in found for curve in picture.curves):
         raise InputError(f"--what {what}: has no number in this diagram")
