@@ -420,6 +420,13 @@ def test_the_command_line_tells_and_draws_it(command, tmp_path):
     assert told["cascades"][0]["periods"][:3] == [1, 2, 4]
 
 
+def test_a_dry_run_says_what_would_be_drawn(command):
+    code, out, _ = command("run", "--preset", "orbit-iris", "--dry-run")
+    assert code == 0
+    assert "1,600,000 replica-steps" in out  # both ways
+    assert "the last 100 values of loss, continued: both" in out
+
+
 def test_up_and_down_are_told_apart_without_colour(command, tmp_path, monkeypatch):
     table = {
         "steps": 300,

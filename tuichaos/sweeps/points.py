@@ -85,6 +85,11 @@ class Grid:
     def size(self) -> int:
         return math.prod(len(axis.values) for axis in self.axes)
 
+    @property
+    def ways(self) -> int:
+        """How often its values are gone through: twice where a diagram goes up and down."""
+        return max(1, len(self.experiment.diagram.directions))
+
     @functools.cached_property
     def base(self) -> Base:
         table = self.experiment.model_dump()
@@ -160,8 +165,9 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
 def _drawn(made: Grid) -> int:
     """How many values a diagram keeps; 0 for another sweep."""
     diagram, references = made.experiment.diagram, made.experiment.ensemble.references
-    ways = max(1, len(diagram.directions))
-    return 0 if diagram.observable == "none" else made.size * references * diagram.last * ways
+    if diagram.observable == "none":
+        return 0
+    return made.size * references * diagram.last * made.ways
 
 
 def check_plans(made: Grid, threads: int | None = None) -> None:

@@ -33,8 +33,11 @@ def plan_of(made: Grid, first: Plan) -> Iterator[str]:
         spacing = ", logarithmic" if axis.log else ""
         yield f"sweep        {axis.key}: {len(axis.values):,} values, {ends}{spacing}"
     words = "1 batch" if len(batches) == 1 else f"{len(batches):,} batches"
-    steps = first.replica_steps * made.size
+    steps = first.replica_steps * made.size * made.ways
     yield f"points       {made.size:,} in {words}, {steps:,} replica-steps"
+    if (diagram := made.experiment.diagram).observable != "none":
+        how = "afresh" if diagram.continued == "no" else f"continued: {diagram.continued}"
+        yield f"diagram      the last {diagram.last:,} values of {diagram.observable}, {how}"
     yield "each point:"
     yield from plan_lines(first)
 

@@ -273,6 +273,6 @@ def _facts(made: Grid, first: Plan, workers: int | None, keep: bool) -> dict[str
         "keys": list(made.keys),
         "workers": workers,
         "threads": threads,
-        "replica_steps": first.replica_steps * made.size,
+        "replica_steps": first.replica_steps * made.size * made.ways,
         "keep": keep,
     }
