@@ -274,7 +274,8 @@ class What(click.Option):
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         from tuichaos.views import every
 
-        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv."
+        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv; \
+of an orbit diagram also diagram, exponent, period."
         return super().get_help_record(context)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tuichaos import telling
 from tuichaos.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -28,9 +29,16 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     grid = points.grid(done.experiment, yes=True)
     counts, journal = done.manifest["points"], rows.Journal(done.path).rows
     lines = table.lines(grid, journal)
+    diagram = report.diagram_lines(done)
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
+        facts |= {k: v for k, v in done.summary.items() if k in ("bifurcations", "cascades")}
         click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
+    elif diagram and not quiet:
+        click.echo(done.experiment.title or done.experiment.name)
+        telling.chart(done, "default", 30, optional=True)
+        for words in (*diagram, f"sweep folder: {done.path}"):
+            click.echo(words)
     elif not quiet:
         _table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
         for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):

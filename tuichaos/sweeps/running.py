@@ -18,9 +18,10 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run
-from tuichaos.sweeps import table
+from tuichaos.sweeps import finish, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
+from tuichaos.sweeps.diagrams import with_component
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
@@ -88,7 +89,7 @@ def sweep(
     first = plan(made.base.experiment(made.points[0]), threads)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
-    made = Grid(base, made.axes)
+    made = with_component(Grid(base, made.axes), threads)
     with _crew(workers, scheduler) as crew:
         path = create(base, out)
         replace_text(path / "experiment.toml", base.to_toml())
@@ -114,7 +115,7 @@ def resume(
     if run.status == "running":
         raise InputError(f"{run.path.name}: is still running")
     check_crew(workers, scheduler)
-    made = grid(run.experiment, yes=True)
+    made = with_component(grid(run.experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
     with _crew(workers, scheduler) as crew:
@@ -168,7 +169,7 @@ def _run(
     todo = [batch for batch in todo if batch]
     source = _source(job, todo, crew, stop)
     with interrupts(stop) as interrupted:
-        folder.follow(source, watch)
+        folder.follow(source, watch, stop)
     if interrupted:
         raise KeyboardInterrupt(
             f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
@@ -185,6 +186,7 @@ def stream(
     in points. Ends early once ``stop`` is set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
+    made = with_component(made, threads)
     return _source(
         Job(made.base, None, threads), tiles(made, made.batches()), None, stop or threading.Event()
     )
@@ -194,8 +196,9 @@ def _source(
     job: Job, todo: Sequence[Sequence[Point]], crew: Crew | None, stop: threading.Event
 ) -> Iterator[Row | float]:
     if crew is not None:
-        dense = job.base.dense
-        share = [Unit(tuple(tile)) for tile in todo] if dense else units(todo, crew.slots() or 1)
+        whole = job.base.continued  # its points go on from each other
+        share = [Unit(tuple(tile), whole=whole) for tile in todo]
+        share = share if job.base.dense else units(todo, crew.slots() or 1)
         yield from scattered(job, share, crew, stop)
         return
     for batch in todo:
@@ -219,7 +222,9 @@ class Folder:
         self.todo = {point.index for point in made.points} - (rows.keys() - self.failed)
         self._next_table = 0.0
 
-    def follow(self, source: Iterator[Row | float], watch: Watcher | None) -> None:
+    def follow(
+        self, source: Iterator[Row | float], watch: Watcher | None, stop: threading.Event
+    ) -> None:
         """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
         start, before = time.perf_counter(), self.grid.size - len(self.todo)
         status, reason, under_way = "interrupted", None, 0.0
@@ -234,7 +239,8 @@ class Folder:
                         under_way = found
                     if watch is not None:
                         watch(self._progress(under_way, before, time.perf_counter() - start))
-            if not self.todo:
+            rows = self.journal.rows
+            if not self.todo and finish.write(self.path, self.grid, rows, stop):
                 status = "done"
         except Exception as error:
             status, reason = "failed", str(error) or type(error).__name__
@@ -311,7 +317,7 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         "keys": list(made.keys),
         "workers": None,
         "threads": simulation.threads,
-        "replica_steps": first.replica_steps * made.size,
+        "replica_steps": first.replica_steps * made.size * made.ways,
         "keep": keep,
         **(crew.facts() if crew else {}),
     }
