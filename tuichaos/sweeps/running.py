@@ -224,7 +224,7 @@ class Folder:
 
     @property
     def failed(self) -> int:
-        return sum(row.status == "failed" for row in self.journal.rows.values())
+        return len(self.journal.failed)
 
     def _progress(self, under_way: float, before: int, seconds: float) -> SweepProgress:
         done = len(self.journal.rows)
@@ -234,7 +234,7 @@ class Folder:
     def _manifest(self, status: str, **ended: Any) -> None:
         done = len(self.journal.rows) - self.failed
         counts = {"total": self.grid.size, "done": done, "failed": self.failed}
-        parted = sum(not row.noise_floor for row in self.journal.rows.values())
+        parted = len(self.journal.parted)
         floor = {"holds": not parted, "points_that_part": parted}
         ended = {key: value for key, value in ended.items() if value is not None}
         ended["noise_floor"] = floor
