@@ -9,8 +9,6 @@ the j-th value of the second one, from the bottom upward. Free of torch and of a
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -42,7 +40,7 @@ class Scale:
     """How the points of one class are painted: from ``low`` to ``high`` through ``colours``,
     which are evenly spaced and blended linearly; values outside have the colours of the ends.
     A class without values has one colour. ``log``: evenly in the logarithm. ``marks``:
-    characters by level, for where there is no colour."""
+    characters by level, for where there is no colour. ``unit``: what the values are."""
 
     name: str
     colours: tuple[RGB, ...]
@@ -50,6 +48,7 @@ class Scale:
     low: float = 0.0
     high: float = 1.0
     log: bool = False
+    unit: str = ""
 
     def levels(self, values: np.ndarray) -> np.ndarray:
         """Where values lie between low and high: 0 … 1, same shape; what is no number is 1."""
@@ -197,20 +196,13 @@ def ticks(axis: Axis, size: int) -> list[tuple[int, str]]:
     """
     values, most = axis.values, max(2, size // TICK_CELLS)
     count = len(values)
-    ordered = all(a < b for a, b in itertools.pairwise(values))
-    even = axis.log or _even(values)
-    if count == 1 or not (ordered and even):
+    if count == 1 or not axis.even:
         chosen = sorted({k * (count - 1) // max(1, most - 1) for k in range(most)})
         return [(_place(k, count, size), f"{values[k]:.4g}") for k in chosen]
     scale = np.log10(np.array(values, dtype=np.float64)) if axis.log else np.array(values, float)
     places, labels = axis_ticks(float(scale[0]), float(scale[-1]), most, axis.log)
     at = (np.array(places) - scale[0]) / (scale[-1] - scale[0]) * (count - 1)
     return [(_place(k, count, size), text) for k, text in zip(at, labels, strict=True)]
-
-
-def _even(values: Sequence[float]) -> bool:
-    steps = np.diff(np.array(values, dtype=np.float64))
-    return bool(len(steps)) and bool(np.allclose(steps, steps[0], rtol=1e-6, atol=0.0))
 
 
 def _place(index: float, count: int, size: int) -> int:
@@ -229,7 +221,8 @@ def legend(raster: Raster, *, colour: bool, ascii_only: bool = False) -> list[li
         entry = [_sample(scale, level, colour) for level in levels.tolist()]
         words = f" {scale.name}"
         if several:
-            words += f" {scale.low:.3g} {'...' if ascii_only else '…'} {scale.high:.3g}"
+            unit = f"{scale.unit} " if scale.unit else ""
+            words += f": {unit}{scale.low:.3g} {'...' if ascii_only else '…'} {scale.high:.3g}"
         found.append([*entry, *map(Cell, words)])
     return found
 

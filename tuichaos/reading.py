@@ -141,8 +141,8 @@ def _place(found: dict | list, part: str, key: str) -> str | int:
     if isinstance(found, dict):
         return part
     if not part.isdecimal() or int(part) >= len(found):
-        count = f"{len(found)} of them, counted from 0" if found else "none of them"
-        raise InputError(f"{key}: no place {part!r} in a list: there are {count}")
+        count = f"{len(found)}, counted from 0" if found else "none"
+        raise InputError(f"{key}: no entry {part!r}; the list has {count}")
     return int(part)
 
 

@@ -144,22 +144,23 @@ def interval(cells: np.ndarray, sizes: Sequence[int]) -> tuple[float, float] | N
     return middle - half, middle + half
 
 
+def nothing(reason: str | None) -> dict[str, Any]:
+    """The part ``boundary`` of summary.json where there is no number."""
+    names = ("dimension", "dimension_ci95", "slopes", "r_squared", "fitted", "sizes", "counts")
+    return {**dict.fromkeys(names), "cells": None, "points_on_boundary": None, "reason": reason}
+
+
 def dimension(kinds: np.ndarray) -> tuple[dict[str, Any], Boxes | None]:
     """The boundary of classes (ny, nx), as the part ``boundary`` of summary.json, and the box
-    counts that it rests on; numbers are None where ``reason`` says why."""
-    cells = boundary_cells(kinds) if min(kinds.shape) > 1 else np.zeros((0, 0), dtype=bool)
-    found: dict[str, Any] = {
-        "dimension": None,
-        "dimension_ci95": None,
-        "slopes": None,
-        "r_squared": None,
-        "fitted": None,
-        "sizes": None,
-        "counts": None,
-        "cells": int(cells.sum()),
-        "points_on_boundary": int(boundary_points(kinds).sum()),
-        "reason": None,
-    }
+    counts that it rests on; numbers are None where ``reason`` says why.
+
+    ``dimension`` with its interval, ``fitted``: the smallest and the largest box that the line
+    goes through; ``slopes`` between neighbouring sizes there: of a true power law all alike;
+    ``sizes`` and ``counts`` of all boxes.
+    """
+    cells = boundary_cells(kinds)
+    found = nothing(None)
+    found |= {"cells": int(cells.sum()), "points_on_boundary": int(boundary_points(kinds).sum())}
     sizes = box_sizes(kinds.shape)
     if (kinds == -1).any():
         return {**found, "reason": "some points are not known yet"}, None

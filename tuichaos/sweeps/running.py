@@ -19,7 +19,7 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run
-from tuichaos.sweeps import table
+from tuichaos.sweeps import overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
@@ -212,6 +212,7 @@ class Folder:
                 if status == "failed":  # a full disk may fail here again: told is the first
                     ending.enter_context(contextlib.suppress(OSError))
                 table.write(self.path, self.grid, self.journal.rows)
+                overall.write(self.path, self.grid, self.journal.rows)
                 self._manifest(status, finished=now(), seconds=seconds, reason=reason)
 
     def _refresh(self) -> None:
