@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tuichaos.charts import axis_ticks
+from tuichaos.plain import plain
 from tuichaos.sweeps.grid import Axis
 
 RGB = tuple[int, int, int]
@@ -254,7 +255,14 @@ def framed(
     for k, row in enumerate(body):
         label = labels[k].rjust(LABEL_CELLS)[:LABEL_CELLS]
         rows.append([*map(Cell, label), Cell(stem if labels[k] else bar), *row])
-    return [*heads, *rows, *_below(raster.x, inner, ascii_only)]
+    picture = [*heads, *rows, *_below(raster.x, inner)]
+    return [_plainly(row) for row in picture] if ascii_only else picture
+
+
+def _plainly(row: list[Cell]) -> list[Cell]:
+    """A line in ASCII, as wide as it was."""
+    text = plain("".join(cell.char for cell in row))
+    return [cell._replace(char=char) for cell, char in zip(row, text, strict=True)]
 
 
 def _upward(axis: Axis, lines: int) -> list[tuple[int, str]]:
@@ -262,7 +270,7 @@ def _upward(axis: Axis, lines: int) -> list[tuple[int, str]]:
     return [(at // 4, text) for at, text in ticks(axis, 4 * lines)]
 
 
-def _below(axis: Axis, inner: int, ascii_only: bool) -> list[list[Cell]]:
+def _below(axis: Axis, inner: int) -> list[list[Cell]]:
     """The labels below the map and the name of the axis."""
     line = [" "] * (LABEL_CELLS + 1 + inner)
     free = 0
