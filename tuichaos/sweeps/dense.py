@@ -8,6 +8,7 @@ depend on its company (see simulation.py). So a point's numbers are those that
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -42,7 +43,11 @@ def tiles(grid: Grid, todo: Sequence[Sequence[Point]]) -> list[list[Point]]:
     found = []
     for batch in todo:
         batch = sorted(batch, key=lambda point: _level(grid, point))
-        found += [list(batch[k : k + size]) for k in range(0, len(batch), size)]
+        first = sum(_level(grid, point) == 0 for point in batch[:size])
+        # The coarsest points by themselves, so that there is a whole picture within a second.
+        starts = [0, first] if TILE_LEAST <= first < len(batch) else [0]
+        starts += range(starts[-1] + size, len(batch), size)
+        found += [batch[a:b] for a, b in itertools.pairwise([*starts, len(batch)])]
     return found
 
 
