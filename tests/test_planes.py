@@ -627,3 +627,16 @@ def test_fractal_tanh(tmp_path):
     assert 1 <= whole["dimension"] <= 1.3
     zoom = running.sweep(preset("fractal-zoom"), out=tmp_path / "zoom").summary["boundary"]
     assert whole["dimension"] + 0.1 < zoom["dimension"] <= 2
+
+
+async def test_the_settings_show_no_rate_where_layers_have_their_own():
+    from tuichaos.config import Config
+    from tuichaos.tui.app import Explorer
+    from tuichaos.tui.widgets.settings import Settings
+
+    for rates, shown in (([0.1, 0.2], False), ([], True)):
+        experiment = resolve({}, {"optimizer.learning_rates": rates})
+        async with Explorer(experiment, Config()).run_test(size=(120, 40)) as pilot:
+            settings = pilot.app.screen.query_one(Settings)
+            row = settings.query_one("#field-optimizer-learning-rate").parent
+            assert row.display == shown
