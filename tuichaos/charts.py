@@ -289,3 +289,9 @@ def decades(low: float, high: float, most: int = 8) -> list[int]:
     first, last = math.ceil(low), math.floor(high)
     stride = max(1, math.ceil((last - first + 1) / most))
     return list(range(first, last + 1, stride))
+
+
+def axis_ticks(low: float, high: float, most: int, log: bool) -> tuple[list[float], list[str]]:
+    """Where and how to label an axis from ``low`` to ``high``, at most about ``most`` labels; of
+    a logarithmic one the places and the ends are powers of ten."""
+    return _log_ticks(low, high, most) if log else _linear_ticks(low, high, most)

@@ -18,7 +18,7 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run
-from tuichaos.sweeps import finish, table
+from tuichaos.sweeps import finish, overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.diagrams import with_component
@@ -217,9 +217,8 @@ class Folder:
         self.known = known
         self.crew = crew
         self.journal = Journal(path)
-        rows = self.journal.rows
-        self.failed = {k for k, row in rows.items() if row.status == "failed"}
-        self.todo = {point.index for point in made.points} - (rows.keys() - self.failed)
+        done = self.journal.rows.keys() - self.journal.failed
+        self.todo = {point.index for point in made.points} - done
         self._next_table = 0.0
 
     def follow(
@@ -252,12 +251,12 @@ class Folder:
                 if status == "failed":  # a full disk may fail here again: told is the first
                     ending.enter_context(contextlib.suppress(OSError))
                 table.write(self.path, self.grid, self.journal.rows)
+                overall.write(self.path, self.grid, self.journal.rows)
                 self._manifest(status, finished=now(), seconds=seconds, reason=reason)
 
     def _keep(self, row: Row) -> None:
         self.journal.append(row)
         self.todo.discard(row.point)
-        (self.failed.add if row.status == "failed" else self.failed.discard)(row.point)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -269,17 +268,17 @@ class Folder:
             self._next_table = start + max(TABLE_SECONDS, 20 * spent)
 
     def _progress(self, under_way: float, before: int, seconds: float) -> SweepProgress:
-        failed = len(self.failed - self.todo)
+        failed = len(self.journal.failed - self.todo)
         done = self.grid.size - len(self.todo)
         under_way = min(under_way, self.grid.size - done)
         slots = None if self.crew is None else self.crew.slots()
         return SweepProgress(done, self.grid.size, failed, under_way, before, seconds, slots)
 
     def _manifest(self, status: str, **ended: Any) -> None:
-        failed = len(self.failed)
+        failed = len(self.journal.failed)
         counts = {"total": self.grid.size, "done": len(self.journal.rows) - failed}
         counts["failed"] = failed
-        parted = sum(not row.noise_floor for row in self.journal.rows.values())
+        parted = len(self.journal.parted)
         floor = {"holds": not parted, "points_that_part": parted}
         ended = {key: value for key, value in ended.items() if value is not None}
         ended["noise_floor"] = floor
