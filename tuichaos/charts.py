@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,10 +31,47 @@ BANDS = {"10 %": "10–90 %", "95 % low": "95 % interval"}  # two bounds by one 
 SUPERSCRIPTS = str.maketrans("-0123456789", RAISED)
 
 
-def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only: bool) -> str:
+UPPER = 0.6  # share of the lines that the first of several charts has
+
+
+def stacked(
+    pictures: Sequence[Picture], width: int, height: int, *, colour: bool, ascii_only: bool
+) -> str:
+    """Pictures under one another, in ``height`` lines together, with equal margins; only the
+    last one names the x axis."""
+    if len(pictures) == 1:
+        return draw(pictures[0], width, height, colour=colour, ascii_only=ascii_only)
+    upper = round(UPPER * height)
+    rest = (height - upper) // (len(pictures) - 1)
+    heights = [upper, *[rest] * (len(pictures) - 1)]
+    shown = [*(replace(one, x_label="") for one in pictures[:-1]), pictures[-1]]
+    both = list(zip(shown, heights, strict=True))
+    margin = max(_margin(one, width, lines) for one, lines in both)
+    how = {"colour": colour, "ascii_only": ascii_only, "margin": margin}
+    return "\n".join(draw(one, width, lines, **how).rstrip("\n") for one, lines in both)
+
+
+def _margin(picture: Picture, width: int, height: int) -> int:
+    """How wide the labels of its y axis are."""
+    prepared = [prepare(c, picture.log, width) for c in picture.curves]
+    if not any(prepared):
+        return LABEL_WIDTH
+    return max([LABEL_WIDTH, *map(len, _y_ticks(picture, prepared, height)[1])])
+
+
+def draw(
+    picture: Picture,
+    width: int,
+    height: int,
+    *,
+    colour: bool,
+    ascii_only: bool,
+    margin: int = LABEL_WIDTH,
+) -> str:
     """The picture as text of ``height`` lines; says so when there is nothing to draw.
 
     A picture with a title has it in the first line, and its legend in the second one.
+    ``margin``: characters that labels of the y axis have at least.
     """
     prepared = [prepare(c, picture.log, width) for c in picture.curves]
     if not any(prepared):
@@ -42,7 +80,7 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
     if picture.title:
         marks = (mark + name for mark, name in legend(picture, colour, ascii_only))
         head = [picture.title[:width], _cut("  ".join(marks), width, colour)]
-    text = _plot(picture, prepared, width, height - len(head), colour, ascii_only)
+    text = _plot(picture, prepared, width, height - len(head), colour, ascii_only, margin)
     text = "\n".join([*head, text])
     return plain(text) if ascii_only else text
 
@@ -99,14 +137,19 @@ def _marker(role: Role, number: int, colour: bool, ascii_only: bool) -> str:
 
 
 def _plot(
-    picture: Picture, prepared: list, width: int, height: int, colour: bool, ascii_only: bool
+    picture: Picture,
+    prepared: list,
+    width: int,
+    height: int,
+    colour: bool,
+    ascii_only: bool,
+    margin: int,
 ) -> str:
     import plotext
 
     plotext.clear_figure()
     plotext.limit_size(False, False)  # it is not the terminal that bounds a chart
     plotext.plotsize(width, height)
-    ticks = max(2, min(8, (height - 3) // 2))
     plotext.theme("clear" if not colour else "default")
     plotext.canvas_color("default")
     plotext.axes_color("default")
@@ -124,8 +167,8 @@ def _plot(
             drawn(x.tolist(), y.tolist(), color=paint, marker=marker)
     _lines(picture, prepared, low, high)
     plotext.ylim(low, high)
-    places = _log_ticks(low, high, ticks) if picture.log else _linear_ticks(low, high, ticks)
-    plotext.yticks(places[0], [label.rjust(LABEL_WIDTH) for label in places[1]])
+    places = _y_ticks(picture, prepared, height)
+    plotext.yticks(places[0], [label.rjust(margin) for label in places[1]])
     first, last = _ends(picture, prepared)
     if last > first:
         plotext.xlim(first, last)
@@ -134,6 +177,13 @@ def _plot(
     if not colour:
         text = plotext.uncolorize(text)
     return text
+
+
+def _y_ticks(picture: Picture, prepared: list, height: int) -> tuple[list[float], list[str]]:
+    """Where and how to label the y axis."""
+    low, high = _limits(prepared, picture)
+    ticks = max(2, min(8, (height - 3) // 2))
+    return _log_ticks(low, high, ticks) if picture.log else _linear_ticks(low, high, ticks)
 
 
 def _depth(curve: Curve) -> int:
@@ -239,3 +289,9 @@ def decades(low: float, high: float, most: int = 8) -> list[int]:
     first, last = math.ceil(low), math.floor(high)
     stride = max(1, math.ceil((last - first + 1) / most))
     return list(range(first, last + 1, stride))
+
+
+def axis_ticks(low: float, high: float, most: int, log: bool) -> tuple[list[float], list[str]]:
+    """Where and how to label an axis from ``low`` to ``high``, at most about ``most`` labels; of
+    a logarithmic one the places and the ends are powers of ten."""
+    return _log_ticks(low, high, most) if log else _linear_ticks(low, high, most)

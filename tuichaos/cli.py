@@ -118,11 +118,7 @@ def run(
 ) -> None:
     """Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over at
     every point of a grid."""
-    experiment = _experiment(file, preset_name, sets, seed, device)
-    if overs:
-        from tuichaos.reading import swept
-
-        experiment = swept(experiment, overs)
+    experiment = _experiment(file, preset_name, sets, seed, device, overs)
     if experiment.sweep:
         how = {"threads": threads, "workers": workers, "scheduler": scheduler}
         _sweep(experiment, out, how, keep, yes, as_json, quiet, dry_run)
@@ -241,6 +237,7 @@ def _experiment(
     sets: tuple[str, ...],
     seed: int | None,
     device: str | None,
+    overs: tuple[str, ...],
 ) -> Any:
     from tuichaos import presets, reading
 
@@ -254,10 +251,10 @@ def _experiment(
     if device is not None:
         overrides["device"] = device
     if preset_name is not None:
-        return presets.preset(preset_name, overrides)
+        return presets.preset(preset_name, overrides, overs)
     if not file.exists() and str(file) in presets.names():
         raise InputError(f"{file}: no such file; did you mean --preset {file}?")
-    return reading.load(file, overrides)
+    return reading.load(file, overrides, overs)
 
 
 @cli.command()
@@ -288,7 +285,8 @@ class What(click.Option):
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         from tuichaos.views import every
 
-        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv."
+        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv; \
+of a plane also map and boundary, of an orbit diagram diagram, exponent, period."
         return super().get_help_record(context)
 
 
@@ -302,6 +300,9 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
     from tuichaos.runs import find
 
     found = find(run_name)
+    if found.kind == "sweep" and found.experiment.plane.value != "none" and what in (None, "map"):
+        telling_sweeps.plane_map(found, height, ascii_only=ascii_only)
+        return
     default = "distance" if found.experiment.ensemble.twins else "loss"
     default = "default" if found.kind == "sweep" else default
     telling.chart(found, what or default, height, ascii_only=ascii_only)
@@ -326,10 +327,11 @@ def runs(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
-@click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv")
+@click.option("--format", "kind", type=click.Choice(["csv", "parquet", "png"]), default="csv")
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
-    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file."""
+    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file; the map
+    of a plane as an image (png)."""
     from tuichaos import exporting
     from tuichaos.runs import find
 

@@ -15,11 +15,14 @@ from pydantic import BaseModel, ValidationError
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment, Table
 from tuichaos.locations import resolved
-from tuichaos.sweeps.grid import parse_over
+from tuichaos.sweeps.grid import parse_over, swept_keys
 
 
-def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """Read an experiment file; ``overrides`` are dotted keys, later ones win.
+def load(
+    path: str | Path, overrides: Mapping[str, Any] | None = None, overs: Iterable[str] = ()
+) -> Experiment:
+    """Read an experiment file; ``overrides`` are dotted keys, later ones win; ``overs``: keys
+    that are swept besides, as ``--over`` says it.
 
     A relative ``data.path`` in the file is seen from the file's folder. Raises InputError.
     """
@@ -29,7 +32,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experi
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = _absolute(data["path"], path.parent)
     table.setdefault("name", path.stem)
-    return resolve(told(table, overrides or {}), overrides)
+    return resolve(told(table, overrides or {}), overrides, overs)
 
 
 # What may differ from a published experiment while its figures still stand for comparison.
@@ -60,7 +63,10 @@ def _said(value: Any) -> str:
 def _value(table: Mapping[str, Any], key: str) -> Any:
     found: Any = table
     for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
+        if isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            found = found.get(part) if isinstance(found, Mapping) else None
     return found
 
 
@@ -74,8 +80,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is not TOML: {str(error).splitlines()[0]}") from None
 
 
-def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """An Experiment from nested tables and dotted overrides; raises InputError."""
+def resolve(
+    table: Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    overs: Iterable[str] = (),
+) -> Experiment:
+    """An Experiment from nested tables, dotted overrides and keys that are swept besides (as
+    ``--over`` says it); raises InputError."""
     if not isinstance(table, Mapping):
         raise InputError(f"an experiment is a table, not {type(table).__name__}")
     merged = _copied({str(key): value for key, value in table.items()})
@@ -83,6 +94,8 @@ def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
         if key == "data.path" and isinstance(value, str):
             value = _absolute(value, Path.cwd())
         _put(merged, key, value)
+    if ranges := dict(parse_over(text) for text in overs):
+        merged["sweep"] = {**swept_keys(merged.get("sweep", {})), **ranges}
     try:
         return Experiment(**merged)
     except ValidationError as error:
@@ -92,9 +105,7 @@ def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
 def swept(experiment: Experiment, overs: Iterable[str]) -> Experiment:
     """The experiment with keys swept as ``--over`` says it, beside those of its ``[sweep]`` or
     in their place; raises InputError."""
-    table = experiment.model_dump()
-    table["sweep"] = {**table["sweep"], **dict(parse_over(text) for text in overs)}
-    return resolve(table)
+    return resolve(experiment.model_dump(), None, overs)
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -118,12 +129,36 @@ def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
-            raise InputError(f"{key}: {parent!r} is a value, not a table")
-    table[last] = value
+    """Set a dotted key; a part that is a number is a place in a list, counted from 0."""
+    parts = key.split(".")
+    found: Any = table
+    for depth, part in enumerate(parts[:-1]):
+        at = _place(found, part, key)
+        if isinstance(found, dict) and part not in found:
+            found[part] = _blank(parts[: depth + 1], parts[depth + 1])
+        inner = found[at]
+        if not isinstance(inner, dict | list):
+            raise InputError(f"{key}: {part!r} is a value, not a table")
+        # A copy: the list may be the table's that was given.
+        found[at] = found = dict(inner) if isinstance(inner, dict) else list(inner)
+    found[_place(found, parts[-1], key)] = value
+
+
+def _place(found: dict | list, part: str, key: str) -> str | int:
+    """A part of a key as what it is looked up by; InputError where a list has no such place."""
+    if isinstance(found, dict):
+        return part
+    if not part.isdecimal() or int(part) >= len(found):
+        count = f"{len(found)}, counted from 0" if found else "none"
+        raise InputError(f"{key}: no entry {part!r}; the list has {count}")
+    return int(part)
+
+
+def _blank(path: list[str], inner: str) -> dict | list:
+    """What a key that is not given begins as: its default, where that is a list with such a
+    place, else an empty table."""
+    default = _value(Experiment().model_dump(), ".".join(path))
+    return list(default) if isinstance(default, list) and inner.isdecimal() else {}
 
 
 KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table"}

@@ -93,14 +93,14 @@ def chart(
     from tuichaos import charts, views
 
     try:
-        picture = views.picture(done, what)
+        pictures = views.pictures(done, what)
     except InputError:
         if optional:
             return
         raise
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(charts.draw(picture, width, height, colour=colour, ascii_only=ascii_only))
+    click.echo(charts.stacked(pictures, width, height, colour=colour, ascii_only=ascii_only))
 
 
 def runs_table(kept: list[Run]) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import click
 
+from tuichaos import telling
 from tuichaos.errors import RunFailed
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run
+
+
+MAP_LINES = 30  # of a map at the end of its run
+OVERALL = ("bifurcations", "cascades", "classes", "boundary")  # of summary.json
 
 
 def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
@@ -28,9 +34,20 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     grid = points.grid(done.experiment, yes=True)
     counts, journal = done.manifest["points"], rows.Journal(done.path).rows
     lines = table.lines(grid, journal)
+    diagram = report.diagram_lines(done)
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
+        facts |= {key: value for key, value in done.summary.items() if key in OVERALL}
         click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
+    elif not quiet and done.experiment.plane.value != "none":
+        plane_map(done, MAP_LINES)
+        for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
+            click.echo(words)
+    elif diagram and not quiet:
+        click.echo(done.experiment.title or done.experiment.name)
+        telling.chart(done, "default", 30, optional=True)
+        for words in (*diagram, f"sweep folder: {done.path}"):
+            click.echo(words)
     elif not quiet:
         _table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
         for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):
@@ -41,6 +58,21 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
             f"{done.path}: {counts['failed']} of {counts['total']} points failed; "
             f"the first: {reason}; tuichaos resume {done.path.name} tries them again"
         )
+
+
+def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
+    """The map of a plane, in colour where the terminal can."""
+    from rich.console import Console
+
+    from tuichaos import planes, printing, rasters
+
+    console = Console(highlight=False, soft_wrap=True)
+    colour = printing.can_colour(console) and not ascii_only
+    width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
+    raster = planes.of_run(done).raster()
+    drawn = rasters.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
+    for line in printing.texts(drawn):
+        console.print(line)
 
 
 def _table(title: str, heads: list[str], cells: list[list[str]]) -> None:

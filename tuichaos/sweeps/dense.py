@@ -8,10 +8,11 @@ depend on its company (see simulation.py). So a point's numbers are those that
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from tuichaos.instruments.base import Instrument
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Rows
+from tuichaos.randomness import Purpose, generator
 from tuichaos.runner import Recording, prepare
 from tuichaos.sweeps.points import Base, Grid, Point, dense_key
 from tuichaos.sweeps.rows import Row
@@ -34,14 +36,20 @@ COARSEST = 16  # stride of the points that come first
 
 def tiles(grid: Grid, todo: Sequence[Sequence[Point]]) -> list[list[Point]]:
     """Batches cut into tiles, the coarse points first: those at every 16th value of each key,
-    then at every 8th, and so on."""
+    then at every 8th, and so on. Points that go on from each other are one tile."""
+    if grid.base.continued:
+        return [[point for batch in todo for point in batch]]
     experiment = grid.experiment
     work = max(1, experiment.steps * experiment.ensemble.references)
     size = max(TILE_LEAST, min(TILE_MOST, TILE_WORK // work))
     found = []
     for batch in todo:
         batch = sorted(batch, key=lambda point: _level(grid, point))
-        found += [list(batch[k : k + size]) for k in range(0, len(batch), size)]
+        first = sum(_level(grid, point) == 0 for point in batch[:size])
+        # The coarsest points by themselves, so that there is a whole picture within a second.
+        starts = [0, first] if TILE_LEAST <= first < len(batch) else [0]
+        starts += range(starts[-1] + size, len(batch), size)
+        found += [batch[a:b] for a, b in itertools.pairwise([*starts, len(batch)])]
     return found
 
 
@@ -64,13 +72,18 @@ class PointDraws(EnsembleDraws):
 
     own: int = 1
     scales: tuple[float, ...] | None = None
+    _drawn: dict[tuple[int, float | None], np.ndarray] = field(default_factory=dict)
 
     def start(self, reference: int) -> np.ndarray:
+        if self.given is not None:
+            return self.given[reference]
         point, number = divmod(reference, self.own)
-        if self.scales is None or self.given is not None:
-            return super().start(reference if self.given is not None else number)
-        system = replace(self.system, init_scale=self.scales[point])
-        return replace(self, system=system, scales=None, own=self.references).start(number)
+        scale = None if self.scales is None else self.scales[point]
+        key = (number, scale)
+        if key not in self._drawn:  # many points start alike
+            system = self.system if scale is None else replace(self.system, init_scale=scale)
+            self._drawn[key] = system.start(generator(self.seed, Purpose.START, number))
+        return self._drawn[key]
 
     def displacements(self, reference: int) -> np.ndarray:
         return super().displacements(reference % self.own)
@@ -126,6 +139,7 @@ class Outcome:
     columns: Mapping[str, np.ndarray]
     tables: Mapping[str, Rows]
     own: int
+    noise_floor: bool = True
 
 
 def simulate(
@@ -150,7 +164,7 @@ def _outcome(recording: Recording, own: int) -> Outcome:
     measure = recording.plan.experiment.measure
     wanted = [name for switch, names in SHOWN.items() if getattr(measure, switch) for name in names]
     columns = {name: columns[name] for name in (*wanted, *ALWAYS)}
-    return Outcome(columns, tables, own)
+    return Outcome(columns, tables, own, recording.simulation.noise_floor.holds)
 
 
 # Columns of exponents.csv that a point keeps, by the switch that measures them.
@@ -169,7 +183,7 @@ def numbers(outcome: Outcome, point: int) -> dict[str, Any]:
     for name, column in outcome.columns.items():
         values = column[point]
         known = values[np.isfinite(values)]
-        middle = float(np.median(known)) if len(known) else None
+        middle = _middle(known) if len(known) else None
         found[name] = int(middle) if name in WHOLE and middle is not None else middle
         if outcome.own > 1:
             found[f"{name}_count"] = len(known)
@@ -177,6 +191,11 @@ def numbers(outcome: Outcome, point: int) -> dict[str, Any]:
         if file in outcome.tables:
             found[column] = _commonest(outcome, file, column, point)
     return found
+
+
+def _middle(values: np.ndarray) -> float:
+    """The median; of a single value, as of most planes, in a hundredth of the time."""
+    return float(values[0]) if len(values) == 1 else float(np.median(values))
 
 
 def _commonest(outcome: Outcome, file: str, column: str, point: int) -> Any:

@@ -13,6 +13,8 @@ from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
 KEPT = "kept"  # the fraction of the references that the paper's filter kept
+FIRST += ("convergence", "lyapunov", "period")  # of planes
+BOUNDARY = "boundary"
 MOST_CURVES = 8  # values of a second key that are drawn
 TITLES = {KEPT: "fraction kept by the paper's filter"}
 DECADES = 4  # positive values this far apart are drawn on a logarithmic axis
@@ -27,6 +29,8 @@ def picture(run: Run, what: str) -> Picture:
 
     InputError for an unknown column, and for one without a number.
     """
+    if what == BOUNDARY:
+        return _boundary(run)
     found = {k: v for k, v in read(run.path).items() if not isinstance(v, list)}
     first, *second = axes(run.experiment.sweep)
     label = f"log10 {first.key}" if first.log else first.key
@@ -49,6 +53,22 @@ def picture(run: Run, what: str) -> Picture:
     title = f"{run.experiment.name}: {TITLES.get(what, what)}"
     ends = span(found, first)
     return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log)
+
+
+def _boundary(run: Run) -> Picture:
+    """Box counts of the boundary of a plane against the size of the boxes, with the line."""
+    part = run.summary.get("boundary")
+    if not part or part["dimension"] is None:
+        why = part["reason"] if part else "this is no plane, or it has not ended"
+        raise InputError(f"--what {BOUNDARY}: there is no number: {why}")
+    found = run.table("boundary.csv")
+    size, line = np.log10(found["size"]), np.isfinite(found["line"])
+    curves = [
+        Curve("boxes that hold some", size, found["count"]),
+        Curve(f"dimension {part['dimension']:.3f}", size[line], found["line"][line], Role.FIT),
+    ]
+    title = f"{run.experiment.name}: boxes on the boundary"
+    return Picture(title, curves, log=True, x_label="log10 of the box size, in cells")
 
 
 def _any(values: np.ndarray | None) -> bool:

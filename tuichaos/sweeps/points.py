@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.fields import Diagram
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, STRUCTURE
 from tuichaos.reading import resolve, told
@@ -18,6 +20,7 @@ from tuichaos.sweeps.grid import Axis, Number, axes
 
 MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
 MOST_DENSE = 100_000  # likewise of points that are single numbers
+MOST_DRAWN = 10_000_000  # likewise values that a diagram keeps
 MOST_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
 MOST_PLANNED = 64  # checked against data and machine too, which takes milliseconds each
 
@@ -31,6 +34,16 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Component:
+    """A principal component: ``mean`` and the unit vector ``direction`` (both of as many
+    numbers as a state has parameters), and the share of the variance it explains."""
+
+    mean: tuple[float, ...]
+    direction: tuple[float, ...]
+    explained: float
+
+
+@dataclass(frozen=True)
 class Base:
     """The experiment that all points share, as a table, and the keys they differ in.
 
@@ -41,6 +54,14 @@ class Base:
     table: Mapping[str, Any]
     keys: tuple[str, ...]
     dense: bool = False
+    diagram: Diagram | None = None  # of an orbit diagram, with all its points
+    path: tuple[Point, ...] = ()
+    component: Component | None = None  # that is drawn, once it is known
+
+    @property
+    def continued(self) -> bool:
+        """Whether the points of a diagram go on from each other."""
+        return self.diagram is not None and bool(self.diagram.directions)
 
     def experiment(self, point: Point) -> Experiment:
         """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
@@ -55,6 +76,7 @@ class Grid:
 
     experiment: Experiment
     axes: tuple[Axis, ...]
+    component: Component | None = None  # that a diagram draws, once it is known
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -63,6 +85,11 @@ class Grid:
     @property
     def size(self) -> int:
         return math.prod(len(axis.values) for axis in self.axes)
+
+    @property
+    def ways(self) -> int:
+        """How often its values are gone through: twice where a diagram goes up and down."""
+        return max(1, len(self.experiment.diagram.directions))
 
     @functools.cached_property
     def base(self) -> Base:
@@ -74,7 +101,11 @@ class Grid:
         if dense:
             table["measure"] |= measured(self.experiment)
             del table["plane"], table["diagram"]
-        return Base(table, self.keys, dense)
+        if self.experiment.diagram.observable == "none":
+            return Base(table, self.keys, dense)
+        table["ensemble"]["twins"] = 0  # no measure of a diagram needs them
+        path = tuple(self.points)
+        return Base(table, self.keys, dense, self.experiment.diagram, path, self.component)
 
     @functools.cached_property
     def points(self) -> list[Point]:
@@ -118,6 +149,12 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
         raise InputError(
             f"sweep: {made.size:,} points; more than {most:,} must be asked for with --yes"
         )
+    drawn = _drawn(made)
+    if drawn > MOST_DRAWN and not yes:
+        raise InputError(
+            f"diagram.last: {drawn:,} values to keep; more than {MOST_DRAWN:,} must be asked for "
+            "with --yes"
+        )
     for key in made.keys:
         if key == "sweep" or key.startswith("sweep."):
             raise InputError(f"sweep.{key}: a sweep cannot be swept")
@@ -126,10 +163,24 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
     return made
 
 
+def _drawn(made: Grid) -> int:
+    """How many values a diagram keeps; 0 for another sweep."""
+    diagram, references = made.experiment.diagram, made.experiment.ensemble.references
+    if diagram.observable == "none":
+        return 0
+    return made.size * references * diagram.last * made.ways
+
+
 def check_plans(made: Grid, threads: int | None = None) -> None:
     """Check the corners and some points against data and machine; raises InputError."""
     from tuichaos.plan import plan
+    from tuichaos.sweeps import families, observing
 
+    diagram = made.base.diagram
+    if diagram:
+        families.check_key(made.experiment, made.keys[0])
+        system = plan(made.base.experiment(made.points[0]), threads).built.system
+        observing.check(system, diagram.observable)
     for index in _chosen(made, MOST_PLANNED):
         plan(made.base.experiment(made.points[index]), threads)
 
@@ -145,6 +196,7 @@ def _chosen(made: Grid, most: int) -> Iterator[int]:
 
 
 OF_TRAINING = ("optimizer.learning_rate", "network.init_scale")
+LAYER_RATE = re.compile(r"optimizer\.learning_rates\.\d+")
 
 
 def per_replica(experiment: Experiment, key: str) -> bool:
@@ -154,7 +206,7 @@ def per_replica(experiment: Experiment, key: str) -> bool:
     if key == "ensemble.perturbation":
         return True
     if name == "training":
-        return key in OF_TRAINING
+        return key in OF_TRAINING or LAYER_RATE.fullmatch(key) is not None
     parameter = key.removeprefix("system.parameters.")
     return parameter != key and parameter in REFERENCE.get(name, ()) and parameter not in STRUCTURE
 
@@ -171,7 +223,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "exponent": {"tangent": True},
     "period": {"period": ALL},
     "verdict": {"tangent": True, "regime": True},
-    "none": {"tangent": True, "period": ALL},  # a diagram
+    "none": {"tangent": True},  # a diagram: its period is that of what is drawn
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuichaos.plan import Plan
 from tuichaos.report import number, plan_lines
+from tuichaos.runs import Run
 from tuichaos.sweeps.points import Grid
 
 MOST_ROWS = 40  # of the table on the terminal
@@ -34,8 +35,11 @@ def plan_of(made: Grid, first: Plan) -> Iterator[str]:
         spacing = ", logarithmic" if axis.log else ""
         yield f"sweep        {axis.key}: {len(axis.values):,} values, {ends}{spacing}"
     words = "1 batch" if len(batches) == 1 else f"{len(batches):,} batches"
-    steps = first.replica_steps * made.size
+    steps = first.replica_steps * made.size * made.ways
     yield f"points       {made.size:,} in {words}, {steps:,} replica-steps"
+    if (diagram := made.experiment.diagram).observable != "none":
+        how = "afresh" if diagram.continued == "no" else f"continued: {diagram.continued}"
+        yield f"diagram      the last {diagram.last:,} values of {diagram.observable}, {how}"
     yield "each point:"
     yield from plan_lines(first)
 
@@ -49,7 +53,7 @@ def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[lis
     shown = {k: name for k, name in MAIN.items() if any(row.get(k) is not None for row in lines)}
     if not any(row.get("diverged") for row in lines):
         shown.pop("diverged", None)
-    heads = [SHORT.get(key, key.rpartition(".")[2]) for key in keys] + list(shown.values())
+    heads = [SHORT.get(key, _last(key)) for key in keys] + list(shown.values())
     rows = []
     for line in _chosen(lines):
         cells = [_value(line[key]) for key in keys]
@@ -61,11 +65,38 @@ def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[lis
     return heads, rows
 
 
+def _last(key: str) -> str:
+    """The last part of a key; with the one before where it is a place in a list."""
+    before, _, last = key.rpartition(".")
+    return f"{before.rpartition('.')[2]}.{last}" if last.isdecimal() else last
+
+
 def remark(lines: list[Line]) -> str:
     """Which points the table leaves out; empty if none."""
     if len(lines) <= MOST_ROWS:
         return ""
     return f"{MOST_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
+
+
+def of_plane(summary: Mapping[str, Any]) -> Iterator[str]:
+    """How many points each class of a plane has, and the dimension of the boundary."""
+    if not summary:
+        return
+    total = summary["points"]
+    shares = (f"{name} {count / total:.1%}" for name, count in summary["classes"].items())
+    yield f"{summary['value']} of {total:,} points: {', '.join(shares)}"
+    part = summary["boundary"]
+    if part["dimension"] is None:
+        yield f"dimension of the boundary: no number: {part['reason']}"
+        return
+    ends = part["dimension_ci95"]
+    sure = "" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]"
+    slopes = ", ".join(f"{slope:.2f}" for slope in part["slopes"])
+    yield (
+        f"dimension of the boundary: {part['dimension']:.3f}{sure}, boxes of "
+        f"{part['fitted'][0]} to {part['fitted'][1]} cells (slopes {slopes}), "
+        f"{part['points_on_boundary']:,} points on it"
+    )
 
 
 def _chosen(lines: list[Line]) -> list[Line]:
@@ -84,3 +115,60 @@ def _value(value: Any) -> str:
     if value is None:
         return ""
     return number(value) if isinstance(value, float) else str(value)
+
+
+# --- orbit diagrams -------------------------------------------------------------------------
+
+MOST_BIFURCATIONS = 12  # that are listed one by one
+
+
+def diagram_lines(run: Run) -> list[str]:
+    """What is said of an orbit diagram at its end; empty for another sweep or one that is not
+    complete."""
+    if run.experiment.diagram.observable == "none" or not run.summary:
+        return []
+    summary = run.summary
+    lines = list(_of_cascades(summary["cascades"]))
+    found = summary["bifurcations"]
+    chained = {p for chain in summary["cascades"] for p in chain["parameters"]}
+    others = [one for one in found["found"] if one["parameter"] not in chained]
+    for one in others[:MOST_BIFURCATIONS]:
+        lines.append(
+            f"  {one['parameter']:<12.9g} {one['kind']} of period {one['period']}, "
+            f"multiplier {_complex(*one['multiplier'])}"
+        )
+    if len(others) > MOST_BIFURCATIONS:
+        lines.append(f"  and {len(others) - MOST_BIFURCATIONS} more in bifurcations.csv")
+    if found["count"]:
+        words = f"{found['count']} bifurcation points of {summary['key']}, refined"
+        residual = max(one["residual"] for one in found["found"])
+        lines.insert(0, f"{words} (residual of F^p(x) = x at most {residual:.1g}):")
+    else:
+        lines.insert(0, f"bifurcation points: {found['reason'] or 'none was found'}")
+    if found["not_refined"]:
+        lines.append(f"  {found['not_refined']} more ends of cycles were seen and not refined")
+    if summary["diverged"]:
+        lines.append(f"orbits diverged at {summary['diverged']} of {summary['points']} values")
+    if summary["started_afresh"]:
+        lines.append(
+            f"a continued orbit that had diverged started afresh at the next value: "
+            f"{summary['started_afresh']} times (columns afresh)"
+        )
+    if summary["explained"]:
+        lines.append(f"{summary['observable']} explains {summary['explained']:.1%} of the variance")
+    return lines
+
+
+def _of_cascades(chains: list[Mapping[str, Any]]) -> Iterator[str]:
+    for chain in chains:
+        periods = " → ".join(map(str, (*chain["periods"], 2 * chain["periods"][-1])))
+        places = ", ".join(f"{place:.9g}" for place in chain["parameters"])
+        yield f"  doublings {periods} at {places}"
+        ratios = ", ".join(f"{ratio:.4g}" for ratio in chain["ratios"])
+        yield f"    ratios of successive intervals {ratios}, said to approach 4.669"
+
+
+def _complex(real: float, imaginary: float) -> str:
+    if not imaginary:
+        return f"{real:.6g}"
+    return f"{real:.4f} ± {imaginary:.4f}i"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,12 @@ INTERVAL = "ci95"
 @dataclass(frozen=True)
 class Row:
     """A point that has ended: ``numbers`` by their dotted names, None where there is none;
-    ``reason`` in words where it failed; ``noise_floor``: the certificate holds; ``orbit``: of
-    a point of a diagram, what was drawn of it, by name."""
+    ``reason`` in words where it failed; ``noise_floor``: the certificate holds.
+
+    Of a point of an orbit diagram: ``orbit`` {"fresh": …}, or {"up": …} and {"down": …} for
+    orbits that are continued, each a list of the values that are drawn for each reference,
+    oldest first, None where it has diverged; ``ends`` likewise the last state of each
+    reference (None if it has diverged), only of small systems."""
 
     point: int
     status: str  # done or failed
@@ -29,6 +33,7 @@ class Row:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     noise_floor: bool = True
     orbit: Mapping[str, Any] = field(default_factory=dict)
+    ends: Mapping[str, Any] = field(default_factory=dict)
 
 
 def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,17 +84,25 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
         self.rows: dict[int, Row] = {}
+        self.failed: set[int] = set()
+        self.parted: set[int] = set()  # their noise floor is not 0
         self._read()
 
     def append(self, row: Row) -> None:
         """Keep a row; it is on its way to the disk when this returns."""
-        kept = asdict(row)
-        if not row.orbit:
-            del kept["orbit"]
+        kept = {name: getattr(row, name) for name in Row.__dataclass_fields__}
+        for name in ("orbit", "ends"):
+            if not kept[name]:
+                del kept[name]
         line = json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n"
         with open(self.path, "a", encoding="utf-8", newline="\n") as file:
             file.write(line)
+        self._take(row)
+
+    def _take(self, row: Row) -> None:
         self.rows[row.point] = row
+        (self.failed.add if row.status == "failed" else self.failed.discard)(row.point)
+        (self.parted.discard if row.noise_floor else self.parted.add)(row.point)
 
     def _read(self) -> None:
         try:
@@ -101,8 +114,7 @@ class Journal:
         end = whole.rfind(b"\n") + 1
         try:
             for line in whole[:end].decode("utf-8").split("\n")[:-1]:
-                row = Row(**json.loads(line))
-                self.rows[row.point] = row
+                self._take(Row(**json.loads(line)))
         except (ValueError, TypeError):
             raise InputError(f"{self.path}: is damaged: not a table of points") from None
 

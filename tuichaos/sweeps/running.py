@@ -19,9 +19,10 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run
-from tuichaos.sweeps import table
+from tuichaos.sweeps import finish, overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
+from tuichaos.sweeps.diagrams import with_component
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
@@ -89,7 +90,7 @@ def sweep(
     first = plan(made.base.experiment(made.points[0]), threads)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
-    made = Grid(base, made.axes)
+    made = with_component(Grid(base, made.axes), threads)
     with _crew(workers, scheduler) as crew:
         path = create(base, out)
         replace_text(path / "experiment.toml", base.to_toml())
@@ -113,7 +114,7 @@ def resume(
     if run.kind != "sweep":
         raise InputError(f"{run.path.name}: is a single run; so far only sweeps can go on")
     check_crew(workers, scheduler)
-    made = grid(run.experiment, yes=True)
+    made = with_component(grid(run.experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
     with _crew(workers, scheduler) as crew:
@@ -168,7 +169,7 @@ def _run(
         todo = [[p for p in batch if p.index in folder.todo] for batch in made.batches()]
         todo = tiles(made, todo) if made.base.dense else todo
         todo = [batch for batch in todo if batch]
-        folder.follow(_source(job, todo, crew, stop), watch)
+        folder.follow(_source(job, todo, crew, stop), watch, stop)
     if interrupted:
         raise KeyboardInterrupt(
             f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
@@ -185,6 +186,7 @@ def stream(
     in points. Ends early once ``stop`` is set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
+    made = with_component(made, threads)
     return _source(
         Job(made.base, None, threads), tiles(made, made.batches()), None, stop or threading.Event()
     )
@@ -194,8 +196,9 @@ def _source(
     job: Job, todo: Sequence[Sequence[Point]], crew: Crew | None, stop: threading.Event
 ) -> Iterator[Row | float]:
     if crew is not None:
-        dense = job.base.dense
-        share = [Unit(tuple(tile)) for tile in todo] if dense else units(todo, crew.slots() or 1)
+        whole = job.base.continued  # its points go on from each other
+        share = [Unit(tuple(tile), whole=whole) for tile in todo]
+        share = share if job.base.dense else units(todo, crew.slots() or 1)
         yield from scattered(job, share, crew, stop)
         return
     for batch in todo:
@@ -214,12 +217,13 @@ class Folder:
         self.known = known
         self.crew = crew
         self.journal = Journal(path)
-        rows = self.journal.rows
-        self.failed = {k for k, row in rows.items() if row.status == "failed"}
-        self.todo = {point.index for point in made.points} - (rows.keys() - self.failed)
+        done = self.journal.rows.keys() - self.journal.failed
+        self.todo = {point.index for point in made.points} - done
         self._next_table = 0.0
 
-    def follow(self, source: Iterator[Row | float], watch: Watcher | None) -> None:
+    def follow(
+        self, source: Iterator[Row | float], watch: Watcher | None, stop: threading.Event
+    ) -> None:
         """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
         start, before = time.perf_counter(), self.grid.size - len(self.todo)
         status, reason, under_way = "interrupted", None, 0.0
@@ -234,7 +238,8 @@ class Folder:
                         under_way = found
                     if watch is not None:
                         watch(self._progress(under_way, before, time.perf_counter() - start))
-            if not self.todo:
+            rows = self.journal.rows
+            if not self.todo and finish.write(self.path, self.grid, rows, stop):
                 status = "done"
         except Exception as error:
             status, reason = "failed", str(error) or type(error).__name__
@@ -246,12 +251,12 @@ class Folder:
                 if status == "failed":  # a full disk may fail here again: told is the first
                     ending.enter_context(contextlib.suppress(OSError))
                 table.write(self.path, self.grid, self.journal.rows)
+                overall.write(self.path, self.grid, self.journal.rows)
                 self._manifest(status, finished=now(), seconds=seconds, reason=reason)
 
     def _keep(self, row: Row) -> None:
         self.journal.append(row)
         self.todo.discard(row.point)
-        (self.failed.add if row.status == "failed" else self.failed.discard)(row.point)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -263,17 +268,17 @@ class Folder:
             self._next_table = start + max(TABLE_SECONDS, 20 * spent)
 
     def _progress(self, under_way: float, before: int, seconds: float) -> SweepProgress:
-        failed = len(self.failed - self.todo)
+        failed = len(self.journal.failed - self.todo)
         done = self.grid.size - len(self.todo)
         under_way = min(under_way, self.grid.size - done)
         slots = None if self.crew is None else self.crew.slots()
         return SweepProgress(done, self.grid.size, failed, under_way, before, seconds, slots)
 
     def _manifest(self, status: str, **ended: Any) -> None:
-        failed = len(self.failed)
+        failed = len(self.journal.failed)
         counts = {"total": self.grid.size, "done": len(self.journal.rows) - failed}
         counts["failed"] = failed
-        parted = sum(not row.noise_floor for row in self.journal.rows.values())
+        parted = len(self.journal.parted)
         floor = {"holds": not parted, "points_that_part": parted}
         ended = {key: value for key, value in ended.items() if value is not None}
         ended["noise_floor"] = floor
@@ -308,7 +313,7 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         "keys": list(made.keys),
         "workers": None,
         "threads": simulation.threads,
-        "replica_steps": first.replica_steps * made.size,
+        "replica_steps": first.replica_steps * made.size * made.ways,
         "keep": keep,
         **(crew.facts() if crew else {}),
     }

@@ -38,10 +38,12 @@ MOST_DEATHS = 10  # of workers in a row without one point that was done: it is n
 
 @dataclass(frozen=True)
 class Unit:
-    """Points that a worker does in one go, and how often they took a worker down."""
+    """Points that a worker does in one go, and how often they took a worker down; ``whole``:
+    they cannot be done one by one."""
 
     points: tuple[Point, ...]
     deaths: int = 0
+    whole: bool = False
 
 
 class WorkerDied(Exception):
@@ -175,8 +177,8 @@ def _launch(
 def _cut(waiting: deque, hands: int) -> None:
     """Cut units in halves as long as there are fewer of them than free hands."""
     while 0 < len(waiting) < hands:
-        largest = max(waiting, key=lambda unit: len(unit.points))
-        half = len(largest.points) // 2
+        largest = max(waiting, key=lambda unit: 0 if unit.whole else len(unit.points))
+        half = 0 if largest.whole else len(largest.points) // 2
         if not half:
             return
         waiting.remove(largest)
@@ -187,6 +189,9 @@ def _again(suspects: deque, unit: Unit, error: Exception) -> Iterator[Row]:
     """Let the points of a unit be done again, one by one, or give up the one that it is."""
     # The first time it had company; alone, every death is its own.
     deaths = unit.deaths + (error.times if unit.deaths and isinstance(error, WorkerDied) else 1)
+    if unit.whole and deaths < TRIES:
+        suspects.append(Unit(unit.points, deaths, whole=True))
+        return
     for point in unit.points:
         if deaths < TRIES:
             suspects.append(Unit((point,), deaths))

@@ -1,0 +1,247 @@
+"""What a map over the swept keys shows: the numbers of its points as classes on colour scales.
+
+Takes the rows of a sweep as they come, whether from a folder or from a simulation that is
+still going on. Free of torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tuichaos.errors import InputError
+from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
+from tuichaos.runs import Run
+from tuichaos.sweeps.grid import Axis, axes
+from tuichaos.sweeps.reading import read
+
+# Blue where training goes well, red to orange where it leaves, purple between: told apart
+# without seeing red or green. Each ends lightest where another class is likely to be next to it.
+COLD: tuple[RGB, ...] = ((8, 29, 88), (34, 94, 168), (65, 182, 196), (199, 233, 220))
+STUCK: tuple[RGB, ...] = ((206, 150, 214), (122, 1, 119))
+SOON_LATE: tuple[RGB, ...] = ((90, 8, 20), (200, 40, 30), (253, 164, 72))
+NEGATIVE: tuple[RGB, ...] = ((5, 48, 97), (67, 147, 195), (240, 244, 247))
+POSITIVE: tuple[RGB, ...] = ((247, 240, 236), (214, 96, 77), (103, 0, 31))
+NOTHING: tuple[RGB, ...] = ((120, 120, 124),)
+GONE: tuple[RGB, ...] = ((24, 24, 26),)
+
+# Eight that differ in lightness as well, after Okabe and Ito 2008.
+CYCLES: tuple[RGB, ...] = (
+    (0, 114, 178),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (230, 159, 0),
+    (213, 94, 0),
+    (204, 121, 167),
+    (150, 80, 200),
+)
+LONG: tuple[RGB, ...] = ((200, 200, 200), (240, 240, 240))
+
+VERDICTS: dict[str, tuple[tuple[RGB, ...], str]] = {
+    "monotone": (((0, 114, 178),), "m"),
+    "catapult": (((86, 180, 233),), "u"),
+    "edge-of-stability": (((0, 158, 115),), "e"),
+    "marginal": (((150, 200, 150),), "g"),
+    "periodic": (((240, 228, 66), (230, 159, 0)), "23456789p"),
+    "transient-chaos": (((204, 121, 167),), "t"),
+    "chaotic": (((213, 94, 0),), "c"),
+    "dead-network": (((120, 94, 60),), "d"),
+    "undecided": (NOTHING, "?"),
+    "diverged": (GONE, "#"),
+}
+MOST_PERIODS = len(CYCLES)  # that have a colour of their own
+WIDE = 98  # percentile of the exponents of one sign that ends its scale: a few would hide all
+PERIODS = 1_000  # more than a period that is looked for: verdicts with periods as one number
+
+
+# The numbers of a point that each value is made of.
+NUMBERS = {
+    "convergence": ("convergence", "converged", "diverged_at"),
+    "exponent": ("lyapunov", "diverged_at"),
+    "period": ("period", "diverged_at"),
+    "verdict": ("verdict",),
+}
+
+
+class PlaneValues:
+    """The points of a plane as they become known.
+
+    ``value``: convergence, exponent, period or verdict; ``axes``: of the swept keys, one or
+    two, as ``sweeps.grid.axes`` gives them. Points are numbered in grid order, the first key
+    slowest, as in sweep.csv.
+    """
+
+    def __init__(self, value: str, axes: Sequence[Axis], title: str = "") -> None:
+        self.value = value
+        self.title = title or value
+        self.axes = tuple(axes)
+        self.shape = tuple(len(axis.values) for axis in self.axes)
+        size = math.prod(self.shape)
+        self._known = np.zeros(size, dtype=bool)
+        self._failed = np.zeros(size, dtype=bool)
+        self._numbers = {name: np.full(size, np.nan) for name in NUMBERS[value]}
+        self._periods = np.full(size, np.nan)  # of verdicts that have one
+
+    def add(self, point: int, numbers: Mapping[str, Any]) -> None:
+        """Take in the numbers of one point (``Row.numbers``; empty for a point that failed).
+        What is no number, or None, is one that does not exist."""
+        self._known[point] = True
+        self._failed[point] = not numbers
+        for name, column in self._numbers.items():
+            found = numbers.get(name)
+            if isinstance(found, str):
+                found, self._periods[point] = _family(found)
+            column[point] = math.nan if found is None else found
+
+    def grid(self, name: str) -> np.ndarray:
+        """A number of the points (ny, nx), NaN where there is none: y is the second key."""
+        return self._turned(self._numbers[name])
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which points have a row (ny, nx)."""
+        return self._turned(self._known)
+
+    def kinds(self) -> np.ndarray:
+        """What each point is, as whole numbers (ny, nx): the classes between which the boundary
+        runs. Converged or not; an exponent above 0 or not; the period (0 for none); the
+        verdict. −1: not known, −2: no number, −3 (of exponents and periods): diverged."""
+        if self.value == "convergence":
+            found = self.grid("converged")
+        elif self.value == "verdict":
+            found = self.grid("verdict") * PERIODS + np.nan_to_num(self._turned(self._periods))
+        else:
+            own = self.grid("lyapunov" if self.value == "exponent" else "period")
+            if self.value == "exponent":
+                own = np.where(np.isfinite(own), own > 0, np.nan)
+            else:
+                own = np.nan_to_num(own)
+            # What an exponent was until its orbit left is none of the orbit.
+            found = np.where(np.isfinite(self.grid("diverged_at")), -3.0, own)
+        found = np.where(np.isfinite(found) & ~self._turned(self._failed), found, -2.0)
+        return np.where(self.known, found, -1.0).astype(np.int64)
+
+    def counts(self) -> dict[str, int]:
+        """How many points there are of each class that has some, by its name."""
+        raster, found = self.raster(), {}
+        for number, scale in enumerate(raster.scales):
+            if count := int((raster.classes == number).sum()):
+                found[scale.name] = count
+        return found
+
+    def raster(self) -> Raster:
+        """What is known so far, as classes on scales."""
+        classes, values, scales = getattr(self, f"_{self.value}")()
+        classes = np.where(self._turned(self._failed), len(scales), classes)
+        classes = np.where(self.known, classes, UNKNOWN)
+        scales = (*scales, Scale("failed", NOTHING, "?"))
+        y = self.axes[1] if len(self.axes) == 2 else None
+        return Raster(self.title, self.axes[0], y, classes, values, scales)
+
+    def _turned(self, points: np.ndarray) -> np.ndarray:
+        return points.reshape(self.shape[0], -1).T
+
+    # --- the four values: classes (ny, nx), values (ny, nx), scales ---
+
+    def _convergence(self) -> tuple[np.ndarray, np.ndarray, tuple[Scale, ...]]:
+        """How far the loss has come down; where it has not, how far up, or when it left."""
+        ratio, converged = self.grid("convergence"), self.grid("converged")
+        gone = self.grid("diverged_at")
+        classes = np.select(
+            [np.isfinite(gone), converged == 1, converged == 0], [2, 0, 1], default=3
+        )
+        low = _least(ratio[(classes == 0) & (ratio > 0)], 1e-3)
+        high = _largest(ratio[(classes == 1) & np.isfinite(ratio)], 1e3)
+        unit = "loss/first"
+        scales = (
+            Scale("converged", COLD, ":-=+", low, 1.0, log=True, unit=unit),
+            Scale("not converged", STUCK, "os", 1.0, high, log=True, unit=unit),
+            Scale("diverged", SOON_LATE, "#%@", *_ends(gone), log=True, unit="at step"),
+            Scale("no number", NOTHING, "?"),
+        )
+        return classes, np.where(classes == 2, gone, ratio), scales
+
+    def _exponent(self) -> tuple[np.ndarray, np.ndarray, tuple[Scale, ...]]:
+        exponent = self.grid("lyapunov")
+        gone = np.isfinite(self.grid("diverged_at"))
+        classes = np.select([gone, exponent > 0, exponent <= 0], [2, 1, 0], default=3)
+        scales = (
+            Scale("stable", NEGATIVE, "=-:", -_wide(-exponent[classes == 0]), 0.0, unit="λ"),
+            Scale("unstable", POSITIVE, "ox8", 0.0, _wide(exponent[classes == 1]), unit="λ"),
+            Scale("diverged", GONE, "#"),
+            Scale("no number (superstable)", NOTHING, "?"),
+        )
+        return classes, exponent, scales
+
+    def _period(self) -> tuple[np.ndarray, np.ndarray, tuple[Scale, ...]]:
+        period = self.grid("period")
+        gone = np.isfinite(self.grid("diverged_at"))
+        most = MOST_PERIODS
+        classes = np.select(
+            [gone, period <= most, period > most], [most + 2, period - 1, most], default=most + 1
+        )
+        own = [Scale(f"period {k + 1}", (CYCLES[k],), f"{k + 1}") for k in range(most)]
+        high = _largest(period[np.isfinite(period)], most + 2)
+        long = Scale("longer", LONG, "n", most + 1, high, unit="period")
+        rest = (long, Scale("no period", NOTHING, "."), Scale("diverged", GONE, "#"))
+        return classes.astype(np.int64), period, (*own, *rest)
+
+    def _verdict(self) -> tuple[np.ndarray, np.ndarray, tuple[Scale, ...]]:
+        families, periods = self.grid("verdict"), self._turned(self._periods)
+        high = max(3.0, _largest(periods[np.isfinite(periods)], 3.0))
+        scales = tuple(
+            Scale(name, colours, marks, 2.0, high, log=True, unit="period")
+            for name, (colours, marks) in VERDICTS.items()
+        )
+        missing = Scale("no verdict", NOTHING, "?")
+        classes = np.where(np.isfinite(families), families, len(scales)).astype(np.int64)
+        return classes, periods, (*scales, missing)
+
+
+def _family(verdict: str) -> tuple[float, float]:
+    """The number of a verdict among VERDICTS and its period, each NaN where there is none:
+    periodic-3 is periodic, 3."""
+    name, _, period = verdict.partition("-")
+    if name != "periodic":
+        name, period = verdict, ""
+    number = list(VERDICTS).index(name) if name in VERDICTS else math.nan
+    return number, float(period) if period.isdecimal() else math.nan
+
+
+def of_run(run: Run) -> PlaneValues:
+    """The plane of a kept sweep, as far as it goes; InputError where it is none."""
+    experiment = run.experiment
+    if run.kind != "sweep" or experiment.plane.value == "none":
+        raise InputError(f"{run.path.name}: is no map; it has no [plane]")
+    found = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
+    columns = read(run.path)
+    known = [name for name in NUMBERS[found.value] if name in columns]
+    values = zip(*(columns[name] for name in known), strict=True) if known else ()
+    rows = [dict(zip(known, row, strict=True)) for row in values]
+    rows = rows or [{}] * len(columns["point"])
+    for point, status, numbers in zip(columns["point"], columns["status"], rows, strict=True):
+        found.add(int(point), numbers if status == "done" else {})
+    return found
+
+
+def _least(values: np.ndarray, otherwise: float) -> float:
+    return float(min(values.min(), 0.999)) if values.size else otherwise
+
+
+def _largest(values: np.ndarray, otherwise: float) -> float:
+    return float(max(values.max(), 1.001)) if values.size else otherwise
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (1.0, 10.0)
+
+
+def _wide(values: np.ndarray) -> float:
+    """The WIDE-th percentile of those above 0."""
+    above = values[np.isfinite(values) & (values > 0)]
+    return float(np.percentile(above, WIDE)) if above.size else 1.0
