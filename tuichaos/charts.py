@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
 
     A picture with a title has it in the first line, and its legend in the second one.
     """
-    prepared = [prepare(c, picture.log, width) for c in picture.curves]
+    prepared = [prepare(_within(picture, c), picture.log, width) for c in picture.curves]
     if not any(prepared):
         return f"{picture.title}: nothing to draw" if picture.title else "nothing to draw"
     head = []
@@ -42,6 +43,14 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
     text = _plot(picture, prepared, width, height - len(head), colour, ascii_only)
     text = "\n".join([*head, text])
     return plain(text) if ascii_only else text
+
+
+def _within(picture: Picture, curve: Curve) -> Curve:
+    """The curve where it lies on the y axis that was asked for."""
+    if picture.y_range is None or picture.log:
+        return curve
+    low, high = picture.y_range
+    return replace(curve, y=np.where((curve.y >= low) & (curve.y <= high), curve.y, np.nan))
 
 
 def legend(
@@ -209,6 +218,8 @@ def _log_ticks(low: float, high: float, most: int) -> tuple[list[float], list[st
 
 
 def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
+    if picture.y_range is not None:
+        return picture.y_range
     values = np.concatenate([y for pieces in prepared for _, y in pieces])
     low, high = float(values.min()), float(values.max())
     if picture.log and math.ceil(high) - math.floor(low) > 2:

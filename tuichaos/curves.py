@@ -39,7 +39,8 @@ class Curve:
 class Picture:
     """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named values of y;
     ``marks``: named places on x. Levels and marks are drawn as lines with their names.
-    ``x_range``: where the x axis begins and ends, else where the curves do."""
+    ``x_range``: where the x axis begins and ends, else where the curves do; ``y_range``
+    likewise of a linear y axis: what lies beyond is left out."""
 
     title: str
     curves: Sequence[Curve]
@@ -48,6 +49,7 @@ class Picture:
     levels: Sequence[tuple[str, float]] = field(default_factory=tuple)
     marks: Sequence[tuple[str, float]] = field(default_factory=tuple)
     x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
 
 
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:

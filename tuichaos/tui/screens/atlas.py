@@ -1,0 +1,505 @@
+"""The atlas: maps over two parameters and orbit diagrams, that a zoom computes anew."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.events import Resize
+from textual.geometry import Region
+from textual.widgets import Footer, Static
+
+from tuichaos.errors import InputError, RunFailed
+from tuichaos.experiment import Experiment
+from tuichaos.fields import VALUES
+from tuichaos.progress import duration, sweep_words
+from tuichaos.session import Status
+from tuichaos.suited import HAVE_LOSS
+from tuichaos.sweeps.points import MOST_DENSE
+from tuichaos.tui.faces import Face, Look
+from tuichaos.tui.journey import Journey, Level
+from tuichaos.tui.run_state import memory_megabytes
+from tuichaos.tui.screens.living import Living
+from tuichaos.tui.widgets.board import LEAST_BOX, Board, Box
+from tuichaos.windows import Span, alone, resized, valued, widened, zoomed
+
+STRIDE = 8  # cells of a move with shift
+FINER = 2.0  # times as many points along each key
+COLUMNS = {"convergence": "convergence", "exponent": "lyapunov"}  # of values, other than theirs
+
+
+class Atlas(Living):
+    """Shows a journey: points as they come, a cross that reads them, a box that zooms."""
+
+    BINDINGS = [
+        Binding("space", "toggle", "Pause", tooltip="Pause, or compute what is missing"),
+        Binding("z", "box", "Zoom", tooltip="Draw a box with the arrows (or drag); enter zooms"),
+        Binding(
+            "enter", "enter", "Explore", tooltip="Explore the point below the cross; zoom the box"
+        ),
+        Binding("escape", "back(True)", "Back", tooltip="Cancel the box; the former picture; leave"),
+        Binding("backspace", "back(False)", "Former picture", show=False),
+        Binding("f", "forward", "Forward", show=False, tooltip="The picture that was gone back from"),
+        Binding("0", "first", "First", show=False, tooltip="The first picture"),
+        Binding("x", "widen", "Wider", show=False, tooltip="A window twice as wide"),
+        Binding("v", "value", "Value", tooltip="Another value of the same points"),
+        Binding(
+            "plus,equals_sign",
+            "finer(1)",
+            "Finer",
+            key_display="+",
+            tooltip="Twice as many points along each key; a larger box",
+        ),
+        Binding(
+            "minus",
+            "finer(-1)",
+            "Coarser",
+            key_display="-",
+            tooltip="Half as many points along each key; a smaller box",
+        ),
+        Binding("r", "restart", "Again", show=False, tooltip="Compute the picture again"),
+        Binding("e", "export", "Export", tooltip="Keep it as the folder of a sweep"),
+        Binding("p", "image", "Image", show=False, tooltip="The map as PNG, a pixel a point"),
+        Binding("o", "runs", "Runs", show=False, tooltip="All run folders"),
+        *(
+            Binding(name, f"move({dx}, {dy}, 1)", name.title(), show=False, tooltip=f"Cross {name}")
+            for name, dx, dy in (("left", -1, 0), ("right", 1, 0), ("up", 0, -1), ("down", 0, 1))
+        ),
+        *(
+            Binding(
+                f"shift+{name}",
+                f"move({dx}, {dy}, {STRIDE})",
+                f"{name.title()} far",
+                show=False,
+                tooltip=f"Cross far {name}; {words} the box",
+            )
+            for name, dx, dy, words in (
+                ("left", -1, 0, "narrow"),
+                ("right", 1, 0, "widen"),
+                ("up", 0, -1, "heighten"),
+                ("down", 0, 1, "lower"),
+            )
+        ),
+    ]
+
+    def __init__(self, journey: Journey) -> None:
+        super().__init__()
+        self.journey = journey
+        self.box: Box | None = None
+        self.drawing = False  # a face is being made ready
+        self.stale = True  # the board does not show the newest
+        self.face: Face | None = None  # the one that is on the board
+        self.said: dict[str, object] = {}
+        self.phase: object = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="headline", markup=False)
+        yield Board(id="board")
+        yield Static("", id="legend", markup=False)
+        yield Static("", id="reading", markup=False)
+        yield Static("", id="status", markup=False)
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        if not self.there:  # left again before it was there
+            return
+        self.set_interval(1 / self.app.frames_per_second, self.refresh_map)
+        self.journey.level.survey.go_on() if self._fresh else None
+        self.refresh_map()
+
+    def on_unmount(self) -> None:
+        self.journey.stop()
+
+    def on_resize(self, event: Resize) -> None:
+        self.query_one(Footer).show_command_palette = event.size.width >= 100
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether nothing has been asked of it yet."""
+        survey = self.journey.level.survey
+        return not survey.whole and survey.auto
+
+    # --- short names ---
+
+    @property
+    def level(self) -> Level:
+        return self.journey.level
+
+    @property
+    def board(self) -> Board:
+        return self.query_one(Board)
+
+    @property
+    def area(self) -> Region | None:
+        """The part of the board in which places mean values; None before there is a picture of
+        what is to be shown."""
+        sheet = self.board.sheet if self.there and self.face is self.level.face else None
+        return sheet.area if sheet is not None else None
+
+    @property
+    def look(self) -> Look:
+        width, height = self.board.content_size
+        return Look(width, height, not self.app.no_color, self.app.ascii_only)
+
+    # --- showing ---
+
+    def refresh_map(self) -> None:
+        """Show what is new: words every time, the board when there is new data."""
+        if not self.there:
+            return
+        self._words()
+        if self.drawing:
+            return
+        fresh = self.level.take_in()
+        if fresh or self.stale or self.face is not self.level.face:
+            self.drawing, self.stale = True, False
+            self._prepare(self.level)
+
+    @work(thread=True, group="faces", exit_on_error=False)
+    def _prepare(self, level: Level) -> None:
+        """Make a face ready, in a thread of its own."""
+        try:
+            level.face.prepare()
+        finally:
+            with suppress(RuntimeError):  # the app has gone meanwhile
+                self.app.call_later(self._prepared, level)
+
+    def _prepared(self, level: Level) -> None:
+        self.drawing = False
+        if self.there and level is self.level:
+            self.face = level.face
+            self.paint()
+
+    def paint(self) -> None:
+        """Put the face on the board."""
+        if not self.there or self.face is None or self.face is not self.level.face:
+            return
+        sheet = self.face.sheet(self.look)
+        self.board.show(sheet, "" if sheet else self._nothing())
+        self._lay()
+        self._legend()
+        self._words()
+
+    def _nothing(self) -> str:
+        survey = self.level.survey
+        if survey.status == Status.FAILED:
+            return "Nothing could be computed."
+        return "Nothing to draw." if survey.ended else "The first points are on their way …"
+
+    def _legend(self) -> None:
+        """The entries on as many lines as they need, two at most."""
+        room, lines = self.board.size.width - 2, [Text()]
+        for entry in self.face.legend(self.look):
+            if lines[-1].cell_len + entry.cell_len + 2 > room and len(lines) < 2:
+                lines.append(Text())
+            gap = "  " if lines[-1] else ""
+            lines[-1] = Text.assemble(lines[-1], gap, entry)
+        self._say("legend", Text("\n").join(lines), layout=True)
+
+    def _say(self, where: str, words: str | Text, *, layout: bool = False) -> None:
+        if self.said.get(where) != words:
+            self.said[where] = words
+            self.query_one(f"#{where}", Static).update(words, layout=layout)
+
+    def _words(self) -> None:
+        self._say("headline", self._headline())
+        self._say("reading", self.reading())
+        self._say("status", self.status_line(self.app.size.width - 2))
+        self.board.border_title = Text(self.level.face.title)
+        survey = self.level.survey
+        phase = (survey.status, self.journey.at, len(self.journey.levels), self.box is None)
+        if phase != self.phase:
+            self.phase = phase
+            self.refresh_bindings()
+
+    def _headline(self) -> str:
+        experiment = self.level.experiment
+        title = f" · {experiment.title}" if experiment.title else ""
+        return f"tuichaos ─ {experiment.name}{title}"
+
+    def reading(self) -> str:
+        """What goes on, or what is below the cross."""
+        survey = self.level.survey
+        if survey.status == Status.FAILED:
+            return f"The computation failed: {survey.reason}"
+        if self.box is not None:
+            return f"{self._boxed()} — arrows move, shift+arrows and + − size, enter zooms, esc"
+        if self.area is None or not survey.rows:
+            return "Getting ready: loading the libraries …" if survey.rows == [] else ""
+        return self.level.face.reading(*self._at())
+
+    def _boxed(self) -> str:
+        """The ranges in the box."""
+        if self.area is None:
+            return ""
+        keys, crop = self.level.face.spans(self.box, self.area)
+        parts = [f"{k.rpartition('.')[2]} {a:.4g} … {b:.4g}" for k, (a, b) in keys.items()]
+        if crop is not None:
+            parts.append(f"{self.level.face.title} {crop[0]:.4g} … {crop[1]:.4g}")
+        return " · ".join(parts)
+
+    def status_line(self, width: int = 1000) -> str:
+        """How far and how fast, on what."""
+        line = " · ".join(self._parts(short=False))
+        return line if len(line) <= width else " · ".join(self._parts(short=True))
+
+    def _parts(self, short: bool) -> list[str]:
+        survey, journey = self.level.survey, self.journey
+        parts = [str(survey.status), f"{survey.done:,} of {survey.size:,} points"]
+        if survey.ended or survey.status == Status.PREPARING:
+            parts += [duration(survey.seconds)] if survey.seconds >= 1 else []
+            parts += [f"{survey.failed} failed"] if survey.failed else []
+        else:
+            parts.append(sweep_words(survey))
+        counts = " × ".join(str(len(axis.values)) for axis in survey.axes)
+        parts.append(counts)
+        if len(journey.levels) > 1:
+            parts.append(f"picture {journey.at + 1} of {len(journey.levels)}")
+        device = survey.device or self.level.experiment.device
+        parts.append(device.split(",")[0] if short else device)
+        return parts if short else [*parts, f"{memory_megabytes():.0f} MB"]
+
+    # --- cross and box ---
+
+    def _at(self) -> tuple[float, float]:
+        """The cross in shares of the axes, from the left and from below."""
+        return self.level.cross
+
+    def _cell(self) -> tuple[int, int]:
+        """The cell of the cross."""
+        area, (u, v) = self.area, self.level.cross
+        return min(int(u * area.width), area.width - 1), min(
+            int((1 - v) * area.height), area.height - 1
+        )
+
+    def _put(self, x: int, y: int) -> None:
+        """Put the cross on a cell."""
+        area = self.area
+        x, y = min(max(x, 0), area.width - 1), min(max(y, 0), area.height - 1)
+        self.level.cross = ((x + 0.5) / area.width, 1 - (y + 0.5) / area.height)
+        self._lay()
+
+    def _lay(self) -> None:
+        if self.area is not None:
+            self.board.lay(self._cell(), self.box)
+            self._words()
+
+    def action_move(self, dx: int, dy: int, stride: int) -> None:
+        if self.area is None:
+            return
+        if self.box is not None:
+            self._reshape(dx, dy, stride > 1)
+            return
+        x, y = self._cell()
+        self._put(x + dx * stride, y + dy * stride)
+
+    def _reshape(self, dx: int, dy: int, resize: bool) -> None:
+        """Move the box, or make it wider (right), narrower, taller (up), lower."""
+        left, top, right, bottom = self.box
+        if resize:
+            left, right, top, bottom = left - dx, right + dx, top + dy, bottom - dy
+        else:
+            left, right, top, bottom = left + dx, right + dx, top + dy, bottom + dy
+        self._set_box((left, top, right, bottom))
+
+    def _set_box(self, box: Box) -> None:
+        """Another box, if it fits on the board."""
+        left, top, right, bottom = box
+        area = self.area
+        inside = left >= 0 and top >= 0 and right < area.width and bottom < area.height
+        if inside and right - left + 1 >= LEAST_BOX and bottom - top + 1 >= LEAST_BOX:
+            self.box = box
+            self._lay()
+
+    def action_box(self) -> None:
+        """Begin a box around the cross; again: give it up."""
+        if self.area is None:
+            return
+        if self.box is not None:
+            self._drop()
+            return
+        area, (x, y) = self.area, self._cell()
+        wide, high = max(2, area.width // 4), max(2, area.height // 4)
+        left = min(max(x - wide // 2, 0), area.width - wide)
+        top = min(max(y - high // 2, 0), area.height - high)
+        self.box = (left, top, left + wide - 1, top + high - 1)
+        self._lay()
+
+    def _drop(self) -> None:
+        self.box = None
+        self._lay()
+
+    def on_board_pointed(self) -> None:
+        if self.area is not None and self.board.cross is not None:
+            self._put(*self.board.cross)
+
+    def on_board_boxed(self, event: Board.Boxed) -> None:
+        left, top, right, bottom = event.box
+        small = right - left + 1 < LEAST_BOX or bottom - top + 1 < LEAST_BOX
+        if self.area is None or small:
+            self._drop()
+            return
+        self.box = event.box
+        self.zoom()
+
+    def on_board_wheeled(self, event: Board.Wheeled) -> None:
+        if self.box is not None:
+            self._scale(event.direction)
+
+    def on_board_resized(self) -> None:
+        self.box = None
+        self.paint()
+
+    def _scale(self, direction: int) -> None:
+        """A larger box, or a smaller one."""
+        left, top, right, bottom = self.box
+        dx = direction * max(1, (right - left) // 8)
+        dy = direction * max(1, (bottom - top) // 8)
+        self._set_box((left - dx, top - dy, right + dx, bottom + dy))
+
+    # --- keys ---
+
+    def allowed(self, action: str) -> bool:
+        journey = self.journey
+        if action == "forward":
+            return journey.at + 1 < len(journey.levels)
+        if action == "first":
+            return journey.at > 0
+        if action == "toggle":
+            return not self.level.survey.whole
+        if action == "value":
+            return self.level.experiment.plane.value != "none"
+        if action == "image":
+            return self.level.experiment.plane.value != "none"
+        return True
+
+    def _try(self, make, *arguments, crop: Span | None = None) -> None:
+        """Show the picture of another experiment, or say why there is none."""
+        try:
+            experiment = make(self.level.experiment, *arguments)
+        except InputError as error:
+            self._complain(error)
+            return
+        self._show(experiment, crop)
+
+    def _show(self, experiment: Experiment, crop: Span | None = None, *, same: bool = False) -> None:
+        self.box = None
+        self.journey.show(experiment, crop, same=same)
+        self._turned()
+
+    def _turned(self) -> None:
+        """Another picture is to be shown."""
+        self.box = None
+        self.stale = True
+        self.refresh_map()
+
+    def _complain(self, error: Exception) -> None:
+        self.notify(str(error), severity="error", markup=False)
+
+    def action_toggle(self) -> None:
+        survey = self.level.survey
+        if survey.ended or survey.status == Status.PAUSED:
+            survey.go_on()
+        else:
+            survey.pause()
+        self._words()
+
+    def action_restart(self) -> None:
+        self.journey.again()
+        self._turned()
+
+    def action_enter(self) -> None:
+        if self.box is not None:
+            self.zoom()
+        else:
+            self.explore()
+
+    def zoom(self) -> None:
+        """Compute what is in the box, as finely as the whole was."""
+        keys, crop = self.level.face.spans(self.box, self.area)
+        whole = self.box[0] == 0 and self.box[2] == self.area.width - 1
+        self.level.cross, before = (0.5, 0.5), self.level.cross
+        if crop is not None and whole:  # only the upright axis: the points are the same
+            self._show(self.level.experiment, crop, same=True)
+        else:
+            self._try(zoomed, keys, crop=crop)
+        if self.journey.at:
+            self.journey.levels[self.journey.at - 1].cross = before
+
+    def explore(self) -> None:
+        """Open the explorer with the point below the cross."""
+        if self.area is None:
+            return
+        try:
+            point = alone(self.level.experiment, self.level.face.values_at(*self._at()))
+        except InputError as error:
+            self._complain(error)
+            return
+        self.journey.stop()
+        self.app.explore(point)
+
+    def action_back(self, leave: bool) -> None:
+        if self.box is not None:
+            self._drop()
+        elif self.journey.move(self.journey.at - 1):
+            self._turned()
+        elif leave:
+            self.journey.stop()
+            self.app.pop_screen()
+
+    def action_forward(self) -> None:
+        if self.journey.move(self.journey.at + 1):
+            self._turned()
+
+    def action_first(self) -> None:
+        if self.journey.move(0):
+            self._turned()
+
+    def action_widen(self) -> None:
+        self._try(widened)
+
+    def action_finer(self, direction: int) -> None:
+        if self.box is not None:
+            self._scale(direction)
+        else:
+            self._try(resized, FINER**direction, MOST_DENSE, crop=self.level.crop)
+
+    def action_value(self) -> None:
+        """The next value that the system can have; computed again only where it is not among
+        what was measured."""
+        experiment = self.level.experiment
+        values = [v for v in VALUES if v != "convergence" or has_loss(experiment)]
+        value = values[(values.index(experiment.plane.value) + 1) % len(values)]
+        self._try(valued, value)
+
+    def action_runs(self) -> None:
+        from tuichaos.tui.screens.runs import Runs
+
+        self.app.push_screen(Runs())
+
+    def action_export(self) -> None:
+        if not self.level.survey.rows:
+            self.notify("Nothing to export yet.", severity="warning")
+            return
+        self._keep(self.level)
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _keep(self, level: Level) -> None:
+        try:
+            path = level.survey.keep()
+        except (InputError, RunFailed, OSError) as error:
+            self.app.call_later(self._complain, error)
+            return
+        self.app.call_later(self._kept, str(path))
+
+    def _kept(self, path: str) -> None:
+        self.app.copy_to_clipboard(path)
+        self.notify(f"Wrote {path} (copied).", markup=False)
+
+
+def has_loss(experiment: Experiment) -> bool:
+    """Whether training, or a map that is training, goes on."""
+    return experiment.system.name == "training" or experiment.system.name in HAVE_LOSS
