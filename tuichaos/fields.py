@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuichaos.values import Integer, Table
+from tuichaos.values import Integer, Real, Table
 
+DIRECTIONS = ("up", "down")
 VALUES = ("convergence", "exponent", "period", "verdict")
 
 
@@ -24,8 +25,25 @@ class Diagram(Table):
     """An orbit diagram: the last states of an observable at each value of a parameter."""
 
     observable: str = Field(
-        "none", description="loss, weight_norm, x0 …, or another observable of the system"
+        "none",
+        description="loss, x0 … of the system, weight_norm, one entry of the state "
+        "(layers.0.weight[3,1], state.0), or a principal component of the states (component.1)",
     )
     last: Annotated[Integer, Field(ge=1)] = Field(
         200, description="steps at the end that are drawn; those before are the transient"
     )
+    continued: Literal["no", *DIRECTIONS, "both"] = Field(
+        "no",
+        description="each value starts afresh, or from the last state at the value below it (up), "
+        "above it (down), or both ways",
+    )
+    nudge: Annotated[Real, Field(ge=0)] = Field(
+        1e-9,
+        description="a continued state is moved by U(−ν, ν) of its largest entry at each new "
+        "value: an orbit exactly on a fixed point would never leave it",
+    )
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The ways through the values that are continued; none where each starts afresh."""
+        return {"no": (), "both": DIRECTIONS}.get(self.continued, (self.continued,))

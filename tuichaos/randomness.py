@@ -25,6 +25,7 @@ class Purpose(enum.IntEnum):
     ZERO_ONE = 21
     ROUNDING = 17
     SHARPNESS = 12
+    NUDGE = 40
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:

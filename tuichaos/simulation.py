@@ -109,6 +109,11 @@ class Simulation:
         by_memory = FRAME_BYTES // (8 * self._rows * self.system.dimension)
         return int(max(1, min(FRAME_STEPS, by_work, by_memory, self.steps)))
 
+    @property
+    def block_references(self) -> int:
+        """References a block."""
+        return self._block_references
+
     # --- running ---
 
     def request(self, parameters: Mapping[str, Any]) -> None:

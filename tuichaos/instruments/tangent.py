@@ -81,18 +81,23 @@ class TangentExponent(Instrument):
             self.running = np.where(np.isfinite(newest), newest, self.running)
         return running
 
-    def findings(self) -> Findings:
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns of exponents.csv, (references,)."""
         collapsed = np.isfinite(self.collapsed_at)
-        exponent = np.where(collapsed, np.nan, self.running)
-        error = self._error()
+        return {
+            "lyapunov": np.where(collapsed, np.nan, self.running),
+            "lyapunov_error": self._error(),
+            "collapsed_at": self.collapsed_at,
+        }
+
+    def findings(self) -> Findings:
+        columns = self.columns()
+        exponent, error = columns["lyapunov"], columns["lyapunov_error"]
+        collapsed = np.isfinite(self.collapsed_at)
         rates = {window: self._rate(*window) for window in self.windows}
         alive = np.where(np.isfinite(self.log_length), exponent, np.nan)
         return Findings(
-            exponents={
-                "lyapunov": exponent,
-                "lyapunov_error": error,
-                "collapsed_at": self.collapsed_at,
-            },
+            exponents=columns,
             summary={
                 "lyapunov": self._summary(alive, error, int(collapsed.sum())),
                 "rates": {

@@ -20,7 +20,7 @@ from tuichaos.errors import InputError, RunFailed
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, prepare
-from tuichaos.sweeps import dense
+from tuichaos.sweeps import continued, dense, diagrams
 from tuichaos.sweeps.points import Base, Point
 from tuichaos.sweeps.rows import Row, flat
 
@@ -89,9 +89,12 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
 
 def _dense(job: Job, tile: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
     """The points of a tile, all at once; none is lost alone."""
+    act = dense.perform
+    if job.base.diagram:
+        act = continued.perform if job.base.continued else diagrams.perform
     for tries in range(1, TRIES + 1):
         try:
-            yield from (yield from dense.perform(job.base, job.threads, tile, stop))
+            yield from (yield from act(job.base, job.threads, tile, stop))
             return
         except (InputError, RunFailed) as error:
             if tries == TRIES:

@@ -35,7 +35,9 @@ COARSEST = 16  # stride of the points that come first
 
 def tiles(grid: Grid, todo: Sequence[Sequence[Point]]) -> list[list[Point]]:
     """Batches cut into tiles, the coarse points first: those at every 16th value of each key,
-    then at every 8th, and so on."""
+    then at every 8th, and so on. Points that go on from each other are one tile."""
+    if grid.base.continued:
+        return [[point for batch in todo for point in batch]]
     experiment = grid.experiment
     work = max(1, experiment.steps * experiment.ensemble.references)
     size = max(TILE_LEAST, min(TILE_MOST, TILE_WORK // work))
@@ -127,6 +129,7 @@ class Outcome:
     columns: Mapping[str, np.ndarray]
     tables: Mapping[str, Rows]
     own: int
+    noise_floor: bool = True
 
 
 def simulate(
@@ -154,7 +157,7 @@ def _outcome(recording: Recording, own: int) -> Outcome:
     measure = recording.plan.experiment.measure
     wanted = [name for switch, names in SHOWN.items() if getattr(measure, switch) for name in names]
     columns = {name: columns[name] for name in (*wanted, *ALWAYS)}
-    return Outcome(columns, tables, own)
+    return Outcome(columns, tables, own, recording.simulation.noise_floor.holds)
 
 
 # Columns of exponents.csv that a point keeps, by the switch that measures them.

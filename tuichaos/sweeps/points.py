@@ -11,6 +11,7 @@ from typing import Any
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.fields import Diagram
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, STRUCTURE
 from tuichaos.reading import resolve, told
@@ -31,6 +32,16 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Component:
+    """A principal component: ``mean`` and the unit vector ``direction`` (both of as many
+    numbers as a state has parameters), and the share of the variance it explains."""
+
+    mean: tuple[float, ...]
+    direction: tuple[float, ...]
+    explained: float
+
+
+@dataclass(frozen=True)
 class Base:
     """The experiment that all points share, as a table, and the keys they differ in.
 
@@ -41,6 +52,14 @@ class Base:
     table: Mapping[str, Any]
     keys: tuple[str, ...]
     dense: bool = False
+    diagram: Diagram | None = None  # of an orbit diagram, with all its points
+    path: tuple[Point, ...] = ()
+    component: Component | None = None  # that is drawn, once it is known
+
+    @property
+    def continued(self) -> bool:
+        """Whether the points of a diagram go on from each other."""
+        return self.diagram is not None and bool(self.diagram.directions)
 
     def experiment(self, point: Point) -> Experiment:
         """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
@@ -74,7 +93,10 @@ class Grid:
         if dense:
             table["measure"] |= measured(self.experiment)
             del table["plane"], table["diagram"]
-        return Base(table, self.keys, dense)
+        if self.experiment.diagram.observable == "none":
+            return Base(table, self.keys, dense)
+        table["ensemble"]["twins"] = 0  # no measure of a diagram needs them
+        return Base(table, self.keys, dense, self.experiment.diagram, tuple(self.points))
 
     @functools.cached_property
     def points(self) -> list[Point]:
@@ -171,7 +193,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "exponent": {"tangent": True},
     "period": {"period": ALL},
     "verdict": {"tangent": True, "regime": True},
-    "none": {"tangent": True, "period": ALL},  # a diagram
+    "none": {"tangent": True},  # a diagram: its period is that of what is drawn
 }
 
 

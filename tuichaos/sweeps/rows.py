@@ -20,8 +20,12 @@ INTERVAL = "ci95"
 @dataclass(frozen=True)
 class Row:
     """A point that has ended: ``numbers`` by their dotted names, None where there is none;
-    ``reason`` in words where it failed; ``noise_floor``: the certificate holds; ``orbit``: of
-    a point of a diagram, what was drawn of it, by name."""
+    ``reason`` in words where it failed; ``noise_floor``: the certificate holds.
+
+    Of a point of an orbit diagram: ``orbit`` {"fresh": …}, or {"up": …} and {"down": …} for
+    orbits that are continued, each a list of the values that are drawn for each reference,
+    oldest first, None where it has diverged; ``ends`` likewise the last state of each
+    reference (None if it has diverged), only of small systems."""
 
     point: int
     status: str  # done or failed
@@ -29,6 +33,7 @@ class Row:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     noise_floor: bool = True
     orbit: Mapping[str, Any] = field(default_factory=dict)
+    ends: Mapping[str, Any] = field(default_factory=dict)
 
 
 def flat(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,8 +89,9 @@ class Journal:
     def append(self, row: Row) -> None:
         """Keep a row; it is on its way to the disk when this returns."""
         kept = asdict(row)
-        if not row.orbit:
-            del kept["orbit"]
+        for name in ("orbit", "ends"):
+            if not kept[name]:
+                del kept[name]
         line = json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n"
         with open(self.path, "a", encoding="utf-8", newline="\n") as file:
             file.write(line)

@@ -25,6 +25,13 @@ class ReferenceSystem(System):
         taken = {k: p[index] if p.ndim else p for k, p in self.parameters.items()}
         return replace(self, parameters=taken)
 
+    def changed(self, parameters: Mapping[str, object]) -> ReferenceSystem:
+        made = dict(self.parameters)
+        for name, value in parameters.items():
+            old = made[name]
+            made[name] = torch.tensor(value, dtype=old.dtype, device=old.device)
+        return replace(self, parameters=made)
+
     def to(self, device: torch.device, dtype: torch.dtype) -> ReferenceSystem:
         moved = {k: p.to(device, dtype) for k, p in self.parameters.items()}
         return replace(self, parameters=moved)

@@ -1,0 +1,105 @@
+"""The system of a diagram at any value of its key, for whoever follows orbits through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
+from tuichaos.parameters import REFERENCE
+from tuichaos.sweeps.dense import planned
+from tuichaos.sweeps.points import Base, Point, dense_key
+from tuichaos.systems import build
+from tuichaos.systems.base import System
+
+USERS = "system.parameters."
+INITIAL = "network.init_scale"
+
+
+def check_key(experiment: Experiment, key: str) -> None:
+    """InputError unless orbit diagrams can go over a key: a parameter of the map itself, or the
+    scale of initial states where each value starts afresh."""
+    users = ":" in experiment.system.name and key.startswith(USERS)
+    if not users and not dense_key(experiment, key):
+        name = experiment.system.name
+        known = ["optimizer.learning_rate", INITIAL]
+        if name != "training":
+            known = [USERS + p for p in REFERENCE.get(name, ())] or [USERS + "…"]
+        raise InputError(
+            f"sweep.{key}: an orbit diagram goes over a parameter that each replica may have its "
+            f"own of: {', '.join(known)}"
+        )
+    if key == INITIAL and experiment.diagram.directions:
+        raise InputError(
+            f"diagram.continued: {key} is of initial states alone, and a continued orbit has none"
+        )
+
+
+@dataclass(frozen=True)
+class Family:
+    """The systems of a diagram: ``at`` one value of its key, or at one for each row."""
+
+    base: Base
+    system: System | None  # of all points at once; None for one that must be made each time
+
+    @classmethod
+    def of(cls, base: Base) -> Family:
+        """The family of a diagram."""
+        if not dense_key(base.experiment(base.path[0]), base.keys[0]):
+            return cls(base, None)
+        # Of all points at once: what depends on all values (whether there is momentum) is settled.
+        return cls(base, planned(base, base.path, 1).built.system)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the key changes the map, and not only where it starts."""
+        return self.base.keys[0] != INITIAL
+
+    @property
+    def dimension(self) -> int:
+        return (self.system or self.at(self.base.path[0].values[0])).dimension
+
+    def at(self, value: float) -> System:
+        """The system at one value, that of all rows."""
+        if self.system is None:
+            return build(self.base.experiment(Point(0, (value,)))).system
+        if not self.moves:
+            return self.system
+        return self.system.changed({self._name: value})
+
+    def at_each(self, values: Sequence[float]) -> System:
+        """The system whose row k has the value ``values[k]``."""
+        if self.system is None:
+            made = {value: self.at(value) for value in dict.fromkeys(values)}
+            return Rowwise(tuple(made[value] for value in values))
+        return self.system.changed({self._name: list(values)}) if self.moves else self.system
+
+    @property
+    def _name(self) -> str:
+        return self.base.keys[0].rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Rowwise(System):
+    """One system for each row, of one dimension."""
+
+    systems: tuple[System, ...]
+
+    @property
+    def dimension(self) -> int:
+        return self.systems[0].dimension
+
+    def step(self, x: Tensor) -> Tensor:
+        rows = zip(self.systems, x.split(1), strict=True)
+        return torch.cat([system.step(row) for system, row in rows])
+
+    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+        rows = zip(self.systems, x.split(1), v.split(1), strict=True)
+        return torch.cat([system.tangent(a, b) for system, a, b in rows])
+
+    def take(self, index: Tensor) -> Rowwise:
+        return Rowwise(tuple(self.systems[k] for k in index.tolist()))

@@ -1,0 +1,102 @@
+"""What is kept of the end of an orbit: the last values of an observable, and whole states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from tuichaos.frames import BlockOrbit, Frame
+from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.period import period
+from tuichaos.sweeps.observing import Observable
+
+MOST_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
+
+
+class LastValues(Instrument):
+    """An observable at the ``last`` newest states of a run of ``setup.steps`` steps, at its first
+    state (for the scale of what moves), and the very last state of a small system.
+
+    ``values`` (last, references), ``first`` (references,), ``ends`` (references, dimension),
+    which is empty for systems of more than MOST_ENDS numbers; NaN where one has diverged.
+    """
+
+    def __init__(self, setup: Setup, observable: Observable, last: int) -> None:
+        self.setup = setup
+        self.observable = observable
+        self.last = last
+        self.keeps_ends = setup.system.dimension <= MOST_ENDS
+        self.first = np.full(setup.references, np.nan)
+        self.ends = np.empty((setup.references, 0))
+        self._parts: list[np.ndarray] = []
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        found = {}
+        late = np.flatnonzero(orbit.steps > self.setup.steps - self.last)
+        if len(late):
+            found["drawn"] = self._at(orbit, late)
+        if orbit.steps[0] == 0:
+            found["drawn.first"] = self._at(orbit, np.zeros(1, dtype=np.int64))
+        if orbit.steps[-1] == self.setup.steps and self.keeps_ends:
+            found["drawn.end"] = orbit.states[-1:].cpu().numpy().astype(np.float64)
+        return found
+
+    def _at(self, orbit: BlockOrbit, times: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", over="ignore"):
+            values = self.observable(orbit, times).astype(np.float64)
+        known = orbit.alive.cpu().numpy()[times] & np.isfinite(values)
+        return np.where(known, values, np.nan)
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        if "drawn" in frame.values:
+            self._parts.append(frame["drawn"])
+        if "drawn.first" in frame.values:
+            self.first = frame["drawn.first"][0]
+        if "drawn.end" in frame.values:
+            self.ends = frame["drawn.end"][0]
+        return {}
+
+    @property
+    def values(self) -> np.ndarray:
+        return np.concatenate(self._parts or [np.empty((0, self.setup.references))])
+
+    def periods(self) -> list[int | None]:
+        """The period of the kept values of each reference (see ``period``); the scale of which
+        rounding is a share is the largest of them and of the first one."""
+        found = []
+        for values, first in zip(self.values.T, self.first, strict=True):
+            known = [abs(v) for v in (first, *values) if np.isfinite(v)]
+            scale = max(known, default=0.0)
+            found.append(period(values, scale=scale, unit=self.setup.unit))
+        return found
+
+
+class KeptStates(Instrument):
+    """The parameters of each reference at up to ``most`` evenly chosen ones of its ``last``
+    newest states: ``states`` (n, dimension), those that are finite."""
+
+    def __init__(self, setup: Setup, kept: np.ndarray, last: int, most: int) -> None:
+        self.kept = torch.from_numpy(kept)
+        chosen = np.linspace(setup.steps - last + 1, setup.steps, min(last, most))
+        self.times = np.unique(chosen.round().astype(np.int64))
+        self._parts: list[np.ndarray] = []
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        times = np.flatnonzero(np.isin(orbit.steps, self.times))
+        if not len(times):
+            return {}
+        states = orbit.states[torch.from_numpy(times)].cpu()[:, :, self.kept]
+        return {"kept.states": states.numpy().astype(np.float64)}
+
+    def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
+        if "kept.states" in frame.values:
+            self._parts.append(frame["kept.states"])
+        return {}
+
+    @property
+    def states(self) -> np.ndarray:
+        whole = np.concatenate(self._parts)
+        rows = whole.transpose(1, 0, 2).reshape(-1, whole.shape[2])
+        return rows[np.isfinite(rows).all(axis=1)]
