@@ -86,10 +86,16 @@ def alone(experiment: Experiment, values: Sequence[Number]) -> Experiment:
     ``[measure]`` says."""
     overrides = dict(zip(experiment.sweep, values, strict=True))
     table = experiment.model_dump()
-    table |= {"sweep": {}, "plane": {}, "diagram": {}}
+    table |= {"name": f"{experiment.name}-point", "sweep": {}, "plane": {}, "diagram": {}}
     if not table["title"]:  # else a title would be made of what is swept alone
         del table["title"]
     return resolve(told(table, overrides), overrides)
+
+
+def middle(experiment: Experiment) -> Experiment:
+    """The experiment of a point in the middle."""
+    values = [axis.values[len(axis.values) // 2] for axis in axes(experiment.sweep)]
+    return alone(experiment, values)
 
 
 def ends(axis: Axis) -> Span:

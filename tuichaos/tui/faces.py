@@ -6,7 +6,7 @@ drawn into as many cells as there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -19,7 +19,7 @@ from textual.geometry import Region
 from tuichaos import rasters
 from tuichaos.charts import draw
 from tuichaos.charts import legend as legend_of
-from tuichaos.curves import Curve, Picture, cropped
+from tuichaos.curves import Curve, Picture
 from tuichaos.experiment import Experiment
 from tuichaos.planes import PlaneValues
 from tuichaos.sweeps.grid import Axis, axes
@@ -269,7 +269,7 @@ def said(value: str, row: Row) -> str:
     return f"period {period:g}" if period is not None else "no period"
 
 
-def exponent(numbers) -> str:
+def exponent(numbers: Mapping[str, object]) -> str:
     """The leading exponent with its error."""
     found, error = numbers.get("lyapunov"), numbers.get("lyapunov_error")
     if found is None:
@@ -396,10 +396,12 @@ class DiagramFace(Face):
             row = self.rows[number]
         if row is None:
             return f"{level} · {told(self.axis, number)}: not computed yet"
-        words = [f"{level} · {told(self.axis, number)}: {states(row)}"]
+        place = f"{level} · {told(self.axis, number)}: "
         if row.status == "failed":
-            return f"{words[0]}failed: {row.reason}"
-        return " · ".join([*words, exponent(row.numbers)])
+            return f"{place}failed: {row.reason}"
+        ways = self.experiment.diagram.directions
+        parts = [f"{way} {states(numbers_of(row, way))}" for way in ways]
+        return place + (" · ".join(parts) if ways else states(row.numbers))
 
     def spans(self, box: Box, area: Region) -> tuple[dict[str, Span], Span | None]:
         left, top, right, bottom = box
@@ -409,36 +411,49 @@ class DiagramFace(Face):
         return keys, tuple(low + share * (high - low) for share in rows)
 
 
-def states(row: Row) -> str:
-    """How the states of a point repeat."""
-    period, gone = row.numbers.get("period"), row.numbers.get("diverged_at")
+def numbers_of(row: Row, way: str) -> dict[str, object]:
+    """The numbers of one way through the values, by their names."""
+    named = f"{way}."
+    return {k.removeprefix(named): v for k, v in row.numbers.items() if k.startswith(named)}
+
+
+def states(numbers: Mapping[str, object]) -> str:
+    """How the states of a point repeat, and its exponent."""
+    period, gone = numbers.get("period"), numbers.get("diverged_at")
     if gone is not None:
         return f"diverged at step {gone}"
-    return f"period {period:g}" if period is not None else "no period"
+    repeats = f"period {period:g}" if period is not None else "no period"
+    return f"{repeats}, {exponent(numbers)}"
 
 
 def pictures(experiment: Experiment, rows: dict[int, Row]) -> tuple[Picture, Picture]:
-    """The states at each value, and the exponents below them."""
+    """The states at each value, and the exponents below them; a curve for each way through the
+    values."""
     (axis,) = axes(experiment.sweep)
     label = f"log10 {axis.key}" if axis.log else axis.key
-    scale = np.log10 if axis.log else np.asarray
-    clouds: dict[str, list[tuple[float, list]]] = {}
-    exponents = []
-    for number in sorted(rows):
-        x = float(scale(axis.values[number]))
-        for name, orbits in rows[number].orbit.items():
-            clouds.setdefault(name, []).append((x, [v for orbit in orbits for v in orbit]))
-        exponents.append((x, rows[number].numbers.get("lyapunov")))
-    curves = []
-    for name, found in clouds.items():
-        x = np.repeat([x for x, _ in found], [len(values) for _, values in found])
-        y = np.array([np.nan if v is None else v for _, vs in found for v in vs], dtype=float)
-        curves.append(Curve(name, x, y, joined=False))
-    x = np.array([x for x, _ in exponents])
-    y = np.array([np.nan if y is None else y for _, y in exponents], dtype=float)
-    upper = Picture(experiment.diagram.observable, curves, x_label=label)
-    lower = Picture("exponent", [Curve("exponent", x, y)], x_label=label, levels=[("", 0.0)])
-    return upper, lower
+    places = np.array(axis.values, dtype=float)
+    places = np.log10(places) if axis.log else places
+    ways = experiment.diagram.directions
+    uppers, lowers = [], []
+    for way in ways or ("fresh",):
+        numbers = sorted(rows)
+        found = [_values(rows[k], way) for k in numbers]
+        x = np.repeat(places[numbers], [len(values) for values in found])
+        y = np.concatenate([*found, np.empty(0)])
+        name = way if ways else experiment.diagram.observable
+        uppers.append(Curve(name, x, y, joined=False))
+        prefix = f"{way}." if ways else ""
+        exponents = [rows[k].numbers.get(f"{prefix}lyapunov") for k in numbers]
+        y = np.array([np.nan if e is None else e for e in exponents], dtype=float)
+        lowers.append(Curve(f"exponent {way}" if ways else "exponent", places[numbers], y))
+    upper = Picture(experiment.diagram.observable, uppers, x_label=label)
+    return upper, Picture("exponent", lowers, x_label=label, levels=[("", 0.0)])
+
+
+def _values(row: Row, way: str) -> np.ndarray:
+    """What is drawn at one value."""
+    parts = [np.array(orbit, dtype=float) for orbit in row.orbit.get(way, ()) if orbit]
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def limits(picture: Picture) -> Span:

@@ -57,11 +57,12 @@ Make = Callable[[Experiment, Iterable[Row]], Survey]
 
 
 class Journey:
-    """Pictures in the order they were asked for; ``at``: the one that is shown."""
+    """Pictures in the order they were asked for; ``at``: the one that is shown; ``begin``:
+    whether it is to be computed as soon as it is shown."""
 
-    def __init__(self, survey: Survey, make: Make, name: str = "") -> None:
+    def __init__(self, survey: Survey, make: Make, *, begin: bool = True) -> None:
         self.make = make
-        self.name = name or survey.experiment.name
+        self.begin = begin
         self.levels = [Level(survey)]
         self.at = 0
 

@@ -40,9 +40,13 @@ class Atlas(Living):
         Binding(
             "enter", "enter", "Explore", tooltip="Explore the point below the cross; zoom the box"
         ),
-        Binding("escape", "back(True)", "Back", tooltip="Cancel the box; the former picture; leave"),
+        Binding(
+            "escape", "back(True)", "Back", tooltip="Cancel the box; the former picture; leave"
+        ),
         Binding("backspace", "back(False)", "Former picture", show=False),
-        Binding("f", "forward", "Forward", show=False, tooltip="The picture that was gone back from"),
+        Binding(
+            "f", "forward", "Forward", show=False, tooltip="The picture that was gone back from"
+        ),
         Binding("0", "first", "First", show=False, tooltip="The first picture"),
         Binding("x", "widen", "Wider", show=False, tooltip="A window twice as wide"),
         Binding("v", "value", "Value", tooltip="Another value of the same points"),
@@ -107,7 +111,9 @@ class Atlas(Living):
         if not self.there:  # left again before it was there
             return
         self.set_interval(1 / self.app.frames_per_second, self.refresh_map)
-        self.journey.level.survey.go_on() if self._fresh else None
+        if self.journey.begin:
+            self.journey.begin = False
+            self.level.survey.go_on()
         self.refresh_map()
 
     def on_unmount(self) -> None:
@@ -115,12 +121,6 @@ class Atlas(Living):
 
     def on_resize(self, event: Resize) -> None:
         self.query_one(Footer).show_command_palette = event.size.width >= 100
-
-    @property
-    def _fresh(self) -> bool:
-        """Whether nothing has been asked of it yet."""
-        survey = self.journey.level.survey
-        return not survey.whole and survey.auto
 
     # --- short names ---
 
@@ -385,7 +385,9 @@ class Atlas(Living):
             return
         self._show(experiment, crop)
 
-    def _show(self, experiment: Experiment, crop: Span | None = None, *, same: bool = False) -> None:
+    def _show(
+        self, experiment: Experiment, crop: Span | None = None, *, same: bool = False
+    ) -> None:
         self.box = None
         self.journey.show(experiment, crop, same=same)
         self._turned()
