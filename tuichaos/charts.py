@@ -14,6 +14,7 @@ from tuichaos.plain import RAISED, plain
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
 LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 
+MANY = 1_000  # columns, more than any terminal has
 LARGEST = 307  # power of ten of a tick
 DIGITS = (range(1, 10), (1, 2, 5), (1, 3), (1,))  # of the ticks of a short logarithmic axis
 
@@ -43,6 +44,13 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
     text = _plot(picture, prepared, width, height - len(head), colour, ascii_only)
     text = "\n".join([*head, text])
     return plain(text) if ascii_only else text
+
+
+def y_axis(picture: Picture) -> tuple[float, float]:
+    """Where the y axis of a picture that has points begins and ends, in logarithms where it is
+    logarithmic."""
+    prepared = [prepare(_within(picture, c), picture.log, MANY) for c in picture.curves]
+    return _limits(prepared, picture)
 
 
 def _within(picture: Picture, curve: Curve) -> Curve:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
+from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Status, load_libraries
 from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import Grid
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.rows import Journal, Row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,9 +99,9 @@ class Survey:
 
     def go_on(self) -> None:
         """Compute what is missing; also after a pause, a stop or a failure."""
-        self._count(True)
         self._going.set()
         if self._thread is not None and self._thread.is_alive() and not self._stop.is_set():
+            self._count(self._status == Status.RUNNING)
             return
         if self.whole:
             return
@@ -179,6 +180,7 @@ class Survey:
         self.device = running.where(made, self._threads)
         if self._stop is stop:
             self._status = Status.RUNNING
+            self._count(self._going.is_set())
         yield from running.stream(made, threads=self._threads, stop=stop, known=known)
 
     def _take(self, found: Row | float, stop: threading.Event) -> None:
@@ -191,3 +193,31 @@ class Survey:
         while not self._going.wait(0.5):
             if stop.is_set():
                 return
+
+
+class Kept(Survey):
+    """The points of a kept sweep: read from its folder, again while another process writes it.
+    What is missing of one that was stopped is computed here, and not written there."""
+
+    def __init__(self, run: Run, *, threads: int | None = None) -> None:
+        self.run = run
+        rows = Journal(run.path).rows.values()
+        super().__init__(run.experiment, rows, threads=threads, yes=True)
+        self.device = str(run.manifest.get("device", ""))
+        self._seconds = float(run.manifest.get("seconds") or 0.0)
+
+    @property
+    def growing(self) -> bool:
+        """Whether another process is at it."""
+        return self.run.status == "running"
+
+    def read_again(self) -> None:
+        """Take in the rows that were written since. Raises InputError."""
+        self.run = open_run(self.run.path)
+        known = {row.point for row in self.rows}
+        found = [r for k, r in Journal(self.run.path).rows.items() if k not in known]
+        self.failed += sum(row.status == "failed" for row in found)
+        self._before += len(found)
+        self.rows += found
+        if self.whole:
+            self._status = Status.DONE

@@ -6,6 +6,7 @@ import numpy as np
 
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.errors import InputError, nearest
+from tuichaos.experiment import Experiment
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
@@ -25,7 +26,12 @@ def picture(run: Run, what: str) -> Picture:
     InputError for an unknown column, and for one without a number.
     """
     found = {k: v for k, v in read(run.path).items() if not isinstance(v, list)}
-    first, *second = axes(run.experiment.sweep)
+    return of_columns(found, run.experiment, what)
+
+
+def of_columns(found: Columns, experiment: Experiment, what: str) -> Picture:
+    """The same of columns (points,) that are at hand, in grid order."""
+    first, *second = axes(experiment.sweep)
     if what == "default":
         what = next((name for name in FIRST if _any(found.get(name))), FIRST[0])
     if what not in found:
@@ -37,7 +43,7 @@ def picture(run: Run, what: str) -> Picture:
     y = found[what][np.isfinite(found[what])]
     log = y.min() > 0 and y.max() > 10.0**DECADES * y.min()
     label = f"log10 {first.key}" if first.log else first.key
-    return Picture(f"{run.experiment.name}: {what}", curves, bool(log), x_label=label)
+    return Picture(f"{experiment.name}: {what}", curves, bool(log), x_label=label)
 
 
 def _any(values: np.ndarray | None) -> bool:

@@ -24,8 +24,9 @@ from textual.theme import Theme
 
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
+from tuichaos.runs import Run
 from tuichaos.session import load_libraries
-from tuichaos.survey import Survey
+from tuichaos.survey import Kept, Survey
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.ascii import AsciiFilter
 from tuichaos.tui.journey import Journey
@@ -111,7 +112,7 @@ class Explorer(App):
         self.threads = threads
         self.journey: Journey | None = None  # through the windows of a sweep
         self.first_map: Experiment | None = None
-        if experiment.is_dense:
+        if experiment.sweep:
             self.first_map, experiment = experiment, middle(experiment)
         self.state = RunState(experiment, threads)
         self.ascii_filter = AsciiFilter(enabled=self.ascii_only)
@@ -182,9 +183,10 @@ class Explorer(App):
         """Show the map or the diagram of an experiment, and begin to compute it."""
         self._depart(Journey(self.survey(experiment), self.survey))
 
-    def visit(self, survey: Survey) -> None:
-        """Show points that are there already."""
-        self._depart(Journey(survey, self.survey, begin=False))
+    def visit(self, run: Run) -> None:
+        """Show the points of a kept sweep. Raises InputError where they cannot be read."""
+        kept = Kept(run, threads=self.threads)
+        self._depart(Journey(kept, self.survey, begin=False))
 
     def _depart(self, journey: Journey) -> None:
         if self.journey is not None:

@@ -17,11 +17,13 @@ from rich.text import Text
 from textual.geometry import Region
 
 from tuichaos import rasters
-from tuichaos.charts import draw
+from tuichaos.charts import PLAIN_MARKERS, draw, y_axis
 from tuichaos.charts import legend as legend_of
 from tuichaos.curves import Curve, Picture
+from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.planes import PlaneValues
+from tuichaos.sweeps.drawing import FIRST, of_columns
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.widgets.board import BLANK, Box, Line, Mark, Sheet
@@ -30,6 +32,7 @@ from tuichaos.windows import Span, at, ends
 LABELS = 7  # columns left of a map for its ticks
 MARGIN_SIGNS = "│┤├└|+"
 LOWEST_PAIR = 15  # lines; a lower board leaves the exponent out
+EXPONENT = "leading exponent, nats per step"
 EXPONENT_SHARE = 0.36  # of the lines of a diagram
 
 
@@ -59,7 +62,7 @@ class Face:
         """Take in rows."""
         self.rows |= {row.point: row for row in rows}
 
-    def prepare(self) -> None:
+    def prepare(self, look: Look) -> None:
         """What takes long of drawing the rows so far; may be called in another thread."""
 
     def sheet(self, look: Look) -> Sheet | None:
@@ -85,6 +88,11 @@ class Face:
     @property
     def title(self) -> str:
         raise NotImplementedError
+
+    def legend_lines(self, width: int) -> int:
+        """How many lines the legend may need; the same from the first point to the last, so
+        that the board keeps its size."""
+        return 1
 
 
 def short(key: str) -> str:
@@ -126,10 +134,14 @@ class PlaneFace(Face):
         self.known = PlaneValues(self.value, self.axes)
         self.raster: rasters.Raster | None = None
         self._waiting: list[Row] = []
+        self._cells: tuple[Look, list[list[Mark]]] | None = None
 
     @property
     def title(self) -> str:
         return self.value
+
+    def legend_lines(self, width: int) -> int:
+        return 1 if width >= 110 and self.value in ("convergence", "exponent") else 2
 
     @property
     def tall(self) -> int:
@@ -141,22 +153,32 @@ class PlaneFace(Face):
         super().add(rows)
         self._waiting += rows
 
-    def prepare(self) -> None:
+    def prepare(self, look: Look) -> None:
         rows, self._waiting = self._waiting, []
         for row in rows:
             self.known.add(row.point, row.numbers)
         self.raster = rasters.filled(self.known.raster())
+        self._cells = (look, self._painted(look))
+
+    def _painted(self, look: Look) -> list[list[Mark]]:
+        """The map itself."""
+        width, height = look.width - LABELS - 1, look.height - 2
+        if width < 4 or height < 2:
+            return []
+        shown = {"colour": look.colour, "ascii_only": look.ascii_only}
+        return [marks(row) for row in rasters.cells(self.raster, width, height, **shown)]
 
     def sheet(self, look: Look) -> Sheet | None:
         if self.raster is None:
             return None
-        width, height = look.width - LABELS - 1, look.height - 2
-        if width < 4 or height < 2:
+        if self._cells is None or self._cells[0] != look:  # there is another amount of room
+            self._cells = (look, self._painted(look))
+        rows = self._cells[1]
+        if not rows:
             return None
-        shown = {"colour": look.colour, "ascii_only": look.ascii_only}
-        rows = rasters.cells(self.raster, width, height, **shown)
+        width, height = len(rows[0]), len(rows)
         left = self._left(height)
-        lines: list[Line] = [left[k] + marks(row) for k, row in enumerate(rows)]
+        lines: list[Line] = [left[k] + row for k, row in enumerate(rows)]
         lines += [self._ticks(width), self._names(width)]
         return Sheet(lines, Region(LABELS + 1, 0, width, height), height - 1)
 
@@ -282,7 +304,62 @@ def exponent(numbers: Mapping[str, object]) -> str:
 
 
 def drawn(picture: Picture, look: Look) -> list[list[Mark]]:
-    """A chart as lines of single characters."""
+    """A chart as lines of single characters. Clouds of points are laid on here, dot by dot."""
+    low, high = y_axis(picture)
+    frame = replace(picture, curves=[_one(c, low, high) for c in picture.curves])
+    frame = frame if picture.log else replace(frame, y_range=(low, high))
+    lines = _lines(frame, look)
+    if any(not curve.joined for curve in picture.curves):
+        width, height = look.width - margin(lines), _canvas(lines)
+        styles = [_colour(mark) for mark, _ in legend_of(picture, look.colour, look.ascii_only)]
+        for number, curve in enumerate(picture.curves):
+            if not curve.joined and width > 0:
+                share = (curve.x - picture.x_range[0]) / np.ptp(picture.x_range)
+                level = (curve.y - low) / (high - low)
+                marked = _cloud(share, level, (width, height), number, look)
+                for (x, y), char in marked.items():
+                    lines[y][look.width - width + x] = (char, styles[number])
+    return lines
+
+
+def _one(curve: Curve, low: float, high: float) -> Curve:
+    """A cloud as one point of it: enough for the axes."""
+    if curve.joined:
+        return curve
+    seen = np.flatnonzero((curve.y >= low) & (curve.y <= high))[:1]
+    return replace(curve, x=curve.x[seen], y=curve.y[seen])
+
+
+DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # of a braille cell
+BRAILLE = 0x2800
+
+
+def _cloud(
+    share: np.ndarray, level: np.ndarray, size: tuple[int, int], number: int, look: Look
+) -> dict[tuple[int, int], str]:
+    """Points in shares of a canvas of ``size`` cells as characters by their cell (column, line
+    from the top): dots of braille, or the curve's own sign where there is no colour or no
+    braille."""
+    seen = (share >= 0) & (share <= 1) & (level >= 0) & (level <= 1)
+    width, height = size
+    x = np.minimum((share[seen] * 2 * width).astype(int), 2 * width - 1)
+    y = np.minimum(((1 - level[seen]) * 4 * height).astype(int), 4 * height - 1)
+    cells = np.zeros((height, width), dtype=int)
+    np.bitwise_or.at(cells, (y // 4, x // 2), DOTS[y % 4, x % 2])
+    plain = look.ascii_only or (not look.colour and number > 0)
+    sign = PLAIN_MARKERS[number % len(PLAIN_MARKERS)]
+    places = zip(*np.nonzero(cells), strict=True)
+    return {(x, y): sign if plain else chr(BRAILLE + cells[y, x]) for y, x in places}
+
+
+def _colour(mark: str) -> Style:
+    """The style of a mark of the legend."""
+    text = Text.from_ansi(mark)
+    found = text.spans[0].style if text.spans else text.style
+    return found if isinstance(found, Style) else Style.parse(str(found))
+
+
+def _lines(picture: Picture, look: Look) -> list[list[Mark]]:
     text = draw(picture, look.width, look.height, colour=look.colour, ascii_only=look.ascii_only)
     lines = []
     for line in Text.from_ansi(text).split("\n"):
@@ -291,7 +368,8 @@ def drawn(picture: Picture, look: Look) -> list[list[Mark]]:
             for k in range(start, min(stop, len(cells))):
                 cells[k] = (cells[k][0], style if isinstance(style, Style) else Style.parse(style))
         lines.append((cells + [BLANK] * look.width)[: look.width])
-    return (lines + [[BLANK] * look.width] * look.height)[: look.height]
+    lines += [[BLANK] * look.width for _ in range(look.height)]
+    return lines[: look.height]
 
 
 def margin(lines: Sequence[Line]) -> int:
@@ -303,8 +381,8 @@ def margin(lines: Sequence[Line]) -> int:
     return 0
 
 
-class DiagramFace(Face):
-    """An orbit diagram, with the leading exponent below it on the same axis."""
+class ChartFace(Face):
+    """A chart over the first key, and perhaps another one below it on the same axis."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -313,62 +391,53 @@ class DiagramFace(Face):
         self.lower: Picture | None = None
         self.shown_range: Span = (0.0, 1.0)  # of the upright axis, as it was drawn last
 
-    @property
-    def title(self) -> str:
-        return self.experiment.diagram.observable
+    def pictures(self) -> tuple[Picture | None, Picture | None]:
+        """What is drawn of the rows so far."""
+        raise NotImplementedError
 
-    def prepare(self) -> None:
-        upper, lower = pictures(self.experiment, dict(self.rows))
+    def prepare(self, look: Look) -> None:
+        upper, lower = self.pictures()
         span = self._scaled(ends(self.axis))
-        if self.crop is not None:
-            upper = replace(upper, y_range=self.crop)
-        self.upper, self.lower = (replace(p, x_range=span) for p in (upper, lower))
+        if upper is not None:
+            crop = None if upper.log else self.crop
+            upper = replace(upper, x_range=span, y_range=crop)
+        if lower is not None:
+            lower = replace(lower, x_range=span)
+        self.upper, self.lower = upper, lower
 
     def _scaled(self, span: Span) -> Span:
         """Ends of the axis as they are drawn: logarithms on a logarithmic one."""
         return tuple(float(np.log10(end)) for end in span) if self.axis.log else span
 
     def sheet(self, look: Look) -> Sheet | None:
-        if self.upper is None or not any(np.isfinite(c.y).any() for c in self.upper.curves):
-            return None
-        if look.width < 20 or look.height < 5:
+        upper, lower = self.upper, self.lower
+        if not _drawable(upper) or look.width < 20 or look.height < 5:
             return None
         below = round(EXPONENT_SHARE * look.height) if look.height >= LOWEST_PAIR else 0
-        below = below if any(np.isfinite(c.y).any() for c in self.lower.curves) else 0
-        bare = replace(self.upper, title="", x_label="" if below else self.upper.x_label)
-        lines, beside = self._pair(bare, look, below)
-        low, high = limits(bare)
-        self.shown_range = (low, high)
-        top = _canvas(lines)
-        area = Region(beside, 0, look.width - beside, top)
-        foot = len(lines) + _canvas(below_lines) - 1 if (below_lines := self._below) else top - 1
-        return Sheet([*lines, *below_lines], area, foot)
-
-    def _pair(self, upper: Picture, look: Look, below: int) -> tuple[list[Line], int]:
-        """The lines of the upper chart, and the columns left of both canvases."""
-        lines = drawn(upper, replace(look, height=look.height - below))
-        self._below: list[Line] = []
-        if below:
-            self._below = drawn(replace(self.lower, title=""), replace(look, height=below))
-            # Labels of one may be wider: its axis is to stand below the other's.
-            a, b = margin(lines), margin(self._below)
-            wide = max(a, b)
-            if a != b:
-                lines = drawn(upper, replace(look, width=look.width - wide + a, height=len(lines)))
-                narrow = replace(look, width=look.width - wide + b, height=below)
-                self._below = drawn(replace(self.lower, title=""), narrow)
-                lines = [[BLANK] * (wide - a) + list(line) for line in lines]
-                self._below = [[BLANK] * (wide - b) + list(line) for line in self._below]
-        return lines, margin(lines)
+        below = below if _drawable(lower) else 0
+        upper = replace(upper, title="", x_label="" if below else upper.x_label)
+        self.shown_range = y_axis(upper)
+        charts = [(upper, look.height - below)]
+        charts += [(replace(lower, title=""), below)] if below else []
+        blocks = [drawn(chart, replace(look, height=height)) for chart, height in charts]
+        # Labels of one may be wider: the axes are to stand above each other.
+        wide = max(map(margin, blocks))
+        for k, block in enumerate(blocks):
+            spare = wide - margin(block)
+            if spare:
+                narrow = replace(look, width=look.width - spare, height=len(block))
+                blocks[k] = [[BLANK] * spare + line for line in drawn(charts[k][0], narrow)]
+        tall = _canvas(blocks[0])
+        foot = tall - 1 if not below else len(blocks[0]) + _canvas(blocks[1]) - 1
+        lines = [line for block in blocks for line in block]
+        return Sheet(lines, Region(wide, 0, look.width - wide, tall), foot)
 
     def legend(self, look: Look) -> list[Text]:
         if self.upper is None:
             return []
-        found = []
-        for picture in (self.upper, self.lower):
-            entries = list(legend_of(picture, look.colour, look.ascii_only))
-            found += [Text.from_ansi(mark).append(name) for mark, name in entries]
-        return found
+        entries = legend_of(self.upper, look.colour, look.ascii_only)
+        found = [Text.from_ansi(mark).append(name) for mark, name in entries]
+        return found + ([Text(f"below: {self.lower.title}")] if _drawable(self.lower) else [])
 
     def value(self, u: float) -> float:
         """The parameter at a share of the axis."""
@@ -376,7 +445,7 @@ class DiagramFace(Face):
         found = low + u * (high - low)
         return 10.0**found if self.axis.log else found
 
-    def _point(self, u: float) -> int:
+    def nearest(self, u: float) -> int:
         """The number of the value nearest to a place."""
         values = np.array(self.axis.values, dtype=float)
         here = self.value(u)
@@ -384,31 +453,49 @@ class DiagramFace(Face):
         return int(np.abs(apart).argmin())
 
     def values_at(self, u: float, v: float) -> tuple[float, ...]:
-        return (self.axis.values[self._point(u)],)
+        others = (axis.values[len(axis.values) // 2] for axis in self.axes[1:])
+        return (self.axis.values[self.nearest(u)], *others)
+
+    def level_at(self, v: float) -> float:
+        """The value at a height of the upright axis."""
+        low, high = self.shown_range
+        found = low + v * (high - low)
+        return 10.0**found if self.upper is not None and self.upper.log else found
+
+    def spans(self, box: Box, area: Region) -> tuple[dict[str, Span], Span | None]:
+        left, top, right, bottom = box
+        keys = {
+            self.axis.key: (self.value(left / area.width), self.value((right + 1) / area.width))
+        }
+        if self.upper is None or self.upper.log:
+            return keys, None
+        shares = (1 - (bottom + 1) / area.height, 1 - top / area.height)
+        return keys, (self.level_at(shares[0]), self.level_at(shares[1]))
+
+
+class DiagramFace(ChartFace):
+    """An orbit diagram, with the leading exponent below it on the same axis."""
+
+    @property
+    def title(self) -> str:
+        return self.experiment.diagram.observable
+
+    def pictures(self) -> tuple[Picture | None, Picture | None]:
+        return diagram(self.experiment, dict(self.rows))
 
     def reading(self, u: float, v: float) -> str:
-        number = self._point(u)
-        low, high = self.shown_range
-        level = f"{self.title} {low + v * (high - low):.5g}"
-        row = self.rows.get(number)
-        if row is None and self.rows:
+        number = self.nearest(u)
+        if number not in self.rows and self.rows:
             number = min(self.rows, key=lambda k: abs(k - number))
-            row = self.rows[number]
+        row = self.rows.get(number)
+        place = f"{told(self.axis, number)} · {self.title} {self.level_at(v):.5g}: "
         if row is None:
-            return f"{level} · {told(self.axis, number)}: not computed yet"
-        place = f"{level} · {told(self.axis, number)}: "
+            return f"{place}not computed yet"
         if row.status == "failed":
             return f"{place}failed: {row.reason}"
         ways = self.experiment.diagram.directions
         parts = [f"{way} {states(numbers_of(row, way))}" for way in ways]
         return place + (" · ".join(parts) if ways else states(row.numbers))
-
-    def spans(self, box: Box, area: Region) -> tuple[dict[str, Span], Span | None]:
-        left, top, right, bottom = box
-        keys = {self.axis.key: tuple(self.value(c / area.width) for c in (left, right + 1))}
-        low, high = self.shown_range
-        rows = (1 - (bottom + 1) / area.height, 1 - top / area.height)
-        return keys, tuple(low + share * (high - low) for share in rows)
 
 
 def numbers_of(row: Row, way: str) -> dict[str, object]:
@@ -426,7 +513,7 @@ def states(numbers: Mapping[str, object]) -> str:
     return f"{repeats}, {exponent(numbers)}"
 
 
-def pictures(experiment: Experiment, rows: dict[int, Row]) -> tuple[Picture, Picture]:
+def diagram(experiment: Experiment, rows: dict[int, Row]) -> tuple[Picture, Picture]:
     """The states at each value, and the exponents below them; a curve for each way through the
     values."""
     (axis,) = axes(experiment.sweep)
@@ -447,7 +534,9 @@ def pictures(experiment: Experiment, rows: dict[int, Row]) -> tuple[Picture, Pic
         y = np.array([np.nan if e is None else e for e in exponents], dtype=float)
         lowers.append(Curve(f"exponent {way}" if ways else "exponent", places[numbers], y))
     upper = Picture(experiment.diagram.observable, uppers, x_label=label)
-    return upper, Picture("exponent", lowers, x_label=label, levels=[("", 0.0)])
+    return upper, Picture(
+        "leading exponent, nats per step", lowers, x_label=label, levels=[("", 0.0)]
+    )
 
 
 def _values(row: Row, way: str) -> np.ndarray:
@@ -456,12 +545,8 @@ def _values(row: Row, way: str) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def limits(picture: Picture) -> Span:
-    """Where the upright axis begins and ends."""
-    if picture.y_range is not None:
-        return picture.y_range
-    values = np.concatenate([c.y[np.isfinite(c.y)] for c in picture.curves])
-    return float(values.min()), float(values.max())
+def _drawable(picture: Picture | None) -> bool:
+    return picture is not None and any(np.isfinite(c.y).any() for c in picture.curves)
 
 
 def _canvas(lines: Sequence[Line]) -> int:
@@ -472,8 +557,72 @@ def _canvas(lines: Sequence[Line]) -> int:
     return len(lines)
 
 
+class CurveFace(ChartFace):
+    """A column of a sweep of runs against its first key. ``what``: the column."""
+
+    what = "default"
+
+    @property
+    def title(self) -> str:
+        return "" if self.what == "default" else self.what
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that have a number, those of intuitive interest first."""
+        names = dict.fromkeys(name for row in self.rows.values() for name in row.numbers)
+        have = [name for name in names if self._has(name)]
+        return sorted(have, key=lambda name: name not in FIRST)
+
+    def _has(self, name: str) -> bool:
+        return any(isinstance(r.numbers.get(name), int | float) for r in self.rows.values())
+
+    def pictures(self) -> tuple[Picture | None, Picture | None]:
+        found = self._table(dict(self.rows))
+        try:
+            picture = of_columns(found, self.experiment, self.what)
+        except InputError:  # no number yet
+            return None, None
+        self.what = picture.title.partition(": ")[2]
+        return picture, None
+
+    def _table(self, rows: dict[int, Row]) -> dict[str, np.ndarray]:
+        """Columns (points,) of what has come, in grid order."""
+        numbers = sorted(rows)
+        places = np.unravel_index(numbers, [len(axis.values) for axis in self.axes])
+        found = {
+            a.key: np.array(a.values, float)[k] for a, k in zip(self.axes, places, strict=True)
+        }
+        for name in dict.fromkeys(name for k in numbers for name in rows[k].numbers):
+            cells = [rows[k].numbers.get(name) for k in numbers]
+            if not any(isinstance(cell, str) for cell in cells):
+                found[name] = np.array([np.nan if c is None else c for c in cells], dtype=float)
+        return found
+
+    def reading(self, u: float, v: float) -> str:
+        number, others = self.nearest(u), self.axes[1:]
+        place = told(self.axis, number)
+        step = len(others[0].values) if others else 1
+        rows = [self.rows[k] for k in range(number * step, (number + 1) * step) if k in self.rows]
+        if not rows:
+            return f"{place}: not computed yet"
+        if len(rows) > 1:
+            return f"{place}: {self.title} {self.level_at(v):.4g}"
+        value, verdict = rows[0].numbers.get(self.what), rows[0].numbers.get("regime")
+        if rows[0].status == "failed":
+            return f"{place}: failed: {rows[0].reason}"
+        words = "none" if value is None else f"{value:.5g}"
+        return f"{place}: {self.title} {words}" + (f" · {verdict}" if verdict else "")
+
+    def turn(self) -> None:
+        """Show the next column."""
+        names = self.columns
+        at = names.index(self.what) if self.what in names else -1
+        if names:
+            self.what, self.crop = names[(at + 1) % len(names)], None
+
+
 def face(experiment: Experiment, crop: Span | None = None) -> Face:
     """The face of a sweep."""
     if experiment.diagram.observable != "none":
         return DiagramFace(experiment, crop)
-    return PlaneFace(experiment, crop)
+    return PlaneFace(experiment, crop) if experiment.is_dense else CurveFace(experiment, crop)

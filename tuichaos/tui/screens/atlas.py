@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 from rich.text import Text
@@ -18,17 +19,19 @@ from tuichaos.fields import VALUES
 from tuichaos.progress import duration, sweep_words
 from tuichaos.session import Status
 from tuichaos.suited import HAVE_LOSS
+from tuichaos.survey import Kept
 from tuichaos.sweeps.points import MOST_DENSE
-from tuichaos.tui.faces import Face, Look
+from tuichaos.tui.faces import CurveFace, DiagramFace, Face, Look
 from tuichaos.tui.journey import Journey, Level
 from tuichaos.tui.run_state import memory_megabytes
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.board import LEAST_BOX, Board, Box
 from tuichaos.windows import Span, alone, resized, valued, widened, zoomed
 
+REFRESH_SECONDS = 2.0  # between looks at a folder that grows
 STRIDE = 8  # cells of a move with shift
+BOX_KEYS = "arrows move the box · shift+arrows, + and - size it · enter zooms · esc cancels"
 FINER = 2.0  # times as many points along each key
-COLUMNS = {"convergence": "convergence", "exponent": "lyapunov"}  # of values, other than theirs
 
 
 class Atlas(Living):
@@ -96,6 +99,7 @@ class Atlas(Living):
         self.drawing = False  # a face is being made ready
         self.stale = True  # the board does not show the newest
         self.face: Face | None = None  # the one that is on the board
+        self.rest_until = 0.0  # no face is made ready before
         self.said: dict[str, object] = {}
         self.phase: object = None
 
@@ -111,6 +115,7 @@ class Atlas(Living):
         if not self.there:  # left again before it was there
             return
         self.set_interval(1 / self.app.frames_per_second, self.refresh_map)
+        self.set_interval(REFRESH_SECONDS, self.read_again)
         if self.journey.begin:
             self.journey.begin = False
             self.level.survey.go_on()
@@ -121,6 +126,7 @@ class Atlas(Living):
 
     def on_resize(self, event: Resize) -> None:
         self.query_one(Footer).show_command_palette = event.size.width >= 100
+        self.phase = None  # the legend may need another number of lines
 
     # --- short names ---
 
@@ -151,21 +157,31 @@ class Atlas(Living):
         if not self.there:
             return
         self._words()
-        if self.drawing:
+        other = self.stale or self.face is not self.level.face
+        if self.drawing or not (other or time.monotonic() > self.rest_until):
             return
-        fresh = self.level.take_in()
-        if fresh or self.stale or self.face is not self.level.face:
+        if self.level.take_in() or other:
             self.drawing, self.stale = True, False
-            self._prepare(self.level)
+            self._prepare(self.level, self.look)
 
     @work(thread=True, group="faces", exit_on_error=False)
-    def _prepare(self, level: Level) -> None:
+    def _prepare(self, level: Level, look: Look) -> None:
         """Make a face ready, in a thread of its own."""
+        start = time.monotonic()
         try:
-            level.face.prepare()
+            level.face.prepare(look)
         finally:
+            # Drawing may take a quarter of the time: the rest is for the points.
+            self.rest_until = time.monotonic() + 3 * (time.monotonic() - start)
             with suppress(RuntimeError):  # the app has gone meanwhile
                 self.app.call_later(self._prepared, level)
+
+    def read_again(self) -> None:
+        """The rows that another process has written since."""
+        survey = self.level.survey if self.there else None
+        if isinstance(survey, Kept) and survey.growing and survey.ended:
+            with suppress(InputError):  # it may be half written now, or gone
+                survey.read_again()
 
     def _prepared(self, level: Level) -> None:
         self.drawing = False
@@ -190,14 +206,15 @@ class Atlas(Living):
         return "Nothing to draw." if survey.ended else "The first points are on their way …"
 
     def _legend(self) -> None:
-        """The entries on as many lines as they need, two at most."""
-        room, lines = self.board.size.width - 2, [Text()]
+        """The entries, on as many lines as there are for them."""
+        room, lines = self.app.size.width - 2, [Text()]
+        most = self.face.legend_lines(self.app.size.width)
         for entry in self.face.legend(self.look):
-            if lines[-1].cell_len + entry.cell_len + 2 > room and len(lines) < 2:
+            if lines[-1].cell_len + entry.cell_len + 2 > room and len(lines) < most:
                 lines.append(Text())
             gap = "  " if lines[-1] else ""
             lines[-1] = Text.assemble(lines[-1], gap, entry)
-        self._say("legend", Text("\n").join(lines), layout=True)
+        self._say("legend", Text("\n").join(lines))
 
     def _say(self, where: str, words: str | Text, *, layout: bool = False) -> None:
         if self.said.get(where) != words:
@@ -213,12 +230,15 @@ class Atlas(Living):
         phase = (survey.status, self.journey.at, len(self.journey.levels), self.box is None)
         if phase != self.phase:
             self.phase = phase
+            self.query_one("#legend").styles.height = self.level.face.legend_lines(
+                self.app.size.width
+            )
             self.refresh_bindings()
 
     def _headline(self) -> str:
         experiment = self.level.experiment
-        title = f" · {experiment.title}" if experiment.title else ""
-        return f"tuichaos ─ {experiment.name}{title}"
+        parts = (experiment.name, self.level.face.title, experiment.title)
+        return f"tuichaos ─ {' · '.join(filter(None, parts))}"
 
     def reading(self) -> str:
         """What goes on, or what is below the cross."""
@@ -226,7 +246,7 @@ class Atlas(Living):
         if survey.status == Status.FAILED:
             return f"The computation failed: {survey.reason}"
         if self.box is not None:
-            return f"{self._boxed()} — arrows move, shift+arrows and + − size, enter zooms, esc"
+            return self._boxed()
         if self.area is None or not survey.rows:
             return "Getting ready: loading the libraries …" if survey.rows == [] else ""
         return self.level.face.reading(*self._at())
@@ -242,7 +262,9 @@ class Atlas(Living):
         return " · ".join(parts)
 
     def status_line(self, width: int = 1000) -> str:
-        """How far and how fast, on what."""
+        """How far and how fast, on what; what to do with a box while there is one."""
+        if self.box is not None:
+            return BOX_KEYS
         line = " · ".join(self._parts(short=False))
         return line if len(line) <= width else " · ".join(self._parts(short=True))
 
@@ -260,7 +282,9 @@ class Atlas(Living):
             parts.append(f"picture {journey.at + 1} of {len(journey.levels)}")
         device = survey.device or self.level.experiment.device
         parts.append(device.split(",")[0] if short else device)
-        return parts if short else [*parts, f"{memory_megabytes():.0f} MB"]
+        if not (short or survey.ended):  # what has ended says nothing new
+            parts.append(f"{memory_megabytes():.0f} MB")
+        return parts
 
     # --- cross and box ---
 
@@ -371,7 +395,7 @@ class Atlas(Living):
         if action == "toggle":
             return not self.level.survey.whole
         if action == "value":
-            return self.level.experiment.plane.value != "none"
+            return not isinstance(self.level.face, DiagramFace)
         if action == "image":
             return self.level.experiment.plane.value != "none"
         return True
@@ -470,12 +494,21 @@ class Atlas(Living):
             self._try(resized, FINER**direction, MOST_DENSE, crop=self.level.crop)
 
     def action_value(self) -> None:
-        """The next value that the system can have; computed again only where it is not among
-        what was measured."""
-        experiment = self.level.experiment
+        """The next value that the system can have: computed anew, or gone to where it is one of
+        the pictures. Of a sweep of runs the next column, which is there."""
+        here, experiment = self.level.face, self.level.experiment
+        if isinstance(here, CurveFace):
+            here.turn()
+            self._turned()
+            return
         values = [v for v in VALUES if v != "convergence" or has_loss(experiment)]
-        value = values[(values.index(experiment.plane.value) + 1) % len(values)]
-        self._try(valued, value)
+        wanted = valued(experiment, values[(values.index(here.value) + 1) % len(values)])
+        levels = self.journey.levels
+        there = next((k for k, level in enumerate(levels) if level.experiment == wanted), None)
+        if there is None:
+            self._show(wanted)
+        elif self.journey.move(there):
+            self._turned()
 
     def action_runs(self) -> None:
         from tuichaos.tui.screens.runs import Runs

@@ -18,6 +18,7 @@ from textual.widget import Widget
 Mark = tuple[str, Style]  # a character, and how it is drawn
 Line = Sequence[Mark]
 Box = tuple[int, int, int, int]  # left, top, right, bottom cell, the last ones belong to it
+LIGHT = 128  # of 255: above, black stands out
 LEAST_BOX = 2  # cells to a side: less is a click
 BLANK: Mark = (" ", Style())
 
@@ -35,16 +36,16 @@ class Sheet:
 
 
 @lru_cache(16384)
-def signed(style: Style) -> Style:
-    """How a sign is drawn on a cell, so that it stands out on whatever is there."""
-    behind = style.color if style.color is not None and style.bgcolor is not None else None
-    behind = behind or style.bgcolor
+def signed(style: Style, accent: str) -> Style:
+    """How a sign is drawn on a cell: where that has a colour, in what stands out from it."""
+    behind = style.bgcolor
+    if behind is not None and style.color is not None:  # two pixels: the upper one stays
+        behind = style.color
     if behind is None:
-        return Style(bold=True, reverse=True)
+        return Style(color=accent or None, bold=True)
     red, green, blue = behind.get_truecolor()
-    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
-    front = "black" if light else "white"
-    return Style(color=front, bgcolor=behind, bold=True)
+    light = 0.299 * red + 0.587 * green + 0.114 * blue > LIGHT
+    return Style(color="black" if light else "white", bgcolor=behind, bold=True)
 
 
 class Board(Widget):
@@ -159,7 +160,8 @@ class Board(Widget):
 
     def _sign(self, line: list[Mark], x: int, char: str) -> None:
         if 0 <= x < len(line):
-            line[x] = (char, signed(line[x][1]))
+            accent = "" if self.app.no_color else self.app.current_theme.accent or ""
+            line[x] = (char, signed(line[x][1], accent))
 
     def _cross(self, line: list[Mark], y: int) -> None:
         """The cross, and where it is on the axes."""
@@ -216,7 +218,7 @@ class Board(Widget):
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Draw a box from where the mouse was pressed to where it is."""
-        if self._held is None or not event.button:
+        if self._held is None:
             return
         cell = self._cell(event)
         if cell is not None and cell != self._held:
