@@ -69,6 +69,12 @@ class Survey:
         return self.status in ENDED
 
     @property
+    def working(self) -> bool:
+        """Whether it computes, or waits to go on; not so once it was told to stop."""
+        alive = self._thread is not None and self._thread.is_alive()
+        return alive and not self._stop.is_set()
+
+    @property
     def done(self) -> int:
         return len(self.rows)
 
@@ -100,7 +106,7 @@ class Survey:
     def go_on(self) -> None:
         """Compute what is missing; also after a pause, a stop or a failure."""
         self._going.set()
-        if self._thread is not None and self._thread.is_alive() and not self._stop.is_set():
+        if self.working:
             self._count(self._status == Status.RUNNING)
             return
         if self.whole:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.reading import resolve, told
+from tuichaos.reading import resolve
 from tuichaos.sweeps.grid import Axis, Number, axes
 
 DIGITS = 3  # of the width of a window, that its ends are told to: a thousandth is no pixel
@@ -87,9 +87,9 @@ def alone(experiment: Experiment, values: Sequence[Number]) -> Experiment:
     overrides = dict(zip(experiment.sweep, values, strict=True))
     table = experiment.model_dump()
     table |= {"name": f"{experiment.name}-point", "sweep": {}, "plane": {}, "diagram": {}}
-    if not table["title"]:  # else a title would be made of what is swept alone
-        del table["title"]
-    return resolve(told(table, overrides), overrides)
+    words = ", ".join(f"{key.rpartition('.')[2]} {value:.4g}" for key, value in overrides.items())
+    table["title"] = f"{experiment.title} [{words}]".strip()
+    return resolve(table, overrides)
 
 
 def middle(experiment: Experiment) -> Experiment:

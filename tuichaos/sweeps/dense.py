@@ -30,6 +30,7 @@ from tuichaos.sweeps.rows import Row
 
 TILE_WORK = 400_000  # replica-steps of a tile: about a second, so that pictures grow steadily
 TILE_LEAST, TILE_MOST = 32, 4_096  # points
+FIRST_SHARE = 8  # of a tile is the first one; each next one is twice as large
 COARSEST = 16  # stride of the points that come first
 
 
@@ -44,7 +45,10 @@ def tiles(grid: Grid, todo: Sequence[Sequence[Point]]) -> list[list[Point]]:
     found = []
     for batch in todo:
         batch = sorted(batch, key=lambda point: _level(grid, point))
-        found += [list(batch[k : k + size]) for k in range(0, len(batch), size)]
+        start, now = 0, max(TILE_LEAST, size // FIRST_SHARE)
+        while start < len(batch):
+            found.append(list(batch[start : start + now]))
+            start, now = start + now, min(size, 2 * now)
     return found
 
 

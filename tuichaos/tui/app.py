@@ -148,6 +148,8 @@ class Explorer(App):
         try:
             return super().run(*arguments, **options)
         finally:
+            if self.journey is not None:
+                self.journey.halt()
             self.state.stop()
             if not self.state.join(LEAVE_SECONDS):
                 print("tuichaos: completing the run folder …", file=sys.stderr)
@@ -186,11 +188,11 @@ class Explorer(App):
     def visit(self, run: Run) -> None:
         """Show the points of a kept sweep. Raises InputError where they cannot be read."""
         kept = Kept(run, threads=self.threads)
-        self._depart(Journey(kept, self.survey, begin=False))
+        self._depart(Journey(kept, self.survey, going=False))
 
     def _depart(self, journey: Journey) -> None:
         if self.journey is not None:
-            self.journey.stop()
+            self.journey.halt()
         self.journey = journey
         self.push_screen(Atlas(journey))
 
@@ -225,6 +227,8 @@ class Explorer(App):
 
     async def action_quit(self) -> None:
         """Stop the run, let its folder be completed, and go."""
+        if self.journey is not None:
+            self.journey.halt()
         self.state.stop()
         for _ in range(50 * LEAVE_SECONDS):
             if self.state.join():

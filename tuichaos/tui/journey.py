@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tuichaos.experiment import Experiment
+from tuichaos.session import Status
 from tuichaos.survey import Survey
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.faces import Face, face
@@ -18,13 +19,14 @@ MIDDLE = (0.5, 0.5)
 @dataclass
 class Level:
     """One picture: a survey and its face, the part of the upright axis that it shows, and where
-    the cross is, in shares of the axes."""
+    the cross is, in shares of the axes; ``going``: whether it is computed while it is shown."""
 
     survey: Survey
     crop: Span | None = None
     cross: tuple[float, float] = MIDDLE
     face: Face = field(init=False)
     seen: int = 0  # rows that its face has
+    going: bool = True
 
     def __post_init__(self) -> None:
         self.face = face(self.experiment, self.crop)
@@ -57,13 +59,11 @@ Make = Callable[[Experiment, Iterable[Row]], Survey]
 
 
 class Journey:
-    """Pictures in the order they were asked for; ``at``: the one that is shown; ``begin``:
-    whether it is to be computed as soon as it is shown."""
+    """Pictures in the order they were asked for; ``at``: the one that is shown."""
 
-    def __init__(self, survey: Survey, make: Make, *, begin: bool = True) -> None:
+    def __init__(self, survey: Survey, make: Make, *, going: bool = True) -> None:
         self.make = make
-        self.begin = begin
-        self.levels = [Level(survey)]
+        self.levels = [Level(survey, going=going)]
         self.at = 0
 
     @property
@@ -73,28 +73,22 @@ class Journey:
     def show(self, experiment: Experiment, crop: Span | None = None, *, same: bool = False) -> None:
         """A new picture after the one that is shown; those that came after it are given up.
         ``same``: of the same points, of which nothing is computed again."""
-        self._leave()
-        for level in self.levels[self.at + 1 :]:
-            level.survey.stop()
+        self.halt()
         here = self.level
         survey = here.survey if same else self.make(experiment, ())
-        self.levels = [*self.levels[: self.at + 1], Level(survey, crop, here.cross)]
+        going = here.going if same else True
+        self.levels = [*self.levels[: self.at + 1], Level(survey, crop, here.cross, going=going)]
         self.at += 1
-        self.level.survey.go_on()
+        self.resume()
         self._forget()
 
     def move(self, to: int) -> bool:
         """Show another of the pictures as it was; whether there is one."""
         if not 0 <= to < len(self.levels) or to == self.at:
             return False
-        going = self._leave()
-        former, self.at = self.level, to
-        survey = self.level.survey
-        if survey is former.survey:
-            if going:
-                survey.go_on()
-        elif self.level.seen == 0 or going:
-            survey.go_on()
+        self.halt()
+        self.at = to
+        self.resume()
         return True
 
     def again(self) -> None:
@@ -102,20 +96,19 @@ class Journey:
         here = self.level
         here.survey.stop()
         self.levels[self.at] = Level(self.make(here.experiment, ()), here.crop, here.cross)
-        self.level.survey.go_on()
+        self.resume()
 
-    def stop(self) -> None:
-        """Compute nothing any more."""
-        for level in self.levels:
-            level.survey.stop()
-
-    def _leave(self) -> bool:
-        """Stop what is shown; whether it was going on."""
+    def halt(self) -> None:
+        """Compute nothing while nobody looks."""
         survey = self.level.survey
-        going = not survey.ended and survey.status != "paused"
-        if not survey.ended:
+        if survey.working:
+            self.level.going = survey.status != Status.PAUSED
             survey.stop()
-        return going
+
+    def resume(self) -> None:
+        """Go on with what is shown, if it was going on when it was left."""
+        if self.level.going and not self.level.survey.working:
+            self.level.survey.go_on()
 
     def _forget(self) -> None:
         """Let the rows of the oldest pictures go where there are too many; when one of them is

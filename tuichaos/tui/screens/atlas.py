@@ -116,13 +116,12 @@ class Atlas(Living):
             return
         self.set_interval(1 / self.app.frames_per_second, self.refresh_map)
         self.set_interval(REFRESH_SECONDS, self.read_again)
-        if self.journey.begin:
-            self.journey.begin = False
-            self.level.survey.go_on()
         self.refresh_map()
 
-    def on_unmount(self) -> None:
-        self.journey.stop()
+    def on_screen_resume(self) -> None:
+        """It is looked at, for the first time or again."""
+        self.app.journey = self.journey
+        self.journey.resume()
 
     def on_resize(self, event: Resize) -> None:
         self.query_one(Footer).show_command_palette = event.size.width >= 100
@@ -247,8 +246,12 @@ class Atlas(Living):
             return f"The computation failed: {survey.reason}"
         if self.box is not None:
             return self._boxed()
-        if self.area is None or not survey.rows:
-            return "Getting ready: loading the libraries …" if survey.rows == [] else ""
+        if survey.status == Status.PREPARING and not survey.rows:
+            return "Getting ready: loading the libraries and the data …"
+        if not survey.rows:
+            return "Nothing computed yet." if survey.ended else "Computing the first points …"
+        if self.area is None:
+            return ""
         return self.level.face.reading(*self._at())
 
     def _boxed(self) -> str:
@@ -428,6 +431,7 @@ class Atlas(Living):
     def action_toggle(self) -> None:
         survey = self.level.survey
         if survey.ended or survey.status == Status.PAUSED:
+            self.level.going = True
             survey.go_on()
         else:
             survey.pause()
@@ -464,7 +468,7 @@ class Atlas(Living):
         except InputError as error:
             self._complain(error)
             return
-        self.journey.stop()
+        self.journey.halt()
         self.app.explore(point)
 
     def action_back(self, leave: bool) -> None:
@@ -473,7 +477,7 @@ class Atlas(Living):
         elif self.journey.move(self.journey.at - 1):
             self._turned()
         elif leave:
-            self.journey.stop()
+            self.journey.halt()
             self.app.pop_screen()
 
     def action_forward(self) -> None:
