@@ -560,30 +560,30 @@ def _canvas(lines: Sequence[Line]) -> int:
 class CurveFace(ChartFace):
     """A column of a sweep of runs against its first key. ``what``: the column."""
 
-    what = "default"
+    what = ""
 
     @property
     def title(self) -> str:
-        return "" if self.what == "default" else self.what
+        return self.what
 
     @property
     def columns(self) -> list[str]:
         """The columns that have a number, those of intuitive interest first."""
         names = dict.fromkeys(name for row in self.rows.values() for name in row.numbers)
         have = [name for name in names if self._has(name)]
-        return sorted(have, key=lambda name: name not in FIRST)
+        return sorted(have, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
     def _has(self, name: str) -> bool:
         return any(isinstance(r.numbers.get(name), int | float) for r in self.rows.values())
 
     def pictures(self) -> tuple[Picture | None, Picture | None]:
-        found = self._table(dict(self.rows))
+        found, names = self._table(dict(self.rows)), self.columns
+        if self.what not in names and names:
+            self.what = names[0]
         try:
-            picture = of_columns(found, self.experiment, self.what)
+            return of_columns(found, self.experiment, self.what), None
         except InputError:  # no number yet
             return None, None
-        self.what = picture.title.partition(": ")[2]
-        return picture, None
 
     def _table(self, rows: dict[int, Row]) -> dict[str, np.ndarray]:
         """Columns (points,) of what has come, in grid order."""

@@ -196,7 +196,6 @@ class Atlas(Living):
         self.board.show(sheet, "" if sheet else self._nothing())
         self._lay()
         self._legend()
-        self._words()
 
     def _nothing(self) -> str:
         survey = self.level.survey
@@ -224,7 +223,9 @@ class Atlas(Living):
         self._say("headline", self._headline())
         self._say("reading", self.reading())
         self._say("status", self.status_line(self.app.size.width - 2))
-        self.board.border_title = Text(self.level.face.title)
+        title = self.level.face.title
+        if self.said.get("title") != title:  # setting it draws the whole frame again
+            self.said["title"] = self.board.border_title = title
         survey = self.level.survey
         phase = (survey.status, self.journey.at, len(self.journey.levels), self.box is None)
         if phase != self.phase:
@@ -312,7 +313,7 @@ class Atlas(Living):
     def _lay(self) -> None:
         if self.area is not None:
             self.board.lay(self._cell(), self.box)
-            self._words()
+        self._words()
 
     def action_move(self, dx: int, dy: int, stride: int) -> None:
         if self.area is None:
