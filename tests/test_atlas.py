@@ -200,7 +200,7 @@ async def test_a_kept_sweep_opens_from_the_runs_screen(home):
                 assert names[0] in text_of(app, "#legend")
                 assert names[0] == "lyapunov.mean"
                 await pilot.press("v")
-                await until(lambda: names[1] in text_of(app, "#legend"))
+                await until(lambda names=names: names[1] in text_of(app, "#legend"))
             await pilot.press("escape")
             await until(lambda: isinstance(app.screen, Runs))
 

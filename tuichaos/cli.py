@@ -15,6 +15,8 @@ import click
 
 from tuichaos.errors import InputError, RunFailed, nearest
 
+MAP_LINES = 30  # of a map at the end of its run
+
 
 class Interrupted(Exception):
     """Ctrl-C, with what there is to say of it."""
@@ -199,7 +201,12 @@ def _tell_sweep(done: Any, as_json: bool, quiet: bool) -> None:
     lines = table.lines(grid, journal)
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
+        facts |= {key: done.summary[key] for key in ("classes", "boundary") if key in done.summary}
         click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
+    elif not quiet and done.experiment.plane.value != "none":
+        _map(done, MAP_LINES)
+        for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
+            click.echo(words)
     elif not quiet:
         _sweep_table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
         for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):
@@ -210,6 +217,21 @@ def _tell_sweep(done: Any, as_json: bool, quiet: bool) -> None:
             f"{done.path}: {counts['failed']} of {counts['total']} points failed; "
             f"the first: {reason}"
         )
+
+
+def _map(done: Any, height: int, *, ascii_only: bool = False) -> None:
+    """The map of a plane, in colour where the terminal can."""
+    from rich.console import Console
+
+    from tuichaos import planes, printing, rasters
+
+    console = Console(highlight=False, soft_wrap=True)
+    colour = printing.can_colour(console) and not ascii_only
+    width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
+    raster = planes.of_run(done).raster()
+    drawn = rasters.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
+    for line in printing.texts(drawn):
+        console.print(line)
 
 
 def _sweep_table(title: str, heads: list[str], cells: list[list[str]]) -> None:
@@ -386,7 +408,8 @@ class What(click.Option):
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         from tuichaos.views import every
 
-        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv."
+        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of "
+        self.help += "sweep.csv; of a plane also map and boundary."
         return super().get_help_record(context)
 
 
@@ -400,6 +423,9 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
     from tuichaos.runs import find
 
     found = find(run_name)
+    if found.kind == "sweep" and found.experiment.plane.value != "none" and what in (None, "map"):
+        _map(found, height, ascii_only=ascii_only)
+        return
     default = "distance" if found.experiment.ensemble.twins else "loss"
     default = "default" if found.kind == "sweep" else default
     _chart(found, what or default, height, ascii_only=ascii_only)
@@ -432,10 +458,11 @@ def runs(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
-@click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv")
+@click.option("--format", "kind", type=click.Choice(["csv", "parquet", "png"]), default="csv")
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
-    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file."""
+    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file; the map
+    of a plane as an image (png)."""
     from tuichaos import exporting
     from tuichaos.runs import find
 

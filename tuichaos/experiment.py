@@ -25,6 +25,8 @@ from tuichaos.sweeps.grid import Ranges
 from tuichaos.values import (
     Counts,
     Integer,
+    LayerRates,
+    Multipliers,
     Positive,
     Rates,
     Real,
@@ -105,6 +107,28 @@ class Network(Table):
     )
     init_scale: Positive = Field(1.0, description="scale of the initial law")
     bias: bool = Field(True, description="whether layers have biases", strict=True)
+    multipliers: Multipliers = Field(
+        [],
+        description="c of each linear layer, which then computes c·W·a, with W of the initial "
+        "law; states hold c·W. Without biases",
+    )
+
+    @property
+    def layers(self) -> int:
+        """How many linear layers there are."""
+        return len(self.hidden) + 1
+
+    @model_validator(mode="after")
+    def _scaled(self) -> Network:
+        if not self.multipliers:
+            return self
+        if self.bias:
+            raise ValueError("multipliers: are for networks without biases; set bias = false")
+        if len(self.multipliers) != self.layers:
+            raise ValueError(
+                f"multipliers: {len(self.multipliers)} for {self.layers} linear layers"
+            )
+        return self
 
 
 class Loss(Table):
@@ -127,6 +151,11 @@ class Optimizer(Table):
 
     name: Literal["gd"] = Field("gd", description="full-batch gradient descent")
     learning_rate: Rates = Field(1.0, description="η, or a list of one η a reference")
+    learning_rates: LayerRates = Field(
+        [],
+        description="one η a linear layer (each may be a list of one η a reference); takes the "
+        "place of learning_rate",
+    )
     changes: list[Change] = Field(
         [], description="learning rates that hold from a step on: {step = N, learning_rate = η}"
     )
@@ -226,6 +255,7 @@ class Experiment(Table):
             raise ValueError(f"measure.discard: must be below steps = {self.steps}")
         for rates in (self.optimizer, *self.optimizer.changes):
             self._check_rates(rates.learning_rate)
+        self._check_layers()
         if any(change.step >= self.steps for change in self.optimizer.changes):
             raise ValueError(f"optimizer.changes: steps must be below steps = {self.steps}")
         if self.plane.value != "none" and self.diagram.observable != "none":
@@ -240,10 +270,33 @@ class Experiment(Table):
             raise ValueError("optimizer.changes: only training has a learning rate")
         return self
 
-    def _check_rates(self, rates: float | list[float]) -> None:
+    def _check_rates(self, rates: float | list[float], key: str = "learning_rate") -> None:
         count = self.ensemble.references
         if isinstance(rates, list) and len(rates) != count:
-            raise ValueError(f"optimizer.learning_rate: {len(rates)} values for {count} references")
+            raise ValueError(f"optimizer.{key}: {len(rates)} values for {count} references")
+
+    def _check_layers(self) -> None:
+        """Learning rates of layers fit the network, and nothing asks for a single one beside."""
+        rates, layers = self.optimizer.learning_rates, self.network.layers
+        if not rates:
+            return
+        if self.system.name != "training":
+            raise ValueError("optimizer.learning_rates: only training has layers")
+        if len(rates) != layers:
+            raise ValueError(
+                f"optimizer.learning_rates: {len(rates)} values for {layers} linear layers"
+            )
+        for layer, rate in enumerate(rates):
+            self._check_rates(rate, f"learning_rates.{layer}")
+        if self.optimizer.changes:
+            raise ValueError(
+                "optimizer.changes: change the one learning rate; learning_rates has one a layer"
+            )
+        if "optimizer.learning_rate" in self.sweep:
+            raise ValueError(
+                "sweep.optimizer.learning_rate: optimizer.learning_rates takes its place; "
+                "sweep optimizer.learning_rates.0 and so on"
+            )
 
     @property
     def is_dense(self) -> bool:

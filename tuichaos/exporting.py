@@ -12,7 +12,10 @@ import numpy as np
 
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
+from tuichaos.planes import PlaneValues, of_run
+from tuichaos.rasters import Scale, image
 from tuichaos.runs import Run, read_table
+from tuichaos.sweeps.grid import Axis
 from tuichaos.sweeps.reading import read as read_sweep
 
 
@@ -25,13 +28,16 @@ def free_name(stem: str, folder: Path | None = None) -> Path:
 
 def export(run: Run, kind: str, out: str | Path | None) -> Path:
     """Write the series of a run, or the table of a sweep, as one file, ``csv`` or
-    ``parquet``; returns its path.
+    ``parquet``, or the map of a plane as ``png``; returns its path.
 
     InputError if the file exists or cannot be written.
     """
     target = _new(out or f"{run.path.name}.{kind}")
+    plane = of_run(run) if kind == "png" else None
     try:
-        if kind == "csv":
+        if plane is not None:
+            _write_png(run, plane, target)
+        elif kind == "csv":
             name = "sweep.csv" if run.kind == "sweep" else "series.csv"
             shutil.copyfile(run.path / name, target)
         else:
@@ -39,6 +45,37 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     return target
+
+
+PNG_SIDE = 1024  # pixels: a map is scaled up by the whole number that brings it near
+
+
+def _write_png(run: Run, plane: PlaneValues, target: Path) -> None:
+    """The map as an image, a point a square of pixels, with what it shows in text chunks. The
+    same points give the same bytes."""
+    from PIL import Image, PngImagePlugin
+
+    raster, about = plane.raster(), PngImagePlugin.PngInfo()
+    scale = max(1, PNG_SIDE // max(raster.classes.shape))
+    facts = {"Title": plane.title, "value": plane.value, "seed": str(run.experiment.seed)}
+    facts |= {name: _axis(axis) for name, axis in zip("xy", plane.axes, strict=False)}
+    facts |= {"classes": "; ".join(map(_said, raster.scales)), "pixels a point": str(scale)}
+    facts["experiment"] = run.experiment.to_toml()
+    for name, text in facts.items():
+        about.add_itxt(name, text)
+    Image.fromarray(image(raster, scale)).save(target, format="PNG", pnginfo=about)
+
+
+def _axis(axis: Axis) -> str:
+    ends = f"{axis.values[0]!r} … {axis.values[-1]!r}"
+    return f"{axis.key}: {ends}, {len(axis.values)} values{', logarithmic' if axis.log else ''}"
+
+
+def _said(scale: Scale) -> str:
+    """What a colour of the map means."""
+    colours = " ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in scale.colours)
+    spread = f" ({scale.unit} {scale.low!r} … {scale.high!r})" if len(scale.colours) > 1 else ""
+    return f"{scale.name}{spread} {colours}"
 
 
 def export_steps(run: Run, low: int, high: int, out: str | Path) -> Path:

@@ -6,19 +6,23 @@ still going on. Free of torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tuichaos.errors import InputError
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
-from tuichaos.sweeps.grid import Axis
+from tuichaos.runs import Run
+from tuichaos.sweeps.grid import Axis, axes
+from tuichaos.sweeps.reading import read
 
-# Blue where it goes well, red to yellow where it does not: told apart without seeing red or
-# green, and by lightness alone at the boundary, where both are at their ends.
+# Blue where training goes well, red to orange where it leaves, purple between: told apart
+# without seeing red or green. Each ends lightest where another class is likely to be next to it.
 COLD: tuple[RGB, ...] = ((8, 29, 88), (34, 94, 168), (65, 182, 196), (199, 233, 220))
-WARM: tuple[RGB, ...] = ((254, 178, 76), (240, 90, 40), (177, 0, 38))
-DARK: tuple[RGB, ...] = ((90, 16, 60), (30, 6, 24))
+STUCK: tuple[RGB, ...] = ((206, 150, 214), (122, 1, 119))
+SOON_LATE: tuple[RGB, ...] = ((90, 8, 20), (200, 40, 30), (253, 164, 72))
 NEGATIVE: tuple[RGB, ...] = ((5, 48, 97), (67, 147, 195), (240, 244, 247))
 POSITIVE: tuple[RGB, ...] = ((247, 240, 236), (214, 96, 77), (103, 0, 31))
 NOTHING: tuple[RGB, ...] = ((120, 120, 124),)
@@ -51,7 +55,16 @@ VERDICTS: dict[str, tuple[tuple[RGB, ...], str]] = {
 }
 MOST_PERIODS = len(CYCLES)  # that have a colour of their own
 WIDE = 98  # percentile of the exponents of one sign that ends its scale: a few would hide all
-NO_ROW: Mapping[str, Any] = {}
+PERIODS = 1_000  # more than a period that is looked for: verdicts with periods as one number
+
+
+# The numbers of a point that each value is made of.
+NUMBERS = {
+    "convergence": ("convergence", "converged", "diverged_at"),
+    "exponent": ("lyapunov", "diverged_at"),
+    "period": ("period", "diverged_at"),
+    "verdict": ("verdict",),
+}
 
 
 class PlaneValues:
@@ -67,55 +80,65 @@ class PlaneValues:
         self.title = title or value
         self.axes = tuple(axes)
         self.shape = tuple(len(axis.values) for axis in self.axes)
-        self._rows: dict[int, Mapping[str, Any]] = {}
+        size = math.prod(self.shape)
+        self._known = np.zeros(size, dtype=bool)
+        self._failed = np.zeros(size, dtype=bool)
+        self._numbers = {name: np.full(size, np.nan) for name in NUMBERS[value]}
+        self._periods = np.full(size, np.nan)  # of verdicts that have one
 
     def add(self, point: int, numbers: Mapping[str, Any]) -> None:
-        """Take in the numbers of one point (``Row.numbers``; empty for a point that failed)."""
-        self._rows[point] = numbers
-
-    def add_all(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        for point, numbers in rows:
-            self.add(point, numbers)
+        """Take in the numbers of one point (``Row.numbers``; empty for a point that failed).
+        What is no number, or None, is one that does not exist."""
+        self._known[point] = True
+        self._failed[point] = not numbers
+        for name, column in self._numbers.items():
+            found = numbers.get(name)
+            if isinstance(found, str):
+                found, self._periods[point] = _family(found)
+            column[point] = math.nan if found is None else found
 
     def grid(self, name: str) -> np.ndarray:
         """A number of the points (ny, nx), NaN where there is none: y is the second key."""
-        found = np.full(int(np.prod(self.shape)), np.nan)
-        for point, numbers in self._rows.items():
-            value = numbers.get(name)
-            if isinstance(value, int | float):
-                found[point] = value
-        return self._turned(found)
+        return self._turned(self._numbers[name])
 
     @property
     def known(self) -> np.ndarray:
         """Which points have a row (ny, nx)."""
-        found = np.zeros(int(np.prod(self.shape)), dtype=bool)
-        found[list(self._rows)] = True
-        return self._turned(found)
+        return self._turned(self._known)
 
     def kinds(self) -> np.ndarray:
         """What each point is, as whole numbers (ny, nx): the classes between which the boundary
         runs. Converged or not; an exponent above 0 or not; the period (0 for none); the
         verdict. −1: not known, −2: no number, −3 (of exponents and periods): diverged."""
-        gone = np.isfinite(self.grid("diverged_at"))
         if self.value == "convergence":
             found = self.grid("converged")
-        elif self.value == "exponent":
-            exponent = self.grid("lyapunov")
-            sign = np.where(np.isfinite(exponent), exponent > 0, np.nan)
-            found = np.where(gone, -3.0, sign)  # what it grew by until it left is no exponent
-        elif self.value == "period":
-            period = self.grid("period")
-            found = np.where(gone, -3.0, np.where(np.isfinite(period), period, 0.0))
+        elif self.value == "verdict":
+            found = self.grid("verdict") * PERIODS + np.nan_to_num(self._turned(self._periods))
         else:
-            found = self._verdicts()[1]
-        found = np.where(np.isfinite(found), found, -2.0)
+            own = self.grid("lyapunov" if self.value == "exponent" else "period")
+            if self.value == "exponent":
+                own = np.where(np.isfinite(own), own > 0, np.nan)
+            else:
+                own = np.nan_to_num(own)
+            # What an exponent was until its orbit left is none of the orbit.
+            found = np.where(np.isfinite(self.grid("diverged_at")), -3.0, own)
+        found = np.where(np.isfinite(found) & ~self._turned(self._failed), found, -2.0)
         return np.where(self.known, found, -1.0).astype(np.int64)
+
+    def counts(self) -> dict[str, int]:
+        """How many points there are of each class that has some, by its name."""
+        raster, found = self.raster(), {}
+        for number, scale in enumerate(raster.scales):
+            if count := int((raster.classes == number).sum()):
+                found[scale.name] = count
+        return found
 
     def raster(self) -> Raster:
         """What is known so far, as classes on scales."""
         classes, values, scales = getattr(self, f"_{self.value}")()
+        classes = np.where(self._turned(self._failed), len(scales), classes)
         classes = np.where(self.known, classes, UNKNOWN)
+        scales = (*scales, Scale("failed", NOTHING, "?"))
         y = self.axes[1] if len(self.axes) == 2 else None
         return Raster(self.title, self.axes[0], y, classes, values, scales)
 
@@ -129,14 +152,15 @@ class PlaneValues:
         ratio, converged = self.grid("convergence"), self.grid("converged")
         gone = self.grid("diverged_at")
         classes = np.select(
-            [converged == 1, np.isfinite(gone), converged == 0], [0, 2, 1], default=3
+            [np.isfinite(gone), converged == 1, converged == 0], [2, 0, 1], default=3
         )
         low = _least(ratio[(classes == 0) & (ratio > 0)], 1e-3)
         high = _largest(ratio[(classes == 1) & np.isfinite(ratio)], 1e3)
+        unit = "loss/first"
         scales = (
-            Scale("converged, loss/first", COLD, ":-=+", low, 1.0, log=True),
-            Scale("not converged", WARM, "ox8", 1.0, high, log=True),
-            Scale("diverged at step", DARK, "%@#", *_ends(gone), log=True),
+            Scale("converged", COLD, ":-=+", low, 1.0, log=True, unit=unit),
+            Scale("not converged", STUCK, "os", 1.0, high, log=True, unit=unit),
+            Scale("diverged", SOON_LATE, "#%@", *_ends(gone), log=True, unit="at step"),
             Scale("no number", NOTHING, "?"),
         )
         return classes, np.where(classes == 2, gone, ratio), scales
@@ -146,8 +170,8 @@ class PlaneValues:
         gone = np.isfinite(self.grid("diverged_at"))
         classes = np.select([gone, exponent > 0, exponent <= 0], [2, 1, 0], default=3)
         scales = (
-            Scale("exponent", NEGATIVE, "=-:", -_wide(-exponent[classes == 0]), 0.0),
-            Scale("exponent", POSITIVE, "ox8", 0.0, _wide(exponent[classes == 1])),
+            Scale("stable", NEGATIVE, "=-:", -_wide(-exponent[classes == 0]), 0.0, unit="λ"),
+            Scale("unstable", POSITIVE, "ox8", 0.0, _wide(exponent[classes == 1]), unit="λ"),
             Scale("diverged", GONE, "#"),
             Scale("no number (superstable)", NOTHING, "?"),
         )
@@ -158,43 +182,50 @@ class PlaneValues:
         gone = np.isfinite(self.grid("diverged_at"))
         most = MOST_PERIODS
         classes = np.select(
-            [period <= most, period > most, gone], [period - 1, most, most + 2], default=most + 1
+            [gone, period <= most, period > most], [most + 2, period - 1, most], default=most + 1
         )
-        own = [Scale(f"{k + 1}", (CYCLES[k],), f"{k + 1}") for k in range(most)]
+        own = [Scale(f"period {k + 1}", (CYCLES[k],), f"{k + 1}") for k in range(most)]
         high = _largest(period[np.isfinite(period)], most + 2)
-        long = Scale("period", LONG, "n", most + 1, high)
-        rest = (long, Scale("none", NOTHING, "."), Scale("diverged", GONE, "#"))
+        long = Scale("longer", LONG, "n", most + 1, high, unit="period")
+        rest = (long, Scale("no period", NOTHING, "."), Scale("diverged", GONE, "#"))
         return classes.astype(np.int64), period, (*own, *rest)
 
     def _verdict(self) -> tuple[np.ndarray, np.ndarray, tuple[Scale, ...]]:
-        classes, _, periods = self._verdicts()
-        high = _largest(periods[np.isfinite(periods)], 9.0)
+        families, periods = self.grid("verdict"), self._turned(self._periods)
+        high = max(3.0, _largest(periods[np.isfinite(periods)], 3.0))
         scales = tuple(
-            Scale(name, colours, marks, 2.0, max(high, 3.0), log=True)
+            Scale(name, colours, marks, 2.0, high, log=True, unit="period")
             for name, (colours, marks) in VERDICTS.items()
         )
         missing = Scale("no verdict", NOTHING, "?")
-        classes = np.where(np.isfinite(classes), classes, len(scales)).astype(np.int64)
+        classes = np.where(np.isfinite(families), families, len(scales)).astype(np.int64)
         return classes, periods, (*scales, missing)
 
-    def _verdicts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The number of each verdict's family, of the verdict itself, and periods (ny, nx)."""
-        size = int(np.prod(self.shape))
-        families, kinds, periods = (np.full(size, np.nan) for _ in range(3))
-        names = list(VERDICTS)
-        for point, numbers in self._rows.items():
-            verdict = numbers.get("verdict")
-            if not isinstance(verdict, str):
-                continue
-            family, _, period = verdict.partition("-")
-            if family != "periodic":
-                family, period = verdict, ""
-            if family in VERDICTS:
-                number = int(period) if period.isdigit() else 0
-                families[point] = names.index(family)
-                periods[point] = number or np.nan
-                kinds[point] = names.index(family) * 1_000 + number
-        return self._turned(families), self._turned(kinds), self._turned(periods)
+
+def _family(verdict: str) -> tuple[float, float]:
+    """The number of a verdict among VERDICTS and its period, each NaN where there is none:
+    periodic-3 is periodic, 3."""
+    name, _, period = verdict.partition("-")
+    if name != "periodic":
+        name, period = verdict, ""
+    number = list(VERDICTS).index(name) if name in VERDICTS else math.nan
+    return number, float(period) if period.isdecimal() else math.nan
+
+
+def of_run(run: Run) -> PlaneValues:
+    """The plane of a kept sweep, as far as it goes; InputError where it is none."""
+    experiment = run.experiment
+    if run.kind != "sweep" or experiment.plane.value == "none":
+        raise InputError(f"{run.path.name}: is no map; it has no [plane]")
+    found = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
+    columns = read(run.path)
+    known = [name for name in NUMBERS[found.value] if name in columns]
+    values = zip(*(columns[name] for name in known), strict=True) if known else ()
+    rows = [dict(zip(known, row, strict=True)) for row in values]
+    rows = rows or [{}] * len(columns["point"])
+    for point, status, numbers in zip(columns["point"], columns["status"], rows, strict=True):
+        found.add(int(point), numbers if status == "done" else {})
+    return found
 
 
 def _least(values: np.ndarray, otherwise: float) -> float:

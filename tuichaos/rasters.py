@@ -9,14 +9,13 @@ the j-th value of the second one, from the bottom upward. Free of torch and of a
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from tuichaos.charts import axis_ticks
+from tuichaos.plain import plain
 from tuichaos.sweeps.grid import Axis
 
 RGB = tuple[int, int, int]
@@ -42,7 +41,7 @@ class Scale:
     """How the points of one class are painted: from ``low`` to ``high`` through ``colours``,
     which are evenly spaced and blended linearly; values outside have the colours of the ends.
     A class without values has one colour. ``log``: evenly in the logarithm. ``marks``:
-    characters by level, for where there is no colour."""
+    characters by level, for where there is no colour. ``unit``: what the values are."""
 
     name: str
     colours: tuple[RGB, ...]
@@ -50,6 +49,7 @@ class Scale:
     low: float = 0.0
     high: float = 1.0
     log: bool = False
+    unit: str = ""
 
     def levels(self, values: np.ndarray) -> np.ndarray:
         """Where values lie between low and high: 0 … 1, same shape; what is no number is 1."""
@@ -197,20 +197,13 @@ def ticks(axis: Axis, size: int) -> list[tuple[int, str]]:
     """
     values, most = axis.values, max(2, size // TICK_CELLS)
     count = len(values)
-    ordered = all(a < b for a, b in itertools.pairwise(values))
-    even = axis.log or _even(values)
-    if count == 1 or not (ordered and even):
+    if count == 1 or not axis.even:
         chosen = sorted({k * (count - 1) // max(1, most - 1) for k in range(most)})
         return [(_place(k, count, size), f"{values[k]:.4g}") for k in chosen]
     scale = np.log10(np.array(values, dtype=np.float64)) if axis.log else np.array(values, float)
     places, labels = axis_ticks(float(scale[0]), float(scale[-1]), most, axis.log)
     at = (np.array(places) - scale[0]) / (scale[-1] - scale[0]) * (count - 1)
     return [(_place(k, count, size), text) for k, text in zip(at, labels, strict=True)]
-
-
-def _even(values: Sequence[float]) -> bool:
-    steps = np.diff(np.array(values, dtype=np.float64))
-    return bool(len(steps)) and bool(np.allclose(steps, steps[0], rtol=1e-6, atol=0.0))
 
 
 def _place(index: float, count: int, size: int) -> int:
@@ -229,7 +222,8 @@ def legend(raster: Raster, *, colour: bool, ascii_only: bool = False) -> list[li
         entry = [_sample(scale, level, colour) for level in levels.tolist()]
         words = f" {scale.name}"
         if several:
-            words += f" {scale.low:.3g} {'...' if ascii_only else '…'} {scale.high:.3g}"
+            unit = f"{scale.unit} " if scale.unit else ""
+            words += f": {unit}{scale.low:.3g} {'...' if ascii_only else '…'} {scale.high:.3g}"
         found.append([*entry, *map(Cell, words)])
     return found
 
@@ -261,7 +255,14 @@ def framed(
     for k, row in enumerate(body):
         label = labels[k].rjust(LABEL_CELLS)[:LABEL_CELLS]
         rows.append([*map(Cell, label), Cell(stem if labels[k] else bar), *row])
-    return [*heads, *rows, *_below(raster.x, inner, ascii_only)]
+    picture = [*heads, *rows, *_below(raster.x, inner)]
+    return [_plainly(row) for row in picture] if ascii_only else picture
+
+
+def _plainly(row: list[Cell]) -> list[Cell]:
+    """A line in ASCII, as wide as it was."""
+    text = plain("".join(cell.char for cell in row))
+    return [cell._replace(char=char) for cell, char in zip(row, text, strict=True)]
 
 
 def _upward(axis: Axis, lines: int) -> list[tuple[int, str]]:
@@ -269,7 +270,7 @@ def _upward(axis: Axis, lines: int) -> list[tuple[int, str]]:
     return [(at // 4, text) for at, text in ticks(axis, 4 * lines)]
 
 
-def _below(axis: Axis, inner: int, ascii_only: bool) -> list[list[Cell]]:
+def _below(axis: Axis, inner: int) -> list[list[Cell]]:
     """The labels below the map and the name of the axis."""
     line = [" "] * (LABEL_CELLS + 1 + inner)
     free = 0

@@ -60,7 +60,10 @@ def _said(value: Any) -> str:
 def _value(table: Mapping[str, Any], key: str) -> Any:
     found: Any = table
     for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
+        if isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            found = found.get(part) if isinstance(found, Mapping) else None
     return found
 
 
@@ -118,12 +121,36 @@ def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
-            raise InputError(f"{key}: {parent!r} is a value, not a table")
-    table[last] = value
+    """Set a dotted key; a part that is a number is a place in a list, counted from 0."""
+    parts = key.split(".")
+    found: Any = table
+    for depth, part in enumerate(parts[:-1]):
+        at = _place(found, part, key)
+        if isinstance(found, dict) and part not in found:
+            found[part] = _blank(parts[: depth + 1], parts[depth + 1])
+        inner = found[at]
+        if not isinstance(inner, dict | list):
+            raise InputError(f"{key}: {part!r} is a value, not a table")
+        # A copy: the list may be the table's that was given.
+        found[at] = found = dict(inner) if isinstance(inner, dict) else list(inner)
+    found[_place(found, parts[-1], key)] = value
+
+
+def _place(found: dict | list, part: str, key: str) -> str | int:
+    """A part of a key as what it is looked up by; InputError where a list has no such place."""
+    if isinstance(found, dict):
+        return part
+    if not part.isdecimal() or int(part) >= len(found):
+        count = f"{len(found)}, counted from 0" if found else "none"
+        raise InputError(f"{key}: no entry {part!r}; the list has {count}")
+    return int(part)
+
+
+def _blank(path: list[str], inner: str) -> dict | list:
+    """What a key that is not given begins as: its default, where that is a list with such a
+    place, else an empty table."""
+    default = _value(Experiment().model_dump(), ".".join(path))
+    return list(default) if isinstance(default, list) and inner.isdecimal() else {}
 
 
 KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table"}

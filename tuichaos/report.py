@@ -236,7 +236,8 @@ def plan_lines(plan: Any) -> Iterator[str]:
         yield f"data         {experiment.data.name}, {len(data.x)} train, {len(data.x_test)} test"
         yield f"network      {widths} {network.activation}, {experiment.loss.name}"
         optimizer = experiment.optimizer
-        yield f"optimizer    {optimizer.name}, {_shown(optimizer.learning_rate)}"
+        rates = optimizer.learning_rates or [optimizer.learning_rate]
+        yield f"optimizer    {optimizer.name}, {'; '.join(map(_shown, rates))}"
     else:
         yield f"system       {experiment.system.name}"
     ensemble = experiment.ensemble

@@ -50,6 +50,18 @@ def _rates(value: object) -> object:
     return [_positive(item) for item in value]
 
 
+def _layer_rates(value: object) -> object:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list of one η a linear layer, not {value!r}")
+    return [_rates(item) for item in value]
+
+
+def _multipliers(value: object) -> object:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list of one factor a linear layer, not {value!r}")
+    return [_positive(item) for item in value]
+
+
 def _start(value: object) -> object:
     if value is None:
         return None
@@ -146,6 +158,8 @@ Switch = Annotated[Any, BeforeValidator(_switch)]
 Estimator = Annotated[Any, BeforeValidator(_every_step)]
 Sizes = Annotated[Any, BeforeValidator(_sizes)]
 Rates = Annotated[Any, BeforeValidator(_rates)]
+LayerRates = Annotated[Any, BeforeValidator(_layer_rates)]
+Multipliers = Annotated[Any, BeforeValidator(_multipliers)]
 Start = Annotated[Any, BeforeValidator(_start)]
 Counts = Annotated[Any, BeforeValidator(_counts)]
 Widths = Annotated[list[int], BeforeValidator(_widths)]

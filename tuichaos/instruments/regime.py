@@ -69,7 +69,7 @@ class Regime(Instrument):
         """Rows for the steps that are looked at: dead, units stuck on, and the learning rate."""
         times = np.flatnonzero(np.isin(orbit.steps, self.look_at))
         rows = np.full((len(times), orbit.states.shape[1], 3), np.nan)
-        rate = getattr(orbit.system, "learning_rate", None)
+        rate = getattr(orbit.system, "output_rate", None)
         if len(times) and rate is not None:
             rows[:, :, 2] = rate.cpu().numpy()
         if len(times) and self.setup.system.hidden_widths:

@@ -12,6 +12,8 @@ from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
+FIRST += ("convergence", "lyapunov", "period")  # of planes
+BOUNDARY = "boundary"
 MOST_CURVES = 8  # values of a second key that are drawn
 MIN_KEPT = 10  # references: a mean of fewer that were kept is not drawn where more were there
 DECADES = 4  # positive values this far apart are drawn on a logarithmic axis
@@ -25,6 +27,8 @@ def picture(run: Run, what: str) -> Picture:
 
     InputError for an unknown column, and for one without a number.
     """
+    if what == BOUNDARY:
+        return _boundary(run)
     found = {k: v for k, v in read(run.path).items() if not isinstance(v, list)}
     return of_columns(found, run.experiment, what)
 
@@ -44,6 +48,22 @@ def of_columns(found: Columns, experiment: Experiment, what: str) -> Picture:
     log = y.min() > 0 and y.max() > 10.0**DECADES * y.min()
     label = f"log10 {first.key}" if first.log else first.key
     return Picture(f"{experiment.name}: {what}", curves, bool(log), x_label=label)
+
+
+def _boundary(run: Run) -> Picture:
+    """Box counts of the boundary of a plane against the size of the boxes, with the line."""
+    part = run.summary.get("boundary")
+    if not part or part["dimension"] is None:
+        why = part["reason"] if part else "this is no plane, or it has not ended"
+        raise InputError(f"--what {BOUNDARY}: there is no number: {why}")
+    found = run.table("boundary.csv")
+    size, line = np.log10(found["size"]), np.isfinite(found["line"])
+    curves = [
+        Curve("boxes that hold some", size, found["count"]),
+        Curve(f"dimension {part['dimension']:.3f}", size[line], found["line"][line], Role.FIT),
+    ]
+    title = f"{run.experiment.name}: boxes on the boundary"
+    return Picture(title, curves, log=True, x_label="log10 of the box size, in cells")
 
 
 def _any(values: np.ndarray | None) -> bool:

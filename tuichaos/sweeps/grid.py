@@ -6,6 +6,7 @@ experiment itself, point by point (see points.py).
 
 from __future__ import annotations
 
+import itertools
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,14 @@ class Axis:
     key: str
     values: tuple[Number, ...]
     log: bool = False
+
+    @property
+    def even(self) -> bool:
+        """Whether the values grow by one step, or by one factor where it is ``log``."""
+        if self.log or len(self.values) == 1:
+            return True
+        steps = [b - a for a, b in itertools.pairwise(self.values)]
+        return steps[0] > 0 and all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
 
 
 def axes(ranges: Mapping[str, Any]) -> list[Axis]:

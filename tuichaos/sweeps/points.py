@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -167,6 +168,7 @@ def _chosen(made: Grid, most: int) -> Iterator[int]:
 
 
 OF_TRAINING = ("optimizer.learning_rate", "network.init_scale")
+LAYER_RATE = re.compile(r"optimizer\.learning_rates\.\d+")
 
 
 def per_replica(experiment: Experiment, key: str) -> bool:
@@ -176,7 +178,7 @@ def per_replica(experiment: Experiment, key: str) -> bool:
     if key == "ensemble.perturbation":
         return True
     if name == "training":
-        return key in OF_TRAINING
+        return key in OF_TRAINING or LAYER_RATE.fullmatch(key) is not None
     parameter = key.removeprefix("system.parameters.")
     return parameter != key and parameter in REFERENCE.get(name, ()) and parameter not in STRUCTURE
 

@@ -47,7 +47,7 @@ def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[lis
     shown = {k: name for k, name in MAIN.items() if any(row.get(k) is not None for row in lines)}
     if not any(row.get("diverged") for row in lines):
         shown.pop("diverged", None)
-    heads = [SHORT.get(key, key.rpartition(".")[2]) for key in keys] + list(shown.values())
+    heads = [SHORT.get(key, _last(key)) for key in keys] + list(shown.values())
     rows = []
     for line in _chosen(lines):
         cells = [_value(line[key]) for key in keys]
@@ -59,11 +59,38 @@ def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[lis
     return heads, rows
 
 
+def _last(key: str) -> str:
+    """The last part of a key; with the one before where it is a place in a list."""
+    before, _, last = key.rpartition(".")
+    return f"{before.rpartition('.')[2]}.{last}" if last.isdecimal() else last
+
+
 def remark(lines: list[Line]) -> str:
     """Which points the table leaves out; empty if none."""
     if len(lines) <= MOST_ROWS:
         return ""
     return f"{MOST_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
+
+
+def of_plane(summary: Mapping[str, Any]) -> Iterator[str]:
+    """How many points each class of a plane has, and the dimension of the boundary."""
+    if not summary:
+        return
+    total = summary["points"]
+    shares = (f"{name} {count / total:.1%}" for name, count in summary["classes"].items())
+    yield f"{summary['value']} of {total:,} points: {', '.join(shares)}"
+    part = summary["boundary"]
+    if part["dimension"] is None:
+        yield f"dimension of the boundary: no number: {part['reason']}"
+        return
+    ends = part["dimension_ci95"]
+    sure = "" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]"
+    slopes = ", ".join(f"{slope:.2f}" for slope in part["slopes"])
+    yield (
+        f"dimension of the boundary: {part['dimension']:.3f}{sure}, boxes of "
+        f"{part['fitted'][0]} to {part['fitted'][1]} cells (slopes {slopes}), "
+        f"{part['points_on_boundary']:,} points on it"
+    )
 
 
 def _chosen(lines: list[Line]) -> list[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +84,25 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
         self.rows: dict[int, Row] = {}
+        self.failed: set[int] = set()
+        self.parted: set[int] = set()  # their noise floor is not 0
         self._read()
 
     def append(self, row: Row) -> None:
         """Keep a row; it is on its way to the disk when this returns."""
-        kept = asdict(row)
+        kept = {name: getattr(row, name) for name in Row.__dataclass_fields__}
         for name in ("orbit", "ends"):
             if not kept[name]:
                 del kept[name]
         line = json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n"
         with open(self.path, "a", encoding="utf-8", newline="\n") as file:
             file.write(line)
+        self._take(row)
+
+    def _take(self, row: Row) -> None:
         self.rows[row.point] = row
+        (self.failed.add if row.status == "failed" else self.failed.discard)(row.point)
+        (self.parted.discard if row.noise_floor else self.parted.add)(row.point)
 
     def _read(self) -> None:
         try:
@@ -107,8 +114,7 @@ class Journal:
         end = whole.rfind(b"\n") + 1
         try:
             for line in whole[:end].decode("utf-8").split("\n")[:-1]:
-                row = Row(**json.loads(line))
-                self.rows[row.point] = row
+                self._take(Row(**json.loads(line)))
         except (ValueError, TypeError):
             raise InputError(f"{self.path}: is damaged: not a table of points") from None
 

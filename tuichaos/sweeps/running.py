@@ -19,7 +19,7 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run
-from tuichaos.sweeps import table
+from tuichaos.sweeps import overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
@@ -249,6 +249,7 @@ class Folder:
                 if status == "failed":  # a full disk may fail here again: told is the first
                     ending.enter_context(contextlib.suppress(OSError))
                 table.write(self.path, self.grid, self.journal.rows)
+                overall.write(self.path, self.grid, self.journal.rows)
                 self._manifest(status, finished=now(), seconds=seconds, reason=reason)
 
     def _refresh(self) -> None:
@@ -261,7 +262,7 @@ class Folder:
 
     @property
     def failed(self) -> int:
-        return sum(row.status == "failed" for row in self.journal.rows.values())
+        return len(self.journal.failed)
 
     def _progress(self, under_way: float, before: int, seconds: float) -> SweepProgress:
         done = len(self.journal.rows)
@@ -271,7 +272,7 @@ class Folder:
     def _manifest(self, status: str, **ended: Any) -> None:
         done = len(self.journal.rows) - self.failed
         counts = {"total": self.grid.size, "done": done, "failed": self.failed}
-        parted = sum(not row.noise_floor for row in self.journal.rows.values())
+        parted = len(self.journal.parted)
         floor = {"holds": not parted, "points_that_part": parted}
         ended = {key: value for key, value in ended.items() if value is not None}
         ended["noise_floor"] = floor

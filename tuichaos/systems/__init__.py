@@ -64,6 +64,10 @@ def _training(experiment: Experiment) -> Built:
         torch.tensor(experiment.optimizer.learning_rate, dtype=torch.float64),
         network.init,
         network.init_scale,
+        tuple(
+            torch.tensor(rate, dtype=torch.float64) for rate in experiment.optimizer.learning_rates
+        ),
+        tuple(network.multipliers),
     )
     return Built(system, data)
 

@@ -34,6 +34,11 @@ class Piece:
     def size(self) -> int:
         return math.prod(self.shape)
 
+    @property
+    def layer(self) -> int:
+        """The number of the linear layer that a weight or bias belongs to."""
+        return int(self.name.split(".")[-2])
+
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(map(str, self.shape))})"
 

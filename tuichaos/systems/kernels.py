@@ -46,11 +46,12 @@ class Backward(NamedTuple):
 
 
 class Orbit(NamedTuple):
-    """Matrices of every step, as views of one history; ``rate`` (rows, 1, 1)."""
+    """Matrices of every step, as views of one history; ``rates``: η of
+    each layer (rows, 1, 1)."""
 
     weights: list[list[Tensor]]
     inward: list[list[Tensor]]
-    rate: Tensor
+    rates: list[Tensor]
 
 
 class Tangents(NamedTuple):
@@ -123,18 +124,17 @@ def descend(f: Forward, b: Backward, o: Orbit, d: Tangents, steps: int) -> None:
     The update is a product and a difference, each rounded once: a fused multiply-add would
     round differently from one place of the batch to another.
     """
-    rate = o.rate[: d.references]
     for t in range(steps):
         forward(f, o.weights[t])
         backward(f, b, o.inward[t])
         if d.references > 0:
             tangent(f, b, d, o.inward[t])
             for k in range(len(d.v)):
-                d.v[k].sub_(d.dgradient[k].mul_(rate))
+                d.v[k].sub_(d.dgradient[k].mul_(o.rates[k][: d.references]))
             torch.linalg.vector_norm(d.packed, 2.0, [1], False, out=d.lengths[t])
             d.packed.div_(d.lengths[t].unsqueeze(1))
         for k in range(len(b.gradient)):
-            torch.sub(o.weights[t][k], b.gradient[k].mul_(o.rate), out=o.weights[t + 1][k])
+            torch.sub(o.weights[t][k], b.gradient[k].mul_(o.rates[k]), out=o.weights[t + 1][k])
 
 
 def largest(z: Tensor) -> Tensor:

@@ -182,11 +182,13 @@ class Workspace:
         # Compiled code could fuse operations on an accelerator, and round otherwise.
         self.descend = compiled(descend) if inputs.x.device.type == "cpu" else descend
 
-    def advance(self, x: Tensor, rate: Tensor, steps: int, tangents: Tensor | None) -> Stretch:
+    def advance(
+        self, x: Tensor, rates: list[Tensor], steps: int, tangents: Tensor | None
+    ) -> Stretch:
         self.packing.pack(x, self.history[0])
         if tangents is not None:
             self.packing.pack(tangents, self.tangents.packed)
-        orbit = Orbit(self.weights, self.inward, rate)
+        orbit = Orbit(self.weights, self.inward, rates)
         self.descend(self.forward, self.backward, orbit, self.tangents, steps)
         states = self.packing.unpack(self.history[: steps + 1], self.orbit[: steps + 1])
         if tangents is None:
@@ -265,11 +267,11 @@ class PerceptronStepper:
         rows = self.fixed_rows or max(2, count)
         references = 0 if tangents is None else max(2, len(tangents))
         workspace = self._workspace(rows, min(references, rows))
-        rate = padded(system.learning_rate.reshape(-1, 1, 1).expand(count, 1, 1), rows)
+        rates = _rates(system, count, rows)
         if tangents is not None:
             kept = len(tangents)
             tangents = padded(tangents, references)
-        stretch = workspace.advance(padded(x, rows), rate, steps, tangents)
+        stretch = workspace.advance(padded(x, rows), rates, steps, tangents)
         orbit = stretch.orbit[:, :count]
         if tangents is None:
             return Stretch(orbit)
@@ -284,3 +286,14 @@ class PerceptronStepper:
         if key not in self.workspaces:
             self.workspaces[key] = Workspace(self.system, self.packing, *key, self.steps)
         return self.workspaces[key]
+
+
+def _rates(system: TrainingSystem, count: int, rows: int) -> list[Tensor]:
+    """η of each layer (rows, 1, 1); one tensor where all layers have the same."""
+
+    def column(rate: Tensor) -> Tensor:
+        return padded(rate.reshape(-1, 1, 1).expand(count, 1, 1), rows)
+
+    if system.has_one_rate:
+        return [column(system.learning_rate)] * len(system.network.shapes)
+    return [column(rate) for rate in system.layer_rates]

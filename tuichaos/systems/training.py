@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import HiddenLayer, Piece, System
+from tuichaos.errors import InputError
+from tuichaos.systems.base import HiddenLayer, Piece, System, spans
 from tuichaos.systems.losses import sample_losses
 from tuichaos.systems.networks import Perceptron, initial_state
 from tuichaos.systems.stepping import Stepper
@@ -37,8 +38,15 @@ class TrainingSystem(System):
     """One step of full-batch gradient descent on a perceptron, x ← x − η·∇L(x).
 
     ``learning_rate`` is a tensor: () for all replicas, or one value a reference (or row,
-    after ``take``). ``step`` is the definition, differentiable twice; ``stepper`` gives the
-    buffered form of the same map, bound to it by tests.
+    after ``take``). ``learning_rates``: the same for each linear layer, in its place; () where
+    all layers have the one.
+
+    ``multipliers`` c of the layers, which then compute c·W·a with W of the initial law: a state
+    holds c·W, and descent on W with η is descent on c·W with c²·η, so that c appears in the
+    start and in ``layer_rates`` and nowhere else.
+
+    ``step`` is the definition, differentiable twice; ``stepper`` gives the buffered form of the
+    same map, bound to it by tests.
     """
 
     network: Perceptron
@@ -48,6 +56,22 @@ class TrainingSystem(System):
     learning_rate: Tensor
     init: str = "normal"
     init_scale: float = 1.0
+    learning_rates: tuple[Tensor, ...] = ()
+    multipliers: tuple[float, ...] = ()
+
+    @property
+    def layer_rates(self) -> list[Tensor]:
+        """η of each linear layer as its weights in a state are stepped: c²·η."""
+        layers = len(self.network.shapes)
+        rates = list(self.learning_rates) or [self.learning_rate] * layers
+        if not self.multipliers:
+            return rates
+        return [c * c * rate for c, rate in zip(self.multipliers, rates, strict=True)]
+
+    @property
+    def has_one_rate(self) -> bool:
+        """Whether all layers are stepped by ``learning_rate``."""
+        return not (self.learning_rates or self.multipliers)
 
     @property
     def dimension(self) -> int:
@@ -72,10 +96,23 @@ class TrainingSystem(System):
         return torch.func.grad(lambda states: self.losses(states).sum())(x)
 
     def step(self, x: Tensor) -> Tensor:
-        return x - self.learning_rate.reshape(-1, 1) * self.gradient(x)
+        if self.has_one_rate:
+            return x - self.learning_rate.reshape(-1, 1) * self.gradient(x)
+        return x - self._entry_rates(x) * self.gradient(x)
+
+    def _entry_rates(self, x: Tensor) -> Tensor:
+        """η of each entry of the states (replicas, dimension)."""
+        rates = self.layer_rates
+        columns = [
+            rates[piece.layer].reshape(-1, 1).expand(len(x), piece.size) for piece in self.layout
+        ]
+        return torch.cat(columns, dim=1)
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
-        return initial_state(self.network, self.init, self.init_scale, rng)
+        state = initial_state(self.network, self.init, self.init_scale, rng)
+        for piece, span in spans(self.layout) if self.multipliers else ():
+            state[span] *= self.multipliers[piece.layer]
+        return state
 
     def observe(self, x: Tensor) -> Mapping[str, Tensor]:
         """loss, train_accuracy and test_accuracy (those that apply), each (replicas,)."""
@@ -100,11 +137,18 @@ class TrainingSystem(System):
         return ("loss", "train_accuracy", "test_accuracy")[: 2 + (self.test is not None)]
 
     def take(self, index: Tensor) -> TrainingSystem:
-        if self.learning_rate.ndim == 0:
+        if all(rate.ndim == 0 for rate in (self.learning_rate, *self.learning_rates)):
             return self
-        return replace(self, learning_rate=self.learning_rate[index])
+
+        def taken(rate: Tensor) -> Tensor:
+            return rate[index] if rate.ndim else rate
+
+        layers = tuple(map(taken, self.learning_rates))
+        return replace(self, learning_rate=taken(self.learning_rate), learning_rates=layers)
 
     def changed(self, parameters: Mapping[str, object]) -> TrainingSystem:
+        if self.learning_rates:
+            raise InputError("learning_rate: each layer has its own; there is not one to change")
         old = self.learning_rate
         rate = torch.tensor(parameters["learning_rate"], dtype=old.dtype, device=old.device)
         return replace(self, learning_rate=rate)
@@ -115,11 +159,23 @@ class TrainingSystem(System):
             train=self.train.to(device, dtype),
             test=None if self.test is None else self.test.to(device, dtype),
             learning_rate=self.learning_rate.to(device, dtype),
+            learning_rates=tuple(rate.to(device, dtype) for rate in self.learning_rates),
         )
 
     @property
     def stable_sharpness(self) -> Tensor:
-        return 2 / self.learning_rate
+        """2/η; NaN where layers have different ones: the stable step then depends on more than
+        the largest eigenvalue."""
+        if self.has_one_rate:
+            return 2 / self.learning_rate
+        first, *others = self.layer_rates
+        same = torch.stack([torch.as_tensor(first == rate) for rate in others]).all(0)
+        return torch.where(same, 2 / first, torch.nan)
+
+    @property
+    def output_rate(self) -> Tensor:
+        """η of the last layer as it is stepped: all that counts once the others are dead."""
+        return self.layer_rates[-1]
 
     def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
         from tuichaos.systems.perceptron import PerceptronStepper

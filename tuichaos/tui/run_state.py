@@ -94,7 +94,7 @@ class RunState:
         if running.system.name != "training":
             return None
         rate = self.rate if not self.ended else self.experiment.optimizer.learning_rate
-        if isinstance(rate, list):
+        if isinstance(rate, list) or running.optimizer.learning_rates:
             return None
         rate = float(f"{rate * factor:.6g}")
         if not self.ended:
