@@ -157,3 +157,33 @@ class Passing(System):
 
     def start(self, rng):
         return [rng.uniform(0, 1), 0.0]
+
+
+class Cusp(System):
+    """x ← x + (r + x − x³)/10: two stable fixed points for |r| < 2/(3√3), where they end in
+    folds."""
+
+    dimension = 1
+
+    def __init__(self, r: float) -> None:
+        self.r = r
+
+    def step(self, x):
+        return x + (self.r + x - x**3) / 10
+
+
+class Delayed(System):
+    """x ← r·x·(1 − y), y ← x, the delayed logistic map: its fixed point 1 − 1/r becomes an
+    invariant circle at r = 2, with multipliers e^{±iπ/3}."""
+
+    dimension = 2
+
+    def __init__(self, r: float) -> None:
+        self.r = r
+
+    def step(self, x):
+        u, w = x[:, :1], x[:, 1:]
+        return torch.cat([self.r * u * (1 - w), u], dim=1)
+
+    def start(self, rng):
+        return 0.4 + 0.1 * rng.uniform(0, 1, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,10 +29,47 @@ BANDS = {"10 %": "10–90 %", "95 % low": "95 % interval"}  # two bounds by one 
 SUPERSCRIPTS = str.maketrans("-0123456789", RAISED)
 
 
-def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only: bool) -> str:
+UPPER = 0.6  # share of the lines that the first of several charts has
+
+
+def stacked(
+    pictures: Sequence[Picture], width: int, height: int, *, colour: bool, ascii_only: bool
+) -> str:
+    """Pictures under one another, in ``height`` lines together, with equal margins; only the
+    last one names the x axis."""
+    if len(pictures) == 1:
+        return draw(pictures[0], width, height, colour=colour, ascii_only=ascii_only)
+    upper = round(UPPER * height)
+    rest = (height - upper) // (len(pictures) - 1)
+    heights = [upper, *[rest] * (len(pictures) - 1)]
+    shown = [*(replace(one, x_label="") for one in pictures[:-1]), pictures[-1]]
+    both = list(zip(shown, heights, strict=True))
+    margin = max(_margin(one, width, lines) for one, lines in both)
+    how = {"colour": colour, "ascii_only": ascii_only, "margin": margin}
+    return "\n".join(draw(one, width, lines, **how).rstrip("\n") for one, lines in both)
+
+
+def _margin(picture: Picture, width: int, height: int) -> int:
+    """How wide the labels of its y axis are."""
+    prepared = [prepare(c, picture.log, width) for c in picture.curves]
+    if not any(prepared):
+        return LABEL_WIDTH
+    return max([LABEL_WIDTH, *map(len, _y_ticks(picture, prepared, height)[1])])
+
+
+def draw(
+    picture: Picture,
+    width: int,
+    height: int,
+    *,
+    colour: bool,
+    ascii_only: bool,
+    margin: int = LABEL_WIDTH,
+) -> str:
     """The picture as text of ``height`` lines; says so when there is nothing to draw.
 
     A picture with a title has it in the first line, and its legend in the second one.
+    ``margin``: characters that labels of the y axis have at least.
     """
     prepared = [prepare(_within(picture, c), picture.log, width) for c in picture.curves]
     if not any(prepared):
@@ -41,7 +78,7 @@ def draw(picture: Picture, width: int, height: int, *, colour: bool, ascii_only:
     if picture.title:
         marks = (mark + name for mark, name in legend(picture, colour, ascii_only))
         head = [picture.title[:width], _cut("  ".join(marks), width, colour)]
-    text = _plot(picture, prepared, width, height - len(head), colour, ascii_only)
+    text = _plot(picture, prepared, width, height - len(head), colour, ascii_only, margin)
     text = "\n".join([*head, text])
     return plain(text) if ascii_only else text
 
@@ -55,7 +92,7 @@ def y_axis(picture: Picture) -> tuple[float, float]:
 
 def _within(picture: Picture, curve: Curve) -> Curve:
     """The curve where it lies on the y axis that was asked for."""
-    if picture.y_range is None or picture.log:
+    if picture.y_range is None:
         return curve
     low, high = picture.y_range
     return replace(curve, y=np.where((curve.y >= low) & (curve.y <= high), curve.y, np.nan))
@@ -113,14 +150,19 @@ def _marker(role: Role, number: int, colour: bool, ascii_only: bool) -> str:
 
 
 def _plot(
-    picture: Picture, prepared: list, width: int, height: int, colour: bool, ascii_only: bool
+    picture: Picture,
+    prepared: list,
+    width: int,
+    height: int,
+    colour: bool,
+    ascii_only: bool,
+    margin: int,
 ) -> str:
     import plotext
 
     plotext.clear_figure()
     plotext.limit_size(False, False)  # it is not the terminal that bounds a chart
     plotext.plotsize(width, height)
-    ticks = max(2, min(8, (height - 3) // 2))
     plotext.theme("clear" if not colour else "default")
     plotext.canvas_color("default")
     plotext.axes_color("default")
@@ -138,8 +180,8 @@ def _plot(
             drawn(x.tolist(), y.tolist(), color=paint, marker=marker)
     _lines(picture, prepared, low, high)
     plotext.ylim(low, high)
-    places = _log_ticks(low, high, ticks) if picture.log else _linear_ticks(low, high, ticks)
-    plotext.yticks(places[0], [label.rjust(LABEL_WIDTH) for label in places[1]])
+    places = _y_ticks(picture, prepared, height)
+    plotext.yticks(places[0], [label.rjust(margin) for label in places[1]])
     first, last = _ends(picture, prepared)
     if last > first:
         plotext.xlim(first, last)
@@ -149,6 +191,13 @@ def _plot(
     if not colour:
         text = plotext.uncolorize(text)
     return text
+
+
+def _y_ticks(picture: Picture, prepared: list, height: int) -> tuple[list[float], list[str]]:
+    """Where and how to label the y axis."""
+    low, high = _limits(prepared, picture)
+    ticks = max(2, min(8, (height - 3) // 2))
+    return _log_ticks(low, high, ticks) if picture.log else _linear_ticks(low, high, ticks)
 
 
 def _depth(curve: Curve) -> int:
@@ -227,7 +276,8 @@ def _log_ticks(low: float, high: float, most: int) -> tuple[list[float], list[st
 
 def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
     if picture.y_range is not None:
-        return picture.y_range
+        low, high = picture.y_range
+        return (math.log10(low), math.log10(high)) if picture.log else (low, high)
     values = np.concatenate([y for pieces in prepared for _, y in pieces])
     low, high = float(values.min()), float(values.max())
     if picture.log and math.ceil(high) - math.floor(low) > 2:

@@ -199,13 +199,20 @@ def _tell_sweep(done: Any, as_json: bool, quiet: bool) -> None:
     grid = points.grid(done.experiment, yes=True)
     counts, journal = done.manifest["points"], rows.Journal(done.path).rows
     lines = table.lines(grid, journal)
+    diagram = report.diagram_lines(done)
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
-        facts |= {key: done.summary[key] for key in ("classes", "boundary") if key in done.summary}
+        kept = ("classes", "boundary", "bifurcations", "cascades")
+        facts |= {key: done.summary[key] for key in kept if key in done.summary}
         click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
     elif not quiet and done.experiment.plane.value != "none":
         _map(done, MAP_LINES)
         for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
+            click.echo(words)
+    elif diagram and not quiet:
+        click.echo(done.experiment.title or done.experiment.name)
+        _chart(done, "default", 30, optional=True)
+        for words in (*diagram, f"sweep folder: {done.path}"):
             click.echo(words)
     elif not quiet:
         _sweep_table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
@@ -370,14 +377,14 @@ def _chart(
     from tuichaos import charts, views
 
     try:
-        picture = views.picture(done, what)
+        pictures = views.pictures(done, what)
     except InputError:
         if optional:
             return
         raise
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(charts.draw(picture, width, height, colour=colour, ascii_only=ascii_only))
+    click.echo(charts.stacked(pictures, width, height, colour=colour, ascii_only=ascii_only))
 
 
 @cli.command()
@@ -409,7 +416,8 @@ class What(click.Option):
         from tuichaos.views import every
 
         self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of "
-        self.help += "sweep.csv; of a plane also map and boundary."
+        self.help += "sweep.csv; of a plane also map and boundary; of an orbit diagram also "
+        self.help += "diagram, exponent, period."
         return super().get_help_record(context)
 
 

@@ -40,7 +40,7 @@ class Picture:
     """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named values of y;
     ``marks``: named places on x. Levels and marks are drawn as lines with their names.
     ``x_range``: where the x axis begins and ends, else where the curves do; ``y_range``
-    likewise of a linear y axis: what lies beyond is left out."""
+    likewise the y axis: what lies beyond is left out."""
 
     title: str
     curves: Sequence[Curve]

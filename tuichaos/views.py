@@ -15,6 +15,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
 from tuichaos.parameters import per
 from tuichaos.runs import Run
+from tuichaos.sweeps import diagram_drawing
 from tuichaos.sweeps.drawing import picture as sweep_picture
 
 
@@ -117,7 +118,7 @@ def picture(run: Run, what: str) -> Picture:
     (``spectrum``), or a column of series.csv; of a sweep a column of sweep.csv.
     """
     if run.kind == "sweep":
-        return sweep_picture(run, what)
+        return pictures(run, what)[0]
     known = run.columns
     if what == "layers":
         shown = _layers(run)
@@ -134,6 +135,16 @@ def picture(run: Run, what: str) -> Picture:
     if not any(np.isfinite(curve.y).any() for curve in shown.curves):
         raise InputError(f"--what {what}: {_why_empty(run, what)}")
     return replace(shown, title=f"{run.experiment.name}: {shown.title}")
+
+
+def pictures(run: Run, what: str) -> list[Picture]:
+    """The charts of a kept run that belong under one another, mostly a single one; of an orbit
+    diagram with ``default`` the diagram and the exponent, on one axis."""
+    if run.kind != "sweep":
+        return [picture(run, what)]
+    if diagram_drawing.is_diagram(run) and what in ("default", *diagram_drawing.VIEWS):
+        return diagram_drawing.pictures(run, what)
+    return [sweep_picture(run, what)]
 
 
 def _why_empty(run: Run, what: str) -> str:

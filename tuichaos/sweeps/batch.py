@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,17 +88,28 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
 
 
 def _dense(job: Job, tile: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
-    """The points of a tile, all at once; none is lost alone."""
+    """The points of a tile, all at once; none is lost alone, but those that are done are done."""
     act = dense.perform
     if job.base.diagram:
         act = continued.perform if job.base.continued else diagrams.perform
+    waiting = {point.index: point for point in tile}
     for tries in range(1, TRIES + 1):
         try:
-            yield from (yield from act(job.base, job.threads, tile, stop))
+            for found in _and_returned(act(job.base, job.threads, list(waiting.values()), stop)):
+                if isinstance(found, Row):
+                    waiting.pop(found.point, None)
+                yield found
             return
         except (InputError, RunFailed) as error:
             if tries == TRIES:
-                yield from (Row(point.index, "failed", _said(error)) for point in tile)
+                yield from (Row(index, "failed", _said(error)) for index in waiting)
+
+
+def _and_returned(
+    running: Generator[Row | float, None, list[Row]],
+) -> Iterator[Row | float]:
+    """What a generator yields, and then the rows that it returns."""
+    yield from (yield from running)
 
 
 def _row(member: Member) -> Row:

@@ -22,6 +22,7 @@ import torch
 
 from tuichaos.blocks import FIRST, WITNESS, Block
 from tuichaos.engine import Engine
+from tuichaos.errors import RunFailed
 from tuichaos.fields import DIRECTIONS
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Instrument, Setup
@@ -31,7 +32,7 @@ from tuichaos.noise_floor import NoiseFloor
 from tuichaos.plan import plan
 from tuichaos.randomness import Purpose, generator
 from tuichaos.sweeps.diagrams import listed, numbers_of, states_of
-from tuichaos.sweeps.families import Family
+from tuichaos.sweeps.families import Family, leading
 from tuichaos.sweeps.lasting import LastValues
 from tuichaos.sweeps.observing import observable
 from tuichaos.sweeps.points import Base, Point
@@ -88,7 +89,7 @@ class Walk:
     def __init__(self, base: Base, threads: int | None, stop: threading.Event) -> None:
         self.base = base
         self.stop = stop
-        self.plan = plan(base.experiment(base.path[0]), threads)
+        self.plan = plan(base.experiment(leading(base)), threads)
         self.family = Family.of(base)
         self.simulation = self.plan.simulation([])  # for its shapes and its engine
         self.most = self.simulation.frame_steps
@@ -257,7 +258,8 @@ class Walk:
 
 
 def _raise(futures: Sequence[Future]) -> None:
-    """Raise what a way was ended by."""
+    """Raise what a way was ended by, as RunFailed."""
     for future in futures:
-        if future.done() and not future.cancelled():
-            future.result()
+        if future.done() and not future.cancelled() and (error := future.exception()):
+            text = (str(error).strip() or "no message").splitlines()[0]
+            raise RunFailed(f"{type(error).__name__}: {text}") from error

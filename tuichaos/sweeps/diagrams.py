@@ -21,7 +21,7 @@ from tuichaos.plan import Plan
 from tuichaos.sweeps.dense import planned, simulate
 from tuichaos.sweeps.lasting import KeptStates, LastValues
 from tuichaos.sweeps.observing import KEY, component_number, observable
-from tuichaos.sweeps.points import Base, Component, Point
+from tuichaos.sweeps.points import Base, Component, Grid, Point
 from tuichaos.sweeps.rows import Row
 from tuichaos.systems.base import parameter_mask
 
@@ -118,16 +118,16 @@ PILOT_STATES = 64  # of each reference at each of them
 PILOT_BYTES = 256_000_000
 
 
-def with_component(base: Base, threads: int | None) -> Base:
+def with_component(made: Grid, threads: int | None) -> Grid:
     """The same with the principal component that a diagram draws, if it draws one.
 
     The components are those of the last states at PILOT_VALUES values, started afresh, pooled
     over values and references: known before the first point is drawn, and the same however
     the points are then shared out. InputError where there is none.
     """
-    name = base.diagram.observable if base.diagram else ""
+    name, base = made.experiment.diagram.observable, made.base
     if not name.startswith("component."):
-        return base
+        return made
     count = len(base.path)
     chosen = sorted({k * (count - 1) // (PILOT_VALUES - 1) for k in range(PILOT_VALUES)})
     parts = [_pilot(base, [base.path[k]], threads) for k in chosen]
@@ -139,7 +139,7 @@ def with_component(base: Base, threads: int | None) -> Base:
         raise InputError(f"{KEY}: {name}: the last states do not spread in so many directions")
     direction, explained = plane.components[number - 1], plane.explained[number - 1]
     component = Component(tuple(plane.mean.tolist()), tuple(direction.tolist()), float(explained))
-    return replace(base, component=component)
+    return replace(made, component=component)
 
 
 def _pilot(base: Base, points: Sequence[Point], threads: int | None) -> tuple[np.ndarray, Setup]:

@@ -11,7 +11,6 @@ from torch import Tensor
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.parameters import REFERENCE
-from tuichaos.sweeps.dense import planned
 from tuichaos.sweeps.points import Base, Point, dense_key
 from tuichaos.systems import build
 from tuichaos.systems.base import System
@@ -39,20 +38,23 @@ def check_key(experiment: Experiment, key: str) -> None:
         )
 
 
+def leading(base: Base) -> Point:
+    """The point that stands for all: of the largest value, as a momentum of 0 is none."""
+    return max(base.path, key=lambda point: abs(point.values[0]))
+
+
 @dataclass(frozen=True)
 class Family:
     """The systems of a diagram: ``at`` one value of its key, or at one for each row."""
 
     base: Base
-    system: System | None  # of all points at once; None for one that must be made each time
+    system: System | None  # of which one parameter changes; None if it is made for each value
 
     @classmethod
     def of(cls, base: Base) -> Family:
         """The family of a diagram."""
-        if not dense_key(base.experiment(base.path[0]), base.keys[0]):
-            return cls(base, None)
-        # Of all points at once: what depends on all values (whether there is momentum) is settled.
-        return cls(base, planned(base, base.path, 1).built.system)
+        first = base.experiment(leading(base))
+        return cls(base, build(first).system if dense_key(first, base.keys[0]) else None)
 
     @property
     def moves(self) -> bool:
@@ -61,7 +63,7 @@ class Family:
 
     @property
     def dimension(self) -> int:
-        return (self.system or self.at(self.base.path[0].values[0])).dimension
+        return (self.system or self.at(leading(self.base).values[0])).dimension
 
     def at(self, value: float) -> System:
         """The system at one value, that of all rows."""

@@ -20,6 +20,7 @@ from tuichaos.sweeps.grid import Axis, Number, axes
 
 MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
 MOST_DENSE = 100_000  # likewise of points that are single numbers
+MOST_DRAWN = 10_000_000  # likewise values that a diagram keeps
 MOST_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
 MOST_PLANNED = 64  # checked against data and machine too, which takes milliseconds each
 
@@ -75,6 +76,7 @@ class Grid:
 
     experiment: Experiment
     axes: tuple[Axis, ...]
+    component: Component | None = None  # that a diagram draws, once it is known
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -97,7 +99,8 @@ class Grid:
         if self.experiment.diagram.observable == "none":
             return Base(table, self.keys, dense)
         table["ensemble"]["twins"] = 0  # no measure of a diagram needs them
-        return Base(table, self.keys, dense, self.experiment.diagram, tuple(self.points))
+        path = tuple(self.points)
+        return Base(table, self.keys, dense, self.experiment.diagram, path, self.component)
 
     @functools.cached_property
     def points(self) -> list[Point]:
@@ -141,6 +144,12 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
         raise InputError(
             f"sweep: {made.size:,} points; more than {most:,} must be asked for with --yes"
         )
+    drawn = _drawn(made)
+    if drawn > MOST_DRAWN and not yes:
+        raise InputError(
+            f"diagram.last: {drawn:,} values to keep; more than {MOST_DRAWN:,} must be asked for "
+            "with --yes"
+        )
     for key in made.keys:
         if key == "sweep" or key.startswith("sweep."):
             raise InputError(f"sweep.{key}: a sweep cannot be swept")
@@ -149,10 +158,23 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
     return made
 
 
+def _drawn(made: Grid) -> int:
+    """How many values a diagram keeps; 0 for another sweep."""
+    diagram, references = made.experiment.diagram, made.experiment.ensemble.references
+    ways = max(1, len(diagram.directions))
+    return 0 if diagram.observable == "none" else made.size * references * diagram.last * ways
+
+
 def check_plans(made: Grid, threads: int | None = None) -> None:
     """Check the corners and some points against data and machine; raises InputError."""
     from tuichaos.plan import plan
+    from tuichaos.sweeps import families, observing
 
+    diagram = made.base.diagram
+    if diagram:
+        families.check_key(made.experiment, made.keys[0])
+        system = plan(made.base.experiment(made.points[0]), threads).built.system
+        observing.check(system, diagram.observable)
     for index in _chosen(made, MOST_PLANNED):
         plan(made.base.experiment(made.points[index]), threads)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuichaos.plan import Plan
 from tuichaos.report import number, plan_lines
+from tuichaos.runs import Run
 from tuichaos.sweeps.points import Grid
 
 MOST_ROWS = 40  # of the table on the terminal
@@ -109,3 +110,60 @@ def _value(value: Any) -> str:
     if value is None:
         return ""
     return number(value) if isinstance(value, float) else str(value)
+
+
+# --- orbit diagrams -------------------------------------------------------------------------
+
+MOST_BIFURCATIONS = 12  # that are listed one by one
+
+
+def diagram_lines(run: Run) -> list[str]:
+    """What is said of an orbit diagram at its end; empty for another sweep or one that is not
+    complete."""
+    if run.experiment.diagram.observable == "none" or not run.summary:
+        return []
+    summary = run.summary
+    lines = list(_of_cascades(summary["cascades"]))
+    found = summary["bifurcations"]
+    chained = {p for chain in summary["cascades"] for p in chain["parameters"]}
+    others = [one for one in found["found"] if one["parameter"] not in chained]
+    for one in others[:MOST_BIFURCATIONS]:
+        lines.append(
+            f"  {one['parameter']:<12.9g} {one['kind']} of period {one['period']}, "
+            f"multiplier {_complex(*one['multiplier'])}"
+        )
+    if len(others) > MOST_BIFURCATIONS:
+        lines.append(f"  and {len(others) - MOST_BIFURCATIONS} more in bifurcations.csv")
+    if found["count"]:
+        words = f"{found['count']} bifurcation points of {summary['key']}, refined"
+        residual = max(one["residual"] for one in found["found"])
+        lines.insert(0, f"{words} (residual of F^p(x) = x at most {residual:.1g}):")
+    else:
+        lines.insert(0, f"bifurcation points: {found['reason'] or 'none was found'}")
+    if found["not_refined"]:
+        lines.append(f"  {found['not_refined']} more ends of cycles were seen and not refined")
+    if summary["diverged"]:
+        lines.append(f"orbits diverged at {summary['diverged']} of {summary['points']} values")
+    if summary["started_afresh"]:
+        lines.append(
+            f"a continued orbit that had diverged started afresh at the next value: "
+            f"{summary['started_afresh']} times (columns afresh)"
+        )
+    if summary["explained"]:
+        lines.append(f"{summary['observable']} explains {summary['explained']:.1%} of the variance")
+    return lines
+
+
+def _of_cascades(chains: list[Mapping[str, Any]]) -> Iterator[str]:
+    for chain in chains:
+        periods = " → ".join(map(str, (*chain["periods"], 2 * chain["periods"][-1])))
+        places = ", ".join(f"{place:.9g}" for place in chain["parameters"])
+        yield f"  doublings {periods} at {places}"
+        ratios = ", ".join(f"{ratio:.4g}" for ratio in chain["ratios"])
+        yield f"    ratios of successive intervals {ratios}, said to approach 4.669"
+
+
+def _complex(real: float, imaginary: float) -> str:
+    if not imaginary:
+        return f"{real:.6g}"
+    return f"{real:.4f} ± {imaginary:.4f}i"

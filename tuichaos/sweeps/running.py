@@ -19,9 +19,10 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run
-from tuichaos.sweeps import overall, table
+from tuichaos.sweeps import finish, overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
+from tuichaos.sweeps.diagrams import with_component
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Unit, processes, scattered, units
@@ -85,7 +86,7 @@ def sweep(
     first = plan(made.base.experiment(made.points[0]), threads)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
-    made = Grid(base, made.axes)
+    made = with_component(Grid(base, made.axes), threads)
     path = create(base, out)
     replace_text(path / "experiment.toml", base.to_toml())
     return _run(path, made, first, workers, threads, keep, watch, stop)
@@ -108,7 +109,7 @@ def resume(
     if run.status == "running":
         raise InputError(f"{run.path.name}: is still running")
     _check_workers(workers)
-    made = grid(run.experiment, yes=True)
+    made = with_component(grid(run.experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
     return _run(run.path, made, first, workers, threads, keep, watch, stop, run.manifest)
@@ -163,6 +164,7 @@ def stream(
     set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
+    made = with_component(made, threads)
     todo = [[p for p in batch if p.index not in known] for batch in made.batches()]
     todo = tiles(made, todo) if made.base.dense else todo
     todo = [batch for batch in todo if batch]
@@ -191,7 +193,7 @@ def keep(
     made = grid(experiment, yes=True)
     first = plan(made.base.experiment(made.points[0]), threads)
     base = experiment.model_copy(update={"device": first.experiment.device})
-    made = Grid(base, made.axes)
+    made = with_component(Grid(base, made.axes), threads)
     path = create(base, out)
     replace_text(path / "experiment.toml", base.to_toml())
     known = _facts(made, first, None, keep=False)
@@ -204,7 +206,9 @@ def _source(
 ) -> Iterator[Row | float]:
     if workers:
         make = functools.partial(processes, workers)
-        share = [Unit(tuple(tile)) for tile in todo] if job.base.dense else units(todo, workers)
+        whole = job.base.continued  # its points go on from each other
+        share = [Unit(tuple(tile), whole=whole) for tile in todo]
+        share = share if job.base.dense else units(todo, workers)
         yield from scattered(job, share, make, workers, stop)
         return
     for batch in todo:
@@ -239,6 +243,7 @@ class Folder:
                     if watch is not None:
                         watch(self._progress(under_way, before, time.perf_counter() - start))
             if len(self.journal.rows) == self.grid.size:
+                finish.write(self.path, self.grid, self.journal.rows)
                 status = "done"
         except Exception as error:
             status, reason = "failed", str(error) or type(error).__name__

@@ -38,10 +38,12 @@ MOST_DEATHS = 10  # of workers in a row without one point that was done: it is n
 
 @dataclass(frozen=True)
 class Unit:
-    """Points that a worker does in one go, and how often they took a worker down."""
+    """Points that a worker does in one go, and how often they took a worker down; ``whole``:
+    they cannot be done one by one."""
 
     points: tuple[Point, ...]
     deaths: int = 0
+    whole: bool = False
 
 
 def units(batches: Sequence[Sequence[Point]], workers: int) -> list[Unit]:
@@ -117,6 +119,9 @@ def _launch(
 def _again(suspects: deque, unit: Unit, error: Exception) -> Iterator[Row]:
     """Let the points of a unit be done again, one by one, or give up the one that it is."""
     deaths = unit.deaths + 1
+    if unit.whole and deaths < TRIES:
+        suspects.append(Unit(unit.points, deaths, whole=True))
+        return
     for point in unit.points:
         if deaths < TRIES:
             suspects.append(Unit((point,), deaths))

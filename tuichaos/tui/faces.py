@@ -23,8 +23,10 @@ from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.planes import PlaneValues
+from tuichaos.sweeps.diagram_drawing import of_rows
 from tuichaos.sweeps.drawing import FIRST, of_columns
 from tuichaos.sweeps.grid import Axis, axes
+from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.widgets.board import BLANK, Box, Line, Mark, Sheet
 from tuichaos.windows import Span, at, ends
@@ -32,7 +34,6 @@ from tuichaos.windows import Span, at, ends
 LABELS = 7  # columns left of a map for its ticks
 MARGIN_SIGNS = "│┤├└|+"
 LOWEST_PAIR = 15  # lines; a lower board leaves the exponent out
-EXPONENT = "leading exponent, nats per step"
 EXPONENT_SHARE = 0.36  # of the lines of a diagram
 
 
@@ -306,8 +307,8 @@ def exponent(numbers: Mapping[str, object]) -> str:
 def drawn(picture: Picture, look: Look) -> list[list[Mark]]:
     """A chart as lines of single characters. Clouds of points are laid on here, dot by dot."""
     low, high = y_axis(picture)
-    frame = replace(picture, curves=[_one(c, low, high) for c in picture.curves])
-    frame = frame if picture.log else replace(frame, y_range=(low, high))
+    ends = (10.0**low, 10.0**high) if picture.log else (low, high)
+    frame = replace(picture, curves=[_one(c, *ends) for c in picture.curves], y_range=ends)
     lines = _lines(frame, look)
     if any(not curve.joined for curve in picture.curves):
         width, height = look.width - margin(lines), _canvas(lines)
@@ -315,7 +316,9 @@ def drawn(picture: Picture, look: Look) -> list[list[Mark]]:
         for number, curve in enumerate(picture.curves):
             if not curve.joined and width > 0:
                 share = (curve.x - picture.x_range[0]) / np.ptp(picture.x_range)
-                level = (curve.y - low) / (high - low)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    y = np.log10(curve.y) if picture.log else curve.y
+                level = (y - low) / (high - low)
                 marked = _cloud(share, level, (width, height), number, look)
                 for (x, y), char in marked.items():
                     lines[y][look.width - width + x] = (char, styles[number])
@@ -399,8 +402,7 @@ class ChartFace(Face):
         upper, lower = self.pictures()
         span = self._scaled(ends(self.axis))
         if upper is not None:
-            crop = None if upper.log else self.crop
-            upper = replace(upper, x_range=span, y_range=crop)
+            upper = replace(upper, x_range=span, y_range=self.crop)
         if lower is not None:
             lower = replace(lower, x_range=span)
         self.upper, self.lower = upper, lower
@@ -437,7 +439,9 @@ class ChartFace(Face):
             return []
         entries = legend_of(self.upper, look.colour, look.ascii_only)
         found = [Text.from_ansi(mark).append(name) for mark, name in entries]
-        return found + ([Text(f"below: {self.lower.title}")] if _drawable(self.lower) else [])
+        if _drawable(self.lower):
+            found.append(Text(f"below: {self.lower.title.partition(';')[0]}"))
+        return found
 
     def value(self, u: float) -> float:
         """The parameter at a share of the axis."""
@@ -467,8 +471,6 @@ class ChartFace(Face):
         keys = {
             self.axis.key: (self.value(left / area.width), self.value((right + 1) / area.width))
         }
-        if self.upper is None or self.upper.log:
-            return keys, None
         shares = (1 - (bottom + 1) / area.height, 1 - top / area.height)
         return keys, (self.level_at(shares[0]), self.level_at(shares[1]))
 
@@ -481,7 +483,11 @@ class DiagramFace(ChartFace):
         return self.experiment.diagram.observable
 
     def pictures(self) -> tuple[Picture | None, Picture | None]:
-        return diagram(self.experiment, dict(self.rows))
+        try:
+            upper, lower = of_rows(Grid(self.experiment, self.axes), dict(self.rows), "default")
+        except InputError:  # no number yet
+            return None, None
+        return upper, lower
 
     def reading(self, u: float, v: float) -> str:
         number = self.nearest(u)
@@ -511,38 +517,6 @@ def states(numbers: Mapping[str, object]) -> str:
         return f"diverged at step {gone}"
     repeats = f"period {period:g}" if period is not None else "no period"
     return f"{repeats}, {exponent(numbers)}"
-
-
-def diagram(experiment: Experiment, rows: dict[int, Row]) -> tuple[Picture, Picture]:
-    """The states at each value, and the exponents below them; a curve for each way through the
-    values."""
-    (axis,) = axes(experiment.sweep)
-    label = f"log10 {axis.key}" if axis.log else axis.key
-    places = np.array(axis.values, dtype=float)
-    places = np.log10(places) if axis.log else places
-    ways = experiment.diagram.directions
-    uppers, lowers = [], []
-    for way in ways or ("fresh",):
-        numbers = sorted(rows)
-        found = [_values(rows[k], way) for k in numbers]
-        x = np.repeat(places[numbers], [len(values) for values in found])
-        y = np.concatenate([*found, np.empty(0)])
-        name = way if ways else experiment.diagram.observable
-        uppers.append(Curve(name, x, y, joined=False))
-        prefix = f"{way}." if ways else ""
-        exponents = [rows[k].numbers.get(f"{prefix}lyapunov") for k in numbers]
-        y = np.array([np.nan if e is None else e for e in exponents], dtype=float)
-        lowers.append(Curve(f"exponent {way}" if ways else "exponent", places[numbers], y))
-    upper = Picture(experiment.diagram.observable, uppers, x_label=label)
-    return upper, Picture(
-        "leading exponent, nats per step", lowers, x_label=label, levels=[("", 0.0)]
-    )
-
-
-def _values(row: Row, way: str) -> np.ndarray:
-    """What is drawn at one value."""
-    parts = [np.array(orbit, dtype=float) for orbit in row.orbit.get(way, ()) if orbit]
-    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def _drawable(picture: Picture | None) -> bool:
