@@ -159,6 +159,12 @@ async def test_points_stream_in_and_the_map_has_them(stream):
         assert {c for line in found for c in line[:middle]} == {found[0][0]}
         assert {c for line in found for c in line[middle:]} == {found[0][-1]}
         assert found[0][0] != found[0][-1]
+        # What the terminal shows is what is on the board.
+        strips = app.screen._compositor.render_strips()
+        top = board(app).content_region.offset + app.screen.area.offset
+        for y in range(app.screen.area.height):
+            cells = strips[top.y + y].crop(top.x, top.x + app.screen.area.width)
+            assert {s.style.color.triplet for s in cells} >= {found[y][0], found[y][-1]}
         assert text_of(app, "#reading").startswith("learning_rate ")
         assert "diverged at step 7" in text_of(app, "#reading")
         await pilot.press(*["shift+left"] * 2)
@@ -515,6 +521,24 @@ async def test_a_real_computation_is_given_up_soon():
         await until(lambda: survey.join(0))
         assert time.monotonic() - start < 0.5
         assert survey.status == Status.INTERRUPTED
+
+
+async def test_a_map_is_exported_as_an_image(stream, tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    app = explorer(PLANE)
+    async with app.run_test(size=SIZE) as pilot:
+        await shown(app)
+        await pilot.press("p")
+        await until(lambda: app.clipboard)
+        found = colours(app)
+    with Image.open(tmp_path / "plane.png") as image:
+        assert app.clipboard == str(tmp_path / "plane.png")
+        width, height = image.size
+        assert width == height
+        assert image.getpixel((0, height - 1)) == tuple(found[-1][0])
+        assert image.getpixel((width - 1, 0)) == tuple(found[0][-1])
 
 
 # --- looks -------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from tuichaos.sweeps.rows import Row
 from tuichaos.tui.widgets.board import BLANK, Box, Line, Mark, Sheet
 from tuichaos.windows import Span, at, ends
 
+WIDE = 150  # columns in which the legend of a map of one scale or two fits into a line
 LABELS = 7  # columns left of a map for its ticks
 MARGIN_SIGNS = "│┤├└|+"
 LOWEST_PAIR = 15  # lines; a lower board leaves the exponent out
@@ -142,7 +143,7 @@ class PlaneFace(Face):
         return self.value
 
     def legend_lines(self, width: int) -> int:
-        return 1 if width >= 110 and self.value in ("convergence", "exponent") else 2
+        return 1 if width >= WIDE and self.value in ("convergence", "exponent") else 2
 
     @property
     def tall(self) -> int:

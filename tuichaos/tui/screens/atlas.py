@@ -13,15 +13,19 @@ from textual.events import Resize
 from textual.geometry import Region
 from textual.widgets import Footer, Static
 
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.exporting import export_map, free_name
 from tuichaos.fields import VALUES
+from tuichaos.planes import PlaneValues
 from tuichaos.progress import duration, sweep_words
 from tuichaos.session import Status
 from tuichaos.suited import HAVE_LOSS
 from tuichaos.survey import Kept
+from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import MOST_DENSE
-from tuichaos.tui.faces import CurveFace, DiagramFace, Face, Look
+from tuichaos.sweeps.rows import Row
+from tuichaos.tui.faces import CurveFace, DiagramFace, Face, Look, PlaneFace
 from tuichaos.tui.journey import Journey, Level
 from tuichaos.tui.run_state import memory_megabytes
 from tuichaos.tui.screens.living import Living
@@ -65,6 +69,7 @@ class Atlas(Living):
             "finer(-1)",
             "Coarser",
             key_display="-",
+            show=False,
             tooltip="Half as many points along each key; a smaller box",
         ),
         Binding("r", "restart", "Again", show=False, tooltip="Compute the picture again"),
@@ -530,7 +535,27 @@ class Atlas(Living):
     def _keep(self, level: Level) -> None:
         try:
             path = level.survey.keep()
-        except (InputError, RunFailed, OSError) as error:
+        except Exception as error:  # it is said, and the app lives
+            self.app.call_later(self._complain, error)
+            return
+        self.app.call_later(self._kept, str(path))
+
+    def action_image(self) -> None:
+        """The map so far as PNG, beside where the explorer was started."""
+        level = self.level
+        if not isinstance(level.face, PlaneFace) or not level.survey.rows:
+            self.notify("There is no map yet.", severity="warning")
+            return
+        self._paint_file(level.experiment, list(level.survey.rows))
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _paint_file(self, experiment: Experiment, rows: list[Row]) -> None:
+        plane = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
+        for row in rows:
+            plane.add(row.point, row.numbers)
+        try:
+            path = export_map(experiment, plane, free_name(experiment.name, kind="png"))
+        except Exception as error:  # it is said, and the app lives
             self.app.call_later(self._complain, error)
             return
         self.app.call_later(self._kept, str(path))

@@ -112,8 +112,7 @@ class Board(Widget):
     def _dirty(self, y: int, first: int, last: int) -> None:
         self._strips.pop(y, None)
         self.drawn += last - first
-        left, top = self.gutter.left, self.gutter.top
-        self.refresh(Region(left + first, top + y, last - first, 1))
+        self.refresh(Region(first, y, last - first, 1))
 
     def lay(self, cross: tuple[int, int] | None, box: Box | None) -> None:
         """Put cross and box elsewhere."""
