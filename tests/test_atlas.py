@@ -598,6 +598,19 @@ def test_without_colour_characters_tell_the_classes_apart(monkeypatch):
     assert not any(style.color or style.bgcolor for line in sheet.lines for _, style in line)
 
 
+def test_with_few_colours_signs_and_colours_tell_the_classes_apart():
+    made = face(resolve(PLANE))
+    made.add(made_up(made.experiment, number) for number in range(256))
+    look = Look(80, 20, few=True)
+    made.prepare(look)
+    sheet = made.sheet(look)
+    line = sheet.lines[3][sheet.area.x :]
+    (left, blue), (right, red) = line[0], line[-1]
+    assert left != right
+    assert {blue.color.name, red.color.name} == {"cyan", "red"}
+    assert [str(entry.spans[-1].style) for entry in made.legend(look)] == ["cyan", "red"]
+
+
 async def test_help_and_palette_have_every_action(stream):
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:

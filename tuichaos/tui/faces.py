@@ -40,12 +40,14 @@ EXPONENT_SHARE = 0.36  # of the lines of a diagram
 
 @dataclass(frozen=True)
 class Look:
-    """How it is drawn: in how many cells, and with what."""
+    """How it is drawn: in how many cells, and with what. ``few``: the terminal has sixteen
+    colours or less, in which the shades of a scale would become those of another."""
 
     width: int
     height: int
     colour: bool = True
     ascii_only: bool = False
+    few: bool = False
 
 
 @dataclass
@@ -123,6 +125,14 @@ def _style(front: rasters.RGB | None, behind: rasters.RGB | None) -> Style:
     return Style(color=fore, bgcolor=back)
 
 
+FEW = ("cyan", "magenta", "red", "yellow", "green", "blue", "white")  # in every terminal
+
+
+def _few(number: int) -> Style:
+    """The colour of a class where there are few; classes that share one differ by signs."""
+    return Style(color=FEW[number % len(FEW)]) if number >= 0 else Style()
+
+
 def marks(cells: Iterable[rasters.Cell]) -> list[Mark]:
     return [(cell.char, _style(cell.fg, cell.bg)) for cell in cells]
 
@@ -167,8 +177,19 @@ class PlaneFace(Face):
         width, height = look.width - LABELS - 1, look.height - 2
         if width < 4 or height < 2:
             return []
+        if look.few:
+            return self._signed(width, height)
         shown = {"colour": look.colour, "ascii_only": look.ascii_only}
         return [marks(row) for row in rasters.cells(self.raster, width, height, **shown)]
+
+    def _signed(self, width: int, height: int) -> list[list[Mark]]:
+        """The map in signs for levels and a colour for each class."""
+        rows = rasters.cells(self.raster, width, height, colour=False)
+        classes = rasters.pixels(self.raster, width, height)[0][::-1]
+        pairs = zip(rows, classes.tolist(), strict=True)
+        return [
+            [(cell.char, _few(number)) for cell, number in zip(*row, strict=True)] for row in pairs
+        ]
 
     def sheet(self, look: Look) -> Sheet | None:
         if self.raster is None:
@@ -220,13 +241,13 @@ class PlaneFace(Face):
     def legend(self, look: Look) -> list[Text]:
         if self.raster is None:
             return []
-        found = []
-        entries = rasters.legend(self.raster, colour=look.colour, ascii_only=look.ascii_only)
-        for entry in entries:
-            text = Text()
-            for char, style in marks(entry):
-                text.append(char, style)
-            found.append(text)
+        colour = look.colour and not look.few
+        entries = rasters.legend(self.raster, colour=colour, ascii_only=look.ascii_only)
+        found = [Text.assemble(*marks(entry)) for entry in entries]
+        if look.few:
+            numbers = np.unique(self.raster.classes[self.raster.classes != rasters.UNKNOWN])
+            for text, number in zip(found, numbers.tolist(), strict=False):
+                text.stylize(_few(number))
         return found
 
     def place(self, u: float, v: float) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.board import LEAST_BOX, Board, Box
 from tuichaos.windows import Span, alone, resized, valued, widened, zoomed
 
+FEW_COLOURS = ("standard", "windows")  # systems of sixteen
 REFRESH_SECONDS = 2.0  # between looks at a folder that grows
 STRIDE = 8  # cells of a move with shift
 BOX_KEYS = "arrows move the box · shift+arrows, + and - size it · enter zooms · esc cancels"
@@ -152,7 +153,9 @@ class Atlas(Living):
     @property
     def look(self) -> Look:
         width, height = self.board.content_size
-        return Look(width, height, not self.app.no_color, self.app.ascii_only)
+        colour = not self.app.no_color
+        few = colour and self.app.console.color_system in FEW_COLOURS
+        return Look(width, height, colour, self.app.ascii_only, few)
 
     # --- showing ---
 
