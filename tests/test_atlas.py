@@ -105,6 +105,13 @@ class Stream:
             self.closed += 1
 
 
+@pytest.fixture(autouse=True)
+def colourful(monkeypatch):
+    """A terminal with all colours, whatever the tests run in."""
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
 @pytest.fixture
 def stream(monkeypatch):
     return Stream(monkeypatch)

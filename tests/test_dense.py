@@ -153,3 +153,15 @@ def test_bad_tables_are_refused_by_name(table, words):
 def test_a_system_without_a_loss_cannot_converge():
     with pytest.raises(InputError, match=r"convergence.*no loss"):
         running.sweep(plane("convergence", LOGISTIC))
+
+
+def test_the_coarsest_points_are_a_tile_of_their_own():
+    sweep = {
+        "optimizer.learning_rate": {"log": [1e-2, 1e3, 128]},
+        "network.init_scale": {"log": [0.1, 10.0, 128]},
+    }
+    made = points.grid(plane("convergence", {**BASE, "sweep": sweep}), yes=True)
+    first, *rest = dense.tiles(made, made.batches())
+    assert len(first) == 8 * 8
+    assert len(first) + sum(map(len, rest)) == 128 * 128
+    assert max(map(len, rest)) <= dense.TILE_MOST

@@ -536,6 +536,19 @@ def test_256_colours_will_do(kept, monkeypatch):
     assert "\x1b[38;2;" not in text
 
 
+def test_a_plane_may_be_asked_for_on_the_command_line(tmp_path, monkeypatch):
+    """What the README shows: the value by --set, the keys by --over."""
+    monkeypatch.setenv("TUICHAOS_HOME", str(tmp_path))
+    asked = ["--set", "plane.value=exponent", "--set", "ensemble.references=1", "--set", "steps=9"]
+    asked += ["--set", "ensemble.twins=0", "--out", tmp_path / "run"]
+    asked += ["--over", "optimizer.learning_rate=log:0.1:10:4", "--over", "network.hidden.0=[2, 3]"]
+    text = printed("run", "--preset", "quick", *asked)
+    assert "exponent of 8 points: " in text
+    assert "stable: λ" in text
+    assert "dimension of the boundary: no number" in text
+    assert len(rows_of(tmp_path / "run")) == 8
+
+
 def test_the_report_and_json_say_what_was_found(kept):
     from tuichaos.sweeps.report import of_plane
 

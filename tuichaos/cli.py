@@ -113,11 +113,7 @@ def run(
 ) -> None:
     """Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over at
     every point of a grid."""
-    experiment = _experiment(file, preset_name, sets, seed, device)
-    if overs:
-        from tuichaos.reading import swept
-
-        experiment = swept(experiment, overs)
+    experiment = _experiment(file, preset_name, sets, seed, device, overs)
     if experiment.sweep:
         how = {"threads": threads, "workers": workers}
         _sweep(experiment, out, how, keep, yes, as_json, quiet, dry_run)
@@ -284,6 +280,7 @@ def _experiment(
     sets: tuple[str, ...],
     seed: int | None,
     device: str | None,
+    overs: tuple[str, ...],
 ) -> Any:
     from tuichaos import presets, reading
 
@@ -297,10 +294,10 @@ def _experiment(
     if device is not None:
         overrides["device"] = device
     if preset_name is not None:
-        return presets.preset(preset_name, overrides)
+        return presets.preset(preset_name, overrides, overs)
     if not file.exists() and str(file) in presets.names():
         raise InputError(f"{file}: no such file; did you mean --preset {file}?")
-    return reading.load(file, overrides)
+    return reading.load(file, overrides, overs)
 
 
 def _progress(quiet: bool, sweep: bool = False) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ def path(name: str) -> Path:
     return folder() / f"{name}.toml"
 
 
-def preset(name: str, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """A preset as an Experiment, with dotted overrides: ``{"ensemble.references": 20}``."""
-    return load(path(name), overrides)
+def preset(
+    name: str, overrides: Mapping[str, Any] | None = None, overs: Iterable[str] = ()
+) -> Experiment:
+    """A preset as an Experiment, with dotted overrides: ``{"ensemble.references": 20}``, and
+    keys that are swept besides: ``["seed=[1, 2]"]``."""
+    return load(path(name), overrides, overs)

@@ -15,11 +15,14 @@ from pydantic import BaseModel, ValidationError
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment, Table
 from tuichaos.locations import resolved
-from tuichaos.sweeps.grid import parse_over
+from tuichaos.sweeps.grid import parse_over, swept_keys
 
 
-def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """Read an experiment file; ``overrides`` are dotted keys, later ones win.
+def load(
+    path: str | Path, overrides: Mapping[str, Any] | None = None, overs: Iterable[str] = ()
+) -> Experiment:
+    """Read an experiment file; ``overrides`` are dotted keys, later ones win; ``overs``: keys
+    that are swept besides, as ``--over`` says it.
 
     A relative ``data.path`` in the file is seen from the file's folder. Raises InputError.
     """
@@ -29,7 +32,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experi
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = _absolute(data["path"], path.parent)
     table.setdefault("name", path.stem)
-    return resolve(told(table, overrides or {}), overrides)
+    return resolve(told(table, overrides or {}), overrides, overs)
 
 
 # What may differ from a published experiment while its figures still stand for comparison.
@@ -77,8 +80,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is not TOML: {str(error).splitlines()[0]}") from None
 
 
-def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """An Experiment from nested tables and dotted overrides; raises InputError."""
+def resolve(
+    table: Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    overs: Iterable[str] = (),
+) -> Experiment:
+    """An Experiment from nested tables, dotted overrides and keys that are swept besides (as
+    ``--over`` says it); raises InputError."""
     if not isinstance(table, Mapping):
         raise InputError(f"an experiment is a table, not {type(table).__name__}")
     merged = _copied({str(key): value for key, value in table.items()})
@@ -86,6 +94,8 @@ def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
         if key == "data.path" and isinstance(value, str):
             value = _absolute(value, Path.cwd())
         _put(merged, key, value)
+    if ranges := dict(parse_over(text) for text in overs):
+        merged["sweep"] = {**swept_keys(merged.get("sweep", {})), **ranges}
     try:
         return Experiment(**merged)
     except ValidationError as error:
@@ -95,9 +105,7 @@ def resolve(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None
 def swept(experiment: Experiment, overs: Iterable[str]) -> Experiment:
     """The experiment with keys swept as ``--over`` says it, beside those of its ``[sweep]`` or
     in their place; raises InputError."""
-    table = experiment.model_dump()
-    table["sweep"] = {**table["sweep"], **dict(parse_over(text) for text in overs)}
-    return resolve(table)
+    return resolve(experiment.model_dump(), None, overs)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ depend on its company (see simulation.py). So a point's numbers are those that
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -31,7 +32,6 @@ from tuichaos.sweeps.rows import Row
 
 TILE_WORK = 400_000  # replica-steps of a tile: about a second, so that pictures grow steadily
 TILE_LEAST, TILE_MOST = 32, 4_096  # points
-FIRST_SHARE = 8  # of a tile is the first one; each next one is twice as large
 COARSEST = 16  # stride of the points that come first
 
 
@@ -46,10 +46,11 @@ def tiles(grid: Grid, todo: Sequence[Sequence[Point]]) -> list[list[Point]]:
     found = []
     for batch in todo:
         batch = sorted(batch, key=lambda point: _level(grid, point))
-        start, now = 0, max(TILE_LEAST, size // FIRST_SHARE)
-        while start < len(batch):
-            found.append(list(batch[start : start + now]))
-            start, now = start + now, min(size, 2 * now)
+        first = sum(_level(grid, point) == 0 for point in batch[:size])
+        # The coarsest points by themselves, so that there is a whole picture within a second.
+        starts = [0, first] if TILE_LEAST <= first < len(batch) else [0]
+        starts += range(starts[-1] + size, len(batch), size)
+        found += [batch[a:b] for a, b in itertools.pairwise([*starts, len(batch)])]
     return found
 
 

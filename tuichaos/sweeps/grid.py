@@ -85,6 +85,12 @@ def _ranges(value: object) -> dict[str, Any]:
     return found
 
 
+def swept_keys(table: object) -> dict[str, Any]:
+    """The entries of an unchecked ``[sweep]`` by their dotted keys; what is no table has none,
+    and is refused where it is checked."""
+    return dict(_flat(table, "")) if isinstance(table, Mapping) else {}
+
+
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Entries by their dotted key, also where the dots were not quoted and so made tables."""
     for name, value in table.items():

@@ -198,6 +198,9 @@ class Settings(VerticalScroll):
         for kind in (TRAINING, REFERENCE):
             for row in self.query(f".-for-{kind}"):
                 row.display = (kind == TRAINING) == training
+        # Where each layer has its own rate there is not one to type.
+        if self.experiment.optimizer.learning_rates:
+            self._entry("optimizer.learning_rate").parent.display = False
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
