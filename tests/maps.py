@@ -187,3 +187,18 @@ class Delayed(System):
 
     def start(self, rng):
         return 0.4 + 0.1 * rng.uniform(0, 1, 2)
+
+
+class Pitchfork(System):
+    """x ← r·x − x³: 0 hands over to ±√(r − 1) at r = 1, which double at r = 2."""
+
+    dimension = 1
+
+    def __init__(self, r: float) -> None:
+        self.r = r
+
+    def step(self, x):
+        return self.r * x - x**3
+
+    def start(self, rng):
+        return rng.uniform(0.1, 0.5, 1)

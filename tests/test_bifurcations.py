@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import threading
 
 import numpy as np
 import pytest
 
 from tuichaos import presets
 from tuichaos.reading import resolve
+from tuichaos.runs import open_run
 from tuichaos.sweeps import bifurcations, running
 from tuichaos.sweeps.bifurcations import Bifurcation, cascades
 from tuichaos.sweeps.cycles import Cycles
 from tuichaos.sweeps.families import Family
 from tuichaos.sweeps.points import grid
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.rows import Journal, Row
+from tuichaos.systems import build
 
 
 def refined(name, key, values, *, references=1, steps=600, observable="x0", **system):
@@ -71,6 +74,15 @@ def test_a_fixed_point_hands_over_to_another():
     assert found[0].parameter == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("low", [0.5, 0.98])
+def test_a_pitchfork_is_no_fold(low):
+    """Of the branches that end there one goes on; below it their cycle is still there."""
+    scan = {"linear": [low, 2.1, 12]}
+    found = refined("maps:Pitchfork", "r", scan, steps=1000, parameters={"r": 0.0})
+    assert [(one.kind, one.period) for one in found] == [("branching", 1), ("doubling", 1)]
+    assert [one.parameter for one in found] == pytest.approx([1, 2], abs=1e-6)
+
+
 def test_henon():
     """Doublings at a = 3(1 − b)²/4 of the fixed point and (1 − b)² + (1 + b)²/4 of its pair."""
     found = refined("henon", "a", {"linear": [0.2, 1.04, 85]})
@@ -115,13 +127,35 @@ def test_nothing_is_found_in_plain_chaos():
     assert refined("logistic", "r", [3.99, 3.995, 4.0]) == ()
 
 
+def test_a_stop_leaves_it_to_be_done_again(tmp_path):
+    table = {
+        "steps": 300,
+        "system": {"name": "logistic"},
+        "ensemble": {"references": 1},
+        "diagram": {"observable": "x0", "last": 8},
+        "sweep": {"system.parameters.r": [2.8, 3.2]},
+    }
+    stop = threading.Event()
+    run = running.sweep(
+        resolve(table),
+        out=tmp_path / "d",
+        watch=lambda progress: stop.set() if progress.done == 2 else None,
+        stop=stop,
+    )
+    assert run.status == "interrupted"
+    assert not (run.path / "summary.json").exists()
+    done = running.resume(open_run(run.path))
+    assert done.status == "done"
+    assert done.summary["bifurcations"]["found"][0]["parameter"] == pytest.approx(3, abs=1e-9)
+
+
 def test_multipliers_are_those_of_closed_forms():
     """The logistic 2-cycle has the multiplier 4 + 2r − r²; its states solve a quadratic."""
     table = {
         "system": {"name": "logistic"},
         "ensemble": {"references": 1},
         "diagram": {"observable": "x0", "last": 8},
-        "sweep": {"system.parameters.r": [3.2, 3.3]},
+        "sweep": {"system.parameters.r": [3.0, 3.2, 3.3, 3.4]},
     }
     cycles = Cycles(Family.of(grid(resolve(table)).base))
     r = np.array([3.2, 3.3])
@@ -200,3 +234,32 @@ def test_orbit_quartic(tmp_path):
     assert inside > 200
     chaotic = [float(row["lyapunov"]) for row in rows if row["system.parameters.a"] == "1.5"]
     assert chaotic[0] == pytest.approx(0.491, abs=0.06)
+
+
+@pytest.mark.slow
+def test_orbit_softmax(tmp_path):
+    run = running.sweep(presets.preset("orbit-softmax"), out=tmp_path / "d")
+    first = run.summary["bifurcations"]["found"][0]
+    assert (first["kind"], first["period"]) == ("doubling", 1)
+    assert first["parameter"] == pytest.approx(5.916, abs=0.02)
+    with open(run.path / "sweep.csv", newline="") as file:
+        rows = {float(row["system.parameters.eta_eff"]): row for row in csv.DictReader(file)}
+    # The conserved sum: the leading exponent is 0 where there is no chaos.
+    assert all(abs(float(rows[v]["lyapunov"])) < 1e-12 for v in (4.0, 5.0, 7.0, 15.0))
+    assert float(rows[10.0]["lyapunov"]) == pytest.approx(0.235, abs=0.05)
+    assert rows[15.0]["period"] == rows[20.0]["period"] == "3"
+
+
+@pytest.mark.slow
+def test_orbit_iris(tmp_path):
+    run = running.sweep(presets.preset("orbit-iris"), out=tmp_path / "d")
+    rows = Journal(run.path).rows
+    low, high = (np.array([rows[k].orbit[w] for w in ("up", "down")]) for k in (60, 199))
+    assert (high[0].max(axis=1) < 1e-4).sum() == 2
+    assert (high[1].max(axis=1) > 1).all()
+    assert (low[0] < 0.2).all()
+    experiment = presets.preset("orbit-iris", {"sweep": {}, "diagram": {}})
+    shares = np.bincount(build(experiment).dataset.y) / 120
+    entropy = -(shares * np.log(shares)).sum()  # where a dead network rests
+    # In one of the four a unit is not stuck to the last bit, and creeps on by 1e-7.
+    np.testing.assert_allclose(low[1], entropy, atol=1e-6)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,23 +66,34 @@ class Refined:
     left: int = 0
 
 
-def refined(grid: Grid, rows: Mapping[int, Row]) -> Refined:
-    """The bifurcation points in a diagram that has been scanned."""
+class Stopped(Exception):
+    """Somebody wants no more of it."""
+
+
+def refined(grid: Grid, rows: Mapping[int, Row], stop: threading.Event | None = None) -> Refined:
+    """The bifurcation points in a diagram that has been scanned; raises Stopped once ``stop``
+    is set."""
     family = Family.of(grid.base)
     if not family.moves:
         return Refined(reason=f"{grid.keys[0]} changes where orbits start, not the map")
     if family.dimension > MOST_ENDS:
         words = f"not refined: {family.dimension} numbers a state, more than {MOST_ENDS}"
         return Refined(reason=words)
-    with repeatable(torch.device("cpu")), np.errstate(all="ignore"):
-        return _Search(grid, rows, Cycles(family)).result()
+    try:
+        with repeatable(torch.device("cpu")), np.errstate(all="ignore"):
+            return _Search(grid, rows, Cycles(family), stop or threading.Event()).result()
+    except (ArithmeticError, ValueError, RuntimeError) as error:  # of a user's map, mostly
+        return Refined(reason=f"not refined: {str(error).strip() or type(error).__name__}")
 
 
 class _Search:
     """The branches of stable cycles of a scan, and their ends."""
 
-    def __init__(self, grid: Grid, rows: Mapping[int, Row], cycles: Cycles) -> None:
+    def __init__(
+        self, grid: Grid, rows: Mapping[int, Row], cycles: Cycles, stop: threading.Event
+    ) -> None:
         self.cycles = cycles
+        self.stop = stop
         values = sorted({point.values[0] for point in grid.points})
         self.values = [float(value) for value in values]
         self.range = self.values[-1] - self.values[0]
@@ -98,6 +110,8 @@ class _Search:
             news: list[Cycle] = []
             for cycle, direction in self._not_carried_on(fresh, news):
                 ends += 1
+                if self.stop.is_set():
+                    raise Stopped
                 if ends > MOST_ENDS_REFINED:
                     self.left += 1
                     continue
@@ -116,10 +130,7 @@ class _Search:
         values, states = [], []
         for index in sorted(self.rows):
             row = self.rows[index]
-            for name, ends in row.ends.items():
-                period = row.numbers.get("period" if name == "fresh" else f"{name}.period")
-                if period is None and len(ends) == 1:
-                    continue
+            for ends in row.ends.values():
                 for end in ends:
                     if end is None or len(end) != self.cycles.family.dimension:
                         continue
@@ -285,16 +296,19 @@ class _Search:
         for _ in range(MOST_EXTENDED):
             h = 1e-6
             steps = [*(h * cycle.size * np.eye(d)), np.zeros(d)]
-            moved = [v] * d + [v + h * self.range]
+            beside = -h * self.range if v + h * self.range > self.values[-1] else h * self.range
+            moved = [v] * d + [v + beside]
             sides = self._closing([*moved], x + np.array(steps), cycle)
             here = self._closing([v], x[None], cycle)
             if here is None or sides is None:
                 return None
-            scales = np.array([h * cycle.size] * d + [h * self.range])
+            scales = np.array([h * cycle.size] * d + [beside])
             jacobian = ((sides - here) / scales[:, None]).T
             step = np.linalg.lstsq(jacobian, -here[0], rcond=1e-9)[0]
             x, v = x + step[:d], v + float(step[d])
-            if abs(v - cycle.value) > abs(value - cycle.value) or not np.isfinite(x).all():
+            outside = not self.values[0] <= v <= self.values[-1]
+            far = not abs(v - cycle.value) <= abs(value - cycle.value)
+            if outside or far or not np.isfinite(x).all():
                 return None
             if abs(step[d]) <= BRENT * self.range and np.abs(step[:d]).max() <= 1e-9 * cycle.size:
                 break

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tuichaos.blocks import FIRST, WITNESS, Block
 from tuichaos.engine import Engine
@@ -146,9 +147,11 @@ class Walk:
     def _go(self, engine: Engine, group: list[Walker], stages: queue.SimpleQueue) -> None:
         """Go the way of a group to its end; runs in a thread of the engine."""
         states: np.ndarray | None = None
+        drawn = np.array([self.plan.ensemble.tangent(walker.reference) for walker in group])
+        tangents = torch.from_numpy(drawn).to(self.simulation.device, self.dtype)
         with engine.stepper() as stepper:
             for number in range(len(self.ordered)):
-                found = self._stage(stepper, group, number, states)
+                found = self._stage(stepper, group, tangents, number, states)
                 if found is None:
                     return
                 states = found[1]
@@ -174,13 +177,18 @@ class Walk:
         return np.array(rows), np.array(afresh)
 
     def _stage(
-        self, stepper: Stepper, group: list[Walker], number: int, before: np.ndarray | None
+        self,
+        stepper: Stepper,
+        group: list[Walker],
+        tangents: Tensor,
+        number: int,
+        before: np.ndarray | None,
     ) -> tuple[list[Found], np.ndarray] | None:
         """All steps at one value: what was found, and the last states; None once it should
         stop."""
         steps = self.simulation.steps
         starts, afresh = self._starts(group, number, before)
-        block = self._block(group, number, starts)
+        block = self._block(group, tangents, number, starts)
         setup = self._setup(len(group), block.system)
         exponent, survival = TangentExponent(setup), Survival(setup)
         drawn = observable(setup.system, self.base.diagram.observable, self.base.component)
@@ -216,21 +224,22 @@ class Walk:
         ]
         return found, block.x[: len(group)].cpu().numpy().astype(np.float64)
 
-    def _block(self, group: list[Walker], number: int, starts: np.ndarray) -> Block:
+    def _block(
+        self, group: list[Walker], tangents: Tensor, number: int, starts: np.ndarray
+    ) -> Block:
         """The block of a group at its ``number``-th value, with a witness of its first row."""
-        device, draws = self.simulation.device, self.plan.ensemble
+        device = self.simulation.device
         values = [self._point(walker, number).values[0] for walker in group]
         alike = len(set(values)) == 1
         # A block numbers its rows from 0, and so must the parameters of its system.
         system = self.family.at(values[0]) if alike else self.family.at_each(values)
-        tangents = np.array([draws.tangent(walker.reference) for walker in group])
         x = np.concatenate([starts, starts[:1]])
         return Block(
             0,
             len(group),
             True,
             torch.from_numpy(x).to(device, self.dtype),
-            torch.from_numpy(tangents).to(device, self.dtype),
+            tangents,
             system.to(device, self.dtype),
         )
 

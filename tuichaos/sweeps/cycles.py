@@ -131,9 +131,11 @@ class Cycles:
         """dx/dv (n, d) of cycles of one period along their branches."""
         values = np.array([cycle.value for cycle in cycles])
         x = np.stack([cycle.x for cycle in cycles])
-        h = DIFFERENCE * np.maximum(np.abs(values), self._span)
-        ends = [self.orbit((values + s).tolist(), x, cycles[0].period)[-1] for s in (h, -h)]
-        by_value = (ends[0] - ends[1]) / (2 * h[:, None])
+        low, high = self._range
+        h = DIFFERENCE * np.maximum(np.abs(values), high - low)
+        sides = np.minimum(values + h, high), np.maximum(values - h, low)
+        ends = [self.orbit(side.tolist(), x, cycles[0].period)[-1] for side in sides]
+        by_value = (ends[0] - ends[1]) / (sides[0] - sides[1])[:, None]
         return _least_squares(np.stack([cycle.matrix for cycle in cycles]), by_value)
 
     def closing(
@@ -152,9 +154,10 @@ class Cycles:
         return (orbit[-1] - orbit[0]).numpy(), folding
 
     @property
-    def _span(self) -> float:
+    def _range(self) -> tuple[float, float]:
+        """The ends of the scan: beyond them the map may not be defined."""
         values = [point.values[0] for point in self.family.base.path]
-        return float(max(values) - min(values))
+        return float(min(values)), float(max(values))
 
     def _at(self, values: Sequence[float]) -> System:
         system = self.family.at_each([float(value) for value in values])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,18 @@ BIFURCATIONS = "bifurcations.csv"
 COLUMNS = ("kind", "period", "parameter", "multiplier", "imaginary", "residual", "low", "high")
 
 
-def write(folder: Path, grid: Grid, rows: Mapping[int, Row]) -> None:
+def write(folder: Path, grid: Grid, rows: Mapping[int, Row], stop: threading.Event) -> bool:
     """Write diagram.csv, bifurcations.csv and summary.json of a complete diagram; nothing for
-    another sweep."""
+    another sweep. False if ``stop`` was set before all was written."""
     diagram = grid.base.diagram
     if diagram is None:
-        return
+        return True
     names = ["value", "direction", "reference", "index", diagram.observable.replace(",", ";")]
     _replaced(folder / DIAGRAM, names, _drawn(grid, rows))
-    found = bifurcations.refined(grid, rows)
+    try:
+        found = bifurcations.refined(grid, rows, stop)
+    except bifurcations.Stopped:
+        return False
     _replaced(folder / BIFURCATIONS, COLUMNS, map(_row, found.bifurcations))
     component = grid.base.component
     summary = {
@@ -43,6 +47,7 @@ def write(folder: Path, grid: Grid, rows: Mapping[int, Row]) -> None:
         **bifurcations.told(found),
     }
     write_json(folder / "summary.json", summary)
+    return True
 
 
 def _drawn(grid: Grid, rows: Mapping[int, Row]) -> Iterator[list[Any]]:

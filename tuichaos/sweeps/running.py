@@ -142,7 +142,7 @@ def _run(
     todo = [batch for batch in todo if batch]
     source = _source(job, todo, workers, stop)
     with interrupts(stop) as interrupted:
-        folder.follow(source, watch)
+        folder.follow(source, watch, stop)
     if interrupted:
         raise KeyboardInterrupt(
             f"interrupted at point {len(folder.journal.rows)} of {made.size}; "
@@ -226,7 +226,9 @@ class Folder:
         self.journal = Journal(path)
         self._next_table = 0.0
 
-    def follow(self, source: Iterator[Row | float], watch: Watcher | None) -> None:
+    def follow(
+        self, source: Iterator[Row | float], watch: Watcher | None, stop: threading.Event
+    ) -> None:
         """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
         start, before = time.perf_counter(), len(self.journal.rows)
         status, reason, under_way = "interrupted", None, 0.0
@@ -242,8 +244,8 @@ class Folder:
                         under_way = found
                     if watch is not None:
                         watch(self._progress(under_way, before, time.perf_counter() - start))
-            if len(self.journal.rows) == self.grid.size:
-                finish.write(self.path, self.grid, self.journal.rows)
+            rows = self.journal.rows
+            if len(rows) == self.grid.size and finish.write(self.path, self.grid, rows, stop):
                 status = "done"
         except Exception as error:
             status, reason = "failed", str(error) or type(error).__name__
