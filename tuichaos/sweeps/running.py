@@ -197,7 +197,7 @@ def keep(
     path = create(base, out)
     replace_text(path / "experiment.toml", base.to_toml())
     known = _facts(made, first, None, keep=False)
-    Folder(path, made, known, spent=seconds).follow((row for row in rows), None)
+    Folder(path, made, known, spent=seconds).follow((row for row in rows), None, threading.Event())
     return open_run(path)
 
 
