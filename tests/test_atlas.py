@@ -337,7 +337,10 @@ async def test_a_diagram_is_cropped_or_computed_again(stream):
         await shown(app)
         text = "\n".join("".join(c for c, _ in line) for line in board(app).sheet.lines)
         assert "⠉" in text or "⣀" in text or "⠒" in text or "⠤" in text
-        area = app.screen.area
+        sheet, area = board(app).sheet, app.screen.area
+        for last in (area.bottom - 1, sheet.foot):  # of the diagram, and of the exponent
+            assert "".join(c for c, _ in sheet.lines[last + 1]).lstrip().startswith("└")
+        assert sheet.foot > area.bottom
         before = len(stream.computed)
         app.screen.box = (0, 0, area.width - 1, area.height // 2 - 1)
         await pilot.press("enter")

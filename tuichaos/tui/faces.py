@@ -546,9 +546,9 @@ def _drawable(picture: Picture | None) -> bool:
 
 
 def _canvas(lines: Sequence[Line]) -> int:
-    """How many lines of a chart are above its x axis."""
+    """How many lines of a chart are above its x axis, which no label stands before."""
     for k, line in enumerate(lines):
-        if sum(char in "─┬-" for char, _ in line) > len(line) // 2:
+        if "".join(char for char, _ in line).lstrip().startswith(("└", "+-")):
             return k
     return len(lines)
 

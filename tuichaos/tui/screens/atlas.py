@@ -25,7 +25,7 @@ from tuichaos.survey import Kept
 from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import MOST_DENSE
 from tuichaos.sweeps.rows import Row
-from tuichaos.tui.faces import CurveFace, DiagramFace, Face, Look, PlaneFace
+from tuichaos.tui.faces import CurveFace, DiagramFace, Face, Look, PlaneFace, short
 from tuichaos.tui.journey import Journey, Level
 from tuichaos.tui.run_state import memory_megabytes
 from tuichaos.tui.screens.living import Living
@@ -268,7 +268,7 @@ class Atlas(Living):
         if self.area is None:
             return ""
         keys, crop = self.level.face.spans(self.box, self.area)
-        parts = [f"{k.rpartition('.')[2]} {a:.4g} … {b:.4g}" for k, (a, b) in keys.items()]
+        parts = [f"{short(k)} {a:.4g} … {b:.4g}" for k, (a, b) in keys.items()]
         if crop is not None:
             parts.append(f"{self.level.face.title} {crop[0]:.4g} … {crop[1]:.4g}")
         return " · ".join(parts)
@@ -277,10 +277,10 @@ class Atlas(Living):
         """How far and how fast, on what; what to do with a box while there is one."""
         if self.box is not None:
             return BOX_KEYS
-        line = " · ".join(self._parts(short=False))
-        return line if len(line) <= width else " · ".join(self._parts(short=True))
+        line = " · ".join(self._parts(brief=False))
+        return line if len(line) <= width else " · ".join(self._parts(brief=True))
 
-    def _parts(self, short: bool) -> list[str]:
+    def _parts(self, brief: bool) -> list[str]:
         survey, journey = self.level.survey, self.journey
         parts = [str(survey.status), f"{survey.done:,} of {survey.size:,} points"]
         if survey.ended or survey.status == Status.PREPARING:
@@ -293,8 +293,8 @@ class Atlas(Living):
         if len(journey.levels) > 1:
             parts.append(f"picture {journey.at + 1} of {len(journey.levels)}")
         device = survey.device or self.level.experiment.device
-        parts.append(device.split(",")[0] if short else device)
-        if not (short or survey.ended):  # what has ended says nothing new
+        parts.append(device.split(",")[0] if brief else device)
+        if not (brief or survey.ended):  # what has ended says nothing new
             parts.append(f"{memory_megabytes():.0f} MB")
         return parts
 
