@@ -16,6 +16,7 @@ X_TICK = 14  # characters of the x axis for each of its labels
 MOST_PLAIN = 5  # powers of ten that an x axis is labelled with 0.01, 0.1, … instead of 10⁻², …
 LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 
+MANY = 1_000  # columns, more than any terminal has
 LARGEST = 307  # power of ten of a tick
 DIGITS = (range(1, 10), (1, 2, 5), (1, 3), (1,))  # of the ticks of a short logarithmic axis
 
@@ -73,7 +74,7 @@ def draw(
     A picture with a title has it in the first line, and its legend in the second one.
     ``margin``: characters that labels of the y axis have at least.
     """
-    prepared = [prepare(c, picture.log, width) for c in picture.curves]
+    prepared = [prepare(_within(picture, c), picture.log, width) for c in picture.curves]
     if not any(prepared):
         return f"{picture.title}: nothing to draw" if picture.title else "nothing to draw"
     head = []
@@ -83,6 +84,21 @@ def draw(
     text = _plot(picture, prepared, width, height - len(head), colour, ascii_only, margin)
     text = "\n".join([*head, text])
     return plain(text) if ascii_only else text
+
+
+def y_axis(picture: Picture) -> tuple[float, float]:
+    """Where the y axis of a picture that has points begins and ends, in logarithms where it is
+    logarithmic."""
+    prepared = [prepare(_within(picture, c), picture.log, MANY) for c in picture.curves]
+    return _limits(prepared, picture)
+
+
+def _within(picture: Picture, curve: Curve) -> Curve:
+    """The curve where it lies on the y axis that was asked for."""
+    if picture.y_range is None:
+        return curve
+    low, high = picture.y_range
+    return replace(curve, y=np.where((curve.y >= low) & (curve.y <= high), curve.y, np.nan))
 
 
 def legend(
@@ -272,6 +288,9 @@ def _log_ticks(
 
 
 def _limits(prepared: list, picture: Picture) -> tuple[float, float]:
+    if picture.y_range is not None:
+        low, high = picture.y_range
+        return (math.log10(low), math.log10(high)) if picture.log else (low, high)
     values = np.concatenate([y for pieces in prepared for _, y in pieces])
     low, high = float(values.min()), float(values.max())
     if picture.log and math.ceil(high) - math.floor(low) > 2:

@@ -39,9 +39,10 @@ class Curve:
 class Picture:
     """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named values of y;
     ``marks``: named places on x. Levels and marks are drawn as lines with their names.
-    ``x_range``: where the x axis begins and ends, else where the curves do. ``x_log``: x is
-    log10 of what the axis is of, as ``x_label`` says by "log10 " at its head; the axis is then
-    labelled with what it is of."""
+    ``x_range``: where the x axis begins and ends, else where the curves do; ``y_range``
+    likewise the y axis: what lies beyond is left out. ``x_log``: x is log10 of what the axis
+    is of, as ``x_label`` says by "log10 " at its head; the axis is then labelled with what it
+    is of."""
 
     title: str
     curves: Sequence[Curve]
@@ -51,6 +52,7 @@ class Picture:
     marks: Sequence[tuple[str, float]] = field(default_factory=tuple)
     x_range: tuple[float, float] | None = None
     x_log: bool = False
+    y_range: tuple[float, float] | None = None
 
 
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:

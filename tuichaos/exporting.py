@@ -12,6 +12,7 @@ import numpy as np
 
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
 from tuichaos.runs import Run, read_table
@@ -19,10 +20,10 @@ from tuichaos.sweeps.grid import Axis
 from tuichaos.sweeps.reading import read as read_sweep
 
 
-def free_name(stem: str, folder: Path | None = None) -> Path:
-    """A CSV file that is not there yet: stem.csv, stem-2.csv, …"""
+def free_name(stem: str, folder: Path | None = None, kind: str = "csv") -> Path:
+    """A file of that kind that is not there yet: stem.csv, stem-2.csv, …"""
     folder = folder or Path.cwd()
-    names = (f"{stem}.csv", *(f"{stem}-{k}.csv" for k in range(2, 10_000)))
+    names = (f"{stem}.{kind}", *(f"{stem}-{k}.{kind}" for k in range(2, 10_000)))
     return next(folder / name for name in names if not (folder / name).exists())
 
 
@@ -36,7 +37,7 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
     plane = of_run(run) if kind == "png" else None
     try:
         if plane is not None:
-            _write_png(run, plane, target)
+            _write_png(run.experiment, plane, target)
         elif kind == "csv":
             name = "sweep.csv" if run.kind == "sweep" else "series.csv"
             shutil.copyfile(run.path / name, target)
@@ -50,17 +51,27 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
 PNG_SIDE = 1024  # pixels: a map is scaled up by the whole number that brings it near
 
 
-def _write_png(run: Run, plane: PlaneValues, target: Path) -> None:
+def export_map(experiment: Experiment, plane: PlaneValues, out: str | Path) -> Path:
+    """Write a map that is at hand as ``export`` does; InputError as above."""
+    target = _new(out)
+    try:
+        _write_png(experiment, plane, target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+    return target
+
+
+def _write_png(experiment: Experiment, plane: PlaneValues, target: Path) -> None:
     """The map as an image, a point a square of pixels, with what it shows in text chunks. The
     same points give the same bytes."""
     from PIL import Image, PngImagePlugin
 
     raster, about = plane.raster(), PngImagePlugin.PngInfo()
     scale = max(1, PNG_SIDE // max(raster.classes.shape))
-    facts = {"Title": plane.title, "value": plane.value, "seed": str(run.experiment.seed)}
+    facts = {"Title": plane.title, "value": plane.value, "seed": str(experiment.seed)}
     facts |= {name: _axis(axis) for name, axis in zip("xy", plane.axes, strict=False)}
     facts |= {"classes": "; ".join(map(_said, raster.scales)), "pixels a point": str(scale)}
-    facts["experiment"] = run.experiment.to_toml()
+    facts["experiment"] = experiment.to_toml()
     for name, text in facts.items():
         about.add_itxt(name, text)
     Image.fromarray(image(raster, scale)).save(target, format="PNG", pnginfo=about)

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 _LOADING = threading.Lock()
 
 
-def load_libraries() -> None:
-    """Import what a run needs, torch among it; by one thread at a time, for a module that
-    another thread has half imported is not whole."""
+def load_libraries(*more: str) -> None:
+    """Import what a run needs, torch among it, and ``more`` modules; by one thread at a time,
+    for a module that another thread has half imported is not whole."""
     with _LOADING:
-        importlib.import_module("tuichaos.runner")
+        for name in ("tuichaos.runner", *more):
+            importlib.import_module(name)
 
 
 class Status(enum.StrEnum):

@@ -8,6 +8,7 @@ depend on its company (see simulation.py). So a point's numbers are those that
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections import Counter
@@ -149,8 +150,11 @@ def simulate(
     ``stop`` was set before the end. Raises RunFailed."""
     recording = prepare(ready, None, Pace(stop=stop), extra)
     steps = ready.experiment.steps
-    for _ in recording.advance(None):
-        yield recording.step / steps
+    with contextlib.closing(recording.advance(None)) as frames:
+        for _ in frames:
+            if stop.is_set() and recording.step < steps:
+                return None  # without the results, which may take longer than a tile
+            yield recording.step / steps
     if recording.step < steps:
         return None
     return _outcome(recording, own)

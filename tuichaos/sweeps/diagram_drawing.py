@@ -10,6 +10,7 @@ import numpy as np
 
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
 from tuichaos.parameters import per
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import axes
@@ -35,12 +36,18 @@ def is_diagram(run: Run) -> bool:
 def pictures(run: Run, what: str) -> list[Picture]:
     """The charts of a kept diagram: ``default`` is the diagram with the exponent below it on
     the same axis. InputError where there is nothing to draw."""
+    made = Grid(run.experiment, tuple(axes(run.experiment.sweep)))
+    return of_rows(made, Journal(run.path).rows, what)
+
+
+def of_rows(made: Grid, rows: Rows, what: str) -> list[Picture]:
+    """The same of rows that are at hand."""
+    experiment = made.experiment
     wanted = VIEWS[:2] if what == "default" else (what,)
-    rows, made = Journal(run.path).rows, Grid(run.experiment, tuple(axes(run.experiment.sweep)))
-    found = [_DRAWN[name](run, made.points, rows) for name in wanted]
+    found = [_DRAWN[name](experiment, made.points, rows) for name in wanted]
     if not any(np.isfinite(curve.y).any() for picture in found for curve in picture.curves):
         raise InputError(f"--what {what}: has no number in this diagram")
-    axis = axes(run.experiment.sweep)[0]
+    axis = axes(experiment.sweep)[0]
     label = f"log10 {axis.key}" if axis.log else axis.key
     ends = np.array([min(axis.values), max(axis.values)], dtype=float)
     ends = np.log10(ends) if axis.log else ends
@@ -51,9 +58,10 @@ def pictures(run: Run, what: str) -> list[Picture]:
     return found
 
 
-def _diagram(run: Run, points: Sequence[Point], rows: Rows) -> Picture:
+def _diagram(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Picture:
     clouds = {
-        name: _cloud(run, points, rows, name) for name in run.experiment.diagram.directions or NAMES
+        name: _cloud(experiment, points, rows, name)
+        for name in experiment.diagram.directions or NAMES
     }
     clouds = {name: cloud for name, cloud in clouds.items() if len(cloud[0])}
     y = np.concatenate([cloud[1] for cloud in clouds.values()] or [np.empty(0)])
@@ -62,13 +70,13 @@ def _diagram(run: Run, points: Sequence[Point], rows: Rows) -> Picture:
     if len(clouds) > 1:
         clouds = {**clouds, "down": _elsewhere(clouds["down"], clouds["up"], log)}
     curves = [Curve(NAMES[name], x, y, joined=False) for name, (x, y) in clouds.items()]
-    diagram = run.experiment.diagram
-    title = f"{run.experiment.name}: the last {diagram.last} values of {diagram.observable}"
+    diagram = experiment.diagram
+    title = f"{experiment.name}: the last {diagram.last} values of {diagram.observable}"
     return Picture(title, curves, log)
 
 
 def _cloud(
-    run: Run, points: Sequence[Point], rows: Rows, name: str
+    experiment: Experiment, points: Sequence[Point], rows: Rows, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """All values of a direction, with the place of each on the axis."""
     x, y = [np.empty(0)], [np.empty(0)]
@@ -76,11 +84,11 @@ def _cloud(
         for values in rows[index].orbit.get(name, ()):
             x.append(np.full(len(values), points[index].values[0], dtype=float))
             y.append(np.array(values, dtype=float))  # None becomes NaN
-    return _placed(run, np.concatenate(x)), np.concatenate(y)
+    return _placed(experiment, np.concatenate(x)), np.concatenate(y)
 
 
-def _placed(run: Run, x: np.ndarray) -> np.ndarray:
-    return np.log10(x) if axes(run.experiment.sweep)[0].log else x
+def _placed(experiment: Experiment, x: np.ndarray) -> np.ndarray:
+    return np.log10(x) if axes(experiment.sweep)[0].log else x
 
 
 def _elsewhere(
@@ -103,30 +111,30 @@ def _elsewhere(
     return cloud[0], np.where(apart, cloud[1], np.nan)
 
 
-def _exponent(run: Run, points: Sequence[Point], rows: Rows) -> Picture:
-    curves = _curves(run, points, rows, "lyapunov", joined=True)
+def _exponent(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Picture:
+    curves = _curves(experiment, points, rows, "lyapunov", joined=True)
     if len(curves) > 1:
         up, down = curves
         spread = np.nanmax(np.abs(np.concatenate([up.y, down.y])), initial=0.0)
         same = np.abs(up.y - down.y) <= SAME * spread
         curves = [up, replace(down, y=np.where(same, np.nan, down.y))]
-    title = f"leading exponent, nats per {per(run.experiment.system.name)}"
+    title = f"leading exponent, nats per {per(experiment.system.name)}"
     return Picture(title, curves, levels=(("zero", 0.0),))
 
 
-def _period(run: Run, points: Sequence[Point], rows: Rows) -> Picture:
-    curves = _curves(run, points, rows, "period", joined=False)
-    return Picture(f"{run.experiment.name}: period, where it has settled", curves, log=True)
+def _period(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Picture:
+    curves = _curves(experiment, points, rows, "period", joined=False)
+    return Picture(f"{experiment.name}: period, where it has settled", curves, log=True)
 
 
 def _curves(
-    run: Run, points: Sequence[Point], rows: Rows, column: str, *, joined: bool
+    experiment: Experiment, points: Sequence[Point], rows: Rows, column: str, *, joined: bool
 ) -> list[Curve]:
     """A number of each value, a curve for each direction."""
     order = sorted(rows, key=lambda index: points[index].values[0])
-    x = _placed(run, np.array([points[index].values[0] for index in order], dtype=float))
+    x = _placed(experiment, np.array([points[index].values[0] for index in order], dtype=float))
     curves = []
-    for direction in run.experiment.diagram.directions or ("fresh",):
+    for direction in experiment.diagram.directions or ("fresh",):
         name = column if direction == "fresh" else f"{direction}.{column}"
         y = np.array([_number(rows[index].numbers.get(name)) for index in order], dtype=float)
         shown = NAMES[direction] if direction != "fresh" else column.replace("lyapunov", "λ")

@@ -6,6 +6,7 @@ import numpy as np
 
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.errors import InputError, nearest
+from tuichaos.experiment import Experiment
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
@@ -32,10 +33,15 @@ def picture(run: Run, what: str) -> Picture:
     if what == BOUNDARY:
         return _boundary(run)
     found = {k: v for k, v in read(run.path).items() if not isinstance(v, list)}
-    first, *second = axes(run.experiment.sweep)
+    return of_columns(found, run.experiment, what)
+
+
+def of_columns(found: Columns, experiment: Experiment, what: str) -> Picture:
+    """The same of columns (points,) that are at hand, in grid order."""
+    first, *second = axes(experiment.sweep)
     label = f"log10 {first.key}" if first.log else first.key
     if what == "default":
-        whole = None if second else summary(found, run.experiment.name, first, label)
+        whole = None if second else summary(found, experiment.name, first, label)
         if whole is not None:
             return whole
         what = next((name for name in FIRST if _any(found.get(name))), FIRST[0])
@@ -50,7 +56,7 @@ def picture(run: Run, what: str) -> Picture:
     curves = list(_curves(found, what, first, second[0] if second else None))
     y = found[what][np.isfinite(found[what])]
     log = y.min() > 0 and y.max() > 10.0**DECADES * y.min()
-    title = f"{run.experiment.name}: {TITLES.get(what, what)}"
+    title = f"{experiment.name}: {TITLES.get(what, what)}"
     ends = span(found, first)
     return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log)
 

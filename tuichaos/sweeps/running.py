@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,17 +179,53 @@ def _run(
 
 
 def stream(
-    made: Grid, *, threads: int | None = None, stop: threading.Event | None = None
+    made: Grid,
+    *,
+    threads: int | None = None,
+    stop: threading.Event | None = None,
+    known: Collection[int] = (),
 ) -> Iterator[Row | float]:
     """The points of a plane or a diagram without a folder, for whoever draws them as they
     come: rows, the coarse points first, and in between how much is done of those under way,
-    in points. Ends early once ``stop`` is set. Raises InputError before the first of them.
+    in points. Points that are ``known``, by number, are left out. Ends early once ``stop`` is
+    set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
     made = with_component(made, threads)
-    return _source(
-        Job(made.base, None, threads), tiles(made, made.batches()), None, stop or threading.Event()
-    )
+    todo = [[p for p in batch if p.index not in known] for batch in made.batches()]
+    todo = tiles(made, todo) if made.base.dense else todo
+    todo = [batch for batch in todo if batch]
+    return _source(Job(made.base, None, threads), todo, None, stop or threading.Event())
+
+
+def where(made: Grid, threads: int | None = None) -> str:
+    """What the points of a grid are computed on: "cpu, 2 threads"."""
+    simulation = plan(made.base.experiment(made.points[0]), threads).simulation([])
+    share = f", {simulation.threads} threads" if simulation.threads > 1 else ""
+    return f"{simulation.device}{share}"
+
+
+def keep(
+    experiment: Experiment,
+    rows: Sequence[Row],
+    *,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    seconds: float = 0.0,
+) -> Run:
+    """Write points that were computed in ``seconds`` elsewhere (see ``stream``) into a new
+    folder, as ``sweep`` would have, and open it; ``resume`` goes on with what is missing.
+    Raises InputError, RunFailed.
+    """
+    made = grid(experiment, yes=True)
+    first = plan(made.base.experiment(made.points[0]), threads)
+    base = experiment.model_copy(update={"device": first.experiment.device})
+    made = with_component(Grid(base, made.axes), threads)
+    path = create(base, out)
+    replace_text(path / "experiment.toml", base.to_toml())
+    known = _facts(made, first, None, keep=False)
+    Folder(path, made, known, spent=seconds).follow((row for row in rows), None, threading.Event())
+    return open_run(path)
 
 
 def _source(
@@ -210,9 +246,15 @@ class Folder:
     those that failed before among them. They keep the row they have until a new one comes."""
 
     def __init__(
-        self, path: Path, made: Grid, known: dict[str, Any], crew: Crew | None = None
+        self,
+        path: Path,
+        made: Grid,
+        known: dict[str, Any],
+        crew: Crew | None = None,
+        spent: float = 0.0,
     ) -> None:
         self.path = path
+        self.spent = spent  # seconds that went into points before they came here
         self.grid = made
         self.known = known
         self.crew = crew
@@ -246,7 +288,7 @@ class Folder:
             on = f"tuichaos resume {self.path.name} goes on"
             raise RunFailed(f"{self.path}: {reason}; {on}") from error
         finally:
-            seconds = round(time.perf_counter() - start, 3)
+            seconds = round(self.spent + time.perf_counter() - start, 3)
             with contextlib.ExitStack() as ending:
                 if status == "failed":  # a full disk may fail here again: told is the first
                     ending.enter_context(contextlib.suppress(OSError))

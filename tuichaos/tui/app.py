@@ -26,10 +26,16 @@ from textual.worker import WorkerFailed
 
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
+from tuichaos.runs import Run
 from tuichaos.session import load_libraries
+from tuichaos.survey import Kept, Survey
+from tuichaos.sweeps.rows import Row
 from tuichaos.tui.ascii import AsciiFilter
+from tuichaos.tui.journey import Journey
 from tuichaos.tui.run_state import RunState
+from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
+from tuichaos.windows import middle
 
 SWITCH_SECONDS = 0.001
 # What Textual binds everywhere, or puts into the palette by itself.
@@ -105,6 +111,11 @@ class Explorer(App):
         self.config = config or Config()
         self.frames_per_second = self.config.fps
         self.ascii_only = self.config.ascii
+        self.threads = threads
+        self.journey: Journey | None = None  # through the windows of a sweep
+        self.first_map: Experiment | None = None
+        if experiment.sweep:
+            self.first_map, experiment = experiment, middle(experiment)
         self.state = RunState(experiment, threads)
         self.ascii_filter = AsciiFilter(enabled=self.ascii_only)
 
@@ -139,6 +150,8 @@ class Explorer(App):
         try:
             return super().run(*arguments, **options)
         finally:
+            if self.journey is not None:
+                self.journey.halt()
             self.state.stop()
             if not self.state.join(LEAVE_SECONDS):
                 print("tuichaos: completing the run folder …", file=sys.stderr)
@@ -167,6 +180,40 @@ class Explorer(App):
             for number in (signal.SIGHUP, signal.SIGTERM):
                 signal.signal(number, self._leave)
         self.push_screen(Explore(self.state.experiment, self.ascii_only))
+        if self.first_map is not None:
+            self.travel(self.first_map)
+
+    # --- maps and diagrams ---
+
+    def survey(self, experiment: Experiment, rows: Iterable[Row] = ()) -> Survey:
+        """The points of a sweep, not yet begun."""
+        return Survey(experiment, rows, threads=self.threads)
+
+    def travel(self, experiment: Experiment) -> None:
+        """Show the map or the diagram of an experiment, and begin to compute it."""
+        self._depart(Journey(self.survey(experiment), self.survey))
+
+    def visit(self, run: Run) -> None:
+        """Show the points of a kept sweep. Raises InputError where they cannot be read."""
+        kept = Kept(run, threads=self.threads)
+        self._depart(Journey(kept, self.survey, going=False))
+
+    def _depart(self, journey: Journey) -> None:
+        if self.journey is not None:
+            self.journey.halt()
+        self.journey = journey
+        self.push_screen(Atlas(journey))
+
+    def come_back(self) -> None:
+        """Show the pictures again that were left."""
+        if self.journey is not None:
+            self.push_screen(Atlas(self.journey))
+
+    def explore(self, experiment: Experiment) -> None:
+        """Leave the atlas for the explore screen, with another experiment in its settings."""
+        while not isinstance(self.screen, Explore):
+            self.pop_screen()
+        self.screen.load(experiment)
 
     def on_ready(self) -> None:
         """The first screen is there: now load what a run needs."""
@@ -188,6 +235,8 @@ class Explorer(App):
 
     async def action_quit(self) -> None:
         """Stop the run, let its folder be completed, and go."""
+        if self.journey is not None:
+            self.journey.halt()
         self.state.stop()
         for _ in range(50 * LEAVE_SECONDS):
             if self.state.join():

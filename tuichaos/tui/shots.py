@@ -15,11 +15,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import tuichaos
 from tuichaos.config import Config
 from tuichaos.drawings import TABS
+from tuichaos.experiment import Experiment
 from tuichaos.presets import preset
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.run_state import RunState
@@ -38,6 +40,11 @@ RUNS = (
 LABORATORY = {"ensemble.references": 8, "steps": 400} | {
     f"measure.{key}": True for keys in TABS.values() for key in keys
 }
+
+
+# Maps and diagrams of the atlas, and where their boxes are, in shares of the axes.
+MAPS: dict[str, Mapping[str, object]] = {"orbit-quartic": {}, "fractal-tanh": {}}
+BOXES = {"orbit-quartic": (0.6, 0.7), "fractal-tanh": (0.7, 0.55)}
 
 
 class Still(RunState):
@@ -60,8 +67,16 @@ def keep_runs() -> None:
 class Camera:
     """An explorer that has run ``quick``, and where its pictures go."""
 
-    def __init__(self, folder: Path, theme: str, *, measured: bool = False, **settings: bool):
-        experiment = preset("quick", LABORATORY if measured else {})
+    def __init__(
+        self,
+        folder: Path,
+        theme: str,
+        experiment: Experiment | None = None,
+        *,
+        measured: bool = False,
+        **settings: bool,
+    ):
+        experiment = experiment or preset("quick", LABORATORY if measured else {})
         self.app = Explorer(experiment, Config(theme=theme, fps=10, **settings))
         self.app.state = Still(self.app.state.experiment)
         self.folder = folder
@@ -136,7 +151,22 @@ async def take_all(folder: Path) -> list[Path]:
     async with plain.app.run_test(size=SMALL):
         await plain.run()
         plain.take("explore-ascii")
-    return [path for camera in (dark, light, tabs, small, plain) for path in camera.taken]
+    maps = [await take_map(folder, name, overrides) for name, overrides in MAPS.items()]
+    cameras = (dark, light, tabs, small, plain, *maps)
+    return [path for camera in cameras for path in camera.taken]
+
+
+async def take_map(folder: Path, name: str, overrides: Mapping[str, object]) -> Camera:
+    """A picture of the atlas, whole, with a box on it."""
+    camera = Camera(folder, "tuichaos-dark", preset(name, overrides))
+    async with camera.app.run_test(size=SIZE):
+        while camera.app.journey is None or not camera.app.journey.level.survey.ended:
+            await asyncio.sleep(0.1)
+        camera.app.journey.level.cross = BOXES[name]
+        await asyncio.sleep(1.0)
+        await camera.press("z")
+        camera.take(name)
+    return camera
 
 
 def main() -> None:
@@ -146,6 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, contextlib.chdir(home):
         # A folder seen from here: no path of this machine gets into a picture.
         os.environ |= {"TUICHAOS_HOME": "kept", "TUICHAOS_CONFIG": f"{home}/config.toml"}
+        os.environ["COLORTERM"] = "truecolor"
         for path in asyncio.run(take_all(folder)):
             print(path)
 

@@ -87,6 +87,7 @@ class Explore(Living):
         ),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
+        Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
         Binding("e", "export", "Export", tooltip="What is visible as CSV: steps, or curves"),
         Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
     ]
@@ -141,6 +142,16 @@ class Explore(Living):
 
     def chart(self, name: str) -> Chart:
         return self.query_one(f"#chart-{name}", Chart)
+
+    def load(self, experiment: Experiment) -> None:
+        """Put another experiment into the settings."""
+        self.query_one(Settings).load(experiment)
+        self.state.experiment = experiment
+        self._words()
+
+    def on_settings_swept(self, event: Settings.Swept) -> None:
+        """A preset that is a map or a diagram: it has a screen of its own."""
+        self.app.travel(event.experiment)
 
     def on_settings_changed(self, event: Settings.Changed) -> None:
         self.state.experiment = event.experiment
@@ -253,6 +264,8 @@ class Explore(Living):
             return state.session is not None
         if action == "export":
             return state.path is not None
+        if action == "atlas":
+            return self.app.journey is not None
         return True
 
     def _refused(self) -> bool:
@@ -364,6 +377,9 @@ class Explore(Living):
             self.query_one("#preset").focus()
         else:
             self._focus_first()
+
+    def action_atlas(self) -> None:
+        self.app.come_back()
 
     def action_runs(self) -> None:
         self.app.push_screen(Runs())

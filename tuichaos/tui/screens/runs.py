@@ -150,14 +150,25 @@ class Runs(Living):
 
     def action_open(self) -> None:
         run = self.current()
-        if run is not None and not self._is_sweep(run):
+        if run is None:
+            return
+        if run.kind == "sweep":
+            self._open_sweep(run)
+        else:
             self.app.push_screen(Compare([run]))
 
+    def _open_sweep(self, run: Run) -> None:
+        """Its map, diagram or chart, of the points it has."""
+        try:
+            self.app.visit(run)
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
+
     def _is_sweep(self, run: Run) -> bool:
-        """Whether it is a sweep, which no screen here can show; then that is said."""
+        """Whether it is a sweep, which cannot be compared; then that is said."""
         if run.kind != "sweep":
             return False
-        words = f"{run.path.name} is a sweep: tuichaos plot {run.path.name} draws it."
+        words = f"{run.path.name} is a sweep: enter opens it; only runs can be compared."
         self.notify(words, severity="warning", markup=False)
         return True
 

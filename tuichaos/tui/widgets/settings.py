@@ -123,6 +123,13 @@ class Settings(VerticalScroll):
             self.experiment = experiment
             super().__init__()
 
+    class Swept(Message):
+        """A preset was chosen that goes over many points."""
+
+        def __init__(self, experiment: Experiment) -> None:
+            self.experiment = experiment
+            super().__init__()
+
     def __init__(self, experiment: Experiment, **arguments) -> None:
         super().__init__(**arguments)
         self.base = experiment
@@ -163,6 +170,7 @@ class Settings(VerticalScroll):
             for field in FIELDS:
                 widget = self.query_one(f"#{field.id}")
                 widget.value = shown_value(experiment, field)
+        self._name_preset()
         self._show_kind()
         self._say("")
 
@@ -202,10 +210,24 @@ class Settings(VerticalScroll):
         event.stop()
         if event.select.id == "preset":
             if event.value is not Select.NULL and event.value != self.base.name:
-                self.load(presets.preset(str(event.value)))
-                self.post_message(self.Changed(self.experiment))
+                self._choose_preset(presets.preset(str(event.value)))
             return
         self._edit(event.select.id or "", str(event.value))
+
+    def _choose_preset(self, experiment: Experiment) -> None:
+        """Load a preset; one of many points is not for these fields."""
+        if experiment.sweep:
+            self._name_preset()
+            self.post_message(self.Swept(experiment))
+            return
+        self.load(experiment)
+        self.post_message(self.Changed(self.experiment))
+
+    def _name_preset(self) -> None:
+        """Let the first field say which preset the others came from, if from one."""
+        known = self.base.name in presets.names()
+        with self.prevent(Select.Changed):
+            self.query_one("#preset", Select).value = self.base.name if known else Select.NULL
 
     def _edit(self, widget: str, text: str) -> None:
         field = next((field for field in FIELDS if field.id == widget), None)
