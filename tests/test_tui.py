@@ -8,6 +8,7 @@ import math
 import os
 import random
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -864,3 +865,46 @@ async def test_a_random_walk_ends_without_an_exception(seed, tmp_path, monkeypat
         await finish(app)
         if not app._exit:  # a palette that is still being filled would not outlive the app
             await keys(app, "escape", "escape")
+
+
+async def test_a_stopped_run_goes_on_from_the_runs_screen(home, monkeypatch):
+    monkeypatch.setattr("tuichaos.simulation.FRAME_STEPS", 10)
+    experiment = preset("quick", {**SMALL, "steps": 120})
+    stop = threading.Event()
+    part = tuichaos.run(experiment, stop=stop, watch=lambda _: stop.set())
+    whole = tuichaos.run(experiment, out=home / "whole").path
+    assert part.status == "interrupted"
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.push_screen(Runs())
+        await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
+        await pilot.press("g")
+        await until(lambda: not isinstance(app.screen, Runs))
+        await until(lambda: app.state.session is not None and app.state.session.status == "done")
+        assert app.state.path == part.path
+        assert app.state.live.still().band("loss").steps.tolist() == list(range(121))
+        app.push_screen(Runs())
+        await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
+        await pilot.press("g")  # it is done: said, and nothing happens
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Runs)
+    for name in ("series.csv", "exponents.csv", "summary.json"):
+        assert (part.path / name).read_bytes() == (whole / name).read_bytes()
+
+
+async def test_a_stopped_sweep_goes_on_from_the_runs_screen(home):
+    table = {"sweep": {"optimizer.learning_rate": [0.1, 0.2, 0.3]}}
+    experiment = preset("quick", {**SMALL, "steps": 20, **table})
+    stop = threading.Event()
+    part = tuichaos.sweep(experiment, stop=stop, watch=lambda p: p.done and stop.set())
+    whole = tuichaos.sweep(experiment, out=home / "whole").path
+    assert part.status == "interrupted"
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        app.push_screen(Runs())
+        await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
+        await pilot.press("g")
+        await until(app.state.join, 60)
+    assert (part.path / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tuichaos.noise_floor import NoiseFloor
     from tuichaos.preview import Preview
     from tuichaos.runner import Recording
+    from tuichaos.runs import Run
 
 
 _LOADING = threading.Lock()
@@ -187,3 +188,35 @@ class Session:
         self.path = create(ready.experiment, self._out)
         with locked(self.path):
             yield prepare(ready, self.path, self._pace)
+
+
+class SweepSession:
+    """A stopped sweep that goes on in a thread of its own; whoever watches reads its folder."""
+
+    def __init__(self, run: Run, *, threads: int | None = None) -> None:
+        self.reason = ""
+        self._run = run
+        self._threads = threads
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="tuichaos-sweep", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End soon; the folder is then complete up to there."""
+        self._stop.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end; whether it has come."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        try:
+            load_libraries("tuichaos.sweeps.running")
+            from tuichaos.sweeps.running import resume
+
+            resume(self._run, threads=self._threads, stop=self._stop)
+        except (InputError, RunFailed) as error:
+            self.reason = str(error)
+        except Exception as error:  # the screen must live, and say what happened
+            self.reason = f"{type(error).__name__}: {error}"

@@ -152,7 +152,7 @@ class Explorer(App):
         finally:
             if self.journey is not None:
                 self.journey.halt()
-            self.state.stop()
+            self.state.leave()
             if not self.state.join(LEAVE_SECONDS):
                 print("tuichaos: completing the run folder …", file=sys.stderr)
                 self.state.join(None)
@@ -215,6 +215,16 @@ class Explorer(App):
             self.pop_screen()
         self.screen.load(experiment)
 
+    def go_on(self, run: Run) -> None:
+        """Let what was stopped go on in its folder, and show it. Raises InputError where it
+        cannot be read."""
+        if run.kind == "sweep":
+            self.state.go_on_with_sweep(run)
+            self.visit(run)
+            return
+        self.explore(run.experiment)
+        self.state.go_on(run)
+
     def on_ready(self) -> None:
         """The first screen is there: now load what a run needs."""
         self.call_after_refresh(self.run_worker, _load_torch, thread=True, exit_on_error=False)
@@ -237,7 +247,7 @@ class Explorer(App):
         """Stop the run, let its folder be completed, and go."""
         if self.journey is not None:
             self.journey.halt()
-        self.state.stop()
+        self.state.leave()
         for _ in range(50 * LEAVE_SECONDS):
             if self.state.join():
                 break
@@ -249,7 +259,7 @@ class Explorer(App):
 
         Not by the event loop: writing to a terminal that is gone may hold it up for ever.
         """
-        self.state.stop()
+        self.state.leave()
         if number == signal.SIGTERM:
             self.call_later(self.action_quit)
         threading.Thread(target=self._end, args=(number,), name="tuichaos-end").start()

@@ -14,8 +14,8 @@ from tuichaos.experiment import Experiment
 from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate, verdict
-from tuichaos.runs import open_run
-from tuichaos.session import ENDED, Session
+from tuichaos.runs import Run, open_run
+from tuichaos.session import ENDED, Session, SweepSession
 
 
 class RunState:
@@ -26,6 +26,7 @@ class RunState:
         self.threads = threads
         self.session: Session | None = None
         self.leaving: list[Session] = []  # stopped, not yet ended
+        self.sweeps: list[SweepSession] = []  # that go on in their folders
         self.clear()
 
     def clear(self) -> None:
@@ -71,9 +72,28 @@ class RunState:
         if self.session is not None:
             self.session.stop()
 
+    def go_on(self, run: Run) -> None:
+        """Let a run that was stopped go on in its folder."""
+        self.reset()
+        self.experiment = run.experiment
+        self.clear()
+        self.session = Session(
+            self.experiment, self.live.add, threads=self.threads, goes_on=run.path
+        )
+
+    def go_on_with_sweep(self, run: Run) -> None:
+        """Let a sweep that was stopped go on in its folder."""
+        self.sweeps.append(SweepSession(run, threads=self.threads))
+
+    def leave(self) -> None:
+        """Stop everything."""
+        self.stop()
+        for sweep in self.sweeps:
+            sweep.stop()
+
     def join(self, timeout: float | None = 0) -> bool:
         """Whether every run that was begun here has ended, its folder complete."""
-        sessions = [*self.leaving, *([self.session] if self.session else [])]
+        sessions = [*self.leaving, *([self.session] if self.session else []), *self.sweeps]
         return all(session.join(timeout) for session in sessions)
 
     def reset(self) -> None:

@@ -28,6 +28,7 @@ def _points(manifest: Mapping[str, Any]) -> str:
 
 COLUMNS = ("", "run", "status", "started", "steps", "replicas", "note", "title")
 REFRESH_SECONDS = 2.0
+STOPPED = ("interrupted", "killed", "failed")
 
 
 class Runs(Living):
@@ -37,6 +38,7 @@ class Runs(Living):
         Binding("enter", "open", "Open"),
         Binding("space", "mark", "Mark", tooltip="Mark up to eight runs to compare"),
         Binding("c", "compare", "Compare"),
+        Binding("g", "go_on", "Go on", tooltip="Let a run or sweep go on that was stopped"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("n", "rename", "Rename"),
         Binding("t", "note", "Note"),
@@ -171,6 +173,19 @@ class Runs(Living):
         words = f"{run.path.name} is a sweep: enter opens it; only runs can be compared."
         self.notify(words, severity="warning", markup=False)
         return True
+
+    def action_go_on(self) -> None:
+        run = self.current()
+        if run is None:
+            return
+        if run.status not in STOPPED:
+            words = "is at work" if run.status == "running" else "is done: nothing is left to do"
+            self.notify(f"{run.path.name} {words}.", severity="warning", markup=False)
+            return
+        try:
+            self.app.go_on(run)
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
 
     def action_compare(self) -> None:
         chosen = [self.runs[name] for name in self.marked if name in self.runs]
