@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
 from tuichaos.pace import Pace
+from tuichaos.release import give_back
 from tuichaos.watching import Progress
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class Session:
             self.reason, self._ended = str(error), Status.FAILED
         except Exception as error:  # the screen must live, and say what happened
             self.reason, self._ended = f"{type(error).__name__}: {error}", Status.FAILED
+        finally:
+            give_back()
 
     @contextlib.contextmanager
     def _prepared(self) -> Iterator[Recording]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
+from tuichaos.release import give_back
 from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Status, load_libraries
 from tuichaos.sweeps.grid import axes
@@ -181,6 +182,7 @@ class Survey:
             if self._stop is stop:  # else another thread has taken over
                 self._count(False)
                 self.reason, self._status, self.under_way = reason, ended, 0.0
+            give_back()
 
     def _source(self, stop: threading.Event) -> Iterator[Row | float]:
         load_libraries("tuichaos.sweeps.running")
