@@ -641,12 +641,20 @@ async def test_tabs_show_what_was_measured():
         await until(lambda: app.state.ended)
         page = app.screen.pages.page
         await until(lambda: len(app.screen.pages.charts) == 2)
-        shown = {page.name_of(chart): chart.picture for chart in app.screen.pages.charts}
         kept = tuichaos.open_run(app.state.path)
-        for name, picture in shown.items():  # the same as `tuichaos plot` draws
-            same = TABLE_VIEWS[name].draw(kept)
-            for mine, theirs in zip(picture.curves, same.curves, strict=True):
-                assert np.array_equal(mine.y, theirs.y, equal_nan=True)
+
+        def drawn_as_kept():
+            """The same as `tuichaos plot` draws, once the last picture is there."""
+            shown = {page.name_of(c): c.picture for c in app.screen.pages.charts}
+            return all(
+                len(mine.y) == len(theirs.y) and np.array_equal(mine.y, theirs.y, equal_nan=True)
+                for name, picture in shown.items()
+                for mine, theirs in zip(
+                    picture.curves, TABLE_VIEWS[name].draw(kept).curves, strict=True
+                )
+            )
+
+        await until(drawn_as_kept)
         await pilot.press("2")
         await until(lambda: "spectrum" in text_of(app, "#tab-spectrum .hint"))
         await until(lambda: len(app.screen.pages.charts) == 2)
