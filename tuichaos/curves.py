@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tuichaos.cleaning import clean
+
 DRAWABLE = 1e100  # on a linear axis; plotext overflows on larger ones
 
 
@@ -34,6 +36,9 @@ class Curve:
     role: Role = Role.MAIN
     joined: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", clean(self.name))  # it may be a stranger's column
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -51,6 +56,13 @@ class Picture:
     marks: Sequence[tuple[str, float]] = field(default_factory=tuple)
     x_range: tuple[float, float] | None = None
     x_log: bool = False
+
+    def __post_init__(self) -> None:
+        for field_name in ("title", "x_label"):
+            object.__setattr__(self, field_name, clean(getattr(self, field_name)))
+        for field_name in ("levels", "marks"):
+            named = [(clean(name), place) for name, place in getattr(self, field_name)]
+            object.__setattr__(self, field_name, named)
 
 
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from tuichaos.cleaning import clean
+
 
 class InputError(ValueError):
     """What was asked cannot be done (exit code 2): a bad key, value, file or device.
 
-    The message is one line that names the key or the file.
+    The message is one line that names the key or the file. It may quote what a stranger
+    wrote, so it is clean from the start.
     """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(clean(" ".join(str(message).splitlines())))
 
 
 class RunFailed(RuntimeError):
-    """A run that had started could not go on (exit code 1)."""
+    """A run that had started could not go on (exit code 1); its message is as clean."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(clean(" ".join(str(message).splitlines())))
 
 
 def nearest(word: object, choices: Iterable[str]) -> str:

@@ -21,11 +21,16 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from tuichaos.bounds import check_file, read_text
 from tuichaos.errors import InputError
 
 FOLDER = "checkpoints"
 FORMAT = 1
 KEEP = 2
+MOST_TREE = 64_000_000  # bytes of the JSON: its arrays are elsewhere
+# What reading a file raises that is well-formed, its checksum right, and yet no checkpoint.
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+MALFORMED += (RuntimeError, MemoryError)
 NAME = re.compile(r"(\d{15})\.json")
 
 
@@ -76,7 +81,7 @@ class Store:
                 return found, faults
             except (InputError, OSError) as error:
                 faults.append(str(error))
-            except (KeyError, TypeError, AttributeError):
+            except MALFORMED:
                 faults.append(f"{self.path / stem}.json: is damaged: not a checkpoint")
         return None, faults
 
@@ -103,7 +108,8 @@ class Store:
     def _read(self, stem: str) -> Checkpoint:
         path = self.path / f"{stem}.json"
         try:
-            digest, _, text = path.read_text(encoding="utf-8").partition("\n")
+            check_file(path)
+            digest, _, text = read_text(path, MOST_TREE).partition("\n")
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise InputError(f"{path}: is damaged: its checksum is wrong")
             body = json.loads(text)
@@ -111,7 +117,10 @@ class Store:
             raise InputError(f"{path}: is damaged: not JSON") from None
         if body["format"] > FORMAT:
             raise InputError(f"{path}: is of format {body['format']}, newer than {FORMAT}")
+        if body["step"] != int(stem):
+            raise InputError(f"{path}: is damaged: it is of step {body['step']}")
         arrays = self.path / f"{stem}.safetensors"
+        check_file(arrays)
         if _digest(arrays) != body["arrays"]:
             raise InputError(f"{arrays}: is damaged: its checksum is wrong")
         try:

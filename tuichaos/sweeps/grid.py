@@ -76,6 +76,8 @@ def _ranges(value: object) -> dict[str, Any]:
     if len(found) > MOST_KEYS:
         raise ValueError(f"at most {MOST_KEYS} keys, not {len(found)}: {', '.join(found)}")
     for key, spec in found.items():
+        if not key.isprintable():
+            raise ValueError(f"{key!r}: must be a key of printable characters")
         if isinstance(spec, list):  # a table of its own as well, so that TOML keeps the order
             found[key] = spec = {"values": spec}
         try:

@@ -15,7 +15,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.fields import Diagram
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, STRUCTURE
-from tuichaos.reading import resolve, told
+from tuichaos.reading import told, valid
 from tuichaos.sweeps.grid import Axis, Number, axes
 
 MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
@@ -67,7 +67,7 @@ class Base:
         """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
         names the key."""
         overrides = dict(zip(self.keys, point.values, strict=True))
-        return resolve(told(self.table, overrides), overrides)
+        return valid(told(self.table, overrides), overrides)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Footer, Static
 
+from tuichaos.cleaning import clean, clean_lines
 from tuichaos.comparison import differences, overlay
 from tuichaos.curves import Picture, cropped
 from tuichaos.drawings import TABLE_VIEWS
@@ -52,7 +53,7 @@ class Compare(Living):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            names = " · ".join(run.path.name for run in self.runs)
+            names = " · ".join(clean(run.path.name) for run in self.runs)
             yield Static(names, id="headline", markup=False)
             yield Chart("", id="chart", ascii_only=self.app.ascii_only)
             yield Static("", id="facts", markup=False)
@@ -84,7 +85,7 @@ class Compare(Living):
             facts = self._facts(self.runs)
         except InputError as error:
             facts = str(error)
-        self.query_one("#facts", Static).update(facts)
+        self.query_one("#facts", Static).update(clean_lines(facts))
 
     def _picture(self) -> tuple[Picture, str]:
         """What to show; an empty picture and the reason where there is no number."""
