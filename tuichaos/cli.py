@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from tuichaos import telling, telling_sweeps
-from tuichaos.cleaning import json_text
+from tuichaos.cleaning import clean, json_text
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.telling import say
 
@@ -286,6 +286,10 @@ def _experiment(
         return presets.preset(preset_name, overrides, overs)
     if not file.exists() and str(file) in presets.names():
         raise InputError(f"{file}: no such file; did you mean --preset {file}?")
+    if file.name == "experiment.toml" and (file.parent / "manifest.json").is_file():
+        from tuichaos.runs import Run, check_format
+
+        check_format(Run(file.parent))  # a newer one may mean something else by a key
     return reading.load(file, overrides, overs)
 
 
@@ -329,15 +333,20 @@ of a plane also map and boundary, of an orbit diagram diagram, exponent, period.
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
 def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
     """Chart a run (its folder, its name, the beginning of its name, or `last`)."""
-    from tuichaos.runs import find
+    from tuichaos.runs import find, reading
 
     found = find(run_name)
-    if found.kind == "sweep" and found.experiment.plane.value != "none" and what in (None, "map"):
-        telling_sweeps.plane_map(found, height, ascii_only=ascii_only)
-        return
-    default = "distance" if found.experiment.ensemble.twins else "loss"
-    default = "default" if found.kind == "sweep" else default
-    telling.chart(found, what or default, height, ascii_only=ascii_only)
+    with reading(found.path):
+        if (
+            found.kind == "sweep"
+            and found.experiment.plane.value != "none"
+            and what in (None, "map")
+        ):
+            telling_sweeps.plane_map(found, height, ascii_only=ascii_only)
+            return
+        default = "distance" if found.experiment.ensemble.twins else "loss"
+        default = "default" if found.kind == "sweep" else default
+        telling.chart(found, what or default, height, ascii_only=ascii_only)
 
 
 @cli.command()
@@ -345,9 +354,11 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
 def runs(as_json: bool) -> None:
     """List the kept runs, newest first."""
     from tuichaos.locations import runs_home
-    from tuichaos.runs import list_runs
+    from tuichaos.runs import survey
 
-    kept = list_runs()
+    kept, refused = survey()
+    for reason in refused.values():
+        say(f"tuichaos: warning: {reason}", err=True)
     if as_json:
         facts = [{"path": str(run.path), **run.manifest} for run in kept]
         click.echo(json_text(facts))
@@ -365,9 +376,11 @@ def export(run_name: str, kind: str, out: str | None) -> None:
     """Write the series of a run, or the table of a sweep, as one CSV or Parquet file; the map
     of a plane as an image (png)."""
     from tuichaos import exporting
-    from tuichaos.runs import find
+    from tuichaos.runs import find, reading
 
-    say(exporting.export(find(run_name), kind, out))
+    found = find(run_name)
+    with reading(found.path):
+        say(exporting.export(found, kind, out))
 
 
 @cli.command()
@@ -377,14 +390,15 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 def verify(ctx: click.Context, run_name: str) -> None:
     """Check a run folder: checksums, rows, finite numbers, and that its first steps, computed
     again, give the same bits. Exit code 1 if something is wrong."""
-    from tuichaos.runs import find
+    from tuichaos.runs import find, reading
     from tuichaos.verifying import verify as checks
 
     marks = {True: "ok", False: "FAIL", None: "--"}
-    wrong = 0
-    for check in checks(find(run_name)):
-        wrong += check.passed is False
-        say(f"{marks[check.passed]:<5}{check.name:<24} {check.words}")
+    wrong, found = 0, find(run_name)
+    with reading(found.path):
+        for check in checks(found):
+            wrong += check.passed is False
+            say(f"{marks[check.passed]:<5}{clean(check.name):<24} {check.words}")
     if wrong:
         ctx.exit(1)
 

@@ -204,6 +204,7 @@ def _explain(error: ValidationError) -> str:
 
 def _explained(fault: Mapping[str, Any]) -> str:
     where = [str(part) for part in fault["loc"] if not _is_inner(part)]
+    where = where or [str(part) for part in fault["loc"]] or ["experiment"]
     if fault["type"] == "extra_forbidden" and "." in where[-1]:
         return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
     if fault["type"] == "extra_forbidden":

@@ -191,16 +191,21 @@ def open_run(path: str | Path) -> Run:
         raise InputError(f"{path}: is not a run folder (no manifest.json)")
     check_entries(path)
     run = Run(path)
-    version = run.manifest.get("format")
+    check_format(run)
+    return run
+
+
+def check_format(run: Run) -> None:
+    """Raise InputError for a folder of a format that this version does not know."""
     from tuichaos.recorder import FORMAT
 
+    path, version = run.path, run.manifest.get("format")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"{path}: manifest.json has no format")
     if version > FORMAT:
         raise InputError(
             f"{path}: has format {version}, of a newer tuichaos; this one reads up to {FORMAT}"
         )
-    return run
 
 
 def check_entries(path: Path) -> None:
@@ -222,7 +227,7 @@ def reading(path: Path) -> Iterator[None]:
     are not what was written, in one of the many ways there are. InputError says so."""
     try:
         yield
-    except (InputError, RunFailed):
+    except (InputError, RunFailed, BrokenPipeError):  # who reads our output may have had enough
         raise
     except MALFORMED as error:
         words = f"{type(error).__name__}: {error}"
@@ -240,7 +245,9 @@ def find(name: str) -> Run:
     with contextlib.suppress(OSError):  # a name too long for a file may still be no run
         if (path / "manifest.json").is_file():
             return open_run(path)
-    kept = list_runs()
+    kept, refused = survey()
+    if name in refused:
+        raise InputError(refused[name])
     exact = [run for run in kept if run.path.name == name]
     fitting = kept if name == "last" else [r for r in kept if r.path.name.startswith(name)]
     if exact or fitting:
@@ -252,14 +259,21 @@ def find(name: str) -> Run:
 
 def list_runs() -> list[Run]:
     """All readable run folders that are kept, newest first."""
-    found = []
+    return survey()[0]
+
+
+def survey() -> tuple[list[Run], dict[str, str]]:
+    """All readable run folders that are kept, newest first, and why the others are not, by
+    their names: they are damaged, or of a newer format."""
+    found, refused = [], {}
     for path in runs_home().glob("*/manifest.json"):
         try:
             run = open_run(path.parent)
             found.append((str(run.manifest.get("started", "")), run))
-        except (InputError, OSError):
-            continue
-    return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
+        except (InputError, OSError) as error:
+            refused[path.parent.name] = str(error)
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    return [run for _, run in found], refused
 
 
 def rename(run: Run, name: str) -> Run:
