@@ -382,7 +382,7 @@ def folders(home: Path) -> dict[str, Path]:
 
 def write_checkpoint(rng: random.Random, path: Path) -> str:
     """Mutate a checkpoint, and let its checksums be right again: whoever made it can."""
-    digest, _, text = path.read_text().partition("\n")
+    _, _, text = path.read_text().partition("\n")
     body = json.loads(text)
     arrays = path.with_suffix(".safetensors")
     if rng.random() < 0.5:

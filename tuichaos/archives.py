@@ -22,7 +22,6 @@ from tuichaos.errors import InputError
 
 MOST_MEMBERS = 1_000  # ours have 8
 NPY = b"\x93NUMPY"  # how a single array begins
-HEADER = 512  # bytes of a member beside its numbers, at most, in what we look at
 # What the readers of zip, of npy headers and of what is compressed raise of broken ones.
 BROKEN = (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile)
 BROKEN += (zlib.error, lzma.LZMAError, KeyError, OverflowError, TypeError, SyntaxError)
@@ -62,19 +61,21 @@ def _check(
 ) -> None:
     total = 0
     for name, member in members.items():
-        shape, dtype = _header(archive, member)
+        shape, dtype, start = _header(archive, member)
         count = math.prod(shape)
         total += max(count, 0)
-        if total > most:
+        if total > most or min(shape, default=0) < 0:
             raise InputError(f"{where}: {name} is {shape}: more than {most:,} numbers")
         if dtype.kind not in kinds:
             raise InputError(f"{where}: {name}: must hold numbers")
-        if not 0 <= member.file_size - count * dtype.itemsize <= HEADER + len(str(shape)):
+        if member.file_size != start + count * dtype.itemsize:
             raise InputError(f"{where}: {name}: its size is not that of {shape}")
 
 
-def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type that a member says it has."""
+def _header(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape and type that a member says it has, and where its numbers begin."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         known = {
@@ -84,7 +85,7 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[in
         if version not in known:
             raise ValueError(f"{member.filename} is of an unknown version")
         shape, _, dtype = known[version](file)
-    return shape, dtype
+        return shape, dtype, file.tell()
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from tuichaos.bounds import DOTTED, MOST_DEPTH, MOST_EXPERIMENT, look_over, read_text, shortened
 from tuichaos.cleaning import clean
-from tuichaos.errors import InputError, nearest
+from tuichaos.errors import MOST_COMPARED, InputError, nearest
 from tuichaos.experiment import Experiment, Table
 from tuichaos.locations import resolved
 from tuichaos.sweeps.grid import parse_over, swept_keys
@@ -32,6 +32,7 @@ def load(
     too, or ``tuichaos.trust`` does.
     """
     path = Path(path)
+    look_over(overrides or {})
     trust_named(overrides or {})
     table = read_toml(path)
     data = table.get("data")
@@ -163,6 +164,8 @@ def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key; a part that is a number is a place in a list, counted from 0."""
     parts = key.split(".")
+    if len(parts) > MOST_DEPTH:
+        raise InputError(f"{key[:60]}…: a key of more than {MOST_DEPTH} parts")
     found: Any = table
     for depth, part in enumerate(parts[:-1]):
         at = _place(found, part, key)
@@ -226,8 +229,10 @@ def _explained(fault: Mapping[str, Any]) -> str:
 def _nearest_key(where: list[str]) -> str:
     """The known dotted key most like an unknown one, by its own name and as a whole."""
 
+    last, whole = where[-1][:MOST_COMPARED], ".".join(where)[:MOST_COMPARED]
+
     def likeness(key: str) -> float:
-        pairs = ((where[-1], key.split(".")[-1]), (".".join(where), key))
+        pairs = ((last, key.split(".")[-1]), (whole, key))
         return sum(difflib.SequenceMatcher(None, a, b).ratio() for a, b in pairs)
 
     return max((key for key, _, _ in describe_keys()), key=likeness)

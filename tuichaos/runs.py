@@ -373,7 +373,7 @@ def _numbers(lines: list[str], width: int, wanted: list[int]) -> np.ndarray:
 def _check_whole(path: Path, values: np.ndarray, end: int) -> None:
     """Raise InputError for references or steps that are not whole numbers from 0 below
     ``end``."""
-    if not ((values >= 0) & (values < end) & (values % 1 == 0)).all():
+    if not ((values >= 0) & (values < end) & (values == np.floor(values))).all():
         raise InputError(f"{path / 'series.csv'}: is damaged: references or steps that are none")
 
 

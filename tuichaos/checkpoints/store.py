@@ -34,6 +34,10 @@ MALFORMED += (RuntimeError, MemoryError)
 NAME = re.compile(r"(\d{15})\.json")
 
 
+class NewerFormat(InputError):
+    """A checkpoint of a later tuichaos: to begin anew in its place would throw it away."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One that was read back: ``facts`` in plain JSON, the tree and the arrays it names."""
@@ -72,13 +76,15 @@ class Store:
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest one that can be read and whose files are still as long as they were,
-        and why those after it are not."""
+        and why those after it are not. InputError for one of a newer format."""
         faults = []
         for stem in reversed(self.stems()):
             try:
                 found = self._read(stem)
                 self._check_lengths(found.facts["lengths"])
                 return found, faults
+            except NewerFormat:
+                raise
             except (InputError, OSError) as error:
                 faults.append(str(error))
             except MALFORMED:
@@ -116,7 +122,7 @@ class Store:
         except (ValueError, RecursionError):
             raise InputError(f"{path}: is damaged: not JSON") from None
         if body["format"] > FORMAT:
-            raise InputError(f"{path}: is of format {body['format']}, newer than {FORMAT}")
+            raise NewerFormat(f"{path}: is of format {body['format']}, newer than {FORMAT}")
         if body["step"] != int(stem):
             raise InputError(f"{path}: is damaged: it is of step {body['step']}")
         arrays = self.path / f"{stem}.safetensors"
