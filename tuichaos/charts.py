@@ -75,7 +75,7 @@ def draw(
     """
     prepared = [prepare(c, picture.log, width) for c in picture.curves]
     if not any(prepared):
-        return f"{picture.title}: nothing to draw" if picture.title else "nothing to draw"
+        return f"{picture.title}: nothing to draw"[-width:] if picture.title else "nothing to draw"
     head = []
     if picture.title:
         marks = (mark + name for mark, name in legend(picture, colour, ascii_only))

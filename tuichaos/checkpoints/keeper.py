@@ -81,8 +81,15 @@ class Keeper:
             if checkpoint.step > recording.plan.experiment.steps:
                 raise InputError("is of a step beyond the end")
         except InputError as error:
+            self._let_go()
             raise InputError(f"{where}: {error}") from None
         except MALFORMED as error:
+            self._let_go()
             raise InputError(f"{where}: is damaged: {type(error).__name__}") from None
         recording.step = self.written = checkpoint.step
         return length
+
+    def _let_go(self) -> None:
+        """Close what was opened to go on."""
+        if self.recording.states:
+            self.recording.states.file.close()
