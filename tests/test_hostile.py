@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -627,3 +628,20 @@ def test_a_sweep_writes_no_formula(tmp_path):
     table.write(tmp_path, made, {0: Row(0, "failed", "=1+1"), 1: Row(1, "done", "", {"+x": "-y"})})
     text = (tmp_path / "sweep.csv").read_text()
     assert text == "point,seed,status,reason,'+x\n0,1,failed,'=1+1,\n1,2,done,,'-y\n"
+
+
+def test_a_run_of_format_1_is_read(tmp_path, command):
+    """Kept as it was written once, elsewhere: whatever changes, it is still read."""
+    folder = shutil.copytree(Path(__file__).parent / "kept_format_1", tmp_path / "kept")
+    run = open_run(folder)
+    assert run.experiment.title == "A run of format 1"
+    assert run.series["loss"].shape == (13, 2)
+    assert run.exponents["lyapunov"].shape == (2,)
+    for what in ("loss", "distance", "exponent", "layers"):
+        assert command("plot", folder, "--what", what)[0] == 0
+    code, out, _ = command("verify", folder)
+    # Its first steps are computed again: their bits are those of the machine it is from.
+    checks = [line for line in out.splitlines() if "steps again" not in line]
+    assert code in (0, 1)
+    assert len(checks) > 8
+    assert all(line.startswith("ok") for line in checks), out

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tuichaos.curves import Curve, Picture, Role, prepare
+from tuichaos.curves import DRAWABLE, Curve, Picture, Role, prepare
 from tuichaos.plain import RAISED, plain
 
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
@@ -53,7 +53,7 @@ def stacked(
 
 def _margin(picture: Picture, width: int, height: int) -> int:
     """How wide the labels of its y axis are."""
-    prepared = [prepare(c, picture.log, width) for c in picture.curves]
+    prepared = [prepare(_near(c, picture), picture.log, width) for c in picture.curves]
     if not any(prepared):
         return LABEL_WIDTH
     return max([LABEL_WIDTH, *map(len, _y_ticks(picture, prepared, height)[1])])
@@ -73,7 +73,7 @@ def draw(
     A picture with a title has it in the first line, and its legend in the second one.
     ``margin``: characters that labels of the y axis have at least.
     """
-    prepared = [prepare(c, picture.log, width) for c in picture.curves]
+    prepared = [prepare(_near(c, picture), picture.log, width) for c in picture.curves]
     if not any(prepared):
         return f"{picture.title}: nothing to draw"[-width:] if picture.title else "nothing to draw"
     head = []
@@ -83,6 +83,17 @@ def draw(
     text = _plot(picture, prepared, width, height - len(head), colour, ascii_only, margin)
     text = "\n".join([*head, text])
     return plain(text) if ascii_only else text
+
+
+def _near(curve: Curve, picture: Picture) -> Curve:
+    """A curve without what lies farther off its axis than the axis is long: a line to there
+    would be drawn dot by dot."""
+    if picture.x_range is None or not len(curve.x):
+        return curve
+    first, last = picture.x_range
+    span = last - first
+    near = (curve.x >= first - span) & (curve.x <= last + span)
+    return curve if near.all() else replace(curve, y=np.where(near, curve.y, np.nan))
 
 
 def legend(
@@ -210,6 +221,8 @@ def _lines(picture: Picture, prepared: list, low: float, high: float) -> None:
 def _levels(picture: Picture) -> Iterator[tuple[str, float]]:
     """The levels that have a place on the y axis, and where it is."""
     for name, value in picture.levels:
+        if not abs(value) <= (math.inf if picture.log else DRAWABLE) or math.isinf(value):
+            continue
         if not picture.log:
             yield name, value
         elif value > 0:

@@ -77,7 +77,8 @@ def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.
     if log:
         with np.errstate(divide="ignore", invalid="ignore"):
             y = np.where(y > 0, np.log10(y), np.nan)
-    good = np.isfinite(y)
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(y) & (np.abs(curve.x) <= DRAWABLE)
     if not curve.joined:
         return _cells(curve.x[good], y[good], columns)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
