@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -31,6 +32,7 @@ BANDS = {"10 %": "10–90 %", "95 % low": "95 % interval"}  # two bounds by one 
 SUPERSCRIPTS = str.maketrans("-0123456789", RAISED)
 
 
+CODE = re.compile(r"(\x1b\[[0-9;]*m)")
 UPPER = 0.6  # share of the lines that the first of several charts has
 
 
@@ -114,11 +116,12 @@ def _cut(text: str, width: int, colour: bool) -> str:
     """A line no longer than ``width``, its colour codes not counted."""
     if not colour:
         return text[:width]
-    import plotext
-
-    while text and len(plotext.uncolorize(text)) > width:
-        text = text[:-1]
-    return text + "\x1b[0m"
+    kept, room = [], width
+    for piece in CODE.split(text):  # colour codes take no room
+        if not CODE.fullmatch(piece):
+            piece, room = piece[:room], room - len(piece[:room])
+        kept.append(piece)
+    return "".join(kept) + "\x1b[0m"
 
 
 def _styles(picture: Picture, colour: bool, ascii_only: bool) -> Iterator[tuple[Curve, str, str]]:
