@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tuichaos.charts import axis_ticks
+from tuichaos.cleaning import clean
 from tuichaos.plain import plain
 from tuichaos.sweeps.grid import Axis
 
@@ -84,6 +85,9 @@ class Raster:
     classes: np.ndarray
     values: np.ndarray
     scales: tuple[Scale, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", clean(self.title))
 
     @property
     def levels(self) -> np.ndarray:
