@@ -23,6 +23,7 @@ _PLACES = {
     "open_run": "tuichaos.runs",
     "list_runs": "tuichaos.runs",
     "runs_home": "tuichaos.locations",
+    "trust": "tuichaos.trusted",
     "System": "tuichaos.systems.base",
     "InputError": "tuichaos.errors",
     "RunFailed": "tuichaos.errors",

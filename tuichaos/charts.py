@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from tuichaos.curves import Curve, Picture, Role, prepare
+from tuichaos.curves import DRAWABLE, Curve, Picture, Role, prepare
 from tuichaos.plain import RAISED, plain
 
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
@@ -32,6 +33,7 @@ BANDS = {"10 %": "10–90 %", "95 % low": "95 % interval"}  # two bounds by one 
 SUPERSCRIPTS = str.maketrans("-0123456789", RAISED)
 
 
+CODE = re.compile(r"(\x1b\[[0-9;]*m)")
 UPPER = 0.6  # share of the lines that the first of several charts has
 
 
@@ -54,7 +56,7 @@ def stacked(
 
 def _margin(picture: Picture, width: int, height: int) -> int:
     """How wide the labels of its y axis are."""
-    prepared = [prepare(c, picture.log, width) for c in picture.curves]
+    prepared = [prepare(_near(c, picture), picture.log, width) for c in picture.curves]
     if not any(prepared):
         return LABEL_WIDTH
     return max([LABEL_WIDTH, *map(len, _y_ticks(picture, prepared, height)[1])])
@@ -74,9 +76,10 @@ def draw(
     A picture with a title has it in the first line, and its legend in the second one.
     ``margin``: characters that labels of the y axis have at least.
     """
-    prepared = [prepare(_within(picture, c), picture.log, width) for c in picture.curves]
+    curves = [_near(_within(picture, c), picture) for c in picture.curves]
+    prepared = [prepare(c, picture.log, width) for c in curves]
     if not any(prepared):
-        return f"{picture.title}: nothing to draw" if picture.title else "nothing to draw"
+        return f"{picture.title}: nothing to draw"[-width:] if picture.title else "nothing to draw"
     head = []
     if picture.title:
         marks = (mark + name for mark, name in legend(picture, colour, ascii_only))
@@ -101,6 +104,17 @@ def _within(picture: Picture, curve: Curve) -> Curve:
     return replace(curve, y=np.where((curve.y >= low) & (curve.y <= high), curve.y, np.nan))
 
 
+def _near(curve: Curve, picture: Picture) -> Curve:
+    """A curve without what lies farther off its axis than the axis is long: a line to there
+    would be drawn dot by dot."""
+    if picture.x_range is None or not len(curve.x):
+        return curve
+    first, last = picture.x_range
+    span = last - first
+    near = (curve.x >= first - span) & (curve.x <= last + span)
+    return curve if near.all() else replace(curve, y=np.where(near, curve.y, np.nan))
+
+
 def legend(
     picture: Picture, colour: bool, ascii_only: bool, *, short: bool = False
 ) -> Iterator[tuple[str, str]]:
@@ -119,11 +133,12 @@ def _cut(text: str, width: int, colour: bool) -> str:
     """A line no longer than ``width``, its colour codes not counted."""
     if not colour:
         return text[:width]
-    import plotext
-
-    while text and len(plotext.uncolorize(text)) > width:
-        text = text[:-1]
-    return text + "\x1b[0m"
+    kept, room = [], width
+    for piece in CODE.split(text):  # colour codes take no room
+        if not CODE.fullmatch(piece):
+            piece, room = piece[:room], room - len(piece[:room])
+        kept.append(piece)
+    return "".join(kept) + "\x1b[0m"
 
 
 def _styles(picture: Picture, colour: bool, ascii_only: bool) -> Iterator[tuple[Curve, str, str]]:
@@ -226,6 +241,8 @@ def _lines(picture: Picture, prepared: list, low: float, high: float) -> None:
 def _levels(picture: Picture) -> Iterator[tuple[str, float]]:
     """The levels that have a place on the y axis, and where it is."""
     for name, value in picture.levels:
+        if not abs(value) <= (math.inf if picture.log else DRAWABLE) or math.isinf(value):
+            continue
         if not picture.log:
             yield name, value
         elif value > 0:

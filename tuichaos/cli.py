@@ -13,12 +13,40 @@ from typing import Any
 import click
 
 from tuichaos import telling, telling_sweeps
+from tuichaos.cleaning import clean, json_text
 from tuichaos.errors import InputError, RunFailed, nearest
+from tuichaos.telling import say
 
 CLUSTER = (
     "A Dask cluster does the sweep: tcp://HOST:PORT of its scheduler. It has workers of its own, "
     "so --workers is refused beside it; --keep needs a file system that they share."
 )
+
+
+TRUST = (
+    "Let this code, package.module:factory, run where a file names it; else only --set makes "
+    "an experiment run code that is not tuichaos's own."
+)
+
+
+def trusting(command: Any) -> Any:
+    """Give a command the option --trust."""
+
+    def heed(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
+        if names:
+            from tuichaos.trusted import trust
+
+            for name in names:
+                trust(name)
+
+    return click.option(
+        "--trust",
+        multiple=True,
+        metavar="CODE",
+        callback=heed,
+        expose_value=False,
+        help=TRUST,
+    )(command)
 
 
 class Interrupted(Exception):
@@ -49,6 +77,7 @@ class Commands(click.Group):
     default=None,
     help="No characters beyond ASCII in charts.",
 )
+@trusting
 @click.pass_context
 def cli(ctx: click.Context, preset: str | None, fps: float | None, ascii_only: bool | None) -> None:
     """Chaos in the training of neural networks: loss, twins, Lyapunov exponents.
@@ -99,6 +128,7 @@ def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> 
 @click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
 @click.option("--keep", is_flag=True, help="Keep the run folder of each point of a sweep.")
 @click.option("--yes", is_flag=True, help="Yes, a sweep of more than 10 000 points.")
+@trusting
 def run(
     file: Path | None,
     preset_name: str | None,
@@ -130,14 +160,15 @@ def run(
     from tuichaos import recorder, runner
     from tuichaos.plan import plan
 
-    recorder.check(out)
+    folder = recorder.check(out)
     if dry_run:
         ready = plan(experiment, threads)
+        ready.check_room(folder)
         if not quiet:
             telling.say_plan(ready)
         return
     for warning in experiment.warnings:
-        click.echo(f"tuichaos: warning: {warning}", err=True)
+        say(f"tuichaos: warning: {warning}", err=True)
     with _interruptible(), telling.progress(quiet) as watch:
         done = runner.run(experiment, out=out, threads=threads, watch=watch)
     _tell_run(done, as_json, quiet)
@@ -147,7 +178,7 @@ def _tell_run(done: Any, as_json: bool, quiet: bool) -> None:
     """What a run found, on the terminal."""
     telling.warn_of_noise(done.manifest)
     if as_json:
-        click.echo(json.dumps(done.summary, indent=2, ensure_ascii=False))
+        click.echo(json_text(done.summary))
     elif not quiet:
         telling.run_report(done)
 
@@ -174,7 +205,7 @@ def _sweep(
         points.check_plans(made, how["threads"])
         first = plan(made.base.experiment(made.points[0]), how["threads"])
         for line in () if quiet else report.plan_of(made, first):
-            click.echo(line)
+            say(line)
         return
     with _interruptible(), telling.progress(quiet, sweep=True) as watch:
         done = running.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
@@ -205,6 +236,7 @@ def _resume_run(found: Any, threads: int | None, as_json: bool, quiet: bool) -> 
 @click.option("--threads", type=int, metavar="N", help="Threads of this process [all].")
 @click.option("--json", "as_json", is_flag=True, help="Print the points and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@trusting
 def resume(
     run_name: str,
     workers: int | None,
@@ -254,6 +286,10 @@ def _experiment(
         return presets.preset(preset_name, overrides, overs)
     if not file.exists() and str(file) in presets.names():
         raise InputError(f"{file}: no such file; did you mean --preset {file}?")
+    if file.name == "experiment.toml" and (file.parent / "manifest.json").is_file():
+        from tuichaos.runs import Run, check_format
+
+        check_format(Run(file.parent))  # a newer one may mean something else by a key
     return reading.load(file, overrides, overs)
 
 
@@ -269,14 +305,14 @@ def presets(name: str | None, keys: bool) -> None:
 
         for key, default, meaning in describe_keys():
             shown = "" if default is None else json.dumps(default)
-            click.echo(f"{key} = {shown}\n    {meaning}")
+            say(f"{key} = {shown}\n    {meaning}")
     elif name is not None:
         click.echo(kept.path(name).read_text(encoding="utf-8"), nl=False)
     else:
         width = max(map(len, kept.names()))
         for each in kept.names():
             found = kept.preset(each)
-            click.echo(f"{each:<{width}}  {found.title}\n{'':<{width}}  {found.about}")
+            say(f"{each:<{width}}  {found.title}\n{'':<{width}}  {found.about}")
 
 
 class What(click.Option):
@@ -297,15 +333,20 @@ of a plane also map and boundary, of an orbit diagram diagram, exponent, period.
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
 def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
     """Chart a run (its folder, its name, the beginning of its name, or `last`)."""
-    from tuichaos.runs import find
+    from tuichaos.runs import find, reading
 
     found = find(run_name)
-    if found.kind == "sweep" and found.experiment.plane.value != "none" and what in (None, "map"):
-        telling_sweeps.plane_map(found, height, ascii_only=ascii_only)
-        return
-    default = "distance" if found.experiment.ensemble.twins else "loss"
-    default = "default" if found.kind == "sweep" else default
-    telling.chart(found, what or default, height, ascii_only=ascii_only)
+    with reading(found.path):
+        if (
+            found.kind == "sweep"
+            and found.experiment.plane.value != "none"
+            and what in (None, "map")
+        ):
+            telling_sweeps.plane_map(found, height, ascii_only=ascii_only)
+            return
+        default = "distance" if found.experiment.ensemble.twins else "loss"
+        default = "default" if found.kind == "sweep" else default
+        telling.chart(found, what or default, height, ascii_only=ascii_only)
 
 
 @cli.command()
@@ -313,15 +354,17 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
 def runs(as_json: bool) -> None:
     """List the kept runs, newest first."""
     from tuichaos.locations import runs_home
-    from tuichaos.runs import list_runs
+    from tuichaos.runs import survey
 
-    kept = list_runs()
+    kept, refused = survey()
+    for reason in refused.values():
+        say(f"tuichaos: warning: {reason}", err=True)
     if as_json:
         facts = [{"path": str(run.path), **run.manifest} for run in kept]
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        click.echo(json_text(facts))
         return
     if not kept:
-        click.echo(f"no runs yet in {runs_home()}", err=True)
+        say(f"no runs yet in {runs_home()}", err=True)
     telling.runs_table(kept)
 
 
@@ -333,25 +376,29 @@ def export(run_name: str, kind: str, out: str | None) -> None:
     """Write the series of a run, or the table of a sweep, as one CSV or Parquet file; the map
     of a plane as an image (png)."""
     from tuichaos import exporting
-    from tuichaos.runs import find
+    from tuichaos.runs import find, reading
 
-    click.echo(exporting.export(find(run_name), kind, out))
+    found = find(run_name)
+    with reading(found.path):
+        say(exporting.export(found, kind, out))
 
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
+@trusting
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
     """Check a run folder: checksums, rows, finite numbers, and that its first steps, computed
     again, give the same bits. Exit code 1 if something is wrong."""
-    from tuichaos.runs import find
+    from tuichaos.runs import find, reading
     from tuichaos.verifying import verify as checks
 
     marks = {True: "ok", False: "FAIL", None: "--"}
-    wrong = 0
-    for check in checks(find(run_name)):
-        wrong += check.passed is False
-        click.echo(f"{marks[check.passed]:<5}{check.name:<24} {check.words}")
+    wrong, found = 0, find(run_name)
+    with reading(found.path):
+        for check in checks(found):
+            wrong += check.passed is False
+            say(f"{marks[check.passed]:<5}{clean(check.name):<24} {check.words}")
     if wrong:
         ctx.exit(1)
 
@@ -368,7 +415,7 @@ def paths() -> None:
         ("config", config_path()),
         ("presets", kept.folder()),
     ):
-        click.echo(f"{name:<8} {path}")
+        say(f"{name:<8} {path}")
 
 
 @cli.command()
@@ -389,7 +436,7 @@ def bench(what: str | None, seconds: float | None, device: str) -> None:
 
         lines = table(seconds or 2.0, device)
     for line in lines:
-        click.echo(line)
+        say(line)
 
 
 @cli.command()
@@ -403,7 +450,7 @@ def selftest(ctx: click.Context) -> None:
 
     start, results = time.perf_counter(), []
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(table.heading())
+    say(table.heading())
     try:
         for trial in trials():
             results.append(perform(trial))
@@ -411,7 +458,7 @@ def selftest(ctx: click.Context) -> None:
                 click.echo(line if well or not colour else click.style(line, fg="red"))
     except KeyboardInterrupt:  # what a run says of its folder is not true here: it is gone
         raise Interrupted("selftest: interrupted; nothing is left behind") from None
-    click.echo(table.verdict(results, time.perf_counter() - start))
+    say(table.verdict(results, time.perf_counter() - start))
     if not all(outcome.passed for result in results for outcome in result.outcomes):
         ctx.exit(1)
 
@@ -441,5 +488,5 @@ def _run_cli() -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    click.echo(f"tuichaos: error: {' '.join(message.split())}", err=True)
+    say(f"tuichaos: error: {' '.join(message.split())}", err=True)
     return code

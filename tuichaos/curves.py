@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tuichaos.cleaning import clean
+
 DRAWABLE = 1e100  # on a linear axis; plotext overflows on larger ones
 
 
@@ -34,6 +36,9 @@ class Curve:
     role: Role = Role.MAIN
     joined: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", clean(self.name))  # it may be a stranger's column
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -54,6 +59,13 @@ class Picture:
     x_log: bool = False
     y_range: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        for field_name in ("title", "x_label"):
+            object.__setattr__(self, field_name, clean(getattr(self, field_name)))
+        for field_name in ("levels", "marks"):
+            named = [(clean(name), place) for name, place in getattr(self, field_name)]
+            object.__setattr__(self, field_name, named)
+
 
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """A curve as pieces that can be drawn: finite, log10 taken, split at gaps, thinned.
@@ -67,7 +79,8 @@ def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.
     if log:
         with np.errstate(divide="ignore", invalid="ignore"):
             y = np.where(y > 0, np.log10(y), np.nan)
-    good = np.isfinite(y)
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(y) & (np.abs(curve.x) <= DRAWABLE)
     if not curve.joined:
         return _cells(curve.x[good], y[good], columns)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))

@@ -75,10 +75,11 @@ def draws(experiment: Experiment, system: System) -> EnsembleDraws:
 def _given(start: list | None, references: int, dimension: int) -> np.ndarray | None:
     if start is None:
         return None
-    rows = start if isinstance(start[0], list) else [start] * references
-    if len(rows) != references:
+    rows = start if isinstance(start[0], list) else [start]
+    if len(rows) != references and rows is start:
         raise InputError(f"system.start: {len(rows)} states for {references} references")
     for row in rows:
         if len(row) != dimension:
             raise InputError(f"system.start: {len(row)} numbers for a state of {dimension}")
-    return np.array(rows, dtype=np.float64)
+    # One state for all is one in memory, however many they are.
+    return np.broadcast_to(np.array(rows, dtype=np.float64), (references, dimension))

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from tuichaos.bounds import MOST_STEPS
 from tuichaos.errors import nearest
 from tuichaos.fields import Diagram, Plane
 from tuichaos.measure import Measure
@@ -204,7 +205,9 @@ class Experiment(Table):
     name: str = Field("experiment", description="names the run folder; default the file's stem")
     title: str = Field("", description="one line for lists and charts")
     about: str = Field("", description="a sentence on what one should see")
-    steps: Annotated[Integer, Field(ge=1)] = Field(200, description="optimizer steps, or turns")
+    steps: Annotated[Integer, Field(ge=1, le=MOST_STEPS)] = Field(
+        200, description="optimizer steps, or turns"
+    )
     seed: Annotated[Integer, Field(ge=0, le=MAX_SEED)] = Field(0, description="of every draw")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dtype: Literal["float64", "float32"] = Field("float64", description="of every state")

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import math
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from tuichaos.cleaning import cell, clean
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
-from tuichaos.runs import Run, read_table
+from tuichaos.runs import Run, read_table, whole_lines
 from tuichaos.sweeps.grid import Axis
 from tuichaos.sweeps.reading import read as read_sweep
 
 
 def free_name(stem: str, folder: Path | None = None, kind: str = "csv") -> Path:
     """A file of that kind that is not there yet: stem.csv, stem-2.csv, …"""
-    folder = folder or Path.cwd()
+    folder, stem = folder or Path.cwd(), clean(stem)
     names = (f"{stem}.{kind}", *(f"{stem}-{k}.{kind}" for k in range(2, 10_000)))
     return next(folder / name for name in names if not (folder / name).exists())
 
@@ -40,12 +43,35 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
             _write_png(run.experiment, plane, target)
         elif kind == "csv":
             name = "sweep.csv" if run.kind == "sweep" else "series.csv"
-            shutil.copyfile(run.path / name, target)
+            with open(target, "w", encoding="utf-8", newline="") as file:
+                file.writelines(safe_lines(run.path / name))
         else:
             _write_parquet(run, target)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     return target
+
+
+# A cell that is no plain number and begins as a formula does; a line without one stays as it is.
+SUSPECT = re.compile(r"(?:^|,)[\"' ]*(?:[=@\t\r]|[+-](?![\d.]+(?:[eE][+-]?\d+)?(?:,|$)))", re.M)
+
+
+def safe_lines(path: Path) -> Iterator[str]:
+    """The lines of a CSV file as they are, but for cells that a spreadsheet would compute:
+    the folder may be a stranger's."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            for line in whole_lines(file, path):
+                yield line if not SUSPECT.search(line) else _without_formulas(line)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+
+
+def _without_formulas(line: str) -> str:
+    text = io.StringIO(newline="")
+    for row in csv.reader([line]):
+        csv.writer(text, lineterminator="\n").writerow(map(cell, row))
+    return text.getvalue()
 
 
 PNG_SIDE = 1024  # pixels: a map is scaled up by the whole number that brings it near
@@ -94,10 +120,10 @@ def export_steps(run: Run, low: int, high: int, out: str | Path) -> Path:
     target = _new(out)
     try:
         with (
-            open(run.path / "series.csv", encoding="utf-8", newline="\n") as source,
+            contextlib.closing(safe_lines(run.path / "series.csv")) as source,
             open(target, "w", encoding="utf-8", newline="\n") as file,
         ):
-            file.write(source.readline())
+            file.write(next(source, ""))
             for line in source:
                 step = int(line.split(",", 2)[1])
                 if step > high or not line.endswith("\n"):
@@ -129,16 +155,16 @@ def export_curves(picture: Picture, out: str | Path) -> Path:
 def _beside(picture: Picture) -> Iterator[list[object]]:
     places = np.unique(np.concatenate([curve.x for curve in picture.curves]))
     columns = [_at(curve, places).tolist() for curve in picture.curves]
-    yield [picture.x_label, *(curve.name for curve in picture.curves)]
+    yield [cell(picture.x_label), *(cell(curve.name) for curve in picture.curves)]
     for x, *values in zip(places.tolist(), *columns, strict=True):
         yield [_place(x), *map(_field, values)]
 
 
 def _points(picture: Picture) -> Iterator[list[object]]:
-    yield ["curve", picture.x_label, "y"]
+    yield ["curve", cell(picture.x_label), "y"]
     for curve in picture.curves:
         for x, y in zip(curve.x.tolist(), curve.y.tolist(), strict=True):
-            yield [curve.name, _place(x), _field(y)]
+            yield [cell(curve.name), _place(x), _field(y)]
 
 
 def _place(x: float) -> object:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from tuichaos.demands import check_memory, check_room
 from tuichaos.devices import resolve_device
 from tuichaos.ensemble import EnsembleDraws, draws
 from tuichaos.errors import InputError
@@ -45,6 +46,11 @@ class Plan:
         together = max(0, step - ensemble.perturb_at)
         return ensemble.references * (step + ensemble.twins * together)
 
+    def check_room(self, out: Path | None) -> None:
+        """Raise InputError where the disk has no room for the rows: where ``out`` is, or the
+        kept runs are."""
+        check_room(self.experiment, self.built.system.dimension, out)
+
     def simulation(self, instruments: Sequence[Instrument], pace: Pace | None = None) -> Simulation:
         """The simulation of this plan, watched by these instruments."""
         return Simulation(
@@ -75,24 +81,8 @@ def plan(experiment: Experiment, threads: int | None = None) -> Plan:
         raise InputError("sweep: this is a sweep, not one run; see tuichaos run, tuichaos.sweep")
     device = resolve_device(experiment.device)
     built = build(experiment)
-    _check_size(experiment, built.system.dimension)
+    check_memory(experiment, built, threads)
     name = "cpu" if device.type == "cpu" else str(device)
     resolved = experiment.model_copy(update={"device": name})
     chosen(Setup(resolved, built.system))  # they refuse what they cannot measure
     return Plan(resolved, built, draws(resolved, built.system), device, threads)
-
-
-COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
-
-
-def _check_size(experiment: Experiment, dimension: int) -> None:
-    """Refuse what cannot fit: InputError names the sizes that make it large."""
-    ensemble = experiment.ensemble
-    replicas = ensemble.references * (1 + ensemble.twins)
-    need = COPIES * 8 * replicas * dimension
-    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if need > have:
-        raise InputError(
-            f"ensemble.references, network.hidden: {replicas:,} replicas of {dimension:,} numbers "
-            f"need about {need / 1e9:,.0f} GB; this machine has {have / 1e9:,.0f} GB"
-        )

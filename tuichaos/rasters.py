@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tuichaos.charts import axis_ticks
+from tuichaos.cleaning import clean
 from tuichaos.plain import plain
 from tuichaos.sweeps.grid import Axis
 
@@ -84,6 +85,9 @@ class Raster:
     classes: np.ndarray
     values: np.ndarray
     scales: tuple[Scale, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", clean(self.title))
 
     @property
     def levels(self) -> np.ndarray:
@@ -197,10 +201,10 @@ def ticks(axis: Axis, size: int) -> list[tuple[int, str]]:
     """
     values, most = axis.values, max(2, size // TICK_CELLS)
     count = len(values)
-    if count == 1 or not axis.even:
+    scale = np.log10(np.array(values, dtype=np.float64)) if axis.log else np.array(values, float)
+    if scale[0] == scale[-1] or not axis.even:  # or so near that their logarithms are the same
         chosen = sorted({k * (count - 1) // max(1, most - 1) for k in range(most)})
         return [(_place(k, count, size), f"{values[k]:.4g}") for k in chosen]
-    scale = np.log10(np.array(values, dtype=np.float64)) if axis.log else np.array(values, float)
     places, labels = axis_ticks(float(scale[0]), float(scale[-1]), most, axis.log)
     at = (np.array(places) - scale[0]) / (scale[-1] - scale[0]) * (count - 1)
     return [(_place(k, count, size), text) for k, text in zip(at, labels, strict=True)]

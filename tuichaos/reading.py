@@ -12,10 +12,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from tuichaos.errors import InputError, nearest
+from tuichaos.bounds import DOTTED, MOST_DEPTH, MOST_EXPERIMENT, look_over, read_text, shortened
+from tuichaos.cleaning import clean
+from tuichaos.errors import MOST_COMPARED, InputError, nearest
 from tuichaos.experiment import Experiment, Table
 from tuichaos.locations import resolved
 from tuichaos.sweeps.grid import parse_over, swept_keys
+from tuichaos.trusted import trust_named
 
 
 def load(
@@ -25,14 +28,18 @@ def load(
     that are swept besides, as ``--over`` says it.
 
     A relative ``data.path`` in the file is seen from the file's folder. Raises InputError.
+    Code that the file names, ``package.module:factory``, runs only if ``overrides`` name it
+    too, or ``tuichaos.trust`` does.
     """
     path = Path(path)
+    look_over(overrides or {})
+    trust_named(overrides or {})
     table = read_toml(path)
     data = table.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = _absolute(data["path"], path.parent)
     table.setdefault("name", path.stem)
-    return resolve(told(table, overrides or {}), overrides, overs)
+    return valid(told(table, overrides or {}), overrides, overs)
 
 
 # What may differ from a published experiment while its figures still stand for comparison.
@@ -56,7 +63,7 @@ def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str,
 def _said(value: Any) -> str:
     """A value in a title."""
     if not isinstance(value, Mapping):
-        return str(value)
+        return shortened(value) if isinstance(value, list) else str(value)
     return "{" + ", ".join(f"{key} = {_said(item)}" for key, item in value.items()) + "}"
 
 
@@ -73,11 +80,24 @@ def _value(table: Mapping[str, Any], key: str) -> Any:
 def read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file; InputError names the file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path, MOST_EXPERIMENT)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not TOML: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; more samples go in an npz file") from None
+    try:
+        return parse_toml(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number too long
         raise InputError(f"{path}: is not TOML: {str(error).splitlines()[0]}") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The table in TOML; ValueError or RecursionError for what is none."""
+    if DOTTED.search(text):
+        raise ValueError(f"a key of more than {MOST_DEPTH} parts")
+    return tomllib.loads(text)
 
 
 def resolve(
@@ -86,9 +106,22 @@ def resolve(
     overs: Iterable[str] = (),
 ) -> Experiment:
     """An Experiment from nested tables, dotted overrides and keys that are swept besides (as
-    ``--over`` says it); raises InputError."""
+    ``--over`` says it); raises InputError. Code that they name is taken as named by you."""
+    made = valid(table, overrides, overs)
+    trust_named(made.model_dump(include={"system", "data", "network", "optimizer", "loss"}))
+    return made
+
+
+def valid(
+    table: Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    overs: Iterable[str] = (),
+) -> Experiment:
+    """The same of what a file says: code that it names is not thereby to be run."""
     if not isinstance(table, Mapping):
         raise InputError(f"an experiment is a table, not {type(table).__name__}")
+    look_over(table)
+    look_over(overrides or {})
     merged = _copied({str(key): value for key, value in table.items()})
     for key, value in (overrides or {}).items():
         if key == "data.path" and isinstance(value, str):
@@ -105,7 +138,7 @@ def resolve(
 def swept(experiment: Experiment, overs: Iterable[str]) -> Experiment:
     """The experiment with keys swept as ``--over`` says it, beside those of its ``[sweep]`` or
     in their place; raises InputError."""
-    return resolve(experiment.model_dump(), None, overs)
+    return valid(experiment.model_dump(), None, overs)
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -114,7 +147,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise InputError(f"--set {text}: must be KEY=VALUE")
     try:
-        table = tomllib.loads(f"value = {value}")
+        table = parse_toml(f"value = {value}")
     except (ValueError, RecursionError):
         return key.strip(), value
     return key.strip(), table["value"] if list(table) == ["value"] else value
@@ -131,6 +164,8 @@ def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key; a part that is a number is a place in a list, counted from 0."""
     parts = key.split(".")
+    if len(parts) > MOST_DEPTH:
+        raise InputError(f"{key[:60]}…: a key of more than {MOST_DEPTH} parts")
     found: Any = table
     for depth, part in enumerate(parts[:-1]):
         at = _place(found, part, key)
@@ -161,13 +196,18 @@ def _blank(path: list[str], inner: str) -> dict | list:
     return list(default) if isinstance(default, list) and inner.isdecimal() else {}
 
 
+MOST_SAID = 600  # characters of a message: a value may be a list of a million
 KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table"}
 
 
 def _explain(error: ValidationError) -> str:
     """The first fault as one line that names the key."""
-    fault = error.errors()[0]
+    return clean(_explained(error.errors(include_url=False)[0]), MOST_SAID)
+
+
+def _explained(fault: Mapping[str, Any]) -> str:
     where = [str(part) for part in fault["loc"] if not _is_inner(part)]
+    where = where or [str(part) for part in fault["loc"]] or ["experiment"]
     if fault["type"] == "extra_forbidden" and "." in where[-1]:
         return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
     if fault["type"] == "extra_forbidden":
@@ -175,12 +215,12 @@ def _explain(error: ValidationError) -> str:
     if fault["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         hint = nearest(fault["input"], choices)
-        return f"{'.'.join(where)}: unknown value {fault['input']!r}; {hint}"
+        return f"{'.'.join(where)}: unknown value {shortened(fault['input'])}; {hint}"
     if fault["type"] == "model_type":
-        return f"{'.'.join(where)}: is a table, not a value such as {fault['input']!r}"
+        return f"{'.'.join(where)}: is a table, not a value such as {shortened(fault['input'])}"
     message = re.sub(r"^Value error, |^Input should be( a valid)?", "", fault["msg"])
     if fault["type"] != "value_error":
-        message = f"must be{KINDS.get(message.strip(), message)}, not {fault['input']!r}"
+        message = f"must be{KINDS.get(message.strip(), message)}, not {shortened(fault['input'])}"
     if fault["type"] == "value_error" and re.match(r"[\w.]+: ", message):
         return ".".join([*where, message])
     return f"{'.'.join(where)}: {message}".replace("\n", " ")
@@ -189,8 +229,10 @@ def _explain(error: ValidationError) -> str:
 def _nearest_key(where: list[str]) -> str:
     """The known dotted key most like an unknown one, by its own name and as a whole."""
 
+    last, whole = where[-1][:MOST_COMPARED], ".".join(where)[:MOST_COMPARED]
+
     def likeness(key: str) -> float:
-        pairs = ((where[-1], key.split(".")[-1]), (".".join(where), key))
+        pairs = ((last, key.split(".")[-1]), (whole, key))
         return sum(difflib.SequenceMatcher(None, a, b).ratio() for a, b in pairs)
 
     return max((key for key, _, _ in describe_keys()), key=likeness)

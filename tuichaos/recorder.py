@@ -14,11 +14,13 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from tuichaos.cleaning import cell
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.locations import resolved, runs_home
 
 FORMAT = 1
+MOST_NAME = 100  # characters of a folder's name that are the experiment's
 LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")
 
 
@@ -232,7 +234,7 @@ def create(experiment: Experiment, out: str | Path | None) -> Path:
         except OSError as error:
             raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
         return named
-    stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.") or "run"
+    stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.")[:MOST_NAME] or "run"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     parent = runs_home()
     for suffix in ("", *(f"-{k}" for k in range(2, 1000))):
@@ -253,7 +255,7 @@ def create(experiment: Experiment, out: str | Path | None) -> Path:
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """A CSV of numbers: shortest round-trip floats, whole numbers plain, empty for NaN."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(",".join(columns) + "\n")
+        file.write(",".join(map(cell, columns)) + "\n")
         for row in rows:
             file.write(",".join(map(_cell, row)) + "\n")
 
@@ -265,7 +267,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return value.replace(",", ";")  # words of our own: a cell stays one without quotes
+        return cell(value.replace(",", ";"))  # words of our own: one cell without quotes
     value = float(value)
     return repr(value) if math.isfinite(value) else ""
 

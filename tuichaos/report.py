@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tuichaos.cleaning import clean
 from tuichaos.runs import Run
 
 
@@ -18,6 +19,10 @@ class Row:
     interval: str = ""
     count: str = ""
     paper: str = ""
+
+    def __post_init__(self) -> None:
+        for name, text in list(vars(self).items()):
+            object.__setattr__(self, name, clean(text))
 
 
 def rows(run: Run) -> list[Row]:

@@ -10,13 +10,13 @@ from typing import Any
 
 from tuichaos.checkpoints.keeper import Before
 from tuichaos.checkpoints.lock import locked
-from tuichaos.checkpoints.store import Checkpoint, Store
+from tuichaos.checkpoints.store import FOLDER, Checkpoint, Store
 from tuichaos.errors import InputError
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, interrupts, prepare
-from tuichaos.runs import Run, open_run
+from tuichaos.runs import Run, check_entries, open_run, reading
 from tuichaos.watching import Progress, Watcher
 
 
@@ -55,10 +55,13 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
         raise InputError(f"{path.name}: is a sweep, not a run")
     if run.manifest.get("status") == "done":
         raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
+    if (path / FOLDER).exists():
+        check_entries(path / FOLDER)
     with locked(path) as taken:
         ready = plan(run.experiment, threads)
-        checkpoint, faults = Store(path).newest()
-        facts = _facts(run.manifest, checkpoint, [*filter(None, [taken]), *faults])
+        with reading(path):
+            checkpoint, faults = Store(path).newest()
+            facts = _facts(run.manifest, checkpoint, [*filter(None, [taken]), *faults])
         yield prepare(ready, path, pace, before=Before(checkpoint, facts))
 
 

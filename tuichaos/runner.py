@@ -29,6 +29,7 @@ from tuichaos.preview import Preview, Rows
 from tuichaos.recorder import (
     Folder,
     Nowhere,
+    check,
     checksums,
     create,
     replace_text,
@@ -56,6 +57,7 @@ def run(
     Raises InputError before anything is written, RunFailed when the run cannot go on.
     """
     ready = plan(experiment, threads)
+    ready.check_room(check(out))
     stop = stop or threading.Event()
     with interrupts(stop) as interrupted:
         path = create(ready.experiment, out)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import math
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
+from tuichaos import archives
+from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
-from tuichaos.errors import InputError, nearest
+from tuichaos.cleaning import clean, cleaned
+from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.locations import resolved, runs_home
 from tuichaos.reading import load
@@ -33,8 +37,9 @@ class Run:
     def note(self) -> str:
         """What a person wrote about the run, one line."""
         try:
-            return (self.path / NOTE).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+            check_file(self.path / NOTE)
+            return clean(read_text(self.path / NOTE, MOST_NOTE).strip())
+        except (OSError, ValueError):
             return ""
 
     @functools.cached_property
@@ -44,6 +49,11 @@ class Run:
     @functools.cached_property
     def manifest(self) -> dict[str, Any]:
         return _read_json(self.path / "manifest.json")
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """A table within manifest.json; empty where there is none."""
+        found = self.manifest.get(name)
+        return found if isinstance(found, dict) else {}
 
     @property
     def kind(self) -> str:
@@ -72,8 +82,9 @@ class Run:
         """The names of the columns of series.csv; InputError where it cannot be read."""
         path = self.path / "series.csv"
         try:
+            check_file(path)
             with open(path, encoding="utf-8") as file:
-                return file.readline().rstrip("\n").split(",")[2:]
+                return next(whole_lines(file, path), "").rstrip("\n").split(",")[2:]
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read: {error}") from None
 
@@ -110,6 +121,8 @@ class Run:
         only = ("reference", *names) if names else None
         found = read_table(self.path / "series.csv", only)
         references = found.pop("reference", np.empty(0))
+        _check_whole(self.path, references, len(references))
+        _check_whole(self.path, found.get("step", np.empty(0)), MOST_STEPS + 1)
         count = int(references.max()) + 1 if len(references) else 0
         times = len(references) // count if count else 0
         shaped = {k: v[: times * count].reshape(times, count) for k, v in found.items()}
@@ -132,8 +145,9 @@ class Run:
     def table(self, name: str) -> dict[str, np.ndarray]:
         """Each column of numbers of an instrument's own CSV, such as spectrum.csv, as (rows,)."""
         try:
+            check_file(self.path / name)
             with open(self.path / name, encoding="utf-8") as file:
-                columns = file.readline().rstrip("\n").split(",")
+                columns = next(whole_lines(file, self.path / name), "").rstrip("\n").split(",")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{self.path / name}: cannot be read: {error}") from None
         return read_table(self.path / name, [name for name in columns if name not in WORDS])
@@ -144,11 +158,14 @@ class Run:
         path = self.path / "states.npz"
         if not path.exists():
             raise InputError(f"{path}: no states were recorded; see record.states_every")
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
+        # Ours are not compressed: no array has more numbers than the file has bytes.
+        return archives.read(path, STATES, path.stat().st_size, str(path), kinds="fiubU")
 
 
+STATES = ("steps", "states", "twins", "layout", "x", "y", "x_test", "y_test")
 NOTE = "note.txt"
+MOST_NOTE = 100_000  # bytes
+MOST_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
 WORDS = ("verdict", "missing", "behaviour")  # columns of text
 TAIL_BYTES = 65536  # more than a row of any run
 
@@ -172,13 +189,53 @@ def open_run(path: str | Path) -> Run:
     path = Path(path)
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path}: is not a run folder (no manifest.json)")
+    check_entries(path)
     run = Run(path)
-    version = run.manifest.get("format")
+    check_format(run)
+    return run
+
+
+def check_format(run: Run) -> None:
+    """Raise InputError for a folder of a format that this version does not know."""
     from tuichaos.recorder import FORMAT
 
-    if not isinstance(version, int) or version > FORMAT:
-        raise InputError(f"{path}: has format {version}; this version reads up to {FORMAT}")
-    return run
+    path, version = run.path, run.manifest.get("format")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise InputError(f"{path}: manifest.json has no format")
+    if version > FORMAT:
+        raise InputError(
+            f"{path}: has format {version}, of a newer tuichaos; this one reads up to {FORMAT}"
+        )
+
+
+def check_entries(path: Path) -> None:
+    """Raise InputError for a folder that holds anything but plain files and folders: to go on
+    with a run would write through a link, and reading a pipe may have no end."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                plain = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+                if not plain:
+                    raise InputError(f"{path}: {entry.name} is a link or a device, not a file")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What is raised in here of a folder's files is the folder's fault: they parse, and yet
+    are not what was written, in one of the many ways there are. InputError says so."""
+    try:
+        yield
+    except (InputError, RunFailed, BrokenPipeError):  # who reads our output may have had enough
+        raise
+    except MALFORMED as error:
+        words = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: is damaged: {clean(words, 200)}") from error
+
+
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+MALFORMED += (MemoryError, OSError)
 
 
 def find(name: str) -> Run:
@@ -188,7 +245,9 @@ def find(name: str) -> Run:
     with contextlib.suppress(OSError):  # a name too long for a file may still be no run
         if (path / "manifest.json").is_file():
             return open_run(path)
-    kept = list_runs()
+    kept, refused = survey()
+    if name in refused:
+        raise InputError(refused[name])
     exact = [run for run in kept if run.path.name == name]
     fitting = kept if name == "last" else [r for r in kept if r.path.name.startswith(name)]
     if exact or fitting:
@@ -200,14 +259,21 @@ def find(name: str) -> Run:
 
 def list_runs() -> list[Run]:
     """All readable run folders that are kept, newest first."""
-    found = []
+    return survey()[0]
+
+
+def survey() -> tuple[list[Run], dict[str, str]]:
+    """All readable run folders that are kept, newest first, and why the others are not, by
+    their names: they are damaged, or of a newer format."""
+    found, refused = [], {}
     for path in runs_home().glob("*/manifest.json"):
         try:
             run = open_run(path.parent)
             found.append((str(run.manifest.get("started", "")), run))
-        except InputError:
-            continue
-    return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
+        except (InputError, OSError) as error:
+            refused[path.parent.name] = str(error)
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    return [run for _, run in found], refused
 
 
 def rename(run: Run, name: str) -> Run:
@@ -256,39 +322,67 @@ def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.nd
     if it cannot be read. Reads a piece at a time: memory is that of the columns.
     """
     try:
+        check_file(path)
         with open(path, encoding="utf-8", newline="\n") as file:
-            header = file.readline().rstrip("\n")
+            lines = whole_lines(file, path)
+            header = next(lines, "").rstrip("\n")
             names = header.split(",") if header else []
             wanted = [k for k, name in enumerate(names) if only is None or name in only]
-            parts = [np.empty((0, len(wanted)))]
-            while lines := file.readlines(READ_BYTES):
-                if not lines[-1].endswith("\n"):
-                    lines.pop()
-                parts.append(_numbers(lines, len(names), wanted))
+            columns: list[list[np.ndarray]] = [[] for _ in wanted]
+            while piece := list(itertools.islice(lines, READ_LINES)):
+                if not piece[-1].endswith("\n"):
+                    piece.pop()
+                for column, values in zip(
+                    columns, _numbers(piece, len(names), wanted), strict=True
+                ):
+                    column.append(values)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
+    except InputError:
+        raise
     except ValueError:
         raise InputError(f"{path}: is damaged: not a table of numbers") from None
-    table = np.concatenate(parts)
-    return {names[k]: np.ascontiguousarray(table[:, at]) for at, k in enumerate(wanted)}
+    found = {}
+    for at, k in enumerate(wanted):  # one by one: each is in memory twice for a moment
+        found[names[k]] = np.concatenate([np.empty(0), *columns[at]])
+        columns[at].clear()
+    return found
 
 
-READ_BYTES = 1 << 21
+READ_LINES = 10_000
+
+
+def whole_lines(file: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a file; InputError for one that no table of ours has."""
+    while line := file.readline(MOST_LINE):
+        if len(line) == MOST_LINE and not line.endswith("\n"):
+            raise InputError(f"{path}: is damaged: a line of more than {MOST_LINE:,} characters")
+        yield line
 
 
 def _numbers(lines: list[str], width: int, wanted: list[int]) -> np.ndarray:
+    """The wanted columns (columns, rows)."""
     rows = [line.rstrip("\n").split(",") for line in lines]
     if any(len(row) != width for row in rows):
         raise ValueError("a row of another length")
-    cells = (float(row[k]) if row[k] else math.nan for row in rows for k in wanted)
-    return np.fromiter(cells, np.float64, len(rows) * len(wanted)).reshape(len(rows), -1)
+    cells = (float(row[k]) if row[k] else math.nan for k in wanted for row in rows)
+    found = np.fromiter(cells, np.float64, len(rows) * len(wanted))
+    return found.reshape(len(wanted), len(rows))
+
+
+def _check_whole(path: Path, values: np.ndarray, end: int) -> None:
+    """Raise InputError for references or steps that are not whole numbers from 0 below
+    ``end``."""
+    if not ((values >= 0) & (values < end) & (values == np.floor(values))).all():
+        raise InputError(f"{path / 'series.csv'}: is damaged: references or steps that are none")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        check_file(path)
+        found = json.loads(read_text(path, MOST_JSON))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: is damaged: not an object")
-    return found
+    return cleaned(found)

@@ -66,6 +66,9 @@ class SavedStates(Instrument):
         self.file.go_on(state["parts"], state["times"])
 
 
+GROWN = ("steps", "states", "twins")  # arrays with a file of their own: a checkpoint names them
+
+
 class StatesFile:
     """states.npz, written as the run goes: each array grows in a file of its own, and the
     archive is put together at the end, a piece at a time."""
@@ -99,7 +102,11 @@ class StatesFile:
         """Open the files again and cut them back to so many rows; InputError where one is
         shorter."""
         self.times = times
+        if not set(parts) <= set(GROWN) or times < 0:
+            raise InputError("is damaged: names files that are not those of states")
         for name, (kind, shape) in parts.items():
+            if np.dtype(kind).kind not in "fi" or min(shape, default=0) < 0:
+                raise InputError(f"is damaged: {name} of {kind}, {shape}")
             path, dtype = self.folder / f".{name}.part", np.dtype(kind)
             size = times * dtype.itemsize * math.prod(shape)
             try:

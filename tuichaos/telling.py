@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tuichaos.cleaning import clean, clean_lines
 from tuichaos.errors import InputError
 
 if TYPE_CHECKING:
     from tuichaos.plan import Plan
     from tuichaos.runs import Run
+
+
+def say(text: object, err: bool = False) -> None:
+    """Print lines, and nothing else that a stranger may have put into them."""
+    click.echo(clean_lines(str(text)), err=err)
 
 
 def progress(quiet: bool, sweep: bool = False) -> Any:
@@ -32,14 +38,14 @@ def say_plan(plan: Plan) -> None:
     from tuichaos.report import plan_lines
 
     for line in plan_lines(plan):
-        click.echo(line)
+        say(line)
 
 
 def warn_of_noise(manifest: dict[str, Any]) -> None:
     """Say it if the certificate of the noise floor does not hold."""
     floor = manifest.get("noise_floor", {})
     if not floor.get("holds", True):
-        click.echo(
+        say(
             "tuichaos: warning: the noise floor is not 0: an unperturbed twin parted from its "
             f"reference (at step {floor['first_step']}, to {floor['largest_distance']:.3g}); "
             "exponents near or below that distance mean nothing",
@@ -60,7 +66,7 @@ def run_report(done: Run) -> None:
     rows = report.rows(done)
     title = done.experiment.title or done.experiment.name
     table = Table(
-        title=Text(title),
+        title=Text(clean(title)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -78,12 +84,12 @@ def run_report(done: Run) -> None:
         table.add_column(head, overflow="fold", no_wrap=head != "from")
     for row in rows:
         cells = (row.measure, row.value, row.interval, row.count, row.paper)
-        table.add_row(*map(Text, cells[: len(shown)]))
+        table.add_row(*(Text(clean(cell)) for cell in cells[: len(shown)]))
     Console(highlight=False).print(table)
     for what in ("distance", "loss"):
         chart(done, what, 16, optional=True)
     for line in report.remarks(done):
-        click.echo(line)
+        say(line)
 
 
 def chart(
@@ -110,7 +116,7 @@ def runs_table(kept: list[Run]) -> None:
         when = str(manifest.get("started", ""))[:19].replace("T", " ")
         size = f"{manifest.get('replicas', '?')} replicas"
         if each.kind == "sweep":
-            size = f"sweep, {manifest.get('points', {}).get('total', '?')}"
-        click.echo(
+            size = f"sweep, {each.facts('points').get('total', '?')}"
+        say(
             f"{each.path.name:<36} {each.status:<12} {when}  {size:<15} {manifest.get('title', '')}"
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING
 
 import click
 
 from tuichaos import telling
+from tuichaos.cleaning import clean, json_text
 from tuichaos.errors import RunFailed
+from tuichaos.telling import say
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run
@@ -24,9 +25,9 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     from tuichaos.sweeps import points, report, rows, table
 
     for warning in done.manifest["warnings"]:
-        click.echo(f"tuichaos: warning: {warning}", err=True)
+        say(f"tuichaos: warning: {warning}", err=True)
     if parted := done.manifest["noise_floor"]["points_that_part"]:
-        click.echo(
+        say(
             f"tuichaos: warning: the noise floor is not 0 in {parted} points: an unperturbed "
             "twin parted from its reference; exponents of small distances mean nothing there",
             err=True,
@@ -38,20 +39,20 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
         facts |= {key: value for key, value in done.summary.items() if key in OVERALL}
-        click.echo(json.dumps({**facts, "points": lines}, indent=2, ensure_ascii=False))
+        click.echo(json_text({**facts, "points": lines}))
     elif not quiet and done.experiment.plane.value != "none":
         plane_map(done, MAP_LINES)
         for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
-            click.echo(words)
+            say(words)
     elif diagram and not quiet:
-        click.echo(done.experiment.title or done.experiment.name)
+        say(done.experiment.title or done.experiment.name)
         telling.chart(done, "default", 30, optional=True)
         for words in (*diagram, f"sweep folder: {done.path}"):
-            click.echo(words)
+            say(words)
     elif not quiet:
         _table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
         for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):
-            click.echo(words)
+            say(words)
     if counts["failed"]:
         reason = next(line["reason"] for line in lines if line["status"] == "failed")
         raise RunFailed(
@@ -81,10 +82,10 @@ def _table(title: str, heads: list[str], cells: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    click.echo(title)
+    say(title)
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for head in heads:
         shown.add_column(head, overflow="fold", no_wrap=True)
     for row in cells:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(clean(cell)) for cell in row))
     Console(highlight=False).print(shown)

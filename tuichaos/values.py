@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from tuichaos.errors import nearest
 
+MOST_LAYERS = 1_000  # hidden ones: each has columns of its own in series.csv
+
 
 class Table(BaseModel):
     """A table of an experiment: unknown keys are refused, values do not change."""
@@ -92,6 +94,8 @@ def _counts(value: object) -> object:
 def _widths(value: object) -> object:
     if not isinstance(value, list):
         raise ValueError(f"must be a list of widths such as [10] or [32, 16], not {value!r}")
+    if len(value) > MOST_LAYERS:
+        raise ValueError(f"{len(value):,} layers; at most {MOST_LAYERS:,}")
     for item in value:
         if not 1 <= _integer(item) <= 1_000_000:
             raise ValueError(f"widths must lie between 1 and 1000000, not {item}")

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.recorder import series_columns, series_head, series_lines
 from tuichaos.runner import prepare
-from tuichaos.runs import Run
+from tuichaos.runs import MALFORMED, Run, reading, whole_lines
 from tuichaos.watching import Progress
 
 FIRST_STEPS = 32  # that are computed again
@@ -78,7 +79,7 @@ def _json(path: Path) -> Check:
         raise ValueError(f"holds {name}, which is no number")
 
     try:
-        json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+        json.loads(read_text(path, MOST_JSON), parse_constant=refuse)
     except (OSError, ValueError, RecursionError) as error:
         return Check(path.name, False, str(error))
     return Check(path.name, True, "is whole, every number finite")
@@ -88,7 +89,7 @@ def _table(path: Path) -> Check:
     rows = 0
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            lines = csv.reader(file)
+            lines = csv.reader(whole_lines(file, path))
             head = next(lines, None)
             if not head:
                 return Check(path.name, False, "is empty")
@@ -99,7 +100,7 @@ def _table(path: Path) -> Check:
                     )
                 if any(map(NOT_FINITE.fullmatch, row)):
                     return Check(path.name, False, f"row {rows} holds a number that is not finite")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, InputError) as error:
         return Check(path.name, False, str(error))
     return Check(path.name, True, f"{rows:,} rows of {len(head)} fields, every number finite")
 
@@ -111,7 +112,9 @@ def _order(run: Run) -> Check:
         steps, references = run.column("step"), experiment.ensemble.references
     except (InputError, ValueError, KeyError) as error:
         return Check(name, False, str(error))
-    last = int(run.manifest.get("step", experiment.steps))
+    last = run.manifest.get("step", experiment.steps)
+    if not isinstance(last, int) or last // experiment.record.every > len(steps) or last < 0:
+        return Check(name, False, f"{len(steps):,} of them, up to step {last}")
     wanted = np.arange(0, last + 1, experiment.record.every)
     if last == experiment.steps and wanted[-1] != last:
         wanted = np.append(wanted, last)
@@ -134,6 +137,8 @@ def _again(run: Run) -> Check:
         prepare(plan(run.experiment), None, Pace(stop=stop)).run(watch)
     except (InputError, RunFailed) as error:
         return Check(name, None, str(error))
+    except MALFORMED as error:  # a user's system may raise anything
+        return Check(name, None, f"{type(error).__name__}: {error}")
     fresh = _series(run, frames)
     with open(run.path / "series.csv", encoding="utf-8", newline="") as file:
         there = file.read(len(fresh))
@@ -141,7 +146,8 @@ def _again(run: Run) -> Check:
         fresh = fresh[: len(there)]
     if there == fresh:
         return Check(name, True, f"are the same bytes ({len(fresh):,} of series.csv)")
-    changed = differing(run.manifest)
+    with reading(run.path):
+        changed = differing(run.manifest)
     because = f"; it was computed under {changed}" if changed else ""
     return Check(name, False, f"are not the same bytes{because}")
 

@@ -109,7 +109,7 @@ class Decoder:
 
     def _arrays(self, tree: Mapping[str, Any]) -> list[np.ndarray]:
         whole, lengths = self._array(tree, "arrays"), tree["lengths"]
-        if sum(lengths) != len(whole):
+        if sum(lengths) != len(whole) or min(lengths, default=0) < 0:
             raise InputError("is damaged: arrays of other lengths")
         return [part.copy() for part in np.split(whole, np.cumsum(lengths)[:-1])]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuichaos.checkpoints.encoding import Decoder, Encoder
-from tuichaos.checkpoints.store import Checkpoint, Store
+from tuichaos.checkpoints.store import MALFORMED, Checkpoint, Store
 from tuichaos.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,9 +76,20 @@ class Keeper:
             ):
                 instrument.restore(state)
             length = int(checkpoint.facts["lengths"]["series.csv"])
+            if not 0 <= found["simulation"]["step"] == checkpoint.step or length < 0:
+                raise InputError("is damaged: its parts are of other steps")
+            if checkpoint.step > recording.plan.experiment.steps:
+                raise InputError("is of a step beyond the end")
         except InputError as error:
+            self._let_go()
             raise InputError(f"{where}: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
+            self._let_go()
             raise InputError(f"{where}: is damaged: {type(error).__name__}") from None
         recording.step = self.written = checkpoint.step
         return length
+
+    def _let_go(self) -> None:
+        """Close what was opened to go on."""
+        if self.recording.states:
+            self.recording.states.file.close()

@@ -21,12 +21,21 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from tuichaos.bounds import check_file, read_text
 from tuichaos.errors import InputError
 
 FOLDER = "checkpoints"
 FORMAT = 1
 KEEP = 2
+MOST_TREE = 64_000_000  # bytes of the JSON: its arrays are elsewhere
+# What reading a file raises that is well-formed, its checksum right, and yet no checkpoint.
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+MALFORMED += (RuntimeError, MemoryError)
 NAME = re.compile(r"(\d{15})\.json")
+
+
+class NewerFormat(InputError):
+    """A checkpoint of a later tuichaos: to begin anew in its place would throw it away."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +76,18 @@ class Store:
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest one that can be read and whose files are still as long as they were,
-        and why those after it are not."""
+        and why those after it are not. InputError for one of a newer format."""
         faults = []
         for stem in reversed(self.stems()):
             try:
                 found = self._read(stem)
                 self._check_lengths(found.facts["lengths"])
                 return found, faults
+            except NewerFormat:
+                raise
             except (InputError, OSError) as error:
                 faults.append(str(error))
-            except (KeyError, TypeError, AttributeError):
+            except MALFORMED:
                 faults.append(f"{self.path / stem}.json: is damaged: not a checkpoint")
         return None, faults
 
@@ -103,15 +114,19 @@ class Store:
     def _read(self, stem: str) -> Checkpoint:
         path = self.path / f"{stem}.json"
         try:
-            digest, _, text = path.read_text(encoding="utf-8").partition("\n")
+            check_file(path)
+            digest, _, text = read_text(path, MOST_TREE).partition("\n")
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise InputError(f"{path}: is damaged: its checksum is wrong")
             body = json.loads(text)
         except (ValueError, RecursionError):
             raise InputError(f"{path}: is damaged: not JSON") from None
         if body["format"] > FORMAT:
-            raise InputError(f"{path}: is of format {body['format']}, newer than {FORMAT}")
+            raise NewerFormat(f"{path}: is of format {body['format']}, newer than {FORMAT}")
+        if body["step"] != int(stem):
+            raise InputError(f"{path}: is damaged: it is of step {body['step']}")
         arrays = self.path / f"{stem}.safetensors"
+        check_file(arrays)
         if _digest(arrays) != body["arrays"]:
             raise InputError(f"{arrays}: is damaged: its checksum is wrong")
         try:

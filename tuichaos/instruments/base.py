@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tuichaos.errors import InputError
 from tuichaos.experiment import EPSILON, Experiment
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, perturbed_mask
@@ -99,12 +100,18 @@ class Instrument:
         return {
             name: value
             for name, value in vars(self).items()
-            if name not in self.not_kept and not isinstance(value, Instrument | Setup | System)
+            if name not in self.not_kept and not isinstance(value, NOT_STATE)
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Be as it was when ``state`` was taken of an instrument of the same setup."""
+        own = {name for name, value in vars(self).items() if isinstance(value, NOT_STATE)}
+        if own & set(state):
+            raise InputError("is damaged: holds what an instrument makes itself")
         vars(self).update(state)
+
+
+NOT_STATE = (Instrument, Setup, System)  # of the attributes of an instrument
 
 
 def every_of(switch: bool | Mapping[str, int]) -> int:

@@ -125,11 +125,11 @@ def planned(
 
 
 def _many(first: Experiment, overrides: Mapping[str, Any]) -> Experiment:
-    from tuichaos.reading import resolve
+    from tuichaos.reading import valid
 
     table = first.model_dump()
     table["system"]["start"] = None  # it may be one for each reference of a point
-    return resolve(table, overrides)
+    return valid(table, overrides)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from tuichaos.plan import plan
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.rows import Row
+from tuichaos.trusted import trust_named
 from tuichaos.version import VERSION
 
 LOOK_SECONDS = 0.5  # between two looks whether the rows are still wanted
@@ -39,6 +40,7 @@ def work(job: Job, points: tuple[Point, ...], session: str) -> Answer:
     """The rows of points, computed with one thread. Raises nothing: what fails is told."""
     # For good: another unit in this process must not have it set back under its hands.
     torch.set_num_threads(1)
+    trust_named(job.base.table)  # who asked had it checked
     if unfit := _unfit(job, session):
         return Answer((), machine(), unfit)
     try:

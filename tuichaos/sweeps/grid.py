@@ -19,6 +19,7 @@ from tuichaos.errors import InputError, nearest
 
 MOST_KEYS = 2
 MOST_VALUES = 1_000_000  # of one key: a grid must fit in memory
+MOST_GRID = 4_000_000  # points of two: 2 000 squared, a gigabyte of them
 KINDS = ("log", "linear", "values")
 DIGITS = 15  # significant ones that every float64 keeps: 0.1 of a logarithmic range is 0.1
 
@@ -76,13 +77,24 @@ def _ranges(value: object) -> dict[str, Any]:
     if len(found) > MOST_KEYS:
         raise ValueError(f"at most {MOST_KEYS} keys, not {len(found)}: {', '.join(found)}")
     for key, spec in found.items():
+        if not key.isprintable():
+            raise ValueError(f"{key!r}: must be a key of printable characters")
         if isinstance(spec, list):  # a table of its own as well, so that TOML keeps the order
             found[key] = spec = {"values": spec}
         try:
             _check(spec)
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from None
+    size = math.prod(_count(spec) for spec in found.values())
+    if size > MOST_GRID:
+        raise ValueError(f"{size:,} points; at most {MOST_GRID:,}")
     return found
+
+
+def _count(spec: Mapping[str, Any]) -> int:
+    """How many values a checked range has."""
+    ((kind, ends),) = spec.items()
+    return len(ends) if kind == "values" else ends[2]
 
 
 def swept_keys(table: object) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +16,15 @@ from tuichaos.experiment import Experiment
 from tuichaos.fields import Diagram
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, STRUCTURE
-from tuichaos.reading import resolve, told
+from tuichaos.reading import told, valid
 from tuichaos.sweeps.grid import Axis, Number, axes
 
 MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
 MOST_DENSE = 100_000  # likewise of points that are single numbers
 MOST_DRAWN = 10_000_000  # likewise values that a diagram keeps
+MOST_KEPT = 50_000_000  # even then: each is a number of Python, 32 bytes
 MOST_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
+CHECK_SECONDS = 3.0  # and so long at most
 MOST_PLANNED = 64  # checked against data and machine too, which takes milliseconds each
 
 
@@ -67,7 +70,7 @@ class Base:
         """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
         names the key."""
         overrides = dict(zip(self.keys, point.values, strict=True))
-        return resolve(told(self.table, overrides), overrides)
+        return valid(told(self.table, overrides), overrides)
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,8 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
             f"sweep: {made.size:,} points; more than {most:,} must be asked for with --yes"
         )
     drawn = _drawn(made)
+    if drawn > MOST_KEPT:
+        raise InputError(f"diagram.last: {drawn:,} values to keep; at most {MOST_KEPT:,}")
     if drawn > MOST_DRAWN and not yes:
         raise InputError(
             f"diagram.last: {drawn:,} values to keep; more than {MOST_DRAWN:,} must be asked for "
@@ -158,9 +163,19 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
     for key in made.keys:
         if key == "sweep" or key.startswith("sweep."):
             raise InputError(f"sweep.{key}: a sweep cannot be swept")
-    for index in _chosen(made, MOST_CHECKED):
+    for index in _for_a_while(_chosen(made, MOST_CHECKED)):
         made.base.experiment(made.points[index])
     return made
+
+
+def _for_a_while(indices: Iterator[int]) -> Iterator[int]:
+    """The same, until CHECK_SECONDS are over: points that nobody looked at are checked when
+    their turn comes, and a sweep of large data sets begins all the same."""
+    end = time.monotonic() + CHECK_SECONDS
+    for index in indices:
+        yield index
+        if time.monotonic() > end:
+            return
 
 
 def _drawn(made: Grid) -> int:
@@ -181,7 +196,7 @@ def check_plans(made: Grid, threads: int | None = None) -> None:
         families.check_key(made.experiment, made.keys[0])
         system = plan(made.base.experiment(made.points[0]), threads).built.system
         observing.check(system, diagram.observable)
-    for index in _chosen(made, MOST_PLANNED):
+    for index in _for_a_while(_chosen(made, MOST_PLANNED)):
         plan(made.base.experiment(made.points[index]), threads)
 
 

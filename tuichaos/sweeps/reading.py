@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tuichaos.bounds import check_file
 from tuichaos.errors import InputError
 
 NAME = "sweep.csv"
+MOST_BYTES = 100_000_000  # a million points; in memory ten times as much
 
 
 def read(folder: Path) -> dict[str, np.ndarray | list[str]]:
@@ -20,6 +22,9 @@ def read(folder: Path) -> dict[str, np.ndarray | list[str]]:
     """
     path = folder / NAME
     try:
+        check_file(path)
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: is larger than {MOST_BYTES // 10**6} MB")
         with open(path, encoding="utf-8", newline="") as file:
             head, *rows = list(csv.reader(file)) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tuichaos.bounds import check_file
+from tuichaos.cleaning import clean, cleaned
 from tuichaos.errors import InputError
 
 JOURNAL = "points.jsonl"
+MOST_BYTES = 1_000_000_000  # orbits of a diagram are in it
 MOST_LISTED = 100  # entries of a list that get a column each
 WORDS = ("regime", "verdict")  # texts that are results
 NOT_NUMBERS = ("name", "reason")  # texts, or null
@@ -75,6 +78,20 @@ def _listed(items: list, name: str, last: str) -> Iterator[tuple[str, Any]]:
             yield from _flat(item, f"{name}.{k}")
 
 
+def _row(table: Any) -> Row:
+    """A row as it was kept; ValueError or TypeError for what is none."""
+    row = Row(**table)
+    kinds = (isinstance(row.numbers, dict), isinstance(row.orbit, dict), isinstance(row.ends, dict))
+    texts = isinstance(row.reason, str) and row.status in ("done", "failed")
+    if isinstance(row.point, bool) or not isinstance(row.point, int) or row.point < 0:
+        raise ValueError("a point is a number from 0 up")
+    if not (all(kinds) and texts and isinstance(row.noise_floor, bool)):
+        raise ValueError("not a row")
+    if not all(isinstance(v, int | float | str | None) for v in row.numbers.values()):
+        raise ValueError("numbers that are none")
+    return replace(row, reason=clean(row.reason), numbers=cleaned(row.numbers))
+
+
 class Journal:
     """points.jsonl: a line for each point that has ended, appended as they end, in any order.
 
@@ -106,6 +123,9 @@ class Journal:
 
     def _read(self) -> None:
         try:
+            check_file(self.path)
+            if self.path.stat().st_size > MOST_BYTES:
+                raise InputError(f"{self.path}: is larger than {MOST_BYTES // 10**6} MB")
             whole = self.path.read_bytes()
         except FileNotFoundError:
             return
@@ -114,8 +134,8 @@ class Journal:
         end = whole.rfind(b"\n") + 1
         try:
             for line in whole[:end].decode("utf-8").split("\n")[:-1]:
-                self._take(Row(**json.loads(line)))
-        except (ValueError, TypeError):
+                self._take(_row(json.loads(line)))
+        except (ValueError, TypeError, RecursionError):
             raise InputError(f"{self.path}: is damaged: not a table of points") from None
 
     def mend(self) -> None:

@@ -18,7 +18,7 @@ from tuichaos.manifest import differing, facts, now
 from tuichaos.plan import Plan, plan
 from tuichaos.recorder import create, replace_text, write_manifest
 from tuichaos.runner import interrupts
-from tuichaos.runs import Run, open_run
+from tuichaos.runs import Run, open_run, reading
 from tuichaos.sweeps import finish, overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.dense import tiles
@@ -161,7 +161,8 @@ def _run(
     stop = stop or threading.Event()
     known = _facts(made, first, crew, keep)
     with locked(path) as taken, interrupts(stop) as interrupted:
-        known = known if before is None else _resumed(known, before)
+        with reading(path):
+            known = known if before is None else _resumed(known, before)
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
         folder = Folder(path, made, known, crew)
         runs = str(path.absolute() / RUNS) if keep else None
@@ -259,6 +260,8 @@ class Folder:
         self.known = known
         self.crew = crew
         self.journal = Journal(path)
+        if max(self.journal.rows, default=0) >= made.size:
+            raise InputError(f"{self.journal.path}: is damaged: holds points beyond the last")
         done = self.journal.rows.keys() - self.journal.failed
         self.todo = {point.index for point in made.points} - done
         self._next_table = 0.0

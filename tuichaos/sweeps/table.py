@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tuichaos.cleaning import cell
 from tuichaos.recorder import replace_text
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.reading import NAME
@@ -45,7 +46,7 @@ def write(folder: Path, grid: Grid, rows: Mapping[int, Row]) -> None:
     """Write sweep.csv in one piece: the points that have ended, in grid order."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns(grid, rows))
+    writer.writerow(map(cell, columns(grid, rows)))
     for line in lines(grid, rows):
         writer.writerow(map(_cell, line.values()))
     replace_text(folder / NAME, text.getvalue())
@@ -55,4 +56,4 @@ def _cell(value: Any) -> str:
     """Shortest round-trip floats, whole numbers plain, empty for what does not exist."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    return repr(value) if isinstance(value, int | float) else str(value)
+    return repr(value) if isinstance(value, int | float) else cell(str(value))

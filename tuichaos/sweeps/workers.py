@@ -29,6 +29,7 @@ from tuichaos.errors import RunFailed
 from tuichaos.sweeps.batch import TRIES, Job, perform
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.rows import Row
+from tuichaos.trusted import trust_named
 
 UNITS_PER_WORKER = 4  # of a batch, so that no worker is idle for long at the end
 MOST_IN_UNIT = 16  # points: what a worker that dies takes with it
@@ -111,6 +112,7 @@ def units(batches: Sequence[Sequence[Point]], workers: int) -> list[Unit]:
 
 def work(job: Job, points: tuple[Point, ...]) -> list[Row]:
     """What a worker does: the rows of its points."""
+    trust_named(job.base.table)  # who asked had it checked
     return [row for row in perform(job, points, threading.Event()) if isinstance(row, Row)]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from tuichaos import trusted
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.systems.base import System
@@ -29,6 +30,7 @@ class Built:
 
 def build(experiment: Experiment) -> Built:
     """The System of an experiment; raises InputError where it cannot be had."""
+    trusted.check(experiment)
     name = experiment.system.name
     if name == "training":
         return _training(experiment)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import array
 import csv
 import math
-import zipfile
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
+from tuichaos import archives
+from tuichaos.bounds import check_file
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Data
 from tuichaos.randomness import Purpose, generator
 
 MOST_CLASSES = 10_000
-MOST_NUMBERS = 200_000_000  # in a generated data set: 1.6 GB
+MOST_NUMBERS = 5_000_000  # in a generated data set, and in one of a CSV file
+MOST_FILED = 60_000_000  # in an npz file, and in targets: MNIST has 55 million; 0.5 GB
+MOST_DEGREE = 1_000  # of a Chebyshev polynomial: a network of this size follows none of 10
+MOST_CSV = 100_000_000  # bytes; reading takes some seconds, and an npz of the same none
+MOST_LINE = 1_000_000  # characters of a CSV file: 50 000 numbers
 
 
 @dataclass(frozen=True)
@@ -64,12 +73,19 @@ def load(data: Data, seed: int) -> Dataset:
     classes = int(raw.y.max()) + 1 if raw.is_classes else None
     if classes is not None and classes > MOST_CLASSES:
         raise InputError(f"{_source(data)}: class labels go up to {MOST_CLASSES - 1} at most")
+    if classes is not None and classes * len(raw.x) > MOST_FILED:
+        raise InputError(
+            f"{_source(data)}: {len(raw.x):,} samples of {classes:,} classes; at most "
+            f"{MOST_FILED:,} targets"
+        )
     if classes is not None and classes < 2:
         raise InputError(f"{_source(data)}: one class only; two are needed to tell them apart")
     train, rest = _split(raw, data, seed)
     x_test, y_test = raw.test if raw.test is not None else (raw.x[rest], raw.y[rest])
-    x, x_test = _scaled(data.scaling, raw.x[train], x_test)
-    return Dataset(x, raw.y[train], x_test, y_test, classes)
+    x, y = raw.x[train], raw.y[train]
+    del raw  # a large one is in memory twice by now
+    x, x_test = _scaled(data.scaling, x, x_test)
+    return Dataset(x, y, x_test, y_test, classes)
 
 
 def _source(data: Data) -> str:
@@ -138,6 +154,8 @@ def _raw(data: Data, seed: int) -> Raw:
             hint = nearest(key, defaults)
             raise InputError(f"data.parameters.{key}: {data.name} has no such parameter; {hint}")
     parameters = {k: _number(k, data.parameters.get(k, d), d) for k, d in defaults.items()}
+    if parameters.get("degree", 0) > MOST_DEGREE:
+        raise InputError(f"data.parameters.degree: at most {MOST_DEGREE:,}")
     if math.prod(v for v in parameters.values() if isinstance(v, int)) > MOST_NUMBERS:
         raise InputError(f"data.parameters: more than {MOST_NUMBERS:,} numbers")
     try:
@@ -236,30 +254,52 @@ def _csv(data: Data) -> Raw:
     """Numbers separated by commas, the class in the last column; one header line may lead."""
     where = f"data.path: {data.path}"
     try:
+        check_file(Path(data.path))
+        if os.path.getsize(data.path) > MOST_CSV:
+            raise InputError(f"{where}: larger than {MOST_CSV // 10**6} MB; use an npz file")
         with open(data.path, newline="", encoding="utf-8-sig") as file:
-            lines = [(n, row) for n, row in enumerate(csv.reader(file), 1) if row]
+            values = _rows(_lines(file, where), where)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{where}: cannot be read: {_reason(error)}") from None
-    if lines and not any(_is_number(cell) for cell in lines[0][1]):
-        lines = lines[1:]
-    if not lines:
-        raise InputError(f"{where}: no rows")
-    width = len(lines[0][1])
-    table = []
-    for number, row in lines:
-        if len(row) != width or width < 2:
-            raise InputError(
-                f"{where}: line {number}: {len(row)} cells where {max(width, 2)} are due"
-            )
-        for cell in row:
-            if not _is_number(cell):
-                raise InputError(f"{where}: line {number}: {cell[:40]!r} is not a finite number")
-        table.append([float(cell) for cell in row])
-    values = np.array(table)
     if (values[:, -1] % 1 != 0).any():
         raise InputError(f"{where}: the last column must hold classes (whole numbers)")
     _, labels = np.unique(values[:, -1], return_inverse=True)
     return Raw(values[:, :-1], labels.astype(np.int64))
+
+
+def _lines(file: TextIO, where: str) -> Iterator[str]:
+    """The lines of a file, none longer than MOST_LINE."""
+    number = 0
+    while line := file.readline(MOST_LINE + 1):
+        number += 1
+        if len(line) > MOST_LINE:
+            raise InputError(f"{where}: line {number} is longer than {MOST_LINE:,} characters")
+        yield line
+
+
+def _rows(lines: Iterator[str], where: str) -> np.ndarray:
+    """The numbers of a CSV file, (rows, columns) float64; in memory as such, not as text."""
+    numbers, width, known = array.array("d"), 0, False
+    for line, row in enumerate(csv.reader(lines), 1):
+        if not row:
+            continue
+        if not known and not any(map(_is_number, row)):
+            known = True
+            continue  # the header
+        known, width = True, width or len(row)
+        if len(row) != width or width < 2:
+            raise InputError(
+                f"{where}: line {line}: {len(row):,} cells where {max(width, 2):,} are due"
+            )
+        for cell in row:
+            if not _is_number(cell):
+                raise InputError(f"{where}: line {line}: {cell[:40]!r} is not a finite number")
+        numbers.extend(map(float, row))
+        if len(numbers) > MOST_NUMBERS:
+            raise InputError(f"{where}: more than {MOST_NUMBERS:,} numbers; use an npz file")
+    if not width:
+        raise InputError(f"{where}: no rows")
+    return np.array(numbers).reshape(-1, width)
 
 
 def _is_number(cell: str) -> bool:
@@ -279,17 +319,7 @@ def _npz(data: Data) -> Raw:
     if data.path is None:
         raise InputError(f"data.path: npz data needs a file: --set data.path=FILE, {ARRAYS}")
     where = f"data.path: {data.path}"
-    try:
-        with open(data.path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{where}: not an npz archive")
-            names = ("x", "y", "x_test", "y_test")
-            parts = {k: archive[k] for k in names if k in archive.files}
-    except InputError:
-        raise
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise InputError(f"{where}: cannot be read: {_reason(error)}") from None
+    parts = archives.read(data.path, ("x", "y", "x_test", "y_test"), MOST_FILED, where)
     if "x" not in parts or "y" not in parts or ("x_test" in parts) != ("y_test" in parts):
         raise InputError(f"{where}: needs x and y, and x_test with y_test or neither")
     raw = _checked(where, parts["x"], parts["y"])
@@ -318,8 +348,8 @@ def _checked(where: str, x: object, y: object) -> Raw:
         )
     classes = y.ndim == 1 and y.dtype.kind != "f"
     with np.errstate(over="ignore"):
-        x = x.astype(np.float64)
-        y = y if classes else y.astype(np.float64).reshape(len(x), -1)
+        x = x.astype(np.float64, copy=False)
+        y = y if classes else y.astype(np.float64, copy=False).reshape(len(x), -1)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InputError(f"{where}: must hold finite numbers")
     if not classes:
@@ -342,7 +372,7 @@ def digest(dataset: Dataset) -> str:
     import hashlib
 
     total = hashlib.sha256()
-    for array in (dataset.x, dataset.y, dataset.x_test, dataset.y_test):
-        total.update(repr((array.shape, array.dtype.str)).encode())
-        total.update(np.ascontiguousarray(array).tobytes())
+    for part in (dataset.x, dataset.y, dataset.x_test, dataset.y_test):
+        total.update(repr((part.shape, part.dtype.str)).encode())
+        total.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
     return total.hexdigest()

@@ -72,7 +72,7 @@ def _look_over(system: System) -> None:
     _alike(tangent, x, "tangent")
     _differentiable(system, x, v, tangent)
     for name, values in system.observe(x).items():
-        if not re.fullmatch(r"[\w.-]+", name) or name in RESERVED or name.startswith("distance."):
+        if not re.fullmatch(r"\w[\w.-]*", name) or name in RESERVED or name.startswith("distance."):
             raise ValueError(f"observe: {name!r} cannot name a column")
         if not isinstance(values, Tensor) or values.shape != (3,):
             raise ValueError(f"observe: {name} must be a tensor (replicas,)")

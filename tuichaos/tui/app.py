@@ -24,6 +24,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import WorkerFailed
 
+from tuichaos.cleaning import clean_lines
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
 from tuichaos.runs import Run
@@ -133,6 +134,10 @@ class Explorer(App):
             act = partial(self.run_action, binding.action, default_namespace=active.node)
             yield SystemCommand(binding.description, words, act)
         yield from super().get_system_commands(screen)
+
+    def notify(self, message: str, **options: Any) -> None:
+        """The one door of notes: names of folders and files are shown, not obeyed."""
+        super().notify(clean_lines(message), **options)
 
     def action_help_quit(self) -> None:
         """Ctrl-C ends nothing by accident; what does is said as it is said everywhere."""

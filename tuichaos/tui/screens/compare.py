@@ -11,12 +11,13 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Footer, Static
 
+from tuichaos.cleaning import clean, clean_lines
 from tuichaos.comparison import differences, overlay
 from tuichaos.curves import Picture, cropped
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
-from tuichaos.runs import Run, open_run
+from tuichaos.runs import MALFORMED, Run, open_run
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.views import VIEWS, picture, title
@@ -52,7 +53,7 @@ class Compare(Living):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            names = " · ".join(run.path.name for run in self.runs)
+            names = " · ".join(clean(run.path.name) for run in self.runs)
             yield Static(names, id="headline", markup=False)
             yield Chart("", id="chart", ascii_only=self.app.ascii_only)
             yield Static("", id="facts", markup=False)
@@ -82,9 +83,9 @@ class Compare(Living):
         chart.show(shown, empty=words)
         try:
             facts = self._facts(self.runs)
-        except InputError as error:
-            facts = str(error)
-        self.query_one("#facts", Static).update(facts)
+        except MALFORMED as error:
+            facts = str(error) if isinstance(error, InputError) else "the folder is damaged"
+        self.query_one("#facts", Static).update(clean_lines(facts))
 
     def _picture(self) -> tuple[Picture, str]:
         """What to show; an empty picture and the reason where there is no number."""
@@ -100,7 +101,7 @@ class Compare(Living):
                 name = shown.title
         except InputError as error:
             words = str(error).removeprefix(f"--what {self.view}: ")
-        except (ValueError, IndexError, KeyError):  # as on the tabs: too little is there
+        except MALFORMED:  # as on the tabs: too little is there, or it is damaged
             words = "too little was measured to be drawn"
         if not words and not any(np.isfinite(curve.y).any() for curve in shown.curves):
             words = "was not measured in these runs"
@@ -119,7 +120,7 @@ class Compare(Living):
                 return f"status: {runs[0].status}"
             try:
                 found = rows(runs[0])
-            except (KeyError, TypeError, ValueError):
+            except MALFORMED:
                 return "summary.json is damaged"
             return "\n".join(aligned([(r.measure, r.value, r.interval, r.count) for r in found]))
         lines = [f"{key}: {' | '.join(values)}" for key, values in differences(runs)]

@@ -8,6 +8,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from tuichaos.cleaning import clean
 from tuichaos.tui.screens.living import Clickable
 
 
@@ -21,7 +22,7 @@ class Confirm(Clickable, ModalScreen[bool]):
 
     def __init__(self, question: str) -> None:
         super().__init__()
-        self.question = question
+        self.question = clean(question)  # it may name a folder
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -44,7 +45,7 @@ class Ask(Clickable, ModalScreen[str | None]):
 
     def __init__(self, question: str, value: str = "") -> None:
         super().__init__()
-        self.question = question
+        self.question = clean(question)  # it may name a folder
         self.value = value
 
     def compose(self) -> ComposeResult:

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widgets import Footer, Input, Sparkline, Static
 
+from tuichaos.cleaning import clean_lines
 from tuichaos.curves import cropped
 from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
@@ -196,7 +197,7 @@ class Explore(Living):
         """Show other words, if they are others; ``layout``: they may need more lines."""
         if self.said.get(where) != words:
             self.said[where] = words
-            self.query_one(f"#{where}", Static).update(words, layout=layout)
+            self.query_one(f"#{where}", Static).update(clean_lines(words), layout=layout)
 
     def _whose_turn(self, *, everyone: bool) -> list[str]:
         """The charts to draw now: while a run goes on the focused one and one of the others,

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Footer, Input, Static
 
 from tuichaos import runs as kept
+from tuichaos.cleaning import clean
 from tuichaos.comparison import MOST
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
@@ -81,16 +82,19 @@ class Runs(Living):
             return
         wanted = self.query_one("#filter", Input).value.lower()
         here = self.current()
-        self.runs = {run.path.name: run for run in kept.list_runs()}
+        found, refused = kept.survey()
+        self.runs = {run.path.name: run for run in found}
         table.clear()
         for name, run in self.runs.items():
             cells = self._cells(name, run)
             if wanted in " ".join(cells).lower():
-                table.add_row(*map(Text, cells), key=name)  # not read as markup
+                table.add_row(*map(Text, map(clean, cells)), key=name)  # not read as markup
         if here is not None and here.path.name in [row.value for row in table.rows]:
             table.move_cursor(row=table.get_row_index(here.path.name))
         words = "" if table.row_count else "No runs here yet." if not self.runs else "None fits."
-        self.query_one("#empty", Static).update(words)
+        if refused:
+            words += f" {len(refused)} more cannot be read: {'; '.join(refused.values())}"
+        self.query_one("#empty", Static).update(Text(clean(words.strip(), 500)))
 
     def _cells(self, name: str, run: Run) -> list[str]:
         manifest = run.manifest

@@ -19,8 +19,9 @@ from tuichaos.errors import InputError
 from tuichaos.experiment import DATA, SYSTEMS, Experiment
 from tuichaos.measure import Measure
 from tuichaos.parameters import turned
-from tuichaos.reading import parse_override, resolve, told
+from tuichaos.reading import parse_override, told, valid
 from tuichaos.suited import asked
+from tuichaos.trusted import trust_named
 
 TRAINING, REFERENCE = "training", "reference"
 
@@ -287,7 +288,8 @@ class Settings(VerticalScroll):
     def _check(self) -> None:
         try:
             table = self.base.model_dump()
-            self.experiment = resolve(told(table, self.edited), self.edited)
+            self.experiment = valid(told(table, self.edited), self.edited)
+            trust_named(self.edited)
         except InputError as error:
             self._say(str(error))
             return

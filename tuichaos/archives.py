@@ -1,0 +1,93 @@
+"""Arrays of an npz archive, looked over before any memory is taken.
+
+An archive names its members, and each member its shape, as whoever made it liked: nothing of
+it is trusted. Members are read by name and never written anywhere; one that is larger than it
+may be, or than its own archive says, is refused unread.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from tuichaos.bounds import check_file
+from tuichaos.cleaning import clean
+from tuichaos.errors import InputError
+
+MOST_MEMBERS = 1_000  # ours have 8
+NPY = b"\x93NUMPY"  # how a single array begins
+# What the readers of zip, of npy headers and of what is compressed raise of broken ones.
+BROKEN = (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile)
+BROKEN += (zlib.error, lzma.LZMAError, KeyError, OverflowError, TypeError, SyntaxError)
+
+
+def read(
+    path: str | Path, names: Collection[str], most: int, where: str, kinds: str = "fiub"
+) -> dict[str, np.ndarray]:
+    """Those arrays of the archive that have one of ``names``; of ``most`` numbers together at
+    most, and of ``kinds`` of NumPy. InputError, beginning with ``where``, otherwise."""
+    try:
+        check_file(Path(path))
+        with open(path, "rb") as file:
+            if file.read(len(NPY)) == NPY:
+                raise InputError(f"{where}: not an npz archive")
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if len(members) > MOST_MEMBERS:
+                raise InputError(f"{where}: {len(members):,} members; at most {MOST_MEMBERS:,}")
+            own = {m.filename.removesuffix(".npy"): m for m in members}
+            chosen = {name: own[name] for name in names if name in own}
+            _check(archive, chosen, most, where, kinds)
+            return {name: _array(archive, member) for name, member in chosen.items()}
+    except InputError:
+        raise
+    except BROKEN as error:
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(f"{where}: cannot be read: {clean(words, 200)}") from None
+
+
+def _check(
+    archive: zipfile.ZipFile,
+    members: dict[str, zipfile.ZipInfo],
+    most: int,
+    where: str,
+    kinds: str,
+) -> None:
+    total = 0
+    for name, member in members.items():
+        shape, dtype, start = _header(archive, member)
+        count = math.prod(shape)
+        total += max(count, 0)
+        if total > most or min(shape, default=0) < 0:
+            raise InputError(f"{where}: {name} is {shape}: more than {most:,} numbers")
+        if dtype.kind not in kinds:
+            raise InputError(f"{where}: {name}: must hold numbers")
+        if member.file_size != start + count * dtype.itemsize:
+            raise InputError(f"{where}: {name}: its size is not that of {shape}")
+
+
+def _header(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape and type that a member says it has, and where its numbers begin."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        known = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        if version not in known:
+            raise ValueError(f"{member.filename} is of an unknown version")
+        shape, _, dtype = known[version](file)
+        return shape, dtype, file.tell()
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)

@@ -1,0 +1,141 @@
+"""How much memory and room a run asks for, told before any is taken."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tuichaos.devices import available_threads
+from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
+from tuichaos.instruments.memory import BYTES as REMEMBERED
+from tuichaos.instruments.stretches import MOST as REMEMBERED_STEPS
+from tuichaos.locations import runs_home
+from tuichaos.systems import Built
+
+COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
+MOST_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills memory too
+OF_REFERENCE = 20_000  # bytes that instruments keep of each reference, whatever the steps
+BUFFERS = 8  # of samples times units, that a step of training has for each row of a block
+ROW, CELL = 8, 9  # bytes of a row of series.csv and of a number of it: half of what they mostly are
+STATES = 2  # how often states are on the disk at the end: as they grew, and in the archive
+
+
+def check_memory(experiment: Experiment, built: Built, threads: int | None) -> None:
+    """Refuse what cannot fit into this machine: InputError names the keys that make it so."""
+    ensemble = experiment.ensemble
+    replicas = ensemble.references * (1 + ensemble.twins)
+    if replicas > MOST_REPLICAS:
+        raise InputError(
+            f"ensemble.references, ensemble.twins: {replicas:,} replicas; at most {MOST_REPLICAS:,}"
+        )
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found = dict(_needs(experiment, built, threads))
+    worst = max(found, key=lambda key: found[key])
+    total = sum(found.values())
+    if total > have:
+        raise InputError(
+            f"{worst}: {replicas:,} replicas of {built.system.dimension:,} numbers need about "
+            f"{total / 1e9:,.0f} GB, {found[worst] / 1e9:,.0f} GB of them here; this machine has "
+            f"{have / 1e9:,.0f} GB"
+        )
+
+
+def _needs(
+    experiment: Experiment, built: Built, threads: int | None
+) -> Iterator[tuple[str, float]]:
+    """Bytes by the keys that ask for them."""
+    ensemble, dimension = experiment.ensemble, built.system.dimension
+    references = ensemble.references
+    replicas = references * (1 + ensemble.twins)
+    yield "ensemble.references, network.hidden", COPIES * 8 * replicas * dimension
+    yield "ensemble.references", OF_REFERENCE * references
+    if built.dataset is not None:
+        widths = sum(built.system.network.widths)
+        rows = min(built.system.block_rows, replicas) + 1
+        workers = min(threads or available_threads(), references)
+        samples = max(len(built.dataset.x), len(built.dataset.x_test))
+        yield "network.hidden, data.train", BUFFERS * 8 * workers * rows * samples * widths
+    yield from _of_instruments(experiment, dimension)
+
+
+def _of_instruments(experiment: Experiment, dimension: int) -> Iterator[tuple[str, float]]:
+    """Bytes that instruments keep beyond OF_REFERENCE of each reference."""
+    measure, steps = experiment.measure, experiment.steps
+    references, twins = experiment.ensemble.references, experiment.ensemble.twins
+
+    def asked(switch: Any, name: str, default: int, most: float = math.inf) -> float:
+        return min(switch.get(name, default) if isinstance(switch, Mapping) else default, most)
+
+    if measure.spectrum:
+        first = asked(measure.spectrum, "references", references, references)
+        count = asked(measure.spectrum, "count", dimension, dimension)
+        yield "measure.spectrum", 8 * (4 * first * count * dimension + 3 * dimension**2)
+    if measure.routes:
+        first = asked(measure.routes, "references", 4, references)
+        each = asked(measure.routes, "twins", max(1, twins), max(1, twins))
+        yield "measure.routes", 8 * 8 * first * each * dimension
+    if measure.orbital:
+        first = asked(measure.orbital, "references", 4, references)
+        window = asked(measure.orbital, "window", 100, steps)
+        yield "measure.orbital", 8 * first * (2 * window + 1) * dimension
+    if measure.convergence:
+        yield "measure.convergence", 8 * references * asked(measure.convergence, "last", 20, steps)
+    if measure.sharpness:
+        first = asked(measure.sharpness, "references", references, references)
+        count = asked(measure.sharpness, "count", 1, dimension)
+        times = steps // asked(measure.sharpness, "every", 10) + 2
+        yield "measure.sharpness", 8 * first * count * (times + 4 * dimension)
+    for name in ("autocorrelation", "recurrence"):
+        if switch := getattr(measure, name):
+            first = asked(switch, "references", 4, references)
+            states = min(REMEMBERED, 8 * dimension * min(REMEMBERED_STEPS, steps + 1))
+            yield f"measure.{name}", first * states
+    if measure.units:
+        times = steps // asked(measure.units, "every", 10) + 2
+        yield "measure.units", 200 * references * len(experiment.network.hidden) * times
+
+
+def check_room(experiment: Experiment, dimension: int, out: Path | None) -> None:
+    """Refuse what the disk has no room for: InputError names ``record.every`` and what would
+    do. Counts the least that the rows can be, so nothing is refused that fits."""
+    free = _free(runs_home() if out is None else out)
+    if free is None:
+        return
+    ensemble, record, measure = experiment.ensemble, experiment.record, experiment.measure
+    columns = (measure.loss, measure.distance and ensemble.twins, measure.tangent)
+    row = (ROW + CELL * sum(map(bool, columns))) * ensemble.references
+    rows = -(-experiment.steps // record.every) + 1
+    if rows * row > free:
+        every = math.ceil(experiment.steps / max(1, free // (2 * row)))
+        raise InputError(
+            f"record.every: {rows:,} steps of {ensemble.references:,} references make a "
+            f"series.csv of more than {rows * row / 1e9:,.0f} GB; there is room for "
+            f"{free / 1e9:,.1f} GB: record.every = {every} would do"
+        )
+    if record.states_every:
+        size = 8 if experiment.dtype == "float64" else 4
+        replicas = ensemble.references * (1 + ensemble.twins)
+        times = -(-experiment.steps // record.states_every) + 1
+        need = STATES * size * times * replicas * dimension
+        if need > free:
+            raise InputError(
+                f"record.states_every: {times:,} times {replicas:,} states of {dimension:,} "
+                f"numbers are {need / 1e9:,.0f} GB; there is room for {free / 1e9:,.1f} GB"
+            )
+
+
+def _free(path: Path) -> int | None:
+    """Room in bytes where a folder is, or will be made; None where that is not told."""
+    for place in (path, *path.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None
