@@ -70,7 +70,7 @@ def made_up(experiment, number):
         return Row(number, "done", numbers=numbers, orbit={"fresh": [[0.25, 0.75] * 4]})
     first = number // len(axes(experiment.sweep)[-1].values)
     low = first < len(axes(experiment.sweep)[0].values) // 2
-    numbers = {"convergence": 0.1 if low else None, "converged": int(low), "final_loss": 0.5}
+    numbers = {"convergence": 0.1 if low else None, "converged": int(low), "late_loss": 0.5}
     numbers |= {"lyapunov": 0.2, "period": 2, "verdict": "chaotic"}
     return Row(number, "done", numbers=numbers | {"diverged_at": None if low else 7})
 
@@ -543,8 +543,8 @@ async def test_a_map_is_exported_as_an_image(stream, tmp_path, monkeypatch):
         await pilot.press("p")
         await until(lambda: app.clipboard)
         found = colours(app)
-    with Image.open(tmp_path / "plane.png") as image:
-        assert app.clipboard == str(tmp_path / "plane.png")
+    with Image.open(tmp_path / "plane-convergence.png") as image:
+        assert app.clipboard == str(tmp_path / "plane-convergence.png")
         width, height = image.size
         assert width == height
         assert image.getpixel((0, height - 1)) == tuple(found[-1][0])

@@ -57,7 +57,7 @@ def lone(experiment, row, tmp_path, measure):
 @pytest.mark.parametrize(
     ("value", "columns"),
     [
-        ("convergence", ("convergence", "converged", "final_loss", "diverged_at")),
+        ("convergence", ("convergence", "converged", "late_loss", "diverged_at")),
         ("exponent", ("lyapunov", "lyapunov_error", "diverged_at")),
     ],
 )
@@ -77,9 +77,9 @@ def test_several_references_give_medians_and_counts(tmp_path):
     found = rows_of(running.sweep(experiment, out=tmp_path / "sweep").path)
     for row in (found[1], found[-1]):
         alone = lone(experiment, row, tmp_path, {"convergence": True})
-        losses = [float(one["final_loss"]) for one in alone if one["final_loss"]]
-        assert row["final_loss_count"] == str(len(losses))
-        assert row["final_loss"] == (repr(float(np.median(losses))) if losses else "")
+        losses = [float(one["late_loss"]) for one in alone if one["late_loss"]]
+        assert row["late_loss_count"] == str(len(losses))
+        assert row["late_loss"] == (repr(float(np.median(losses))) if losses else "")
 
 
 def test_maps_have_their_known_numbers(tmp_path):

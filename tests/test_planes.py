@@ -304,7 +304,7 @@ def alone(experiment, row, tmp_path):
         return next(csv.DictReader(file))
 
 
-COLUMNS = ("convergence", "converged", "final_loss", "diverged_at")
+COLUMNS = ("convergence", "converged", "late_loss", "diverged_at")
 
 
 def test_points_have_the_bits_of_their_lone_runs(tmp_path):

@@ -127,7 +127,11 @@ def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> 
 @click.option("--workers", type=int, metavar="N", help="Processes of a sweep [this one alone].")
 @click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
 @click.option("--keep", is_flag=True, help="Keep the run folder of each point of a sweep.")
-@click.option("--yes", is_flag=True, help="Yes, a sweep of more than 10 000 points.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Yes, a sweep of more than 10 000 points (maps and diagrams: 100 000).",
+)
 @trusting
 def run(
     file: Path | None,

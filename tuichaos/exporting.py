@@ -96,6 +96,8 @@ def _write_png(experiment: Experiment, plane: PlaneValues, target: Path) -> None
     scale = max(1, PNG_SIDE // max(raster.classes.shape))
     facts = {"Title": plane.title, "value": plane.value, "seed": str(experiment.seed)}
     facts |= {name: _axis(axis) for name, axis in zip("xy", plane.axes, strict=False)}
+    if not plane.whole:
+        facts["unfinished"] = f"{plane.count} of {plane.size} points; the others are grey"
     facts |= {"classes": "; ".join(map(_said, raster.scales)), "pixels a point": str(scale)}
     facts["experiment"] = experiment.to_toml()
     for name, text in facts.items():

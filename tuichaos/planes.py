@@ -86,6 +86,20 @@ class PlaneValues:
         self._numbers = {name: np.full(size, np.nan) for name in NUMBERS[value]}
         self._periods = np.full(size, np.nan)  # of verdicts that have one
 
+    @property
+    def size(self) -> int:
+        """How many points there are."""
+        return len(self._known)
+
+    @property
+    def count(self) -> int:
+        """How many have been added."""
+        return int(self._known.sum())
+
+    @property
+    def whole(self) -> bool:
+        return self.count == self.size
+
     def add(self, point: int, numbers: Mapping[str, Any]) -> None:
         """Take in the numbers of one point (``Row.numbers``; empty for a point that failed).
         What is no number, or None, is one that does not exist."""

@@ -24,7 +24,7 @@ class Convergence(Instrument):
 
     Columns of exponents.csv: ``convergence`` (the ratio; empty where the loss did not stay
     finite), ``converged`` (1 below a ratio of 1, else 0; empty before the end of the run) and
-    ``final_loss`` (the mean of the last losses).
+    ``late_loss`` (the mean of the last losses, not the last one).
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -79,6 +79,6 @@ class Convergence(Instrument):
             "reason": None if count else "diverged" if complete else "not at its end",
         }
         return Findings(
-            exponents={"convergence": ratio, "converged": converged, "final_loss": final},
+            exponents={"convergence": ratio, "converged": converged, "late_loss": final},
             summary={"convergence": part},
         )

@@ -173,7 +173,7 @@ def _outcome(recording: Recording, own: int) -> Outcome:
 
 # Columns of exponents.csv that a point keeps, by the switch that measures them.
 SHOWN = {
-    "convergence": ("convergence", "converged", "final_loss"),
+    "convergence": ("convergence", "converged", "late_loss"),
     "tangent": ("lyapunov", "lyapunov_error"),
 }
 ALWAYS = ("diverged_at",)

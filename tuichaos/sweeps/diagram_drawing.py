@@ -66,7 +66,8 @@ def _diagram(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Pic
     clouds = {name: cloud for name, cloud in clouds.items() if len(cloud[0])}
     y = np.concatenate([cloud[1] for cloud in clouds.values()] or [np.empty(0)])
     y = y[np.isfinite(y)]
-    log = bool(len(y)) and y.min() > 0 and y.max() > 10.0**DECADES * y.min()
+    wide = bool(len(y)) and y.min() > 0 and y.max() > 10.0**DECADES * y.min()
+    log = wide and experiment.diagram.observable == "loss"  # states have no natural zero
     if len(clouds) > 1:
         clouds = {**clouds, "down": _elsewhere(clouds["down"], clouds["up"], log)}
     curves = [Curve(NAMES[name], x, y, joined=False) for name, (x, y) in clouds.items()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -127,6 +128,9 @@ def _check(spec: object) -> None:
             raise ValueError(f"must be a list of numbers that is not empty, not {ends!r}")
         for value in ends:
             _number(value)
+        if len(set(ends)) < len(ends):
+            twice = next(value for value, count in Counter(ends).items() if count > 1)
+            raise ValueError(f"holds {twice!r} twice")
         return
     if not isinstance(ends, list) or len(ends) != 3:
         raise ValueError(f"{kind} must be [from, to, points], not {ends!r}")

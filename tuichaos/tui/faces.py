@@ -303,11 +303,11 @@ def said(value: str, row: Row) -> str:
     if gone is not None:
         return f"diverged at step {gone}"
     if value == "convergence":
-        ratio, loss = numbers.get("convergence"), numbers.get("final_loss")
+        ratio, loss = numbers.get("convergence"), numbers.get("late_loss")
         words = "converged" if numbers.get("converged") else "not converged"
         if ratio is not None:
             words += f", loss/first {ratio:.3g}"
-        return words + (f", last loss {loss:.3g}" if loss is not None else "")
+        return words + (f", mean of the last losses {loss:.3g}" if loss is not None else "")
     if value == "exponent":
         return exponent(numbers)
     period = numbers.get("period")

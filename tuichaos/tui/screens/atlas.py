@@ -557,15 +557,17 @@ class Atlas(Living):
         for row in rows:
             plane.add(row.point, row.numbers)
         try:
-            path = export_map(experiment, plane, free_name(experiment.name, kind="png"))
+            stem = f"{experiment.name}-{plane.value}"
+            path = export_map(experiment, plane, free_name(stem, kind="png"))
         except Exception as error:  # it is said, and the app lives
             self.app.call_later(self._complain, error)
             return
-        self.app.call_later(self._kept, str(path))
+        part = "" if plane.whole else f" with {plane.count:,} of {plane.size:,} points"
+        self.app.call_later(self._kept, str(path), part)
 
-    def _kept(self, path: str) -> None:
+    def _kept(self, path: str, part: str = "") -> None:
         self.app.copy_to_clipboard(path)
-        self.notify(f"Wrote {path} (copied).", markup=False)
+        self.notify(f"Wrote {path}{part} (copied).", markup=False)
 
 
 def has_loss(experiment: Experiment) -> bool:
