@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tuichaos import further
 from tuichaos.checkpoints.keeper import Before
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.store import Checkpoint, Store
@@ -15,7 +16,7 @@ from tuichaos.errors import InputError
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.runner import Recording, interrupts, prepare
+from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, open_run
 from tuichaos.watching import Progress, Watcher
 
@@ -23,9 +24,11 @@ from tuichaos.watching import Progress, Watcher
 def resume(
     run: Run,
     *,
+    steps: int | None = None,
     threads: int | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> Run:
     """Go on with a run that was stopped, in its folder, to the files that an undisturbed run
     would have written, byte for byte on the same machine and library versions.
@@ -34,17 +37,17 @@ def resume(
     Raises InputError for a run that is done, that another process is at work on, or whose
     files do not fit together; RunFailed when it cannot go on. ``stop`` and ctrl-C as in
     ``runner.run``.
+
+    ``steps``: further than planned, also of a run that is done; see ``further.extend``.
+    ``tell`` is called with a line on how that will be.
     """
     stop = stop or threading.Event()
+    target = further.target(run, steps)
+    if target is not None:
+        return further.extend(run, target, threads, watch, stop, tell or (lambda _: None))
     with interrupts(stop) as interrupted, going_on(run.path, threads, Pace(stop=stop)) as recording:
         recording.run(watch)
-    done = open_run(run.path)
-    if interrupted:
-        raise KeyboardInterrupt(
-            f"interrupted at step {done.manifest['step']} of {done.experiment.steps}; "
-            f"what was computed is in {run.path}; tuichaos resume {run.path.name} goes on"
-        )
-    return done
+    return told(open_run(run.path), interrupted)
 
 
 @contextmanager
@@ -53,6 +56,11 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
     run = open_run(path)
     if run.kind != "run":
         raise InputError(f"{path.name}: is a sweep, not a run")
+    if further.is_done(path):
+        raise InputError(
+            f"{path.name}: is about to be replaced by one of more steps; tuichaos resume "
+            f"{path.name} finishes that"
+        )
     if run.manifest.get("status") == "done":
         raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
     with locked(path) as taken:
@@ -72,8 +80,9 @@ def _facts(
         words.append(f"it went on under {changed}: bits may differ from there on")
     step = 0 if checkpoint is None else checkpoint.step
     resumed = [*before.get("resumed", []), {"at": now(), "step": step}]
-    began = {"started": before["started"]} if "started" in before else {}
-    return {**began, "versions": versions(), "resumed": resumed, "warnings": words}
+    began = {"started": before["started"]} if isinstance(before.get("started"), str) else {}
+    extended = {"extended": before["extended"]} if "extended" in before else {}
+    return {**began, **extended, "versions": versions(), "resumed": resumed, "warnings": words}
 
 
 def rows_before(recording: Recording) -> Progress | None:

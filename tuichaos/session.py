@@ -172,7 +172,7 @@ class Session:
         """The recording, in a folder that is locked as long."""
         from tuichaos.checkpoints.lock import locked
         from tuichaos.plan import plan
-        from tuichaos.recorder import create
+        from tuichaos.recorder import new_folder
         from tuichaos.resuming import going_on, rows_before
         from tuichaos.runner import prepare
 
@@ -183,6 +183,5 @@ class Session:
                 yield recording
             return
         ready = plan(self.asked, self._threads)
-        self.path = create(ready.experiment, self._out)
-        with locked(self.path):
+        with new_folder(ready.experiment, self._out) as self.path, locked(self.path):
             yield prepare(ready, self.path, self._pace)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.recorder import replace_text
+from tuichaos.files import replace_text
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.reading import NAME
 from tuichaos.sweeps.rows import Row
