@@ -8,6 +8,7 @@ stopped and goes on as any other; nothing of the run itself is touched until it 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -26,12 +27,14 @@ from tuichaos.manifest import now
 from tuichaos.measure import Measure
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
+from tuichaos.reading import resolve
 from tuichaos.recorder import write_manifest
 from tuichaos.runs import Run, open_run
 from tuichaos.states import PARTS, parts_again
 from tuichaos.watching import Watcher
 
 NAME = "further"
+FRESH = "further.new"  # while it is made
 ENDED = ("status", "finished", "seconds", "reason", "files")  # what a manifest says of an end
 
 
@@ -42,6 +45,8 @@ def target(run: Run, steps: int | None) -> int | None:
         return None
     if steps is None:
         return _steps_of(run.path / NAME)
+    if is_done(run.path):  # and is put in place first
+        return steps
     there = _steps_there(run)
     if steps <= there:
         raise InputError(f"--steps {steps}: {run.path.name} has {there} steps already")
@@ -52,7 +57,14 @@ def target(run: Run, steps: int | None) -> int | None:
 def is_done(path: Path) -> bool:
     """Whether a longer run is complete and waits to take the place of the run at ``path``."""
     place = path / NAME
-    return _steps_of(place) is not None and open_run(place).manifest.get("status") == "done"
+    return _ended_at(place) is not None
+
+
+def tidy(path: Path) -> None:
+    """Take away the folder of a longer run that is in place, or was never made whole."""
+    with contextlib.suppress(OSError):
+        (path / NAME).rmdir()  # if it is empty
+    shutil.rmtree(path / FRESH, ignore_errors=True)
 
 
 def extend(
@@ -71,17 +83,19 @@ def extend(
     place = run.path / NAME
     with interrupts(stop) as seen, locked(run.path):
         try:
+            _put_in_place(run.path)
+            run = open_run(run.path)
+            if _is_there(run, steps):
+                return run
             if _steps_of(place) != steps:
                 _prepare(run, steps, threads, tell)
             if not is_done(run.path):
                 with going_on(place, threads, Pace(stop=stop)) as recording:
                     recording.run(watch)
-            if is_done(run.path):
-                _put_in_place(run.path)
-                return open_run(run.path)
+            _put_in_place(run.path)
         except OSError as error:
             raise RunFailed(f"{place}: {reason(error)}") from error
-    if seen:
+    if seen and not _is_there(open_run(run.path), steps):
         raise Stopped(
             f"interrupted at step {open_run(place).manifest['step']} of {steps}; {run.path} is as "
             f"it was; tuichaos resume {run.path.name} goes on",
@@ -98,12 +112,27 @@ def _steps_there(run: Run) -> int:
     return max(known if isinstance(known, int) else 0, run.last_step or 0)
 
 
+def _is_there(run: Run, steps: int) -> bool:
+    return run.manifest.get("status") == "done" and run.experiment.steps >= steps
+
+
 def _steps_of(place: Path) -> int | None:
-    """How many steps a longer run that was begun will have; None where there is none."""
+    """How many steps a longer run that was begun has, or will have; None where there is none."""
     try:
-        return open_run(place).experiment.steps
+        ended = _ended_at(place)
+        return open_run(place).experiment.steps if ended is None else ended
     except InputError:
         return None
+
+
+def _ended_at(place: Path) -> int | None:
+    """How many steps a longer run that is done has, also where some of its files have been put
+    in place before a kill; None where there is none, or it is not done."""
+    try:
+        manifest = open_run(place).manifest
+    except InputError:
+        return None
+    return manifest["step"] if manifest.get("status") == "done" else None
 
 
 # --- before ------------------------------------------------------------------------------
@@ -112,26 +141,25 @@ def _steps_of(place: Path) -> int | None:
 def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], object]) -> None:
     """Make the folder of the longer run, in one piece."""
     place = run.path / NAME
-    longer = Experiment(**{**run.experiment.model_dump(), "steps": steps})
-    forcing = _forcing(longer, threads)
+    longer = resolve(run.experiment.model_dump(), {"steps": steps})
+    because_of = forcing(longer, threads)
     if (begun := _steps_of(place)) is not None:
         tell(f"what was computed towards {begun} steps is let go")
-    fresh = place.with_suffix(".new")
-    for old in (place, fresh):
-        if old.exists():
-            shutil.rmtree(old)
+    fresh = run.path / FRESH
+    if place.exists():
+        shutil.rmtree(place)
     fresh.mkdir()
     replace_text(fresh / "experiment.toml", longer.to_toml())
-    from_step = 0 if forcing else _begin_at(run, fresh)
+    from_step = 0 if because_of else _begin_at(run, fresh)
     if not from_step:
-        because = ", ".join(forcing) + " depend on the number of steps" if forcing else ""
-        tell(f"{because or 'no checkpoint can be used'}: all {steps} steps are computed anew")
+        why = ", ".join(because_of) + " depend on the number of steps" if because_of else ""
+        tell(f"{why or 'no checkpoint can be used'}: all {steps} steps are computed anew")
     write_manifest(fresh, _told(run, steps, from_step))
     os.rename(fresh, place)
     settle_folder(run.path)
 
 
-def _forcing(longer: Experiment, threads: int | None) -> list[str]:
+def forcing(longer: Experiment, threads: int | None) -> list[str]:
     """The switches of ``[measure]`` because of which it must be computed anew."""
     ready = plan(longer, threads)
     instruments = chosen(Setup(ready.experiment, ready.built.system))
@@ -170,9 +198,12 @@ def _told(run: Run, steps: int, from_step: int) -> dict[str, Any]:
 
 
 def _put_in_place(path: Path) -> None:
-    """Let the files of the longer run, which is done, replace those of the run: its manifest.json
-    last. Done again from the beginning where it was cut short."""
+    """Let the files of the longer run, if it is done, replace those of the run, its
+    manifest.json last; goes on where that was cut short."""
     place = path / NAME
+    if not is_done(path):
+        tidy(path)
+        return
     manifest = open_run(path).manifest
     if not manifest.get("replaced"):
         _clear(path)

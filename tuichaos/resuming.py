@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,14 +11,16 @@ from typing import Any
 
 from tuichaos import further
 from tuichaos.checkpoints.keeper import Before
+from tuichaos.checkpoints.lock import NAME as LOCK
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.store import Checkpoint, Store
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, open_run
+from tuichaos.states import PARTS
 from tuichaos.watching import Progress, Watcher
 
 
@@ -26,12 +29,15 @@ def resume(
     *,
     steps: int | None = None,
     threads: int | None = None,
-    watch: Watcher | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    watch: Watcher | Callable[[Any], object] | None = None,
     stop: threading.Event | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> Run:
     """Go on with a run that was stopped, in its folder, to the files that an undisturbed run
-    would have written, byte for byte on the same machine and library versions.
+    would have written, byte for byte on the same machine and library versions; or with a sweep,
+    as ``sweeps.running.resume`` tells (``workers``, ``scheduler``).
 
     It goes on from its newest checkpoint that can be read, without one from the beginning.
     Raises InputError for a run that is done, that another process is at work on, or whose
@@ -41,6 +47,15 @@ def resume(
     ``steps``: further than planned, also of a run that is done; see ``further.extend``.
     ``tell`` is called with a line on how that will be.
     """
+    if run.kind == "sweep":
+        from tuichaos.sweeps.running import resume as resume_sweep
+
+        if steps is not None:
+            raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
+        how = {"threads": threads, "workers": workers, "scheduler": scheduler}
+        return resume_sweep(run, **how, watch=watch, stop=stop)
+    if workers is not None or scheduler is not None:
+        raise InputError("--workers, --scheduler: are for sweeps")
     stop = stop or threading.Event()
     target = further.target(run, steps)
     if target is not None:
@@ -62,12 +77,30 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
             f"{path.name} finishes that"
         )
     if run.manifest.get("status") == "done":
+        with contextlib.suppress(InputError, RunFailed):  # it may be read only
+            _tidy(run, threads)
         raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
     with locked(path) as taken:
         ready = plan(run.experiment, threads)
         checkpoint, faults = Store(path).newest()
         facts = _facts(run.manifest, checkpoint, [*filter(None, [taken]), *faults])
         yield prepare(ready, path, pace, before=Before(checkpoint, facts))
+
+
+def _tidy(run: Run, threads: int | None) -> None:
+    """Take away what a process that was killed after its last word left of a run that is done."""
+    path, store = run.path, Store(run.path)
+    left = [path / f".{name}.part" for name in PARTS]
+    if not ((path / LOCK).exists() or any(part.exists() for part in left)):
+        return
+    with locked(path):
+        further.tidy(path)
+        for part in left:
+            part.unlink(missing_ok=True)
+        if store.stems() and further.forcing(run.experiment, threads):
+            store.clear()
+        else:
+            store.keep(1)
 
 
 def _facts(

@@ -112,7 +112,7 @@ def resume(
     Raises InputError for what is no sweep, or still running.
     """
     if run.kind != "sweep":
-        raise InputError(f"{run.path.name}: is a single run; so far only sweeps can go on")
+        raise InputError(f"{run.path.name}: is a single run, not a sweep")
     check_crew(workers, scheduler)
     made = with_component(grid(run.experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)
