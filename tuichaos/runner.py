@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos import shortage
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.engine import Engine
@@ -335,10 +336,9 @@ def _is_failure(error: BaseException) -> bool:
 def _reason(error: BaseException, plan: Plan) -> str:
     """What went wrong, in one line."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return (
-            f"out of memory on {plan.experiment.device} with {plan.replicas} replicas; "
-            "try fewer references or twins, or another device"
-        )
+        ensemble = plan.experiment.ensemble
+        device = plan.experiment.device
+        return shortage.words(error, device, ensemble.references, ensemble.twins)
     if isinstance(error, OSError) and error.strerror:
         return reason(error)
     text = str(error).strip()

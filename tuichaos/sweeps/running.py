@@ -223,6 +223,7 @@ class Folder:
         done = self.journal.rows.keys() - self.journal.failed
         self.todo = {point.index for point in made.points} - done
         self._next_table = 0.0
+        self._begun = False  # the folder says so
 
     def follow(
         self, source: Iterator[Row | float], watch: Watcher | None, stop: threading.Event
@@ -233,6 +234,7 @@ class Folder:
         try:
             self.journal.mend()
             self._manifest("running")
+            self._begun = True
             with contextlib.closing(source):
                 for found in source:
                     if isinstance(found, Row):
@@ -263,8 +265,9 @@ class Folder:
 
     def _failed(self, error: BaseException, start: float) -> None:
         """Write what can still be written: a full disk may fail here again."""
-        with contextlib.suppress(OSError):
-            self._tables()
+        if self._begun:
+            with contextlib.suppress(OSError):
+                self._tables()
         is_fault = isinstance(error, Exception)
         words = {"reason": _said(error)} if is_fault else {}
         status = "failed" if is_fault else "interrupted"
