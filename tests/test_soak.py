@@ -53,7 +53,7 @@ def reference():
     """Each reference system, with what it can have."""
     series = {"period": True, "zero_one": True, "recurrence": True, "autocorrelation": True}
     for name in REFERENCE:
-        table = {"system": {"name": name}, "steps": 2500}
+        table = {"system": {"name": name}, "steps": 1000}
         table["ensemble"] = {"references": 3, "twins": 2, "perturb_at": 100}
         yield name, {**table, "measure": {**series, "spectrum": True, "moving": True}}
         yield f"{name}, free", {**table, "measure": FREE, "record": {**STATES, "every": 7}}
