@@ -20,7 +20,7 @@ class Disk:
     process of its own."""
 
     def __init__(self, root: Path, at: int, act: Callable[[], None], always: bool = False) -> None:
-        self.root = str(root)
+        self.root = str(root) + os.sep
         self.at = at
         self.act = act
         self.always = always  # from then on, but for manifest.json
