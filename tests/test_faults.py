@@ -10,6 +10,7 @@ import torch
 from faults import fill_disk
 
 import tuichaos
+from tuichaos.shortage import words
 from tuichaos.systems.training import TrainingSystem
 
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 4000}
@@ -70,7 +71,11 @@ def test_another_file_in_its_place_is_left_alone(tmp_path):
 
 
 def no_memory(*_):
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee …")
+    raise torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.15 GiB "
+        "of which 9.00 GiB is free. Of the allocated memory 60.00 GiB is allocated by PyTorch, and "
+        "512.00 MiB is reserved by PyTorch but unallocated.\nSee …"
+    )
 
 
 @pytest.mark.parametrize("where", ["to", "stepper"])
@@ -79,7 +84,25 @@ def test_out_of_memory_is_said_with_the_size(where, monkeypatch, tmp_path, comma
     code, _, err = command("run", "--preset", "quick", "--quiet", "--out", tmp_path / "big")
     assert code == 1
     assert err.count("\n") == 1
-    assert "out of memory on cpu with 240 replicas" in err
+    # 80 GiB and more are needed, 69 GiB are there: 0.8·69/80 of 40 references, with 5 twins each.
+    assert "out of memory on cpu with 240 replicas: 85.9 GB or more of 74.1 GB" in err
+    assert "about 162 replicas would fit: try ensemble.references = 27, fewer" in err
     manifest = json.loads((tmp_path / "big" / "manifest.json").read_text())
     assert manifest["status"] == "failed"
     assert (tmp_path / "big" / "experiment.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("CUDA out of memory.", "with 60 replicas; try fewer references or twins"),
+        ("Unable to allocate 8.00 TiB for an array with shape (9,)", "not even one reference"),
+        (
+            "Unable to allocate 1.00 bytes for an array with shape (1,)",
+            "with 60 replicas; try fewer",
+        ),
+        ("", "with 60 replicas; try fewer"),
+    ],
+)
+def test_the_size_that_fits_is_told_where_it_is_known(text, said):
+    assert said in words(MemoryError(text), "cpu", 10, 5)

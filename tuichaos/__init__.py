@@ -17,7 +17,7 @@ _PLACES = {
     "run": "tuichaos.runner",
     "plan": "tuichaos.plan",
     "sweep": "tuichaos.sweeps.running",
-    "resume": "tuichaos.sweeps.running",
+    "resume": "tuichaos.resuming",
     "Progress": "tuichaos.watching",
     "Run": "tuichaos.runs",
     "open_run": "tuichaos.runs",

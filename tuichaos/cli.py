@@ -50,7 +50,9 @@ def trusting(command: Any) -> Any:
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with what there is to say of it."""
+    """Ctrl-C, or another signal to end, with what there is to say of it; ``code``: to exit with."""
+
+    code = 130
 
 
 class Commands(click.Group):
@@ -222,19 +224,28 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        raise Interrupted(str(error)) from None
+        interrupted = Interrupted(str(error))
+        interrupted.code = getattr(error, "code", Interrupted.code)
+        raise interrupted from None
 
 
-def _resume_run(found: Any, threads: int | None, as_json: bool, quiet: bool) -> None:
+def _resume_run(
+    found: Any, steps: int | None, threads: int | None, as_json: bool, quiet: bool
+) -> None:
     from tuichaos import resuming
 
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"tuichaos: {line}", err=True)
+
     with _interruptible(), telling.progress(quiet) as watch:
-        done = resuming.resume(found, threads=threads, watch=watch)
+        done = resuming.resume(found, steps=steps, threads=threads, watch=watch, tell=tell)
     _tell_run(done, as_json, quiet)
 
 
 @cli.command()
 @click.argument("run_name", metavar="RUN")
+@click.option("--steps", type=int, metavar="N", help="Go further than planned: N steps in all.")
 @click.option("--workers", type=int, metavar="N", help="Processes [this one alone].")
 @click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
 @click.option("--threads", type=int, metavar="N", help="Threads of this process [all].")
@@ -243,6 +254,7 @@ def _resume_run(found: Any, threads: int | None, as_json: bool, quiet: bool) -> 
 @trusting
 def resume(
     run_name: str,
+    steps: int | None,
     workers: int | None,
     scheduler: str | None,
     threads: int | None,
@@ -250,15 +262,17 @@ def resume(
     quiet: bool,
 ) -> None:
     """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
-    try again what failed."""
+    try again what failed. With --steps a run, done or not, goes further than planned."""
     from tuichaos.runs import find
 
     found = find(run_name)
     if found.kind != "sweep":
         if workers is not None or scheduler is not None:
             raise InputError("--workers, --scheduler: are for sweeps")
-        _resume_run(found, threads, as_json, quiet)
+        _resume_run(found, steps, threads, as_json, quiet)
         return
+    if steps is not None:
+        raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
     from tuichaos.sweeps import running
 
     with _interruptible(), telling.progress(quiet, sweep=True) as watch:
@@ -484,7 +498,7 @@ def _run_cli() -> int:
     except RunFailed as error:
         return _complain(str(error), 1)
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
-        return _complain(str(error) or "interrupted", 130)
+        return _complain(str(error) or "interrupted", getattr(error, "code", Interrupted.code))
     except SystemExit:
         # Click ends so when the reader of our output has had enough: that is no fault. (A
         # user's system that tries to exit is caught where it is called.)
@@ -492,5 +506,6 @@ def _run_cli() -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    say(f"tuichaos: error: {' '.join(message.split())}", err=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        say(f"tuichaos: error: {' '.join(message.split())}", err=True)
     return code

@@ -30,6 +30,15 @@ class RunFailed(RuntimeError):
         super().__init__(clean(" ".join(str(message).splitlines())))
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal ended a run after a frame, with its folder complete up to there. ``code``: the
+    exit code that is the convention, 128 and the signal's number (ctrl-C: 130)."""
+
+    def __init__(self, words: str, number: int) -> None:
+        super().__init__(words)
+        self.code = 128 + number
+
+
 def nearest(word: object, choices: Iterable[str]) -> str:
     """``did you mean …?`` for a word close to a choice, else the list of choices."""
     names = [str(choice)[:MOST_COMPARED] for choice in itertools.islice(choices, MOST_CHOICES)]

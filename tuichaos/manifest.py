@@ -24,6 +24,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def ended(started: str) -> str:
+    """The time at an end, never before the beginning: clocks are turned back."""
+    return max(now(), started)
+
+
 def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
     """What is known before the first step."""
     experiment, data = plan.experiment, plan.built.dataset
@@ -55,7 +60,6 @@ def outcome(
     done = plan.replica_steps_until(step)
     since = done - plan.replica_steps_until(first)
     return {
-        "finished": now(),
         "step": step,
         "seconds": round(seconds, 3),
         "replica_steps": done,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -44,6 +45,12 @@ def left(progress: Progress) -> str:
     return duration(progress.seconds * (progress.total_replica_steps - done) / done)
 
 
+def say(line: str) -> None:
+    """A line on stderr; where nobody reads it any more the run goes on all the same."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed
+        print(line, file=sys.stderr, flush=True)
+
+
 class PlainProgress:
     """Lines on stderr, at most one every few seconds."""
 
@@ -57,11 +64,9 @@ class PlainProgress:
         if time.monotonic() - self.last < LINE_SECONDS:
             return
         self.last = time.monotonic()
-        print(
+        say(
             f"step {progress.step} of {progress.total} · {rate(progress)} · "
-            f"{left(progress)} left{_lost(progress)}",
-            file=sys.stderr,
-            flush=True,
+            f"{left(progress)} left{_lost(progress)}"
         )
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +95,8 @@ class BarProgress:
         self.last = 0.0
 
     def __enter__(self) -> BarProgress:
-        self.bar.start()
+        with contextlib.suppress(OSError):
+            self.bar.start()
         return self
 
     def __call__(self, progress: Progress) -> None:
@@ -98,8 +104,13 @@ class BarProgress:
             return
         self.last = time.monotonic()
         text = f"{rate(progress)} · {left(progress)} left{_lost(progress)}"
-        self.bar.update(self.task, completed=progress.step, total=progress.total, description=text)
-        self.bar.refresh()
+        self.draw(completed=progress.step, total=progress.total, description=text)
+
+    def draw(self, **fields: object) -> None:
+        """Draw the bar anew; a terminal that is gone ends no run."""
+        with contextlib.suppress(OSError):
+            self.bar.update(self.task, **fields)
+            self.bar.refresh()
 
     def __exit__(
         self,
@@ -107,7 +118,8 @@ class BarProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.stop()
+        with contextlib.suppress(OSError):
+            self.bar.stop()
 
 
 class SweepLines(PlainProgress):
@@ -118,7 +130,7 @@ class SweepLines(PlainProgress):
             return
         self.last = time.monotonic()
         words = sweep_words(progress)
-        print(f"point {progress.done} of {progress.total} · {words}", file=sys.stderr, flush=True)
+        say(f"point {progress.done} of {progress.total} · {words}")
 
 
 class SweepBar(BarProgress):
@@ -131,8 +143,7 @@ class SweepBar(BarProgress):
             return
         self.last = time.monotonic()
         at, words = progress.done + progress.under_way, sweep_words(progress)
-        self.bar.update(self.task, completed=at, total=progress.total, description=words)
-        self.bar.refresh()
+        self.draw(completed=at, total=progress.total, description=words)
 
 
 def sweep_words(progress: SweepProgress) -> str:

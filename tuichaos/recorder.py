@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,8 +16,18 @@ from typing import Any, TextIO
 import numpy as np
 
 from tuichaos.cleaning import cell
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
+from tuichaos.files import (
+    FRESH,
+    NO_ROOM,
+    overwrite_text,
+    reason,
+    replace_text,
+    replacing,
+    settle,
+    settle_folder,
+)
 from tuichaos.locations import resolved, runs_home
 
 FORMAT = 1
@@ -54,8 +65,8 @@ class Folder:
 
     def sync(self) -> int:
         """Have all rows on the disk; returns the length of series.csv in bytes."""
-        self.series.flush()
-        os.fsync(self.series.fileno())
+        self._keep_there()
+        settle(self.series)
         return os.fstat(self.series.fileno()).st_size
 
     def __enter__(self) -> Folder:
@@ -117,7 +128,7 @@ class Folder:
         summary: Mapping[str, Any],
     ) -> None:
         """Write exponents.csv, further tables and summary.json."""
-        self._keep_there()
+        self.sync()
         self.series.close()
         columns = [whole(v) if name in WHOLE else v for name, v in exponents.items()]
         rows = ([k, *row] for k, row in enumerate(zip(*columns, strict=True)))
@@ -170,8 +181,21 @@ def checksums(path: Path) -> dict[str, str]:
 
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
-    """Write manifest.json in one piece: a reader never sees half of it."""
+    """Write manifest.json in one piece: a reader never sees half of it. What it tells of the
+    other files of the folder is then true whatever happens: they are on the disk before."""
+    settle_folder(path)
     write_json(path / "manifest.json", {"format": FORMAT, **content})
+    settle_folder(path)
+
+
+def tell_end(path: Path, content: Mapping[str, Any]) -> None:
+    """Write manifest.json of a run that failed, also where the disk is too full for another
+    one beside it; leave it as it is where even that cannot be."""
+    try:
+        write_manifest(path, content)
+    except OSError:
+        with contextlib.suppress(OSError):
+            overwrite_text(path / "manifest.json", _json({"format": FORMAT, **content}))
 
 
 def series_columns(columns: Iterable[str]) -> list[str]:
@@ -225,14 +249,44 @@ def check(out: str | Path | None) -> Path | None:
     return path
 
 
+@contextlib.contextmanager
+def new_folder(experiment: Experiment, out: str | Path | None) -> Iterator[Path]:
+    """An empty folder for a run; one that ends before its manifest.json is there, by a full
+    disk, leaves nothing behind. Raises as ``create``; RunFailed where it cannot be written."""
+    named = check(out)
+    there = named is not None and named.exists()
+    path = create(experiment, out)
+    try:
+        yield path
+    except OSError as error:
+        raise RunFailed(f"{path}: {reason(error)}") from error
+    finally:
+        if not (path / "manifest.json").exists():
+            _discard(path, there)
+
+
+def _discard(path: Path, keep: bool) -> None:
+    """Take away what was written into a folder, and nothing else; and it itself."""
+    with contextlib.suppress(OSError):
+        for file in path.iterdir():
+            if file.suffix in (".part", FRESH) or file.name in BEGUN:
+                file.unlink(missing_ok=True)
+        if not keep:
+            path.rmdir()
+
+
+BEGUN = ("experiment.toml", "series.csv", "lock")  # what is there before manifest.json
+
+
 def create(experiment: Experiment, out: str | Path | None) -> Path:
-    """Make an empty run folder; InputError if it cannot be had. Nothing is ever overwritten."""
+    """Make an empty run folder; InputError if it cannot be had, RunFailed where there is no
+    room for it. Nothing is ever overwritten."""
     named = check(out)
     if named is not None:
         try:
             named.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+            raise _refused(f"--out {out}", error) from None
         return named
     stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.")[:MOST_NAME] or "run"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -245,16 +299,22 @@ def create(experiment: Experiment, out: str | Path | None) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise InputError(f"{parent}: cannot be written: {error.strerror}") from None
+            raise _refused(str(parent), error) from None
     raise InputError(f"{parent}: too many runs named {stem}-{stamp}")
+
+
+def _refused(name: str, error: OSError) -> InputError | RunFailed:
+    kind = RunFailed if error.errno in NO_ROOM else InputError
+    return kind(f"{name}: cannot be written: {error.strerror}")
 
 
 # --- files -------------------------------------------------------------------------------
 
 
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A CSV of numbers: shortest round-trip floats, whole numbers plain, empty for NaN."""
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
+    """A CSV of numbers, replaced in one piece: shortest round-trip floats, whole numbers plain,
+    empty for NaN."""
+    with replacing(path) as file:
         file.write(",".join(map(cell, columns)) + "\n")
         for row in rows:
             file.write(",".join(map(_cell, row)) + "\n")
@@ -279,15 +339,11 @@ def whole(values: np.ndarray) -> list[Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """JSON without NaN (null instead), replaced in one piece."""
-    text = json.dumps(without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
-    replace_text(path, text + "\n")
+    replace_text(path, _json(content))
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a file in one piece: a reader sees the old one or the new one."""
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(without_nan(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def without_nan(value: Any) -> Any:

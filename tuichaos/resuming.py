@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tuichaos import further
 from tuichaos.checkpoints.keeper import Before
+from tuichaos.checkpoints.lock import NAME as LOCK
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.store import FOLDER, Checkpoint, Store
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.runner import Recording, interrupts, prepare
+from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, check_entries, open_run, reading
+from tuichaos.states import PARTS
 from tuichaos.watching import Progress, Watcher
 
 
 def resume(
     run: Run,
     *,
+    steps: int | None = None,
     threads: int | None = None,
-    watch: Watcher | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    watch: Watcher | Callable[[Any], object] | None = None,
     stop: threading.Event | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> Run:
     """Go on with a run that was stopped, in its folder, to the files that an undisturbed run
-    would have written, byte for byte on the same machine and library versions.
+    would have written, byte for byte on the same machine and library versions; or with a sweep,
+    as ``sweeps.running.resume`` tells (``workers``, ``scheduler``).
 
     It goes on from its newest checkpoint that can be read, without one from the beginning.
     Raises InputError for a run that is done, that another process is at work on, or whose
     files do not fit together; RunFailed when it cannot go on. ``stop`` and ctrl-C as in
     ``runner.run``.
+
+    ``steps``: further than planned, also of a run that is done; see ``further.extend``.
+    ``tell`` is called with a line on how that will be.
     """
+    if run.kind == "sweep":
+        from tuichaos.sweeps.running import resume as resume_sweep
+
+        if steps is not None:
+            raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
+        how = {"threads": threads, "workers": workers, "scheduler": scheduler}
+        return resume_sweep(run, **how, watch=watch, stop=stop)
+    if workers is not None or scheduler is not None:
+        raise InputError("--workers, --scheduler: are for sweeps")
     stop = stop or threading.Event()
+    target = further.target(run, steps)
+    if target is not None:
+        return further.extend(run, target, threads, watch, stop, tell or (lambda _: None))
     with interrupts(stop) as interrupted, going_on(run.path, threads, Pace(stop=stop)) as recording:
         recording.run(watch)
-    done = open_run(run.path)
-    if interrupted:
-        raise KeyboardInterrupt(
-            f"interrupted at step {done.manifest['step']} of {done.experiment.steps}; "
-            f"what was computed is in {run.path}; tuichaos resume {run.path.name} goes on"
-        )
-    return done
+    return told(open_run(run.path), interrupted)
 
 
 @contextmanager
@@ -53,7 +71,14 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
     run = open_run(path)
     if run.kind != "run":
         raise InputError(f"{path.name}: is a sweep, not a run")
+    if further.is_done(path):
+        raise InputError(
+            f"{path.name}: is about to be replaced by one of more steps; tuichaos resume "
+            f"{path.name} finishes that"
+        )
     if run.manifest.get("status") == "done":
+        with contextlib.suppress(InputError, RunFailed):  # it may be read only
+            _tidy(run, threads)
         raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
     if (path / FOLDER).exists():
         check_entries(path / FOLDER)
@@ -63,6 +88,22 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
             checkpoint, faults = Store(path).newest()
             facts = _facts(run.manifest, checkpoint, [*filter(None, [taken]), *faults])
         yield prepare(ready, path, pace, before=Before(checkpoint, facts))
+
+
+def _tidy(run: Run, threads: int | None) -> None:
+    """Take away what a process that was killed after its last word left of a run that is done."""
+    path, store = run.path, Store(run.path)
+    left = [path / f".{name}.part" for name in PARTS]
+    if not ((path / LOCK).exists() or any(part.exists() for part in left)):
+        return
+    with locked(path):
+        further.tidy(path)
+        for part in left:
+            part.unlink(missing_ok=True)
+        if store.stems() and further.forcing(run.experiment, threads):
+            store.clear()
+        else:
+            store.keep(1)
 
 
 def _facts(
@@ -75,8 +116,9 @@ def _facts(
         words.append(f"it went on under {changed}: bits may differ from there on")
     step = 0 if checkpoint is None else checkpoint.step
     resumed = [*before.get("resumed", []), {"at": now(), "step": step}]
-    began = {"started": before["started"]} if "started" in before else {}
-    return {**began, "versions": versions(), "resumed": resumed, "warnings": words}
+    began = {"started": before["started"]} if isinstance(before.get("started"), str) else {}
+    extended = {"extended": before["extended"]} if "extended" in before else {}
+    return {**began, **extended, "versions": versions(), "resumed": resumed, "warnings": words}
 
 
 def rows_before(recording: Recording) -> Progress | None:

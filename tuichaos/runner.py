@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos import shortage
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.engine import Engine
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
+from tuichaos.files import reason, replace_text
 from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
-from tuichaos.manifest import facts, now, outcome
+from tuichaos.manifest import ended, facts, now, outcome
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Preview, Rows
@@ -31,10 +33,9 @@ from tuichaos.recorder import (
     Nowhere,
     check,
     checksums,
-    create,
-    replace_text,
+    new_folder,
+    tell_end,
     without_nan,
-    write_manifest,
 )
 from tuichaos.runs import Run, open_run
 from tuichaos.states import SavedStates
@@ -52,45 +53,60 @@ def run(
     """Run an experiment into a new run folder and open it.
 
     ``out`` names the folder (default: a new one among the kept runs). ``watch`` is called
-    after each frame; setting ``stop``, or ctrl-C, ends the run cleanly after a frame:
-    ctrl-C then raises KeyboardInterrupt, with the folder complete up to there.
+    after each frame; setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends the run cleanly after a
+    frame: a signal then raises Stopped, a KeyboardInterrupt, with the folder complete up to
+    there.
     Raises InputError before anything is written, RunFailed when the run cannot go on.
     """
     ready = plan(experiment, threads)
     ready.check_room(check(out))
     stop = stop or threading.Event()
-    with interrupts(stop) as interrupted:
-        path = create(ready.experiment, out)
-        with locked(path):
-            prepare(ready, path, Pace(stop=stop)).run(watch)
-    done = open_run(path)
-    if interrupted:
-        raise KeyboardInterrupt(
-            f"interrupted at step {done.manifest['step']} of {experiment.steps}; "
-            f"what was computed is in {path}; tuichaos resume {path.name} goes on"
+    with interrupts(stop) as seen, new_folder(ready.experiment, out) as path, locked(path):
+        prepare(ready, path, Pace(stop=stop)).run(watch)
+    return told(open_run(path), seen)
+
+
+def told(done: Run, interrupted: Sequence[int]) -> Run:
+    """A run that has ended; Stopped where a signal has ended it before it was done."""
+    if interrupted and done.manifest["status"] != "done":
+        raise Stopped(
+            f"interrupted at step {done.manifest['step']} of {done.experiment.steps}; "
+            f"what was computed is in {done.path}; tuichaos resume {done.path.name} goes on",
+            interrupted[0],
         )
     return done
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextlib.contextmanager
 def interrupts(stop: threading.Event) -> Iterator[list[int]]:
-    """Let the first ctrl-C set ``stop`` and the second one interrupt at once."""
+    """Let ctrl-C, SIGTERM and SIGHUP set ``stop``, and a second ctrl-C interrupt at once; a
+    terminal that closes and those that shut down a machine send several of the others. Who
+    has SIGTERM or SIGHUP ignored (nohup) goes on to ignore it."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield seen
         return
 
     def handle(number: int, frame: object) -> None:
-        if seen:
+        if number == signal.SIGINT and number in seen:
             raise KeyboardInterrupt
         seen.append(number)
         stop.set()
 
-    before = signal.signal(signal.SIGINT, handle)
+    heard = [
+        number
+        for number in SIGNALS
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def prepare(
@@ -109,14 +125,14 @@ def prepare(
     except InputError:  # a checkpoint that does not fit: nothing was touched
         raise
     except Exception as error:
-        ended = {"status": "failed", "finished": now(), "step": 0}
-        reason = _reason(error, ready)
+        words = _reason(error, ready)
         if path is None:
-            raise RunFailed(reason) from error
+            raise RunFailed(words) from error
+        end = {"status": "failed", "finished": now(), "step": 0, "reason": words}
         with contextlib.suppress(OSError):
             replace_text(path / "experiment.toml", ready.experiment.to_toml())
-            write_manifest(path, {"name": ready.experiment.name, **ended, "reason": reason})
-        raise RunFailed(f"{path}: {reason}") from error
+            tell_end(path, {"name": ready.experiment.name, **end})
+        raise RunFailed(f"{path}: {words}") from error
 
 
 class Recording:
@@ -208,7 +224,7 @@ class Recording:
         if self.states:
             self.states.file.clear()
         if self.keeper is not None:
-            self.keeper.store.clear()
+            self.keeper.clear()
 
     def _record(
         self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float
@@ -274,19 +290,20 @@ class Recording:
 
     def _ended(self, seconds: float) -> dict[str, Any]:
         status = "done" if self.step == self.plan.experiment.steps else "interrupted"
-        ended = outcome(self.plan, self.simulation, self.first, self.step, seconds)
+        found = outcome(self.plan, self.simulation, self.first, self.step, seconds)
         files = {} if self.path is None else {"files": checksums(self.path)}
-        return {**self.facts, **ended, "status": status, **files}
+        finished = ended(self.facts["started"])
+        return {**self.facts, "finished": finished, **found, "status": status, **files}
 
     def _failed(self, error: BaseException) -> None:
         """Say in the manifest how the run ended, if that can still be written."""
         status = "failed" if _is_failure(error) else "interrupted"
-        self.reason = reason = _reason(error, self.plan)
+        self.reason = _reason(error, self.plan)
         if self.path is None:
             return
-        ended = {"status": status, "finished": now(), "step": self.step, "reason": reason}
-        with contextlib.suppress(OSError):
-            write_manifest(self.path, {**self.facts, **ended})
+        finished = ended(self.facts["started"])
+        end = {"status": status, "finished": finished, "step": self.step, "reason": self.reason}
+        tell_end(self.path, {**self.facts, **end})
 
 
 EXPONENT_COLUMNS = ("nmle", "start", "length", "r_squared", "kept", "lyapunov", "lyapunov_error")
@@ -321,11 +338,10 @@ def _is_failure(error: BaseException) -> bool:
 def _reason(error: BaseException, plan: Plan) -> str:
     """What went wrong, in one line."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return (
-            f"out of memory on {plan.experiment.device} with {plan.replicas} replicas; "
-            "try fewer references or twins, or another device"
-        )
+        ensemble = plan.experiment.ensemble
+        device = plan.experiment.device
+        return shortage.words(error, device, ensemble.references, ensemble.twins)
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f": {error.filename}" if error.filename else "")
+        return reason(error)
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

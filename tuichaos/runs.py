@@ -283,7 +283,7 @@ def rename(run: Run, name: str) -> Run:
         raise InputError(f"{name!r} cannot be the name of a run")
     if target.exists():
         raise InputError(f"{name}: there is one of that name")
-    if run.status == "running":
+    if run.status == "running" or is_held(run.path):
         raise InputError(f"{run.path.name}: is still running")
     try:
         run.path.rename(target)
@@ -307,7 +307,7 @@ def annotate(run: Run, text: str) -> None:
 def delete(run: Run) -> None:
     """Delete a run folder that has ended; InputError for one that is running or stays."""
     fresh = open_run(run.path)
-    if fresh.status == "running":
+    if fresh.status == "running" or is_held(run.path):
         raise InputError(f"{run.path.name}: is still running; not deleted")
     try:
         shutil.rmtree(run.path)

@@ -177,7 +177,7 @@ class Session:
         """The recording, in a folder that is locked as long."""
         from tuichaos.checkpoints.lock import locked
         from tuichaos.plan import plan
-        from tuichaos.recorder import check, create
+        from tuichaos.recorder import check, new_folder
         from tuichaos.resuming import going_on, rows_before
         from tuichaos.runner import prepare
 
@@ -189,8 +189,7 @@ class Session:
             return
         ready = plan(self.asked, self._threads)
         ready.check_room(check(self._out))
-        self.path = create(ready.experiment, self._out)
-        with locked(self.path):
+        with new_folder(ready.experiment, self._out) as self.path, locked(self.path):
             yield prepare(ready, self.path, self._pace)
 
 

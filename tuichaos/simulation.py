@@ -150,6 +150,15 @@ class Simulation:
         """Whether state and instruments are at one step while a frame is looked at."""
         return not self._carries or self._ahead is None
 
+    @property
+    def is_near_end(self) -> bool:
+        """Whether, while a frame is looked at, nothing but the last one may be to come; where
+        probes carry things along, whether it may be so at the next one."""
+        if self._ahead is None:
+            return self._momentum.step + self._most >= self.steps
+        end = self._ahead.start + self._ahead.steps
+        return end + self._most >= self.steps if self._carries else end == self.steps
+
     def state(self) -> dict[str, Any]:
         """What ``restore`` needs to go on from the end of the frame that was yielded last."""
         momentum = self._momentum if self._ahead is not None else self._now()

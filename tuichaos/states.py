@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +15,12 @@ import numpy as np
 import torch
 
 from tuichaos.errors import InputError
+from tuichaos.files import replacing, settle
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.systems.data import Dataset
+
+PARTS = ("steps", "states", "twins")  # of states.npz that grow
 
 
 class SavedStates(Instrument):
@@ -24,6 +29,7 @@ class SavedStates(Instrument):
     Until they are perturbed the twins are their reference.
     """
 
+    depends_on_steps = False
     not_kept = ("data", "file")
 
     def __init__(self, setup: Setup, data: Dataset | None, folder: Path) -> None:
@@ -82,6 +88,7 @@ class StatesFile:
         """Add ``steps`` (T,) and arrays (T, …), whose shapes must stay the same."""
         for name, array in {"steps": steps, **arrays}.items():
             if name not in self.parts:
+                self.folder.mkdir(parents=True, exist_ok=True)  # it may have vanished
                 file = open(self.folder / f".{name}.part", "w+b")  # noqa: SIM115
                 self.parts[name] = (file, array.dtype, array.shape[1:])
             self.parts[name][0].write(np.ascontiguousarray(array).tobytes())
@@ -90,8 +97,8 @@ class StatesFile:
     def sync(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """Have all rows on the disk; returns type and shape of the rows of each array."""
         for file, _, _ in self.parts.values():
-            file.flush()
-            os.fsync(file.fileno())
+            settle(file)
+        self.keep_there()
         return {name: (dtype.str, shape) for name, (_, dtype, shape) in self.parts.items()}
 
     def lengths(self) -> dict[str, int]:
@@ -122,8 +129,8 @@ class StatesFile:
 
     def finish(self, fixed: Mapping[str, np.ndarray]) -> None:
         """Write the archive: the grown arrays, then ``fixed`` ones."""
-        fresh = self.folder / "states.tmp"
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
+        target = replacing(self.folder / "states.npz", "wb")
+        with target as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
             for name, (file, dtype, shape) in self.parts.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
                     _npy_header(target, dtype, (self.times, *shape))
@@ -133,12 +140,28 @@ class StatesFile:
             for name, array in fixed.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
                     np.lib.format.write_array(target, array, allow_pickle=False)
-        os.replace(fresh, self.folder / "states.npz")
+
+    def keep_there(self) -> None:
+        """Make the files again where their folder has vanished: they are still held open."""
+        for name, (file, dtype, shape) in self.parts.items():
+            path = self.folder / f".{name}.part"
+            if path.exists():
+                continue
+            fresh, at = open(path, "w+b"), 0  # noqa: SIM115
+            file.flush()
+            while piece := os.pread(file.fileno(), 1 << 22, at):
+                fresh.write(piece)
+                at += len(piece)
+            settle(fresh)
+            file.close()
+            self.parts[name] = (fresh, dtype, shape)
 
     def close(self) -> None:
-        """Close the files; they stay, so that the run can go on."""
+        """Close the files; they stay, so that the run can go on. On a full disk what was not
+        yet written is lost: the fault that ended the run is the one to tell."""
         for file, _, _ in self.parts.values():
-            file.close()
+            with contextlib.suppress(OSError):
+                file.close()
 
     def clear(self) -> None:
         """Leave no partial file behind: the run is done."""
@@ -146,6 +169,24 @@ class StatesFile:
         for name in self.parts:
             (self.folder / f".{name}.part").unlink(missing_ok=True)
         self.parts = {}
+
+
+def parts_again(archive: Path, folder: Path) -> None:
+    """Make the files that grow out of states.npz again, so that a run that is done goes on.
+    InputError where it cannot be read."""
+    try:
+        with zipfile.ZipFile(archive) as whole:
+            for name in PARTS:
+                with (
+                    whole.open(f"{name}.npy") as source,
+                    open(folder / f".{name}.part", "wb") as target,
+                ):
+                    np.lib.format.read_magic(source)
+                    np.lib.format.read_array_header_2_0(source)
+                    shutil.copyfileobj(source, target, 1 << 22)
+                    settle(target)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise InputError(f"{archive}: is damaged: {error}") from None
 
 
 def _npy_header(target: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:

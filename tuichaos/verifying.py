@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tuichaos.bounds import MOST_JSON, read_text
+from tuichaos.checkpoints.store import Store
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing
 from tuichaos.pace import Pace
@@ -44,6 +45,7 @@ def verify(run: Run) -> Iterator[Check]:
     yield Check("experiment", True, f"{experiment.name}, {experiment.steps} steps")
     yield Check("status", True if run.status == "done" else None, run.status + _reason(run))
     yield from _checksums(run)
+    yield from _checkpoints(run)
     for path in sorted(run.path.glob("*.json")):
         yield _json(path)
     for path in sorted(run.path.glob("*.csv")):
@@ -72,6 +74,21 @@ def _checksums(run: Run) -> Iterator[Check]:
             yield Check(name, False, f"cannot be read: {error.strerror}")
             continue
         yield Check(name, same, "its checksum is right" if same else "its checksum is wrong")
+
+
+def _checkpoints(run: Run) -> Iterator[Check]:
+    """Whether what a run goes on from can be read. Of a run that is done the saved states are
+    in one file, not in the parts that a checkpoint counts."""
+    store = Store(run.path)
+    if not store.stems():
+        return
+    done = run.status == "done"
+    found, faults = store.newest(lengths=not done)
+    words = "; ".join(faults)
+    if found is None or words:
+        yield Check("checkpoint", False, words)
+        return
+    yield Check("checkpoint", True, f"of step {found.step} can be read")
 
 
 def _json(path: Path) -> Check:

@@ -6,6 +6,8 @@ arrays, and objects of the few classes that were marked with ``kept``.
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -36,7 +38,9 @@ class Encoder:
     def encode(self, value: Any) -> Any:
         """A tree for JSON; TypeError for what is no state."""
         if isinstance(value, np.generic):
-            value = value.item()
+            return {"scalar": self._put(np.asarray(value))}
+        if isinstance(value, float) and not math.isfinite(value):
+            return {"bits": struct.pack(">d", value).hex()}  # JSON has none; which NaN it is too
         if isinstance(value, PLAIN):
             return value
         if isinstance(value, Tensor):
@@ -132,6 +136,8 @@ class Decoder:
     _makers: Mapping[str, Callable[[Decoder, Mapping[str, Any]], Any]] = {
         "tensor": lambda self, t: torch.tensor(self._array(t, "tensor"), device=self.device),
         "array": lambda self, t: self._array(t, "array").copy(),
+        "scalar": lambda self, t: self._array(t, "scalar")[()],
+        "bits": lambda self, t: struct.unpack(">d", bytes.fromhex(t["bits"]))[0],
         "arrays": _arrays,
         "tuple": lambda self, t: tuple(map(self.decode, t["tuple"])),
         "set": lambda self, t: set(map(self.decode, t["set"])),

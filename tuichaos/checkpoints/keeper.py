@@ -26,29 +26,49 @@ class Before:
 
 
 class Keeper:
-    """Writes a checkpoint every ``seconds`` (0: only when it is told to)."""
+    """Writes a checkpoint every ``seconds`` (0: only when it is told to).
+
+    A run that can go further than planned, because nothing that is measured depends on the
+    number of steps, has another one before its last frame, which is kept when it is done.
+    """
 
     def __init__(self, path: Path, seconds: float, recording: Recording) -> None:
         self.store = Store(path)
         self.seconds = seconds
         self.recording = recording
+        free = not any(one.depends_on_steps for one in recording.instruments)
+        self.extends = bool(seconds) and free
         self.written: int | None = None  # the step of the last one
         self._due = time.monotonic() + seconds
 
     def look(self, folder: Folder) -> None:
         """After each frame: write one if it is time, and the simulation is settled."""
-        if not self.seconds or time.monotonic() < self._due:
+        is_due = self.seconds and time.monotonic() >= self._due
+        if not (is_due or (self.extends and self._is_near_end())):
             return
         if self.recording.simulation.settled:
             self.write(folder)
         else:
             self.recording.simulation.settle()
 
+    def _is_near_end(self) -> bool:
+        recording = self.recording
+        steps = recording.plan.experiment.steps
+        return recording.step < steps and recording.simulation.is_near_end
+
+    def clear(self) -> None:
+        """Let go of what a run that is done needs no more."""
+        if self.extends:
+            self.store.keep(1)
+        else:
+            self.store.clear()
+
     def write(self, folder: Folder) -> None:
         """Keep the run as it is after the frame that was recorded last."""
         recording = self.recording
         state = recording.simulation.state()
-        if state["step"] == self.written or not state["blocks"]:
+        there = f"{state['step']:015}" in self.store.stems()  # unless the folder vanished
+        if (state["step"] == self.written and there) or not state["blocks"]:
             return
         lengths = {"series.csv": folder.sync()}
         encoder = Encoder()

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tuichaos.errors import InputError
-from tuichaos.recorder import replace_text
+from tuichaos.errors import InputError, RunFailed
+from tuichaos.files import NO_ROOM, reason, replace_text
 
 NAME = "lock"
 HEARTBEAT = 2.0  # seconds
@@ -29,9 +29,14 @@ WATCH = 3 * HEARTBEAT  # of an owner on another machine
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[str]:
     """Hold the lock of a folder; yields what is to be said of a stale one that was taken
-    over, else nothing. InputError, naming the owner, while another process is at work."""
+    over, else nothing. InputError, naming the owner, while another process is at work, or
+    where nothing may be written; RunFailed where there is no room for it."""
     path = folder / NAME
-    words = _take(path)
+    try:
+        words = _take(path)
+    except OSError as error:
+        kind = RunFailed if error.errno in NO_ROOM else InputError
+        raise kind(f"{folder}: cannot be written: {reason(error)}") from None
     end = threading.Event()
     beat = threading.Thread(target=_beat, args=(path, end), name="tuichaos-heartbeat", daemon=True)
     beat.start()
@@ -91,8 +96,12 @@ def _beats(path: Path) -> bool:
 
 def _beat(path: Path, end: threading.Event) -> None:
     while not end.wait(HEARTBEAT):
-        with contextlib.suppress(OSError):  # a folder that vanished comes back with the next rows
-            os.utime(path)
+        # A folder that vanished comes back with the next rows, and its lock after them.
+        with contextlib.suppress(OSError):
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                replace_text(path, json.dumps(_self()))
 
 
 def _owner(path: Path) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 
 from tuichaos.bounds import check_file, read_text
 from tuichaos.errors import InputError
+from tuichaos.files import replace_text, settle_folder
 
 FOLDER = "checkpoints"
 FORMAT = 1
@@ -60,28 +61,39 @@ class Store:
         """Keep a checkpoint and let all but the last two go. OSError where it cannot be."""
         self.path.mkdir(exist_ok=True)
         stem = f"{step:015}"
+        checksum = self._put(stem, arrays)
+        body = {"format": FORMAT, "step": step, "arrays": checksum, "facts": facts, "tree": tree}
+        text = json.dumps(body, allow_nan=False)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        replace_text(self.path / f"{stem}.json", f"{digest}\n{text}")
+        settle_folder(self.path)
+        self.keep(KEEP)
+
+    def _put(self, stem: str, arrays: Mapping[str, np.ndarray]) -> str:
+        """Write the arrays, in one piece; returns their checksum."""
         fresh = self.path / f"{stem}.tmp"
         try:
             save_file(dict(arrays), fresh)
-        except SafetensorError as error:
-            raise OSError(f"{fresh}: {error}") from None
-        checksum = _digest(fresh)
-        _settle(fresh, self.path / f"{stem}.safetensors")
-        body = {"format": FORMAT, "step": step, "arrays": checksum, "facts": facts, "tree": tree}
-        text = json.dumps(body)
-        fresh.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
-        _settle(fresh, self.path / f"{stem}.json")
-        settle_folder(self.path)
-        self._tidy()
+            checksum = _digest(fresh)
+            _settle(fresh, self.path / f"{stem}.safetensors")
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # it may take the last room there is
+                fresh.unlink()
+            if isinstance(error, SafetensorError):
+                raise _fault_of(fresh, error) from None
+            raise
+        return checksum
 
-    def newest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest one that can be read and whose files are still as long as they were,
-        and why those after it are not. InputError for one of a newer format."""
+    def newest(self, lengths: bool = True) -> tuple[Checkpoint | None, list[str]]:
+        """The newest one that can be read and, where ``lengths`` are looked at, whose files
+        are still as long as they were; and why those after it are not. InputError for one of
+        a newer format."""
         faults = []
         for stem in reversed(self.stems()):
             try:
                 found = self._read(stem)
-                self._check_lengths(found.facts["lengths"])
+                if lengths:
+                    self._check_lengths(found.facts["lengths"])
                 return found, faults
             except NewerFormat:
                 raise
@@ -139,11 +151,11 @@ class Store:
         if self.path.is_dir():
             yield from self.path.iterdir()
 
-    def _tidy(self) -> None:
-        """Delete what is older than the last two, and what was never finished."""
-        stems = self.stems()[-KEEP:]
+    def keep(self, count: int) -> None:
+        """Delete what is older than the last ``count``, and what was never finished."""
+        stems = self.stems()[-count:]
         for path in self._files():
-            if path.stem not in stems and path.suffix in (".json", ".safetensors", ".tmp"):
+            if path.name.partition(".")[0] not in stems or path.suffix == ".tmp":
                 path.unlink(missing_ok=True)
 
 
@@ -159,10 +171,10 @@ def _settle(fresh: Path, path: Path) -> None:
     os.replace(fresh, path)
 
 
-def settle_folder(path: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _fault_of(path: Path, error: SafetensorError) -> OSError:
+    """What the library says of a file that it could not write, as the system's own error
+    where it names one ("… (os error 28)")."""
+    if named := re.search(r"os error (\d+)", str(error)):
+        number = int(named[1])
+        return OSError(number, os.strerror(number), str(path))
+    return OSError(f"{path}: {error}")

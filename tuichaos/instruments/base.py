@@ -80,6 +80,10 @@ class Instrument:
     needs_signal = False  # whether its probes and folds read ``frame["signal"]``
     carries = False  # whether its probes carry something along from frame to frame
     not_kept: ClassVar[tuple[str, ...]] = ()  # attributes that a checkpoint leaves out
+    # Whether what it keeps before the end of a run depends on how many steps were planned, as
+    # spans that are parts of the whole do: a run of more steps is then another one from its
+    # beginning. What differs at the last step only does not count.
+    depends_on_steps: ClassVar[bool] = True
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         """Arrays (T, r, …) of one block; pure, called in worker threads."""

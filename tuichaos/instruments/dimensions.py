@@ -71,6 +71,7 @@ class Dimensions(Instrument):
     ``dimensions.participation`` (1, r).
     """
 
+    depends_on_steps = False
     carries = True
     not_kept = ("_ending", "_neutral")
 

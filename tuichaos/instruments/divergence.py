@@ -21,6 +21,7 @@ class Divergence(Instrument):
     ``distance.<piece>`` (T, r), ``twin_distances`` (T, r, twins), ``scale`` (T, r) = ‖x‖₁.
     """
 
+    depends_on_steps = False
     not_kept = ("pieces",)
 
     def __init__(self, setup: Setup, in_series: bool) -> None:

@@ -69,6 +69,7 @@ class Expansion:
 class ExpansionRates(OfSeries):
     """Rates over the newest MOST steps in nats a step (of a flow: per unit of time)."""
 
+    depends_on_steps = False
     key = "expansion"
 
     def measured(self, stretch: Stretch) -> tuple[Stretch, Expansion]:

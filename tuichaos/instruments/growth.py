@@ -112,6 +112,8 @@ class GrowthExponent(Instrument):
     the mean over its twins, with a bootstrap interval over them, and none unless all its
     twins have one."""
 
+    depends_on_steps = False
+
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         shape = (setup.references, setup.experiment.ensemble.twins)

@@ -77,6 +77,8 @@ def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class PaperExponent(Instrument):
     """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded."""
 
+    depends_on_steps = False
+
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.parts: list[np.ndarray] = []

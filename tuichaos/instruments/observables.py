@@ -47,6 +47,8 @@ class Observables(Instrument):
     accuracies every so many steps and at the end, whatever is recorded.
     """
 
+    depends_on_steps = False
+
     def __init__(self, setup: Setup, signal: bool = False, scores: int = 0) -> None:
         self.setup = setup
         measure = setup.experiment.measure
@@ -98,6 +100,8 @@ def final(values: np.ndarray) -> dict[str, Any]:
 
 class WeightNorm(Instrument):
     """L1 norm over all parameters of each reference, at the recorded steps."""
+
+    depends_on_steps = False
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup

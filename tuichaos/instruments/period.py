@@ -28,6 +28,7 @@ STILL = 1e-6
 class Period(OfSeries):
     """The smallest period up to 64 of the newest STRETCH steps; see ``period``."""
 
+    depends_on_steps = False
     key = "period"
     most = STRETCH
 

@@ -31,6 +31,8 @@ class Reach(Instrument):
     any that did; so it exists only where more than half did.
     """
 
+    depends_on_steps = False
+
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         switch = setup.experiment.measure.reach

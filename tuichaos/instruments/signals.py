@@ -20,6 +20,7 @@ class Signals(Instrument):
     ``series(n)`` gives their newest MOST_STEPS values. Folded before those who read it.
     """
 
+    depends_on_steps = False
     needs_signal = True
 
     def __init__(self, setup: Setup, references: int) -> None:

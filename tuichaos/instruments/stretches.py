@@ -155,6 +155,7 @@ def summary(
 class Orbit(Instrument):
     """Writes the analysed stretch itself, at most its newest MOST steps, as orbit.csv."""
 
+    depends_on_steps = False
     needs_signal = True
 
     def __init__(self, setup: Setup, signals: Signals, references: int) -> None:

@@ -13,6 +13,8 @@ from tuichaos.instruments.base import Findings, Instrument, Setup
 class Survival(Instrument):
     """``diverged_at``: the first step at which a reference holds a number that is not finite."""
 
+    depends_on_steps = False
+
     def __init__(self, setup: Setup) -> None:
         self.diverged_at = np.full(setup.references, np.nan)
 

@@ -69,6 +69,8 @@ class SaturatedUnits(Instrument):
     the reference has diverged.
     """
 
+    depends_on_steps = False
+
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         widths = setup.system.hidden_widths

@@ -56,6 +56,7 @@ class ZeroOne:
 class ZeroOneTest(OfSeries):
     """K over the newest MOST values at a stride of the stretch."""
 
+    depends_on_steps = False
     key = "zero_one"
     most = MOST_STEPS
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,12 @@ def write(folder: Path, grid: Grid, rows: Mapping[int, Row], stop: threading.Eve
     if diagram is None:
         return True
     names = ["value", "direction", "reference", "index", diagram.observable.replace(",", ";")]
-    _replaced(folder / DIAGRAM, names, _drawn(grid, rows))
+    write_table(folder / DIAGRAM, names, _drawn(grid, rows))
     try:
         found = bifurcations.refined(grid, rows, stop)
     except bifurcations.Stopped:
         return False
-    _replaced(folder / BIFURCATIONS, COLUMNS, map(_row, found.bifurcations))
+    write_table(folder / BIFURCATIONS, COLUMNS, map(_row, found.bifurcations))
     component = grid.base.component
     summary = {
         "name": grid.experiment.name,
@@ -83,10 +82,3 @@ def _afresh(grid: Grid, rows: Mapping[int, Row]) -> int | None:
     names = [f"{direction}.afresh" for direction in directions]
     total = sum(row.numbers.get(name, 0) for row in rows.values() for name in names)
     return total - len(directions) * grid.base.experiment(grid.points[0]).ensemble.references
-
-
-def _replaced(path: Path, columns: Sequence[str], rows: Iterator[list[Any]]) -> None:
-    """Write a table row by row, and put it in place in one piece."""
-    fresh = path.with_suffix(".tmp")
-    write_table(fresh, columns, rows)
-    os.replace(fresh, path)

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tuichaos.files import replace_text
 from tuichaos.planes import PlaneValues
-from tuichaos.recorder import replace_text, without_nan
+from tuichaos.recorder import without_nan
 from tuichaos.sweeps import boxes
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.rows import Row

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from tuichaos.bounds import check_file
 from tuichaos.cleaning import clean, cleaned
 from tuichaos.errors import InputError
+from tuichaos.files import settle
 
 JOURNAL = "points.jsonl"
 MOST_BYTES = 1_000_000_000  # orbits of a diagram are in it
@@ -18,6 +21,7 @@ MOST_LISTED = 100  # entries of a list that get a column each
 WORDS = ("regime", "verdict")  # texts that are results
 NOT_NUMBERS = ("name", "reason")  # texts, or null
 INTERVAL = "ci95"
+SETTLE_SECONDS = 1.0  # a loss of power costs the points of so long, at most
 
 
 @dataclass(frozen=True)
@@ -95,18 +99,23 @@ def _row(table: Any) -> Row:
 class Journal:
     """points.jsonl: a line for each point that has ended, appended as they end, in any order.
 
-    What a process that was killed left half written is cut off.
+    What a process that was killed, or a loss of power, left half written is cut off: points
+    from the first line on that cannot be read are done again. It is on the disk every
+    SETTLE_SECONDS.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
+        self.fault = ""  # in words, where whole lines were lost
+        self._end = 0  # bytes that could be read
+        self._settle_at = 0.0
         self.rows: dict[int, Row] = {}
         self.failed: set[int] = set()
         self.parted: set[int] = set()  # their noise floor is not 0
         self._read()
 
     def append(self, row: Row) -> None:
-        """Keep a row; it is on its way to the disk when this returns."""
+        """Keep a row; it is on its way to the disk when this returns, or on it."""
         kept = {name: getattr(row, name) for name in Row.__dataclass_fields__}
         for name in ("orbit", "ends"):
             if not kept[name]:
@@ -114,7 +123,15 @@ class Journal:
         line = json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n"
         with open(self.path, "a", encoding="utf-8", newline="\n") as file:
             file.write(line)
+            if time.monotonic() >= self._settle_at:
+                settle(file)
+                self._settle_at = time.monotonic() + SETTLE_SECONDS
         self._take(row)
+
+    def settle(self) -> None:
+        """Have all rows on the disk."""
+        with contextlib.suppress(FileNotFoundError), open(self.path, "ab") as file:  # no row yet
+            settle(file)
 
     def _take(self, row: Row) -> None:
         self.rows[row.point] = row
@@ -131,16 +148,16 @@ class Journal:
             return
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
-        end = whole.rfind(b"\n") + 1
-        try:
-            for line in whole[:end].decode("utf-8").split("\n")[:-1]:
+        for line in whole.split(b"\n")[:-1]:
+            try:
                 self._take(_row(json.loads(line)))
-        except (ValueError, TypeError, RecursionError):
-            raise InputError(f"{self.path}: is damaged: not a table of points") from None
+            except (ValueError, TypeError, RecursionError):
+                self.fault = f"{self.path}: is damaged after {len(self.rows)} points"
+                return
+            self._end += len(line) + 1
 
     def mend(self) -> None:
         """Cut off what was left half written, before more is appended."""
         if self.path.exists():
-            whole = self.path.read_bytes()
             with open(self.path, "r+b") as file:
-                file.truncate(whole.rfind(b"\n") + 1)
+                file.truncate(self._end)

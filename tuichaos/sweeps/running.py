@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.checkpoints.lock import locked
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
-from tuichaos.manifest import differing, facts, now
+from tuichaos.files import reason, replace_text
+from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
-from tuichaos.recorder import create, replace_text, write_manifest
+from tuichaos.recorder import new_folder, tell_end, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run, reading
 from tuichaos.sweeps import finish, overall, table
@@ -80,9 +81,9 @@ def sweep(
     same in each of these ways. ``keep`` keeps each point's run folder, ``yes`` allows more
     than MOST_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
-    Setting ``stop``, or ctrl-C, ends it early; ctrl-C then raises KeyboardInterrupt, and
-    ``resume`` goes on. Raises InputError before anything is written, RunFailed when the
-    folder cannot be written, or the cluster is lost.
+    Setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends it early; a signal then raises Stopped, a
+    KeyboardInterrupt, and ``resume`` goes on. Raises InputError before anything is written,
+    RunFailed when the folder cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
     check_crew(workers, scheduler)
@@ -91,8 +92,7 @@ def sweep(
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes), threads)
-    with _crew(workers, scheduler) as crew:
-        path = create(base, out)
+    with _crew(workers, scheduler) as crew, new_folder(base, out) as path:
         replace_text(path / "experiment.toml", base.to_toml())
         return _run(path, made, first, crew, threads, keep, watch, stop)
 
@@ -112,7 +112,7 @@ def resume(
     Raises InputError for what is no sweep, or still running.
     """
     if run.kind != "sweep":
-        raise InputError(f"{run.path.name}: is a single run; so far only sweeps can go on")
+        raise InputError(f"{run.path.name}: is a single run, not a sweep")
     check_crew(workers, scheduler)
     made = with_component(grid(run.experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)
@@ -165,18 +165,21 @@ def _run(
             known = known if before is None else _resumed(known, before)
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
         folder = Folder(path, made, known, crew)
+        known["warnings"] += filter(None, [folder.journal.fault])
         runs = str(path.absolute() / RUNS) if keep else None
         job = Job(made.base, runs, 1 if crew else threads, made.points[0])
         todo = [[p for p in batch if p.index in folder.todo] for batch in made.batches()]
         todo = tiles(made, todo) if made.base.dense else todo
         todo = [batch for batch in todo if batch]
         folder.follow(_source(job, todo, crew, stop), watch, stop)
-    if interrupted:
-        raise KeyboardInterrupt(
+    run = open_run(path)
+    if interrupted and run.manifest["status"] != "done":
+        raise Stopped(
             f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
-            f"what was computed is in {path}; tuichaos resume {path.name} goes on"
+            f"what was computed is in {path}; tuichaos resume {path.name} goes on",
+            interrupted[0],
         )
-    return open_run(path)
+    return run
 
 
 def stream(
@@ -222,10 +225,12 @@ def keep(
     first = plan(made.base.experiment(made.points[0]), threads)
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes), threads)
-    path = create(base, out)
-    replace_text(path / "experiment.toml", base.to_toml())
-    known = _facts(made, first, None, keep=False)
-    Folder(path, made, known, spent=seconds).follow((row for row in rows), None, threading.Event())
+    with new_folder(base, out) as path, locked(path):
+        replace_text(path / "experiment.toml", base.to_toml())
+        known = _facts(made, first, None, keep=False)
+        Folder(path, made, known, spent=seconds).follow(
+            (row for row in rows), None, threading.Event()
+        )
     return open_run(path)
 
 
@@ -265,16 +270,18 @@ class Folder:
         done = self.journal.rows.keys() - self.journal.failed
         self.todo = {point.index for point in made.points} - done
         self._next_table = 0.0
+        self._begun = False  # the folder says so
 
     def follow(
         self, source: Iterator[Row | float], watch: Watcher | None, stop: threading.Event
     ) -> None:
         """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
         start, before = time.perf_counter(), self.grid.size - len(self.todo)
-        status, reason, under_way = "interrupted", None, 0.0
+        under_way = 0.0
         try:
             self.journal.mend()
             self._manifest("running")
+            self._begun = True
             with contextlib.closing(source):
                 for found in source:
                     if isinstance(found, Row):
@@ -284,20 +291,34 @@ class Folder:
                     if watch is not None:
                         watch(self._progress(under_way, before, time.perf_counter() - start))
             rows = self.journal.rows
-            if not self.todo and finish.write(self.path, self.grid, rows, stop):
-                status = "done"
-        except Exception as error:
-            status, reason = "failed", str(error) or type(error).__name__
+            complete = not self.todo and finish.write(self.path, self.grid, rows, stop)
+            self._tables()
+            self._manifest("done" if complete else "interrupted", **self._ended(start))
+        except BaseException as error:
+            self._failed(error, start)
+            if not isinstance(error, Exception):
+                raise
             on = f"tuichaos resume {self.path.name} goes on"
-            raise RunFailed(f"{self.path}: {reason}; {on}") from error
-        finally:
-            seconds = round(self.spent + time.perf_counter() - start, 3)
-            with contextlib.ExitStack() as ending:
-                if status == "failed":  # a full disk may fail here again: told is the first
-                    ending.enter_context(contextlib.suppress(OSError))
-                table.write(self.path, self.grid, self.journal.rows)
-                overall.write(self.path, self.grid, self.journal.rows)
-                self._manifest(status, finished=now(), seconds=seconds, reason=reason)
+            raise RunFailed(f"{self.path}: {_said(error)}; {on}") from error
+
+    def _tables(self) -> None:
+        self.journal.settle()
+        table.write(self.path, self.grid, self.journal.rows)
+        overall.write(self.path, self.grid, self.journal.rows)
+
+    def _ended(self, start: float) -> dict[str, Any]:
+        seconds = round(self.spent + time.perf_counter() - start, 3)
+        return {"finished": ended(self.known["started"]), "seconds": seconds}
+
+    def _failed(self, error: BaseException, start: float) -> None:
+        """Write what can still be written: a full disk may fail here again."""
+        if self._begun:
+            with contextlib.suppress(OSError):
+                self._tables()
+        is_fault = isinstance(error, Exception)
+        words = {"reason": _said(error)} if is_fault else {}
+        status = "failed" if is_fault else "interrupted"
+        self._manifest(status, write=tell_end, **self._ended(start), **words)
 
     def _keep(self, row: Row) -> None:
         self.journal.append(row)
@@ -319,13 +340,14 @@ class Folder:
         slots = None if self.crew is None else self.crew.slots()
         return SweepProgress(done, self.grid.size, failed, under_way, before, seconds, slots)
 
-    def _manifest(self, status: str, **ended: Any) -> None:
+    def _manifest(
+        self, status: str, *, write: Callable[..., None] = write_manifest, **ended: Any
+    ) -> None:
         failed = len(self.journal.failed)
         counts = {"total": self.grid.size, "done": len(self.journal.rows) - failed}
         counts["failed"] = failed
         parted = len(self.journal.parted)
         floor = {"holds": not parted, "points_that_part": parted}
-        ended = {key: value for key, value in ended.items() if value is not None}
         ended["noise_floor"] = floor
         if self.crew is not None:
             ended |= self.crew.facts()
@@ -333,7 +355,13 @@ class Folder:
             if more := [m for m in self.crew.machines() if m not in earlier]:
                 ended["machines"] = earlier + more
             ended["warnings"] = list(dict.fromkeys(self.known["warnings"] + self.crew.warnings()))
-        write_manifest(self.path, {**self.known, **ended, "status": status, "points": counts})
+        write(self.path, {**self.known, **ended, "status": status, "points": counts})
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return reason(error)
+    return str(error) or type(error).__name__
 
 
 def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
@@ -341,7 +369,8 @@ def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
     warnings = list(before.get("warnings", known["warnings"]))
     if changed := differing(before):
         warnings.append(f"it went on under {changed}: bits may differ between its points")
-    started = before.get("started", known["started"])
+    started = before.get("started")
+    started = started if isinstance(started, str) else known["started"]
     on = {"machines": before["machines"]} if "machines" in before else {}
     return {**known, **on, "started": started, "resumed": known["started"], "warnings": warnings}
 

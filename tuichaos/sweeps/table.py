@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.cleaning import cell
-from tuichaos.recorder import replace_text
+from tuichaos.files import replace_text
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.reading import NAME
 from tuichaos.sweeps.rows import Row

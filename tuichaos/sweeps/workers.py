@@ -235,8 +235,10 @@ class Processes(Crew):
 
 
 def _begin(parent: int) -> None:
-    """In a worker: ctrl-C is the parent's to answer, and its death ends the worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: ctrl-C and a closed terminal are the parent's to answer, and its death
+    ends the worker."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -1,0 +1,167 @@
+"""A disk that fills up or refuses at every place where something is written: exit code 1, one
+message, and a folder that goes on to the same bytes once there is room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+
+import pytest
+from full_disk import BALLAST, Disk, fill, mounted, refuse, unmount
+from killing import in_child
+from test_resume import files, small_frames
+
+from tuichaos.cli import _run_cli
+from tuichaos.reading import resolve
+from tuichaos.runs import open_run
+
+RUN = {
+    "steps": 60,
+    "network": {"hidden": [4]},
+    "ensemble": {"references": 4, "twins": 2},
+    "measure": {"spectrum": {"count": 2}, "convergence": True},
+    "record": {"states_every": 7, "checkpoint": 1e-9},
+}
+SWEEP = {
+    "steps": 30,
+    "system": {"name": "logistic"},
+    "ensemble": {"references": 2, "twins": 1},
+    "record": {"checkpoint": 1e-9},
+    "sweep": {"system.parameters.r": [3.5, 3.7, 3.9]},
+}
+DIAGRAM = {
+    "steps": 100,
+    "system": {"name": "quartic"},
+    "ensemble": {"references": 1, "twins": 0},
+    "diagram": {"observable": "x0", "last": 8, "continued": "both"},
+    "sweep": {"system.parameters.a": {"linear": [0.9, 1.1, 5]}},
+}
+SUITED = {"run": (RUN, ()), "sweep": (SWEEP, ("--keep",)), "diagram": (DIAGRAM, ())}
+SIZE = "2m"
+
+
+@pytest.fixture
+def disk(tmp_path, home):
+    path = tmp_path / "disk"
+    if not mounted(path, SIZE):
+        pytest.skip("no file system can be mounted here")
+    yield path
+    unmount(path)
+
+
+def everything(folder):
+    """All files, those of points too."""
+    found = {name: content for name, content in files(folder).items() if name != "points.jsonl"}
+    for path in sorted((folder / "runs").glob("*")):
+        found |= {f"{path.name}/{name}": content for name, content in files(path).items()}
+    return found
+
+
+def command(disk, *arguments):
+    """Run the command in a process of its own under a disk that fails; exit code and stderr."""
+    log = disk.root.rstrip(os.sep) + ".log"
+
+    def act():
+        with open(log, "w") as file:
+            os.dup2(file.fileno(), 2)
+        disk.watch()
+        sys.argv = ["tuichaos", *map(str, arguments)]
+        os._exit(_run_cli())
+
+    code = in_child(act)
+    with open(log) as file:
+        return code, file.read()
+
+
+def goes_on(file, out, extra):
+    """Once there is room: the same command again where nothing was left, else resume."""
+    if not out.exists():
+        again = ("run", file, "--out", out, "--quiet", *extra)
+    elif open_run(out).manifest["status"] == "done":
+        return
+    else:
+        again = ("resume", out, "--quiet")
+    code = in_child(lambda: _exit(again))
+    assert code == 0
+
+
+def _exit(arguments):
+    sys.argv = ["tuichaos", *map(str, arguments)]
+    os._exit(_run_cli())
+
+
+STRIDES = {"run": 11, "sweep": 17, "diagram": 9}
+EVERY = [pytest.param(name, 1, marks=pytest.mark.soak) for name in SUITED]
+
+
+@pytest.mark.parametrize(("name", "stride"), [*STRIDES.items(), *EVERY])
+def test_a_full_disk_at_every_place(name, stride, disk, tmp_path, monkeypatch):
+    """At every ``stride``-th place, where all would take minutes."""
+    table, extra = SUITED[name]
+    small_frames(monkeypatch, 16)
+    file = tmp_path / "experiment.toml"
+    file.write_text(resolve(table).to_toml())
+    out, usual = disk / "out", tmp_path / "usual"
+    start = ("run", file, "--quiet", *extra, "--out")
+    assert in_child(lambda: _exit((*start, usual))) == 0
+    expected = everything(usual)
+    at, failed = 1, []
+    while True:
+        leave = 4096 * (at % 3 == 0)  # sometimes a page is left: a file is begun, and then cut
+        code, err = command(Disk(disk, at, lambda n=leave: fill(disk, n)), *start, out)
+        full = (disk / BALLAST).exists()
+        status = open_run(out).manifest["status"] if (out / "manifest.json").exists() else None
+        assert code in (0, 1), err
+        if code == 1:
+            failed.append((at, status))
+            assert err.count("\n") == 1, err
+            assert "No space left" in err
+            assert status in (None, "failed", "running")
+        else:
+            assert status == "done"
+            assert err == ""
+        if status == "failed":
+            assert "No space left" in open_run(out).manifest["reason"]
+        (disk / BALLAST).unlink(missing_ok=True)
+        goes_on(file, out, extra)
+        assert open_run(out).status == "done"
+        assert everything(out) == expected, at
+        shutil.rmtree(out)
+        if not full:
+            break
+        at += stride
+    said = [status for _, status in failed]
+    counts = {str(one): said.count(one) for one in set(said)}
+    print(f"{name}: {at} places every {stride}: {len(failed)} failed, {counts}")
+    assert len(failed) >= (20 if stride == 1 else 5)
+    assert said.count("running") <= 1  # whose manifest was that of the very beginning
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_disk_that_refuses_is_told_by_its_own_words(number, tmp_path, monkeypatch):
+    """The same without a mount, from the N-th write on; manifest.json alone can be written."""
+    small_frames(monkeypatch, 16)
+    file = tmp_path / "experiment.toml"
+    file.write_text(resolve(RUN).to_toml())
+    root, usual = tmp_path / "disk", tmp_path / "usual"
+    root.mkdir()
+    start = ("run", file, "--quiet", "--out")
+    assert in_child(lambda: _exit((*start, usual))) == 0
+    out, told = root / "out", 0
+    for at in range(1, 78, 11):
+        code, err = command(Disk(root, at, refuse(number), always=True), *start, out)
+        if (root / "out" / "manifest.json").exists() and code == 1:
+            manifest = open_run(out).manifest
+            assert manifest["status"] == "failed"
+            assert os.strerror(number) in manifest["reason"]
+            told += 1
+        if code:
+            assert code == 1 or at == 1  # no folder at all: what was asked cannot be done
+            assert err.count("\n") == 1, err
+            assert os.strerror(number) in err
+        goes_on(file, out, ())
+        assert everything(out) == everything(usual), at
+        shutil.rmtree(out)
+    assert told >= 5

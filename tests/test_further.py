@@ -1,0 +1,212 @@
+"""A run goes further than planned, to the files of an undisturbed run of so many steps."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import signal
+import threading
+
+import pytest
+from killing import counting_calls, in_child
+from test_resume import EVERYTHING, files, small_frames, stopped
+
+from tuichaos import further, resuming, runner
+from tuichaos.checkpoints.store import Store
+from tuichaos.errors import InputError
+from tuichaos.reading import resolve
+from tuichaos.runs import delete, open_run
+from tuichaos.verifying import verify
+
+# Of the instruments that are on by themselves these depend on the number of steps.
+FREE = {"tangent": False, "regime": False}
+DEPENDING = {"moving", "spectrum", "orbital", "autocorrelation", "recurrence", "projection"}
+DEPENDING |= {"convergence"}
+TRAINING = {
+    "steps": 60,
+    "network": {"hidden": [4]},
+    "optimizer": {"learning_rate": 1.5},
+    "ensemble": {"references": 5, "twins": 2, "perturb_at": 20},
+    "measure": {**FREE, **{k: v for k, v in EVERYTHING.items() if k not in DEPENDING}},
+    "record": {"states_every": 7, "every": 3},
+}
+LATE = {**TRAINING, "ensemble": {"references": 3, "twins": 2, "perturb_at": 55}}
+# Sharpness by Lanczos carries vectors along from step to step.
+LARGE = {**TRAINING, "network": {"hidden": [30]}, "record": {}}
+LARGE["measure"] = {**FREE, "sharpness": {"every": 4, "references": 2}}
+HENON = {
+    "steps": 900,
+    "system": {"name": "henon"},
+    "ensemble": {"references": 3, "twins": 2},
+    "measure": {**FREE, "period": True, "zero_one": True, "expansion": True},
+}
+DIVERGING = {
+    "steps": 60,
+    "system": {"name": "quartic", "parameters": {"a": [1.5, 2.4]}},
+    "ensemble": {"references": 2, "twins": 3},
+    "measure": FREE,
+}
+SUITED = {
+    "training": TRAINING,
+    "late": LATE,
+    "lanczos": LARGE,
+    "henon": HENON,
+    "diverging": DIVERGING,
+}
+PLAIN = {**TRAINING, "measure": FREE, "record": {}}
+ALL = {**PLAIN, "measure": {}}
+
+
+def whole(experiment, folder, steps):
+    return files(runner.run(resolve(experiment, {"steps": steps}), out=folder).path)
+
+
+@pytest.mark.parametrize("name", SUITED)
+def test_a_done_run_goes_further_from_before_its_end(name, tmp_path, monkeypatch):
+    experiment, steps = SUITED[name], 2 * SUITED[name]["steps"] + 5
+    expected = whole(experiment, tmp_path / "whole", steps)
+    small_frames(monkeypatch, 16)
+    run = runner.run(resolve(experiment), out=tmp_path / "part")
+    words = []
+    done = resuming.resume(run, steps=steps, tell=words.append)
+    assert words == []
+    assert files(done.path) == expected
+    assert 0 < done.manifest["resumed"][-1]["step"] < experiment["steps"]
+    assert done.manifest["extended"][-1]["to"] == steps
+    assert not (done.path / further.NAME).exists()
+    assert [c.name for c in verify(done) if not c.passed] == []
+    again = resuming.resume(done, steps=steps + 40)
+    assert again.manifest["resumed"][-1]["step"] > experiment["steps"]
+    assert files(again.path) == whole(experiment, tmp_path / "more", steps + 40)
+
+
+def test_what_depends_on_the_number_of_steps_is_computed_anew_and_said(tmp_path):
+    expected = whole(ALL, tmp_path / "whole", 100)
+    run = runner.run(resolve(ALL), out=tmp_path / "part")
+    assert not Store(run.path).stems()  # they would be of no use
+    words = []
+    done = resuming.resume(run, steps=100, tell=words.append)
+    assert words == [
+        "tangent, regime depend on the number of steps: all 100 steps are computed anew"
+    ]
+    assert files(done.path) == expected
+
+
+@pytest.mark.parametrize("experiment", [PLAIN, ALL, TRAINING], ids=["plain", "all", "states"])
+@pytest.mark.parametrize("steps", [55, 140])
+def test_a_stopped_run_goes_further_or_less_far(experiment, steps, tmp_path, monkeypatch):
+    expected = whole(experiment, tmp_path / "whole", steps)
+    run = stopped(resolve(experiment), tmp_path / "part", monkeypatch, 2)
+    assert 10 < run.manifest["step"] < 55
+    done = resuming.resume(run, steps=steps)
+    assert files(done.path) == expected
+
+
+def test_what_is_there_already_is_refused(tmp_path, monkeypatch, command):
+    run = runner.run(resolve(PLAIN), out=tmp_path / "part")
+    before = files(run.path)
+    for steps in (60, 59, 0, -3):
+        code, out, err = command("resume", run.path, "--steps", steps)
+        assert (code, out) == (2, "")
+        assert err == f"tuichaos: error: --steps {steps}: part has 60 steps already\n"
+    part = stopped(resolve(PLAIN), tmp_path / "stopped", monkeypatch, 3)
+    with pytest.raises(InputError, match="has 35 steps already"):
+        resuming.resume(part, steps=35)
+    assert files(run.path) == before
+    assert not (run.path / further.NAME).exists()
+
+
+def test_the_command_says_what_forces_it(tmp_path, command):
+    run = runner.run(resolve(ALL), out=tmp_path / "part")
+    code, _, err = command("resume", run.path, "--steps", 70)
+    assert code == 0
+    assert err.splitlines()[0].startswith("tuichaos: tangent, regime depend on the number of")
+
+
+def test_a_damaged_checkpoint_is_not_used(tmp_path, monkeypatch):
+    expected = whole(PLAIN, tmp_path / "whole", 100)
+    small_frames(monkeypatch, 16)
+    run = runner.run(resolve(PLAIN), out=tmp_path / "part")
+    (stem,) = Store(run.path).stems()
+    path = Store(run.path).path / f"{stem}.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert [c.name for c in verify(run) if c.passed is False] == ["checkpoint"]
+    words = []
+    done = resuming.resume(run, steps=100, tell=words.append)
+    assert words == ["no checkpoint can be used: all 100 steps are computed anew"]
+    assert files(done.path) == expected
+
+
+def test_while_it_goes_on_the_run_is_as_it_was(tmp_path, monkeypatch):
+    run = runner.run(resolve(ALL), out=tmp_path / "part")
+    before = files(run.path)
+    stop, seen = threading.Event(), []
+
+    def watch(progress):
+        seen.append(files(run.path))
+        with pytest.raises(InputError, match="still running"):
+            delete(open_run(run.path))
+        stop.set()
+
+    small_frames(monkeypatch, 8)
+    left = resuming.resume(run, steps=100, watch=watch, stop=stop)
+    seen[0].pop("lock")
+    assert seen[0] == before == files(run.path)
+    assert left.status == "done"
+    assert [c.name for c in verify(left) if c.passed is False] == []
+    done = resuming.resume(left)  # without the number: it is known
+    assert done.experiment.steps == 100
+    assert files(done.path) == whole(ALL, tmp_path / "whole", 100)
+
+
+def test_another_number_lets_go_of_what_was_begun(tmp_path, monkeypatch):
+    run = runner.run(resolve(ALL), out=tmp_path / "part")
+    stop, words = threading.Event(), []
+    small_frames(monkeypatch, 8)
+    resuming.resume(run, steps=100, watch=lambda _: stop.set(), stop=stop)
+    done = resuming.resume(run, steps=90, tell=words.append)
+    assert words[0] == "what was computed towards 100 steps is let go"
+    assert files(done.path) == whole(ALL, tmp_path / "whole", 90)
+
+
+MOVES = [(os, "replace"), (os, "rename"), (pathlib.Path, "rmdir"), (shutil, "rmtree")]
+
+
+def of_the_longer(first, *_):
+    return f"{os.sep}{further.NAME}" in str(first)
+
+
+def counted(path, kill_at, steps):
+    with counting_calls(MOVES, kill_at, of_the_longer):
+        resuming.resume(open_run(path), steps=steps)
+
+
+@pytest.mark.parametrize("experiment", [PLAIN, ALL], ids=["plain", "anew"])
+def test_a_kill_at_any_move_is_finished_by_the_next_resume(experiment, tmp_path, monkeypatch):
+    """Before every move into or out of the longer run's folder and every removal there, in a
+    new process each; some are killed again while they go on."""
+    expected = whole(experiment, tmp_path / "whole", 100)
+    small_frames(monkeypatch, 16)
+    runner.run(resolve(experiment), out=tmp_path / "part")
+    at, ended = 1, False
+    while not ended:
+        path = shutil.copytree(tmp_path / "part", tmp_path / f"part{at}")
+
+        how = in_child(lambda at=at, path=path: counted(path, at, 100))
+        ended = how == 0
+        assert ended or how == -signal.SIGKILL
+        assert open_run(path).status in ("done", "interrupted")
+        is_there = (path / further.NAME / "manifest.json").exists()
+        if is_there and at % 3 == 0:
+            in_child(lambda path=path: counted(path, 2, None))
+        done = open_run(path)
+        if done.manifest["status"] != "done" or done.experiment.steps != 100:
+            done = resuming.resume(done, steps=100)
+        with pytest.raises(InputError, match="is done"):
+            resuming.resume(done)
+        assert files(done.path) == expected, at
+        assert not any(p.is_dir() and p.name != "checkpoints" for p in path.iterdir()), at
+        assert [c.name for c in verify(done) if c.passed is False] == [], at
+        at += 1
+    assert at > 20

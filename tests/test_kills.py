@@ -1,0 +1,303 @@
+"""Kills at chosen places, and signals that end a run or a sweep cleanly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from killing import counting_calls, die, in_child
+from test_disk import everything
+from test_resume import TRAINING, files, small_frames
+
+import tuichaos
+from tuichaos import recorder, resuming, runner
+from tuichaos.checkpoints import store
+from tuichaos.errors import InputError
+from tuichaos.reading import resolve
+from tuichaos.runs import open_run
+from tuichaos.sweeps import finish
+
+OFTEN = {"record.checkpoint": 1e-9}
+
+
+def named(part):
+    return lambda *arguments: part in str(arguments[0])
+
+
+def anything(*_):
+    return True
+
+
+def half_written(monkeypatch):
+    """Die in the middle of the fourth series of rows: half of them are on the disk."""
+    lines, seen = recorder.series_lines, []
+
+    def cut(*arguments):
+        text = lines(*arguments)
+        seen.append(1)
+        if len(seen) == 4:
+            folder = os.environ["CUT"]
+            with open(os.path.join(folder, "series.csv"), "a") as file:
+                file.write(text[: len(text) // 2])
+            die()
+        return text
+
+    monkeypatch.setattr(recorder, "series_lines", cut)
+
+
+PLACES = {
+    # name: (functions, which calls count, at which call it dies)
+    "before the arrays of a checkpoint": ([(store, "save_file")], anything, 3),
+    "arrays are written, not yet named": ([(store, "_settle")], anything, 3),
+    "between arrays and JSON": ([(store, "replace_text")], anything, 3),
+    "JSON is written, not yet named": ([(os, "replace")], named("checkpoints"), 6),
+    "between the rename and the tidy": ([(store.Store, "keep")], anything, 3),
+    "in the middle of the tidy": ([(store.Path, "unlink")], named("safetensors"), 1),
+    "before the tables": ([(recorder, "write_table")], named("exponents.csv"), 1),
+    "exponents.csv is written, not yet named": ([(os, "replace")], named("exponents.csv"), 1),
+    "between exponents.csv and summary.json": ([(os, "replace")], named("summary.json"), 1),
+    "before states.npz is named": ([(os, "replace")], named("states.npz"), 1),
+    "before the manifest says done": ([(os, "replace")], named("manifest.json"), 2),
+    "the manifest says done": ([(store.Store, "clear")], anything, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run"
+    return files(runner.run(resolve(TRAINING, OFTEN), out=path).path)
+
+
+@pytest.mark.parametrize("place", [*PLACES, "half of the rows"])
+def test_a_kill_at_a_chosen_place(place, whole, tmp_path, monkeypatch):
+    small_frames(monkeypatch, 16)
+    folder = tmp_path / "run"
+
+    def act():
+        if place not in PLACES:
+            os.environ["CUT"] = str(folder)
+            half_written(monkeypatch)
+            runner.run(resolve(TRAINING, OFTEN), out=folder)
+            return
+        functions, among, at = PLACES[place]
+        with counting_calls(functions, at, among):
+            runner.run(resolve(TRAINING, OFTEN), out=folder)
+
+    assert in_child(act) == -signal.SIGKILL
+    run = open_run(folder)
+    if place == "the manifest says done":
+        assert run.status == "done"
+        with pytest.raises(InputError, match="is done"):
+            resuming.resume(run)
+    else:
+        assert run.status == "killed"
+        assert resuming.resume(run).manifest["resumed"][0]["step"] > 0
+    assert files(folder) == whole
+    assert not (folder / "checkpoints").exists()
+
+
+# --- sweeps ------------------------------------------------------------------------------
+
+SWEEPS = {
+    "keep": (
+        {
+            "steps": 40,
+            "ensemble": {"references": 3, "twins": 2},
+            "record": {"states_every": 10},
+            "sweep": {"optimizer.learning_rate": [0.1, 0.5, 1.0, 2.0, 4.0]},
+        },
+        True,
+    ),
+    "plane": (
+        {
+            "steps": 60,
+            "network": {"hidden": [3]},
+            "ensemble": {"references": 1, "twins": 0},
+            "plane": {"value": "convergence"},
+            "sweep": {
+                "optimizer.learning_rate": {"log": [0.1, 10.0, 8]},
+                "network.init_scale": {"linear": [0.5, 2.0, 8]},
+            },
+        },
+        False,
+    ),
+    "diagram": (
+        {
+            "steps": 60,
+            "network": {"hidden": [3]},  # too large for its bifurcations to be refined
+            "ensemble": {"references": 1, "twins": 0},
+            "diagram": {"observable": "loss", "last": 8, "continued": "both"},
+            "sweep": {"optimizer.learning_rate": {"log": [0.1, 10.0, 9]}},
+        },
+        False,
+    ),
+}
+SWEEP_PLACES = (
+    "in the middle of the journal",
+    "between the journal and sweep.csv",
+    "before the manifest says done",
+    "before summary.json",
+)
+
+
+@pytest.mark.parametrize("place", SWEEP_PLACES)
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_that_is_killed_goes_on_to_the_same_files(name, place, tmp_path):
+    table, keep = SWEEPS[name]
+    experiment = resolve(table)
+    usual = everything(tuichaos.sweep(experiment, out=tmp_path / "usual", keep=keep).path)
+    folder = tmp_path / "sweep"
+    calls = {
+        "between the journal and sweep.csv": ([(os, "replace")], named("sweep.csv"), 1),
+        "before the manifest says done": ([(os, "replace")], named("sweep/manifest.json"), 2),
+        "before summary.json": ([(finish, "write")], anything, 1),
+    }
+
+    def act():
+        from tuichaos.sweeps.rows import Journal
+
+        with contextlib.ExitStack() as stack:
+            if place in calls:
+                stack.enter_context(counting_calls(*_order(calls[place])))
+            else:
+                append, seen = Journal.append, []
+
+                def cut(journal, row):
+                    seen.append(row)
+                    if len(seen) == 3:
+                        with open(journal.path, "a") as file:
+                            file.write('{"point": 2, "status": "do')
+                        die()
+                    append(journal, row)
+
+                Journal.append = cut
+            tuichaos.sweep(experiment, out=folder, keep=keep)
+
+    assert in_child(act) == -signal.SIGKILL
+    killed = open_run(folder)
+    assert killed.status == "killed"
+    done = tuichaos.resume(killed)
+    assert done.status == "done"
+    assert everything(done.path) == usual
+
+
+def _order(call):
+    functions, among, at = call
+    return functions, at, among
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_what_a_loss_of_power_left_of_the_journal_is_used(name, tmp_path):
+    table, keep = SWEEPS[name]
+    run = tuichaos.sweep(resolve(table), out=tmp_path / "sweep", keep=keep)
+    usual = everything(run.path)
+    journal = run.path / "points.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:3]) + b"\0" * len(lines[3]) + b"\n" + b"".join(lines[4:]))
+    done = tuichaos.resume(run)
+    assert everything(done.path) == usual
+    assert "is damaged after 3 points" in " ".join(done.manifest["warnings"])
+
+
+# --- signals -----------------------------------------------------------------------------
+
+PROGRAM = "from tuichaos.cli import main; main()"
+LONG = ["--preset", "quick", "--set", "steps=400000", "--set", "ensemble.references=6"]
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+def started(*arguments, **how):
+    call = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    return subprocess.Popen(call, stderr=subprocess.PIPE, text=True, **how)
+
+
+def wait_for(condition, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_a_run_cleanly(number, tmp_path):
+    out = tmp_path / "run"
+    process = started("run", *LONG, "--out", out)
+    series = out / "series.csv"
+    wait_for(lambda: series.exists() and series.stat().st_size > 100_000, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == SIGNALS[number], err
+    assert err.count("\n") == 1
+    assert "tuichaos: error: interrupted at step" in err
+    run = open_run(out)
+    assert run.manifest["status"] == "interrupted"
+    assert not (out / "lock").exists()
+    assert store.Store(out).stems()[-1] == f"{run.manifest['step'] + 1:015}"
+    assert run.summary["steps"] == run.manifest["step"]
+
+
+def test_a_terminal_that_is_gone_ends_no_run_by_its_words(tmp_path):
+    """Its other end is closed, so that every word to it fails; then comes the signal."""
+    out = tmp_path / "run"
+    ours, theirs = os.openpty()
+    call = [sys.executable, "-c", PROGRAM, "run", *LONG, "--out", str(out)]
+    process = subprocess.Popen(call, stderr=theirs, stdout=theirs, stdin=theirs)
+    os.close(theirs)
+    series = out / "series.csv"
+    try:
+        end = time.monotonic() + 60
+        while not series.exists() or series.stat().st_size < 50_000:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        os.close(ours)
+        size = series.stat().st_size
+        while series.stat().st_size < size + 200_000:
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 129
+    finally:
+        process.kill()
+    assert open_run(out).manifest["status"] == "interrupted"
+
+
+def test_nohup_is_heeded(tmp_path):
+    out = tmp_path / "run"
+
+    def ignore():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = started("run", *LONG, "--out", out, "--quiet", preexec_fn=ignore)
+    series = out / "series.csv"
+    wait_for(lambda: series.exists() and series.stat().st_size > 50_000, process)
+    process.send_signal(signal.SIGHUP)
+    size = series.stat().st_size
+    wait_for(lambda: series.stat().st_size > size + 100_000, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_a_signal_ends_a_sweep_cleanly(tmp_path):
+    out = tmp_path / "sweep"
+    over = ("--over", "optimizer.learning_rate=linear:0.1:4:24", "--set", "steps=300")
+    small = ("--set", "ensemble.references=8")
+    process = started("run", "--preset", "quick", *over, *small, "--out", out, "--workers", 2)
+    journal = out / "points.jsonl"
+    wait_for(lambda: journal.exists() and journal.read_text().count("\n") >= 2, process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "interrupted at point" in err
+    part = open_run(out)
+    assert part.manifest["status"] == "interrupted"
+    done = tuichaos.resume(part)
+    again = tuichaos.sweep(done.experiment, out=tmp_path / "again")
+    assert everything(done.path) == everything(again.path)

@@ -1,0 +1,231 @@
+"""Going further than planned: a run of more steps in the place of one that was done, or stopped.
+
+The numbers are those of an undisturbed run of so many steps. Where nothing that is measured
+depends on how many were planned, it goes on from the last checkpoint before the end; else it is
+computed anew. Either way that is a run of its own in the folder ``further`` of the run, which is
+stopped and goes on as any other; nothing of the run itself is touched until it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tuichaos.checkpoints.lock import locked
+from tuichaos.checkpoints.store import FOLDER, Store
+from tuichaos.errors import InputError, RunFailed, Stopped
+from tuichaos.experiment import Experiment
+from tuichaos.files import reason, replace_text, settle_folder
+from tuichaos.instruments import chosen
+from tuichaos.instruments.base import Setup
+from tuichaos.manifest import now
+from tuichaos.measure import Measure
+from tuichaos.pace import Pace
+from tuichaos.plan import plan
+from tuichaos.reading import resolve
+from tuichaos.recorder import write_manifest
+from tuichaos.runs import Run, open_run
+from tuichaos.states import PARTS, parts_again
+from tuichaos.watching import Watcher
+
+NAME = "further"
+FRESH = "further.new"  # while it is made
+ENDED = ("status", "finished", "seconds", "reason", "files")  # what a manifest says of an end
+
+
+def target(run: Run, steps: int | None) -> int | None:
+    """How many steps a run is to have that goes further than planned; None where it only goes
+    on. InputError where it has as many already."""
+    if run.kind != "run":
+        return None
+    if steps is None:
+        return _steps_of(run.path / NAME)
+    if is_done(run.path):  # and is put in place first
+        return steps
+    there = _steps_there(run)
+    if steps <= there:
+        raise InputError(f"--steps {steps}: {run.path.name} has {there} steps already")
+    begun = (run.path / NAME).exists()
+    return None if steps == run.experiment.steps and not begun else steps
+
+
+def is_done(path: Path) -> bool:
+    """Whether a longer run is complete and waits to take the place of the run at ``path``."""
+    place = path / NAME
+    return _ended_at(place) is not None
+
+
+def tidy(path: Path) -> None:
+    """Take away the folder of a longer run that is in place, or was never made whole."""
+    with contextlib.suppress(OSError):
+        (path / NAME).rmdir()  # if it is empty
+    shutil.rmtree(path / FRESH, ignore_errors=True)
+
+
+def extend(
+    run: Run,
+    steps: int,
+    threads: int | None,
+    watch: Watcher | None,
+    stop: threading.Event,
+    tell: Callable[[str], object],
+) -> Run:
+    """Let a run have so many steps. Where ``stop`` ended it before, the run is as it was.
+    Raises InputError, RunFailed and Stopped as ``resuming.resume``."""
+    from tuichaos.resuming import going_on
+    from tuichaos.runner import interrupts
+
+    place = run.path / NAME
+    with interrupts(stop) as seen, locked(run.path):
+        try:
+            _put_in_place(run.path)
+            run = open_run(run.path)
+            if _is_there(run, steps):
+                return run
+            if _steps_of(place) != steps:
+                _prepare(run, steps, threads, tell)
+            if not is_done(run.path):
+                with going_on(place, threads, Pace(stop=stop)) as recording:
+                    recording.run(watch)
+            _put_in_place(run.path)
+        except OSError as error:
+            raise RunFailed(f"{place}: {reason(error)}") from error
+    if seen and not _is_there(open_run(run.path), steps):
+        raise Stopped(
+            f"interrupted at step {open_run(place).manifest['step']} of {steps}; {run.path} is as "
+            f"it was; tuichaos resume {run.path.name} goes on",
+            seen[0],
+        )
+    return open_run(run.path)
+
+
+def _steps_there(run: Run) -> int:
+    """The last step that a run has."""
+    if run.manifest.get("status") == "done":
+        return run.experiment.steps
+    known = run.manifest.get("step")
+    return max(known if isinstance(known, int) else 0, run.last_step or 0)
+
+
+def _is_there(run: Run, steps: int) -> bool:
+    return run.manifest.get("status") == "done" and run.experiment.steps >= steps
+
+
+def _steps_of(place: Path) -> int | None:
+    """How many steps a longer run that was begun has, or will have; None where there is none."""
+    try:
+        ended = _ended_at(place)
+        return open_run(place).experiment.steps if ended is None else ended
+    except InputError:
+        return None
+
+
+def _ended_at(place: Path) -> int | None:
+    """How many steps a longer run that is done has, also where some of its files have been put
+    in place before a kill; None where there is none, or it is not done."""
+    try:
+        manifest = open_run(place).manifest
+    except InputError:
+        return None
+    return manifest["step"] if manifest.get("status") == "done" else None
+
+
+# --- before ------------------------------------------------------------------------------
+
+
+def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], object]) -> None:
+    """Make the folder of the longer run, in one piece."""
+    place = run.path / NAME
+    longer = resolve(run.experiment.model_dump(), {"steps": steps})
+    because_of = forcing(longer, threads)
+    if (begun := _steps_of(place)) is not None:
+        tell(f"what was computed towards {begun} steps is let go")
+    fresh = run.path / FRESH
+    if place.exists():
+        shutil.rmtree(place)
+    fresh.mkdir()
+    replace_text(fresh / "experiment.toml", longer.to_toml())
+    from_step = 0 if because_of else _begin_at(run, fresh)
+    if not from_step:
+        why = ", ".join(because_of) + " depend on the number of steps" if because_of else ""
+        tell(f"{why or 'no checkpoint can be used'}: all {steps} steps are computed anew")
+    write_manifest(fresh, _told(run, steps, from_step))
+    os.rename(fresh, place)
+    settle_folder(run.path)
+
+
+def forcing(longer: Experiment, threads: int | None) -> list[str]:
+    """The switches of ``[measure]`` because of which it must be computed anew."""
+    ready = plan(longer, threads)
+    instruments = chosen(Setup(ready.experiment, ready.built.system))
+    names = (type(one).__module__.rpartition(".")[2] for one in instruments if one.depends_on_steps)
+    return list(dict.fromkeys(name for name in names if name in Measure.model_fields))
+
+
+def _begin_at(run: Run, fresh: Path) -> int:
+    """Give the longer run what the shorter one has: rows, states and checkpoints; the step it
+    can go on from, 0 where there is none."""
+    try:
+        for name in ("series.csv", *(f".{part}.part" for part in PARTS)):
+            if (run.path / name).exists():
+                shutil.copyfile(run.path / name, fresh / name)
+        if run.experiment.record.states_every and not (fresh / f".{PARTS[0]}.part").exists():
+            parts_again(run.path / "states.npz", fresh)
+        shutil.copytree(run.path / FOLDER, fresh / FOLDER)
+    except (InputError, FileNotFoundError, shutil.Error):
+        pass
+    found, _ = Store(fresh).newest()
+    if found is None:
+        shutil.rmtree(fresh / FOLDER, ignore_errors=True)
+        return 0
+    return found.step
+
+
+def _told(run: Run, steps: int, from_step: int) -> dict[str, Any]:
+    """What manifest.json says of the longer run before it goes on."""
+    before = {name: value for name, value in run.manifest.items() if name not in ENDED}
+    entry = {"at": now(), "from": run.experiment.steps, "to": steps}
+    extended = [*before.get("extended", []), entry]
+    return {**before, "status": "interrupted", "step": from_step, "extended": extended}
+
+
+# --- after -------------------------------------------------------------------------------
+
+
+def _put_in_place(path: Path) -> None:
+    """Let the files of the longer run, if it is done, replace those of the run, its
+    manifest.json last; goes on where that was cut short."""
+    place = path / NAME
+    if not is_done(path):
+        tidy(path)
+        return
+    manifest = open_run(path).manifest
+    if not manifest.get("replaced"):
+        _clear(path)
+        write_manifest(path, _between(manifest, path.name))
+    for file in sorted(place.iterdir()):
+        if file.name != "manifest.json":
+            os.replace(file, path / file.name)
+    settle_folder(path)
+    os.replace(place / "manifest.json", path / "manifest.json")
+    settle_folder(path)
+    place.rmdir()
+
+
+def _between(manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What manifest.json says while files are replaced, for who looks after a kill."""
+    before = {key: value for key, value in manifest.items() if key != "files"}
+    words = f"a longer run takes its place: tuichaos resume {name} finishes that"
+    return {**before, "status": "interrupted", "reason": words, "replaced": True}
+
+
+def _clear(path: Path) -> None:
+    """Take away what the run would need to go on by itself."""
+    Store(path).clear()
+    for part in PARTS:
+        (path / f".{part}.part").unlink(missing_ok=True)
