@@ -113,7 +113,7 @@ class Store:
     def clear(self) -> None:
         """Let all go: the run is done."""
         for path in self._files():
-            path.unlink(missing_ok=True)
+            _remove(path)
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
@@ -156,7 +156,13 @@ class Store:
         stems = self.stems()[-count:]
         for path in self._files():
             if path.name.partition(".")[0] not in stems or path.suffix == ".tmp":
-                path.unlink(missing_ok=True)
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Take away a file; what is no file is not ours, and stays."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:

@@ -1,0 +1,142 @@
+"""Checkpoints keep every bit, and faults around them end in a stated status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from test_resume import TRAINING, files, small_frames, stopped
+
+from tuichaos import manifest, resuming, runner
+from tuichaos.checkpoints import lock
+from tuichaos.checkpoints.encoding import Decoder, Encoder
+from tuichaos.checkpoints.store import Store
+from tuichaos.reading import resolve
+from tuichaos.runs import open_run
+
+ODD = struct.unpack(">d", bytes.fromhex("fff80000deadbeef"))[0]  # a NaN with a sign and a load
+VALUES = [ODD, float("nan"), float("inf"), -float("inf"), -0.0, 0.0, 5e-324]
+
+
+def bits(value):
+    return np.asarray(value).tobytes()
+
+
+def there_and_back(value, tmp_path):
+    encoder = Encoder()
+    tree = encoder.encode({"value": value})
+    Store(tmp_path).write(1, {"lengths": {}}, tree, encoder.arrays)
+    found = Store(tmp_path).newest()[0]
+    return Decoder(found.arrays, torch.device("cpu")).decode(found.tree)["value"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_number_keeps_its_bits(value, tmp_path):
+    found = there_and_back(value, tmp_path)
+    assert type(found) is float
+    assert bits(found) == bits(value)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.bool_])
+def test_a_number_of_numpy_keeps_its_type(dtype, tmp_path):
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = [dtype(v) for v in (VALUES if np.issubdtype(dtype, np.floating) else (0, 1))]
+    for number, value in enumerate(values):
+        found = there_and_back(value, tmp_path / str(number)) if _made(tmp_path, number) else None
+        assert type(found) is type(value)
+        assert bits(found) == bits(value)
+
+
+def _made(tmp_path, number):
+    (tmp_path / str(number)).mkdir()
+    return True
+
+
+def test_arrays_and_tensors_keep_their_bits(tmp_path):
+    array = np.array([VALUES, VALUES])
+    for number, value in enumerate((array, torch.from_numpy(array), [array, array[:1]])):
+        _made(tmp_path, number)
+        found = there_and_back(value, tmp_path / str(number))
+        pairs = zip(found, value, strict=True)
+        assert all(bits(a) == bits(b) for a, b in pairs)
+
+
+def test_a_diverged_run_goes_on_with_what_is_not_finite(tmp_path, monkeypatch):
+    table = {"steps": 90, "system": {"name": "quartic", "parameters": {"a": [1.5, 2.4]}}}
+    experiment = resolve({**table, "ensemble": {"references": 2, "twins": 1}})
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    part = stopped(experiment, tmp_path / "part", monkeypatch, 4)
+    assert part.summary["diverged"] == 1  # before the checkpoint
+    assert files(resuming.resume(part).path) == whole
+
+
+def test_a_clock_that_goes_backwards_leaves_no_time_below_zero(tmp_path, monkeypatch):
+    clock = iter(f"2020-01-01T00:{60 - k:02}:00.000+00:00" for k in range(1, 60))
+    monkeypatch.setattr(manifest, "now", lambda: next(clock))
+    run = stopped(resolve(TRAINING), tmp_path / "part", monkeypatch, 2)
+    assert run.manifest["finished"] >= run.manifest["started"]
+    done = resuming.resume(run)
+    assert done.manifest["finished"] >= done.manifest["started"]
+    assert done.manifest["seconds"] >= 0
+    assert done.manifest["replica_steps_per_second"] > 0
+
+
+def test_a_lock_of_the_future_is_taken_over_where_its_owner_is_gone(tmp_path, monkeypatch):
+    import os
+    import platform
+
+    part = stopped(resolve(TRAINING), tmp_path / "part", monkeypatch, 2)
+    owner = {"pid": os.getppid(), "host": platform.node(), "began": 1}
+    (part.path / lock.NAME).write_text(json.dumps(owner))
+    year = time.time() + 365 * 86400
+    os.utime(part.path / lock.NAME, (year, year))
+    assert resuming.resume(part).status == "done"
+
+
+@pytest.mark.parametrize("every", [1, 50])
+def test_a_folder_that_vanishes_has_its_lock_and_checkpoints_again(every, tmp_path, monkeypatch):
+    """Also between two rows, and with saved states: it goes on from what was made again."""
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
+    small_frames(monkeypatch, 9)
+    table = {**TRAINING, "record": {"states_every": 7, "every": every, "checkpoint": 1e-9}}
+    whole = files(runner.run(resolve(table), out=tmp_path / "whole").path)
+    path, stop, seen = tmp_path / "here", threading.Event(), []
+
+    def watch(progress):
+        seen.append(progress.step)
+        if len(seen) == 3:
+            shutil.rmtree(path.rename(tmp_path / "gone"))  # in one stroke
+        if len(seen) == 7:
+            until = time.monotonic() + 10
+            while not (path / lock.NAME).exists() and time.monotonic() < until:
+                time.sleep(0.01)
+            assert (path / lock.NAME).exists()
+            stop.set()
+
+    part = runner.run(resolve(table), out=path, watch=watch, stop=stop)
+    assert part.manifest["status"] == "interrupted"
+    done = resuming.resume(open_run(path))
+    assert done.manifest["resumed"][0]["step"] > seen[3]
+    assert files(path) == whole
+
+
+@pytest.mark.parametrize("what", ["json", "safetensors"])
+@pytest.mark.parametrize("how", ["cut", "empty", "gone"])
+def test_checkpoints_that_cannot_be_read_give_way(what, how, tmp_path, monkeypatch):
+    table = {**TRAINING, "measure": {}, "record": {"checkpoint": 1e-9}}
+    whole = files(runner.run(resolve(table), out=tmp_path / "whole").path)
+    part = stopped(resolve(table), tmp_path / "part", monkeypatch, 4)
+    path = Store(part.path).path / f"{Store(part.path).stems()[-1]}.{what}"
+    content = path.read_bytes()
+    path.unlink()
+    if how != "gone":
+        path.write_bytes(content[: len(content) // 2] if how == "cut" else b"")
+    done = resuming.resume(part)
+    assert done.manifest["resumed"][0]["step"] > 0
+    assert files(done.path) == whole
