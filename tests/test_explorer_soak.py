@@ -87,7 +87,7 @@ async def one_round(app, number):
         delete(run)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 async def test_nothing_is_left_behind(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -48,17 +48,17 @@ def test_mutated_experiments_really_run():
     assert report["codes"]["run 0"] >= 5  # those that were accepted, at least
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_all_mutated_experiments():
     check(told("experiments", 2000), least=100)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_all_mutated_files():
     check(told("files", 500), least=200)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_fifty_really_run():
     report = told("really", 50)
     assert report["broken"] == []
@@ -88,6 +88,6 @@ def test_two_through_the_command(tmp_path):
     through_the_command(tmp_path, (5, 1005))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_twenty_through_the_command(tmp_path):
     through_the_command(tmp_path, range(7, 2000, 100))
