@@ -130,6 +130,14 @@ def test_a_stopped_plane_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     assert (whole / "sweep.csv").read_bytes() == (done.path / "sweep.csv").read_bytes()
 
 
+def test_a_noise_floor_that_is_not_0_is_told_of_a_plane(tmp_path):
+    base = {**LOGISTIC, "system": {"name": "maps:Crowd"}, "steps": 20}
+    base["ensemble"] = {"references": 8, "twins": 0}
+    base["sweep"] = {"seed": [1, 2]}
+    found = running.sweep(plane("exponent", base), out=tmp_path / "p")
+    assert found.manifest["noise_floor"] == {"holds": False, "points_that_part": 2}
+
+
 def test_workers_do_not_matter(tmp_path):
     whole = running.sweep(plane("convergence"), out=tmp_path / "whole").path
     spread = running.sweep(plane("convergence"), out=tmp_path / "spread", workers=2).path

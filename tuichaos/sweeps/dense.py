@@ -211,6 +211,17 @@ def _commonest(outcome: Outcome, file: str, column: str, point: int) -> Any:
     return Counter(cells).most_common(1)[0][0] if cells else None
 
 
+def in_points(
+    running: Generator[float, None, Outcome | None], points: int
+) -> Generator[float, None, Outcome | None]:
+    """The same simulation, with how much is done told in points."""
+    while True:
+        try:
+            yield next(running) * points
+        except StopIteration as end:
+            return end.value
+
+
 def perform(
     base: Base, threads: int | None, tile: Sequence[Point], stop: threading.Event
 ) -> Generator[float, None, list[Row]]:
@@ -218,13 +229,8 @@ def perform(
     ``stop`` was set before the end. Raises RunFailed."""
     ready = planned(base, tile, threads)
     own = ready.ensemble.own
-    running = simulate(ready, own, (), stop)
-    while True:
-        try:
-            yield next(running) * len(tile)
-        except StopIteration as end:
-            outcome = end.value
-            break
+    outcome = yield from in_points(simulate(ready, own, (), stop), len(tile))
     if outcome is None:
         return []
-    return [Row(p.index, "done", "", numbers(outcome, k)) for k, p in enumerate(tile)]
+    floor = outcome.noise_floor
+    return [Row(p.index, "done", "", numbers(outcome, k), floor) for k, p in enumerate(tile)]

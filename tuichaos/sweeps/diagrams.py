@@ -18,7 +18,7 @@ from tuichaos.errors import InputError
 from tuichaos.instruments.base import Setup
 from tuichaos.instruments.projection import principal
 from tuichaos.plan import Plan
-from tuichaos.sweeps.dense import planned, simulate
+from tuichaos.sweeps.dense import in_points, planned, simulate
 from tuichaos.sweeps.lasting import KeptStates, LastValues
 from tuichaos.sweeps.observing import KEY, component_number, observable
 from tuichaos.sweeps.points import Base, Component, Grid, Point
@@ -38,13 +38,7 @@ def perform(
     ready = planned(base, tile, threads)
     own = ready.ensemble.own
     last = last_values(base, ready)
-    running = simulate(ready, own, [last], stop)
-    while True:
-        try:
-            yield next(running) * len(tile)
-        except StopIteration as end:
-            outcome = end.value
-            break
+    outcome = yield from in_points(simulate(ready, own, [last], stop), len(tile))
     if outcome is None:
         return []
     names, table = outcome.tables["exponents.csv"]

@@ -111,6 +111,7 @@ def key(machine: dict[str, str]) -> str:
 
 
 def version() -> str:
+    """Of tuichaos, where this is called: on a worker."""
     return VERSION
 
 

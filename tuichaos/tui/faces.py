@@ -134,6 +134,7 @@ def _few(number: int) -> Style:
 
 
 def marks(cells: Iterable[rasters.Cell]) -> list[Mark]:
+    """A line of a map as characters with their styles."""
     return [(cell.char, _style(cell.fg, cell.bg)) for cell in cells]
 
 
