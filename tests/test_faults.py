@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from faults import fill_disk
 
 import tuichaos
+from tuichaos.memory import held
 from tuichaos.shortage import words
 from tuichaos.systems.training import TrainingSystem
 
@@ -106,3 +108,12 @@ def test_out_of_memory_is_said_with_the_size(where, monkeypatch, tmp_path, comma
 )
 def test_the_size_that_fits_is_told_where_it_is_known(text, said):
     assert said in words(MemoryError(text), "cpu", 10, 5)
+
+
+@pytest.mark.skipif(held() is None, reason="the system does not tell")
+def test_what_is_held_is_what_is_held_now():
+    before = held()
+    large = np.ones(25_000_000)
+    assert held() > before + 150e6
+    del large
+    assert held() < before + 50e6

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import resource
 from pathlib import Path
+
+from tuichaos.memory import held as held_now
 
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 AMOUNT = r"([\d.]+) (bytes|KiB|MiB|GiB|TiB)"
@@ -46,7 +47,7 @@ def _sizes(text: str) -> tuple[float, float] | None:
         return None
     free, held = _amount(FREE, text), _amount(HELD, text)
     if free is None:  # of the machine's own memory
-        free, held = _available(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+        free, held = _available(), held_now()
     if free is None or held is None:
         return None
     return held + wanted, held + free

@@ -13,6 +13,7 @@ from tuichaos import progress
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
+from tuichaos.memory import held
 from tuichaos.narrative import narrate, verdict
 from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Session, SweepSession
@@ -233,14 +234,9 @@ class RunState:
         return " ".join(parts)
 
 
-PAGE = resource.getpagesize()
-
-
 def memory_megabytes() -> float:
     """The memory that this process has now; the largest it has had where that is not told."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    return pages * PAGE / 1e6
+    if (now := held()) is not None:
+        return now / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
