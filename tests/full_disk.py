@@ -106,5 +106,10 @@ def mounted(path: Path, size: str) -> bool:
         return False
 
 
+def enlarge(path: Path, size: str) -> None:
+    """Make room in a file system of memory."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", path], check=True)
+
+
 def unmount(path: Path) -> None:
     subprocess.run(["umount", path], check=True)

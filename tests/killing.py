@@ -3,37 +3,95 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+
+MOST_SECONDS = 300.0  # that a child may take: one that hangs must not hang the tests
 
 
-def in_child(act: Callable[[], object], seconds: float | None = None) -> int:
-    """Do something in a process of its own, killed after so many seconds; how it ended: 0, or
-    less, the signal that ended it. A fork, since a new interpreter would need seconds to load
-    torch."""
+@functools.cache
+def warm() -> None:
+    """Load, and let torch compile, what runs need: once here instead of in each child."""
+    import tuichaos.cli  # noqa: F401
+    from tuichaos import runner
+    from tuichaos.reading import resolve
+    from tuichaos.sweeps import running  # noqa: F401
+
+    tiny = {"steps": 20, "ensemble": {"references": 2, "twins": 1}}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("training", "logistic"):
+            runner.run(resolve({**tiny, "system": {"name": name}}), out=Path(folder) / name)
+
+
+def forked(act: Callable[[], object], said: Path | None = None) -> int:
+    """Begin something in a process of its own; its number. A fork, since a new interpreter
+    would need seconds to load torch. It exits with 0, with 1 after an exception, or with the
+    code of SystemExit; ``said``: where its words go."""
+    warm()
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
         code = 1
         try:
+            if said is not None:
+                _redirect(said)
             act()
             code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException:
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(code)
-    if seconds is not None:
-        time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
+    return child
+
+
+def _redirect(said: Path) -> None:
+    """Whatever a test has put in the place of the streams."""
+    file = open(said, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+    for number in (1, 2):
+        os.dup2(file.fileno(), number)
+    sys.stdout = sys.stderr = file
+
+
+def ended(child: int, seconds: float = MOST_SECONDS) -> int:
+    """How a child ends: its code, or less than 0, the signal that ended it."""
+    end = time.monotonic() + seconds
+    while (found := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > end:
             os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os.waitpid(child, 0)
+            raise AssertionError(f"a process did not end within {seconds:g} s")
+        time.sleep(0.002)
+    return os.waitstatus_to_exitcode(found[1])
+
+
+def in_child(act: Callable[[], object], said: Path | None = None) -> int:
+    """Do something in a process of its own; how it ended."""
+    return ended(forked(act, said))
+
+
+def by_command(*arguments: object) -> Callable[[], None]:
+    """What a command line does, for a child."""
+
+    def act() -> None:
+        from tuichaos.cli import _run_cli
+
+        sys.argv = ["tuichaos", *map(str, arguments)]
+        raise SystemExit(_run_cli())
+
+    return act
 
 
 def die() -> None:
