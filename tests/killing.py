@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MOST_SECONDS = 300.0  # that a child may take: one that hangs must not hang the tests
@@ -75,6 +75,19 @@ def ended(child: int, seconds: float = MOST_SECONDS) -> int:
             raise AssertionError(f"a process did not end within {seconds:g} s")
         time.sleep(0.002)
     return os.waitstatus_to_exitcode(found[1])
+
+
+@contextlib.contextmanager
+def running(act: Callable[[], object], said: Path | None = None) -> Iterator[int]:
+    """The same, of which nothing is left at the end; yields its number."""
+    child = forked(act, said)
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ChildProcessError):  # it has ended, and was waited for
+            if os.waitpid(child, os.WNOHANG)[0] == 0:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
 
 
 def in_child(act: Callable[[], object], said: Path | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 
 import pytest
-from killing import counting_calls, die, in_child
+from killing import by_command, counting_calls, die, ended, in_child, running
 from test_disk import everything
 from test_resume import TRAINING, files, small_frames
 
@@ -145,12 +146,24 @@ SWEEP_PLACES = (
 )
 
 
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The files of an undisturbed sweep, by name; each is run once."""
+
+    @functools.cache
+    def made(name):
+        table, keep = SWEEPS[name]
+        out = tmp_path_factory.mktemp("usual") / name
+        return everything(tuichaos.sweep(resolve(table), out=out, keep=keep).path)
+
+    return made
+
+
 @pytest.mark.parametrize("place", SWEEP_PLACES)
 @pytest.mark.parametrize("name", SWEEPS)
-def test_a_sweep_that_is_killed_goes_on_to_the_same_files(name, place, tmp_path):
+def test_a_sweep_that_is_killed_goes_on_to_the_same_files(name, place, usual, tmp_path):
     table, keep = SWEEPS[name]
     experiment = resolve(table)
-    usual = everything(tuichaos.sweep(experiment, out=tmp_path / "usual", keep=keep).path)
     folder = tmp_path / "sweep"
     calls = {
         "between the journal and sweep.csv": ([(os, "replace")], named("sweep.csv"), 1),
@@ -183,7 +196,7 @@ def test_a_sweep_that_is_killed_goes_on_to_the_same_files(name, place, tmp_path)
     assert killed.status == "killed"
     done = tuichaos.resume(killed)
     assert done.status == "done"
-    assert everything(done.path) == usual
+    assert everything(done.path) == usual(name)
 
 
 def _order(call):
@@ -192,15 +205,14 @@ def _order(call):
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_what_a_loss_of_power_left_of_the_journal_is_used(name, tmp_path):
+def test_what_a_loss_of_power_left_of_the_journal_is_used(name, usual, tmp_path):
     table, keep = SWEEPS[name]
     run = tuichaos.sweep(resolve(table), out=tmp_path / "sweep", keep=keep)
-    usual = everything(run.path)
     journal = run.path / "points.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:3]) + b"\0" * len(lines[3]) + b"\n" + b"".join(lines[4:]))
     done = tuichaos.resume(run)
-    assert everything(done.path) == usual
+    assert everything(done.path) == usual(name)
     assert "is damaged after 3 points" in " ".join(done.manifest["warnings"])
 
 
@@ -211,30 +223,21 @@ LONG = ["--preset", "quick", "--set", "steps=400000", "--set", "ensemble.referen
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-def started(*arguments, **how):
-    call = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-    return subprocess.Popen(call, stderr=subprocess.PIPE, text=True, **how)
-
-
-def wait_for(condition, process, seconds=60):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_a_run_cleanly(number, tmp_path):
-    out = tmp_path / "run"
-    process = started("run", *LONG, "--out", out)
-    series = out / "series.csv"
-    wait_for(lambda: series.exists() and series.stat().st_size > 100_000, process)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == SIGNALS[number], err
-    assert err.count("\n") == 1
-    assert "tuichaos: error: interrupted at step" in err
+def grown(path, size):
+    """Whether a file is there and has so many bytes."""
+    return lambda: path.exists() and path.stat().st_size > size
+
+
+def check_interrupted(out, said):
+    assert said.count("\n") == 1, said
+    assert "tuichaos: error: interrupted at step" in said
     run = open_run(out)
     assert run.manifest["status"] == "interrupted"
     assert not (out / "lock").exists()
@@ -242,60 +245,85 @@ def test_a_signal_ends_a_run_cleanly(number, tmp_path):
     assert run.summary["steps"] == run.manifest["step"]
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_a_run_cleanly(number, tmp_path):
+    out, said = tmp_path / "run", tmp_path / "said"
+    with running(by_command("run", *LONG, "--out", out, "--quiet"), said) as child:
+        wait_for(grown(out / "series.csv", 100_000))
+        os.kill(child, number)
+        assert ended(child) == SIGNALS[number], said.read_text()
+    check_interrupted(out, said.read_text())
+
+
+def test_a_signal_ends_the_command_cleanly(tmp_path):
+    """The same of the very command, begun as a shell begins it."""
+    out = tmp_path / "run"
+    call = [sys.executable, "-c", PROGRAM, "run", *LONG, "--out", str(out)]
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(grown(out / "series.csv", 100_000))
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == SIGNALS[signal.SIGTERM], err
+    check_interrupted(out, err)
+
+
 def test_a_terminal_that_is_gone_ends_no_run_by_its_words(tmp_path):
     """Its other end is closed, so that every word to it fails; then comes the signal."""
     out = tmp_path / "run"
     ours, theirs = os.openpty()
-    call = [sys.executable, "-c", PROGRAM, "run", *LONG, "--out", str(out)]
-    process = subprocess.Popen(call, stderr=theirs, stdout=theirs, stdin=theirs)
-    os.close(theirs)
-    series = out / "series.csv"
-    try:
-        end = time.monotonic() + 60
-        while not series.exists() or series.stat().st_size < 50_000:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+
+    def act():
         os.close(ours)
-        size = series.stat().st_size
-        while series.stat().st_size < size + 200_000:
-            assert time.monotonic() < end
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(60) == 129
-    finally:
-        process.kill()
+        for number in (0, 1, 2):
+            os.dup2(theirs, number)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115
+        by_command("run", *LONG, "--out", out)()
+
+    with running(act) as child:
+        os.close(theirs)
+        series = out / "series.csv"
+        wait_for(grown(series, 50_000))
+        os.close(ours)
+        wait_for(grown(series, series.stat().st_size + 200_000))
+        assert os.waitpid(child, os.WNOHANG)[0] == 0
+        os.kill(child, signal.SIGHUP)
+        assert ended(child) == 129
     assert open_run(out).manifest["status"] == "interrupted"
 
 
 def test_nohup_is_heeded(tmp_path):
-    out = tmp_path / "run"
+    out, said = tmp_path / "run", tmp_path / "said"
 
-    def ignore():
+    def act():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        by_command("run", *LONG, "--out", out, "--quiet")()
 
-    process = started("run", *LONG, "--out", out, "--quiet", preexec_fn=ignore)
-    series = out / "series.csv"
-    wait_for(lambda: series.exists() and series.stat().st_size > 50_000, process)
-    process.send_signal(signal.SIGHUP)
-    size = series.stat().st_size
-    wait_for(lambda: series.stat().st_size > size + 100_000, process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
+    with running(act, said) as child:
+        series = out / "series.csv"
+        wait_for(grown(series, 50_000))
+        os.kill(child, signal.SIGHUP)
+        wait_for(grown(series, series.stat().st_size + 100_000))
+        os.kill(child, signal.SIGTERM)
+        assert ended(child) == 143, said.read_text()
 
 
 def test_a_signal_ends_a_sweep_cleanly(tmp_path):
-    out = tmp_path / "sweep"
-    over = ("--over", "optimizer.learning_rate=linear:0.1:4:24", "--set", "steps=300")
-    small = ("--set", "ensemble.references=8")
-    process = started("run", "--preset", "quick", *over, *small, "--out", out, "--workers", 2)
-    journal = out / "points.jsonl"
-    wait_for(lambda: journal.exists() and journal.read_text().count("\n") >= 2, process)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
-    assert "interrupted at point" in err
+    """With workers, which are processes of their own and end with it."""
+    out, said = tmp_path / "sweep", tmp_path / "said"
+    over = ("--over", "optimizer.learning_rate=linear:0.1:4:16", "--set", "steps=300")
+    small = ("--set", "ensemble.references=4", "--set", "ensemble.twins=1", "--workers", 2)
+    with running(
+        by_command("run", "--preset", "quick", *over, *small, "--out", out), said
+    ) as child:
+        journal = out / "points.jsonl"
+        wait_for(lambda: journal.exists() and journal.read_text().count("\n") >= 2)
+        os.kill(child, signal.SIGTERM)
+        assert ended(child) == 143, said.read_text()
+    assert "interrupted at point" in said.read_text()
     part = open_run(out)
     assert part.manifest["status"] == "interrupted"
     done = tuichaos.resume(part)
