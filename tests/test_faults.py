@@ -15,7 +15,7 @@ from tuichaos.memory import held
 from tuichaos.shortage import words
 from tuichaos.systems.training import TrainingSystem
 
-SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 4000}
+SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 1500}
 
 
 def test_a_full_disk_ends_the_run_and_keeps_the_rows(monkeypatch, tmp_path):

@@ -182,10 +182,16 @@ def counted(path, kill_at, steps):
         resuming.resume(open_run(path), steps=steps)
 
 
+EVERY = pytest.param(1, marks=pytest.mark.soak)
+
+
+@pytest.mark.parametrize("stride", [4, EVERY])
 @pytest.mark.parametrize("experiment", [PLAIN, ALL], ids=["plain", "anew"])
-def test_a_kill_at_any_move_is_finished_by_the_next_resume(experiment, tmp_path, monkeypatch):
-    """Before every move into or out of the longer run's folder and every removal there, in a
-    new process each; some are killed again while they go on."""
+def test_a_kill_at_any_move_is_finished_by_the_next_resume(
+    experiment, stride, tmp_path, monkeypatch
+):
+    """Before every ``stride``-th move into or out of the longer run's folder and removal there,
+    in a new process each; some are killed again while they go on."""
     expected = whole(experiment, tmp_path / "whole", 100)
     small_frames(monkeypatch, 16)
     runner.run(resolve(experiment), out=tmp_path / "part")
@@ -208,5 +214,5 @@ def test_a_kill_at_any_move_is_finished_by_the_next_resume(experiment, tmp_path,
         assert files(done.path) == expected, at
         assert not any(p.is_dir() and p.name != "checkpoints" for p in path.iterdir()), at
         assert [c.name for c in verify(done) if c.passed is False] == [], at
-        at += 1
+        at += stride
     assert at > 20

@@ -123,7 +123,8 @@ def ranges(draw):
     """What ``[sweep]`` takes."""
     kind = draw(st.sampled_from(["log", "linear", "values"]))
     if kind == "values":
-        return {"values": draw(st.lists(st.integers(-9, 9) | positive, min_size=1, max_size=9))}
+        several = st.lists(st.integers(-9, 9) | positive, min_size=1, max_size=9, unique=True)
+        return {"values": draw(several)}
     least = 1e-300 if kind == "log" else -1e300
     low, high = sorted(draw(st.lists(st.floats(least, 1e300), min_size=2, max_size=2, unique=True)))
     return {kind: [low, high, draw(st.integers(2, 200))]}

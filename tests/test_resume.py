@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from killing import die, in_child
 
 from tuichaos import resuming, runner
 from tuichaos.checkpoints.store import Store
@@ -46,15 +48,15 @@ TRAINING = {
 LARGE = {**TRAINING, "network": {"hidden": [30]}, "steps": 100, "record": {}}
 LARGE["measure"] = {"sharpness": {"every": 4, "references": 2}}
 HENON = {
-    "steps": 3000,
+    "steps": 700,
     "system": {"name": "henon"},
     "ensemble": {"references": 3, "twins": 2},
     "measure": {"spectrum": True, "period": True, "moving": True, "zero_one": True},
 }
 SUITED = {"training": TRAINING, "lanczos": LARGE, "henon": HENON}
-LORENZ = {"steps": 900, "system": {"name": "lorenz"}, "ensemble": {"references": 2, "twins": 1}}
+LORENZ = {"steps": 300, "system": {"name": "lorenz"}, "ensemble": {"references": 2, "twins": 1}}
 QUADRATIC = {
-    "steps": 700,
+    "steps": 200,
     "system": {"name": "quadratic", "parameters": {"curvatures": [1.0, 3.0], "beta": 0.9}},
     "ensemble": {"references": 2, "twins": 1},
     "measure": {"sharpness": True, "spectrum": True},
@@ -152,19 +154,42 @@ runner.run(load(file), out=folder, watch=watch)
 """
 
 
-@pytest.mark.parametrize("at", [1, 5, 9])
-def test_a_killed_run_goes_on_from_its_last_checkpoint(at, tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An undisturbed run, its checkpoints after every frame."""
     experiment = resolve(TRAINING, {"record.checkpoint": 1e-9})
-    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
-    file = tmp_path / "whole" / "experiment.toml"
-    folder = tmp_path / "part"
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(at), folder, file], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    return runner.run(experiment, out=tmp_path_factory.mktemp("whole") / "run").path
+
+
+def check_goes_on(folder, whole):
     assert open_run(folder).status == "killed"
     done = resuming.resume(open_run(folder))
-    assert files(done.path) == whole
+    assert files(done.path) == files(whole)
     words = " ".join(done.manifest["warnings"])
     assert "which is gone, was taken over" in words
+
+
+@pytest.mark.parametrize("at", [1, 5, 9])
+def test_a_killed_run_goes_on_from_its_last_checkpoint(at, whole, tmp_path, monkeypatch):
+    small_frames(monkeypatch, 9)
+    folder, seen = tmp_path / "part", []
+
+    def watch(progress):
+        seen.append(progress.step)
+        if len(seen) == at:
+            die()
+
+    act = functools.partial(runner.run, open_run(whole).experiment, out=folder, watch=watch)
+    assert in_child(act) == -signal.SIGKILL
+    check_goes_on(folder, whole)
+
+
+def test_a_process_of_its_own_that_was_killed(whole, tmp_path):
+    """The same with nothing in common but the files."""
+    file, folder = whole / "experiment.toml", tmp_path / "part"
+    killed = subprocess.run([sys.executable, "-c", KILLED, "5", folder, file], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    check_goes_on(folder, whole)
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, monkeypatch):
