@@ -1,8 +1,9 @@
 """Mutated experiments, data files and run folders, put through the commands in one process.
 
-    python mutations.py experiments 200     python mutations.py files 50
+    python mutations.py experiments 200 files 50
 
-prints a line of JSON: how many were done and refused, what broke, the largest memory and time.
+prints a line of JSON for each: how many were done and refused, what broke, the largest memory
+of the process so far and the longest time.
 The seed is fixed, so the n-th mutation is the same everywhere.
 """
 
@@ -469,17 +470,18 @@ MODES: dict[str, Callable[[Path, int, Report], None]] = {
 }
 
 
-def main(mode: str, count: int) -> None:
+def main(*asked: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
     import torch
 
     torch.set_num_threads(1)
-    report = Report()
-    with tempfile.TemporaryDirectory() as name:
-        os.environ["TUICHAOS_HOME"] = f"{name}/home"
-        MODES[mode](Path(name), count, report)
-    print(json.dumps(report.told()))
+    for mode, count in zip(asked[::2], asked[1::2], strict=True):
+        report = Report()
+        with tempfile.TemporaryDirectory() as name:
+            os.environ["TUICHAOS_HOME"] = f"{name}/home"
+            MODES[mode](Path(name), int(count), report)
+        print(json.dumps(report.told()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])

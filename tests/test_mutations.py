@@ -14,15 +14,24 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def told(mode, count):
-    """What came of so many mutations, in one process of their own: the peak of its memory is
-    theirs."""
-    script = HERE / "mutations.py"
+def told(**counts):
+    """What came of so many mutations of each mode, in one process of their own: the peak of
+    its memory is theirs."""
+    asked = [str(part) for pair in counts.items() for part in pair]
     made = subprocess.run(
-        [sys.executable, script, mode, str(count)], capture_output=True, text=True, check=False
+        [sys.executable, HERE / "mutations.py", *asked], capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr[-2000:]
-    return json.loads(made.stdout.splitlines()[-1])
+    return dict(zip(counts, map(json.loads, made.stdout.splitlines()), strict=True))
+
+
+SOME = {"experiments": 200, "files": 24, "really": 3}
+ALL = {"experiments": 2000, "files": 500, "really": 50}
+
+
+@pytest.fixture(scope="module")
+def some():
+    return told(**SOME)
 
 
 def check(report, least):
@@ -34,35 +43,30 @@ def check(report, least):
     assert least < done < sum(report["codes"].values())
 
 
-def test_mutated_experiments():
-    check(told("experiments", 200), least=10)
-
-
-def test_mutated_files():
-    check(told("files", 50), least=20)
-
-
-def test_mutated_experiments_really_run():
-    report = told("really", 5)
+def check_really(report, count):
     assert report["broken"] == []
-    assert report["codes"]["run 0"] >= 5  # those that were accepted, at least
+    assert report["codes"]["run 0"] >= count  # those that were accepted, at least
+
+
+def test_mutated_experiments(some):
+    check(some["experiments"], least=10)
+
+
+def test_mutated_files(some):
+    check(some["files"], least=10)
+
+
+def test_mutated_experiments_really_run(some):
+    check_really(some["really"], SOME["really"])
 
 
 @pytest.mark.soak
-def test_all_mutated_experiments():
-    check(told("experiments", 2000), least=100)
-
-
-@pytest.mark.soak
-def test_all_mutated_files():
-    check(told("files", 500), least=200)
-
-
-@pytest.mark.soak
-def test_fifty_really_run():
-    report = told("really", 50)
-    assert report["broken"] == []
-    assert report["codes"]["run 0"] >= 50
+def test_all_mutations():
+    report = told(**ALL)
+    print(report)
+    check(report["experiments"], least=100)
+    check(report["files"], least=200)
+    check_really(report["really"], ALL["really"])
 
 
 def through_the_command(tmp_path, numbers):
