@@ -1,29 +1,57 @@
-"""Runs killed with SIGKILL at random times, some of them again while they go on: the files at the
-end are those of an undisturbed run, byte for byte. Six in a quick round, a hundred under the
-marker ``soak``."""
+"""Runs, sweeps and the explorer killed with SIGKILL at random times, some of them again while
+they go on: the files at the end are those of an undisturbed run, byte for byte.
+
+    pytest -m soak tests/test_soak.py -s        TUICHAOS_KILLS=6 pytest -m soak tests/test_soak.py
+"""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import itertools
+import os
 import random
+import shutil
 import signal
 import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from killing import in_child
+from test_disk import everything
 from test_further import FREE
-from test_resume import EVERYTHING, SUITED, TRAINING, files
+from test_resume import EVERYTHING, SUITED, TRAINING
+from watched import Act, Phase, Tell, Watched
 
+import tuichaos
 from tuichaos import resuming, runner, simulation
+from tuichaos.config import Config
 from tuichaos.errors import InputError
 from tuichaos.experiment import Optimizer
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
+from tuichaos.sweeps.rows import JOURNAL
 from tuichaos.systems.reference import REFERENCE
+from tuichaos.tui.app import Explorer
+from tuichaos.tui.screens.runs import Runs
+
+pytestmark = pytest.mark.soak
+
+KILLS = int(os.environ.get("TUICHAOS_KILLS", "100"))  # runs that are killed
+FEWER = max(2, KILLS // 5)  # of sweeps and of explorers: each takes longer
+MANY = 20  # from so many on what is random is asked for
+OFTEN = 0.02  # seconds between checkpoints: a kill finds one that is being written
+# Of kills: most of the time of a run is its steps, but what is short is where files change most.
+SHARES = {Phase.START: 0.1, Phase.STEPPING: 0.75, Phase.FINISHING: 0.15}
+AGAIN = 0.4  # of the runs that go on are killed once more
+
+
+# --- what is killed -----------------------------------------------------------------------
 
 OPTIMIZERS = get_args(Optimizer.model_fields["name"].annotation)  # every one there is
-OFTEN = 0.05  # seconds between checkpoints: a kill finds one that is being written
 LONG = {"steps": 1200, "network": {"hidden": [6]}}
 LONG["ensemble"] = {"references": 6, "twins": 2, "perturb_at": 100}
 STATES = {"states_every": 50, "every": 3}
@@ -59,88 +87,238 @@ def reference():
         yield f"{name}, free", {**table, "measure": FREE, "record": {**STATES, "every": 7}}
 
 
-def cases():
+def runs():
     for optimizer in OPTIMIZERS:
         for name, table in training(optimizer):
             yield f"{optimizer}, {name}", table
     yield from reference()
 
 
-ALL = dict(cases())
-QUICK = [f"{OPTIMIZERS[0]}, {n}" for n in ("changing", "rates", "everything")]
-QUICK += ["henon", "softmax-map", "lorenz, free"]
+RUNS = dict(runs())
+FIRST = [f"{OPTIMIZERS[0]}, {n}" for n in ("changing", "rates", "everything")]
+FIRST += ["henon", "softmax-map", "lorenz, free"]
+RUNS = {name: RUNS[name] for name in [*FIRST, *RUNS]}  # the first six are unlike each other
+
+POINTS = {"steps": 300, "ensemble": {"references": 4, "twins": 2}, "record": {"states_every": 50}}
+SMALL = {"network": {"hidden": [3]}, "ensemble": {"references": 1, "twins": 0}}
+RATES = {"optimizer.learning_rate": {"log": [0.1, 10.0, 24]}}
+SCALES = {"network.init_scale": {"linear": [0.5, 2.0, 24]}}
+LAST = {"observable": "loss", "last": 8, "continued": "both"}
+SWEEPS = {
+    "runs that are kept": {**POINTS, "sweep": {"optimizer.learning_rate": [0.1, 0.5, 1, 2, 4, 8]}},
+    "a plane": {**SMALL, "steps": 300, "plane": {"value": "exponent"}, "sweep": RATES | SCALES},
+    "a diagram": {**SMALL, "steps": 400, "diagram": LAST, "sweep": RATES},
+}
+SWEEPS["workers"] = SWEEPS["runs that are kept"]
+
+EXPLORED = {"steps": 1000, "ensemble": {"references": 20, "twins": 3}}
+
+
+# --- how: each in a child, below a home of its own ----------------------------------------
+
+
+def begin_run(experiment, tell):
+    runner.run(experiment, watch=_of_steps(tell))
+
+
+def go_on_with_run(run, tell):
+    resuming.resume(run, watch=_of_steps(tell))
+
+
+def begin_sweep(experiment, tell, **how):
+    keep = bool(experiment.record.states_every)
+    tuichaos.sweep(experiment, keep=keep, watch=_of_points(tell), **how)
+
+
+def go_on_with_sweep(run, tell, **how):
+    tuichaos.resume(run, watch=_of_points(tell), **how)
+
+
+def begin_in_explorer(experiment, tell):
+    """By the key that begins a run, as soon as there is a screen."""
+    asyncio.run(explored(experiment, ["space"], tell))
+
+
+def go_on_in_explorer(run, tell):
+    """By the keys that show the runs and let the first one go on."""
+    asyncio.run(explored(run.experiment, ["o", "g"], tell))
+
+
+def _of_steps(tell: Tell):
+    return lambda p: tell(Phase.FINISHING if p.step == p.total else Phase.STEPPING)
+
+
+def _of_points(tell: Tell):
+    return lambda p: tell(Phase.FINISHING if p.done == p.total else Phase.STEPPING)
+
+
+async def explored(experiment, keys, tell):
+    app = Explorer(experiment, Config())
+    async with app.run_test(size=(120, 36)):
+        for key in keys:
+            await asyncio.sleep(0.1)
+            if key == "g":
+                await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
+            app.simulate_key(key)
+        await until(lambda: app.state.session is not None)
+        session = app.state.session
+        while not app.state.join(0):
+            if session.step:
+                tell(Phase.FINISHING if session.step == experiment.steps else Phase.STEPPING)
+            await asyncio.sleep(0.002)
+        assert session.status == "done", session.reason
+
+
+async def until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.005)
+
+
+WORKERS = {"workers": 2}
+RUN = (begin_run, go_on_with_run)
+SWEEP = (begin_sweep, go_on_with_sweep)
+BY_WORKERS = tuple(functools.partial(act, **WORKERS) for act in SWEEP)
+EXPLORER = (begin_in_explorer, go_on_in_explorer)
+
+
+# --- kills --------------------------------------------------------------------------------
+
+
+def run_in(home: Path):
+    """The run or sweep below a home; None where it had not begun."""
+    found = [path.parent for path in home.glob("runs/*/manifest.json")]
+    return open_run(found[0]) if found else None
+
+
+def place(run) -> str:
+    """What a kill hit, by what it left."""
+    if run is None:
+        return "before it began"
+    if run.manifest["status"] == "done":
+        return "its last words"
+    if run.kind == "sweep":
+        journal = run.path / JOURNAL
+        done = journal.read_bytes().count(b"\n") if journal.exists() else 0
+        total = run.manifest["points"]["total"]
+    else:
+        rows = (run.path / "series.csv").read_bytes().rpartition(b"\n")[0].splitlines()[1:]
+        done = int(rows[-1].split(b",")[1]) if rows else 0
+        total = run.experiment.steps
+    return "stepping" if 0 < done < total else "finishing" if done else "before its first rows"
+
+
+@dataclass
+class Told:
+    """What came of all kills."""
+
+    kills: int = 0
+    killed: int = 0  # runs that were
+    again: int = 0  # runs that were killed more than once
+    went_on: int = 0  # runs that went on from what they had, and not from the beginning
+    places: Counter = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        places = ", ".join(f"{count} {name}" for name, count in self.places.most_common())
+        return (
+            f"{self.killed} killed, by {self.kills} kills ({places}); {self.again} of them more "
+            f"than once; {self.went_on} went on from what they had"
+        )
 
 
 class Case:
-    """A case with the files and the time of its undisturbed run."""
+    """Something to be killed: its undisturbed files, and the time that each phase takes."""
 
-    def __init__(self, table, folder):
+    def __init__(self, table: dict, how: tuple, home: Path) -> None:
         self.experiment = resolve(table, {"record.checkpoint": OFTEN})
-        started = time.perf_counter()
-        assert in_child(lambda: runner.run(self.experiment, out=folder)) == 0
-        self.seconds = time.perf_counter() - started
-        self.files = files(folder)
+        self.begin, self.go_on = how
+        self.seconds = Watched(self._act(home)).undisturbed()
+        self.files = everything(run_in(home).path)
+        assert run_in(home).manifest["status"] == "done"
+        assert {"series.csv", "sweep.csv"} & self.files.keys()
 
-    def killed(self, folder, rng):
-        """Killed, gone on with, perhaps killed again; how often, and from which steps it went
-        on."""
-        kills = 0
-        acts = itertools.chain(
-            [lambda: runner.run(self.experiment, out=folder)],
-            itertools.repeat(lambda: resuming.resume(open_run(folder))),
-        )
-        for act in acts:
-            again = rng.random() < 0.4 or not kills
-            how = in_child(act, rng.uniform(0.0, 1.1) * self.seconds if again else None)
-            assert how in (0, -signal.SIGKILL)
-            kills += how != 0
-            if not (folder / "manifest.json").exists():  # killed before it began: begin anew
-                for left in folder.glob("*") if folder.exists() else ():
-                    left.unlink()
-                assert how
-                kills -= 1
-                acts = itertools.chain([lambda: runner.run(self.experiment, out=folder)], acts)
-                return self.killed(folder, rng)
-            if open_run(folder).manifest["status"] == "done":
+    def _act(self, home: Path) -> Act:
+        def act(tell: Tell) -> None:
+            os.environ["TUICHAOS_HOME"] = str(home)
+            run = run_in(home)
+            self.begin(self.experiment, tell) if run is None else self.go_on(run, tell)
+
+        return act
+
+    def kill(self, home: Path, rng: random.Random, told: Told) -> None:
+        """Begin, kill, go on, perhaps kill again, until it is done."""
+        kills = had = 0
+        while (run := run_in(home)) is None or run.manifest["status"] != "done":
+            if run is None and home.exists():
+                shutil.rmtree(home)  # what was killed before it began is begun anew
+            if kills and rng.random() > AGAIN:
+                assert in_child(lambda: self._act(home)(lambda _: None)) == 0
                 break
-        run = open_run(folder)
-        with pytest.raises(InputError, match="is done"):  # and what a kill left is tidied
-            resuming.resume(run)
+            (phase,) = rng.choices(list(SHARES), list(SHARES.values()))
+            at = rng.random() * self.seconds.get(phase, 0.0)
+            how = Watched(self._act(home)).killed(phase, at)
+            assert how in (0, -signal.SIGKILL)
+            if how:
+                kills += 1
+                hit = place(run_in(home))
+                told.places[hit] += 1
+                had += hit in ("stepping", "finishing")
+        run = run_in(home)
+        if run.kind == "run":
+            with pytest.raises(InputError, match="is done"):  # and what a kill left is tidied
+                resuming.resume(run)
+            had = any(entry["step"] for entry in run.manifest.get("resumed", []))  # checkpoints
         assert run.manifest["status"] == "done"
-        return kills, [entry["step"] for entry in run.manifest.get("resumed", [])]
+        assert everything(run.path) == self.files
+        told.kills += kills
+        told.killed += kills > 0  # one that was done before its kill came was not
+        told.again += kills > 1
+        told.went_on += bool(kills and had)
 
 
-def soaked(names, total, folder, seed):
-    """Kill ``total`` runs of the cases in turn; how many kills there were, and how many of
-    the runs went on from a checkpoint."""
-    rng, kills, went_on, again = random.Random(seed), 0, 0, 0
-    made = {}
-    done = 0
-    for number, name in enumerate(itertools.cycle(names)):
+def soaked(tables, how, total, folder, seed) -> Told:
+    """Kill so many, of all cases in turn."""
+    rng, told = random.Random(seed), Told()
+    made: dict[str, Case] = {}
+    for number, name in enumerate(itertools.cycle(tables)):
         if name not in made:
-            made[name] = Case(ALL[name], folder / f"usual{number}")
-        times, steps = made[name].killed(folder / f"run{number}", rng)
-        assert files(folder / f"run{number}") == made[name].files, name
-        kills += times
-        went_on += any(steps)
-        again += times > 1
-        done += times > 0  # one that was done before its kill came is no run that was killed
-        if done == total:
-            return kills, went_on, again
+            act = how(name) if callable(how) else how
+            made[name] = Case(tables[name], act, folder / f"usual{number}")
+        home = folder / f"home{number}"
+        made[name].kill(home, rng, told)
+        shutil.rmtree(home)
+        if told.killed == total:
+            break
+    print(f"\n{told}; of {len(made)} kinds")
+    if total >= MANY:
+        assert told.went_on > total / 2
+        assert told.again > total / 10
+        assert told.places["stepping"] > told.kills / 2
+    return told
 
 
-def test_six_killed_runs_go_on_to_the_same_files(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def small_frames(monkeypatch):
+    """So that kills and checkpoints find many places; bits do not depend on it."""
     monkeypatch.setattr(simulation, "FRAME_STEPS", 32)
-    kills, went_on, _ = soaked(QUICK, 6, tmp_path, seed=4)
-    assert kills >= 6
-    assert went_on >= 2
 
 
-@pytest.mark.soak
-def test_a_hundred_killed_runs_go_on_to_the_same_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation, "FRAME_STEPS", 32)
-    kills, went_on, again = soaked(list(ALL), 100, tmp_path, seed=7)
-    print(f"100 runs of {len(ALL)} kinds, {kills} kills, {again} runs killed more than once, "
-          f"{went_on} went on from a checkpoint")  # fmt: skip
-    assert went_on > 50
-    assert again > 10
+def test_killed_runs_go_on_to_the_same_files(tmp_path):
+    told = soaked(RUNS, RUN, KILLS, tmp_path, seed=7)
+    assert told.went_on >= 1
+
+
+def test_killed_sweeps_go_on_to_the_same_files(tmp_path):
+    def how(name):
+        return BY_WORKERS if name == "workers" else SWEEP
+
+    soaked(SWEEPS, how, FEWER, tmp_path, seed=8)
+
+
+def test_killed_runs_of_the_explorer_go_on_to_the_same_files(tmp_path):
+    """They go on in the explorer; the bytes are those of a run without a screen."""
+    soaked({"explored": EXPLORED}, EXPLORER, FEWER, tmp_path, seed=9)
+    headless = runner.run(resolve(EXPLORED, {"record.checkpoint": OFTEN}), out=tmp_path / "usual")
+    (explored,) = (tmp_path / "usual0").glob("runs/*")
+    assert everything(headless.path) == everything(explored)
