@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-MOST_SECONDS = 300.0  # that a child may take: one that hangs must not hang the tests
+MOST_SECONDS = 120.0  # that a child may take: one that hangs must not hang the tests
 
 
 @functools.cache
@@ -43,6 +43,7 @@ def forked(act: Callable[[], object], said: Path | None = None) -> int:
         try:
             if said is not None:
                 _redirect(said)
+            _alone()
             act()
             code = 0
         except SystemExit as end:
@@ -55,6 +56,14 @@ def forked(act: Callable[[], object], said: Path | None = None) -> int:
                 sys.stderr.flush()
             os._exit(code)
     return child
+
+
+def _alone() -> None:
+    """Of the threads that torch had for a single operation none is here: it would wait for them
+    for ever."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _redirect(said: Path) -> None:

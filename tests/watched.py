@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
 
-from killing import ended, forked
+from killing import MOST_SECONDS, ended, forked
 
 
 class Phase(enum.StrEnum):
@@ -52,9 +53,15 @@ class Watched:
 
     def _listen(self, last: Phase | None) -> None:
         """Hear what it tells until a phase has begun, or, None, to its end."""
-        while last not in self.began and (word := os.read(self.reads, 1)):
-            self.began[PHASES[word[0]]] = time.monotonic()
-        os.close(self.reads)
+        with open(self.reads, "rb", buffering=0) as told:
+            while last not in self.began:
+                if not select.select([told], [], [], MOST_SECONDS)[0]:
+                    os.kill(self.child, signal.SIGKILL)
+                    ended(self.child)
+                    raise AssertionError(f"nothing was told for {MOST_SECONDS:g} s")
+                if not (word := told.read(1)):
+                    return
+                self.began[PHASES[word[0]]] = time.monotonic()
 
 
 def _teller(writes: int) -> Tell:
