@@ -21,7 +21,8 @@ from tuichaos.sweeps import running
 from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.app import Explorer
-from tuichaos.tui.faces import Look, face
+from tuichaos.tui.faces import face
+from tuichaos.tui.faces.base import Look
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.runs import Runs

@@ -25,7 +25,10 @@ from tuichaos.survey import Kept
 from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import MOST_DENSE
 from tuichaos.sweeps.rows import Row
-from tuichaos.tui.faces import CurveFace, DiagramFace, Face, Look, PlaneFace, short
+from tuichaos.tui.faces.base import Face, Look, short
+from tuichaos.tui.faces.columns import CurveFace
+from tuichaos.tui.faces.diagrams import DiagramFace
+from tuichaos.tui.faces.maps import PlaneFace
 from tuichaos.tui.journey import Journey, Level
 from tuichaos.tui.run_state import memory_megabytes
 from tuichaos.tui.screens.living import Living
