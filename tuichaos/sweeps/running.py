@@ -238,6 +238,8 @@ def _source(
         yield from scattered(job, share, crew, stop)
         return
     for batch in todo:
+        if stop.is_set():  # to get the rest ready, and drop it, takes seconds
+            return
         yield from perform(job, batch, stop)
 
 
