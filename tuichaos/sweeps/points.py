@@ -159,10 +159,26 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
         if key == "sweep" or key.startswith("sweep."):
             raise InputError(f"sweep.{key}: a sweep cannot be swept")
     for index in _chosen(made, MOST_CHECKED):
-        made.base.experiment(made.points[index])
+        try:
+            made.base.experiment(made.points[index])
+        except InputError:
+            _refuse_fractions(made, made.points[index])
+            raise
     if made.base.diagram:
         _check_diagram(experiment, made.keys[0])
     return made
+
+
+def _refuse_fractions(made: Grid, refused: Point) -> None:
+    """Raise InputError for the first value with a fraction, where it is for those that all
+    values of a key are no whole numbers, and ``refused`` only for being 1.0 among them."""
+    whole = tuple(int(v) if v == int(v) else v for v in refused.values)
+    made.base.experiment(Point(refused.index, whole))
+    for k, axis in enumerate(made.axes):
+        for value in axis.values:
+            if value != int(value):
+                values = (*whole[:k], value, *whole[k + 1 :])
+                made.base.experiment(Point(refused.index, values))
 
 
 def _drawn(made: Grid) -> int:
