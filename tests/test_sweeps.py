@@ -16,8 +16,10 @@ import pytest
 
 import tuichaos
 from tuichaos.errors import InputError
+from tuichaos.progress import sweep_words
 from tuichaos.sweeps import batch, grid, points, rows, workers
 from tuichaos.sweeps.reading import read
+from tuichaos.sweeps.running import SweepProgress
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
@@ -239,6 +241,26 @@ def test_flat_names():
         "l.0.ci95.high": 1.0, "l.1.ci95.low": None, "l.1.ci95.high": None,
         "regime": "chaotic", "k": None,
     }  # fmt: skip
+
+
+def test_no_rate_is_told_before_there_is_a_point():
+    words = [
+        sweep_words(SweepProgress(done, 10, failed, under_way, before, 4.0, slots))
+        for done, failed, under_way, before, slots in (
+            (0, 0, 0.0, 0, None),
+            (0, 0, 0.5, 0, None),
+            (5, 1, 0.0, 5, 0),
+            (2, 0, 0.0, 0, None),
+            (8, 1, 0.0, 0, None),
+        )
+    ]
+    assert words == [
+        "",
+        "1:16 left",
+        "1 failed · no worker is there; waiting",
+        "2 s a point · 16 s left",
+        "2 points/s · 1 s left · 1 failed",
+    ]
 
 
 # --- processes, stops and failures ---------------------------------------------------------

@@ -290,7 +290,7 @@ class Atlas(Living):
             parts += [duration(survey.seconds)] if survey.seconds >= 1 else []
             parts += [f"{survey.failed} failed"] if survey.failed else []
         else:
-            parts.append(sweep_words(survey))
+            parts += filter(None, [sweep_words(survey)])
         counts = " × ".join(str(len(axis.values)) for axis in survey.axes)
         parts.append(counts)
         if len(journey.levels) > 1:
