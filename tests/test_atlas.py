@@ -342,6 +342,7 @@ async def test_a_diagram_is_cropped_or_computed_again(stream):
         for last in (area.bottom - 1, sheet.foot):  # of the diagram, and of the exponent
             assert "".join(c for c, _ in sheet.lines[last + 1]).lstrip().startswith("└")
         assert sheet.foot > area.bottom
+        assert text.count("2.8") == 1  # labels of x below the lower chart alone
         before = len(stream.computed)
         app.screen.box = (0, 0, area.width - 1, area.height // 2 - 1)
         await pilot.press("enter")

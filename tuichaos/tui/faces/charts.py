@@ -55,7 +55,8 @@ class ChartFace(Face):
         below = below if drawable(lower) else 0
         upper = replace(upper, title="", x_label="" if below else upper.x_label)
         self.shown_range = y_axis(upper)
-        charts = [(upper, look.height - below)]
+        # The lower one has the labels of both: those of the upper one, its last line, are cut.
+        charts = [(upper, look.height - below + bool(below))]
         charts += [(replace(lower, title=""), below)] if below else []
         blocks = [drawn(chart, replace(look, height=height)) for chart, height in charts]
         # Labels of one may be wider: the axes are to stand above each other.
@@ -66,6 +67,7 @@ class ChartFace(Face):
                 narrow = replace(look, width=look.width - spare, height=len(block))
                 blocks[k] = [[BLANK] * spare + line for line in drawn(charts[k][0], narrow)]
         tall = canvas(blocks[0])
+        blocks[0] = blocks[0][: look.height - below]
         foot = tall - 1 if not below else len(blocks[0]) + canvas(blocks[1]) - 1
         lines = [line for block in blocks for line in block]
         return Sheet(lines, Region(wide, 0, look.width - wide, tall), foot)
