@@ -41,6 +41,7 @@ CYCLES: tuple[RGB, ...] = (
 )
 LONG: tuple[RGB, ...] = ((200, 200, 200), (240, 240, 240))
 
+# Signs of classes are none of "+-|^>", with which axes, cross and box are drawn in ASCII.
 VERDICTS: dict[str, tuple[tuple[RGB, ...], str]] = {
     "monotone": (((0, 114, 178),), "m"),
     "catapult": (((86, 180, 233),), "u"),
@@ -172,7 +173,7 @@ class PlaneValues:
         high = _largest(ratio[(classes == 1) & np.isfinite(ratio)], 1e3)
         unit = "loss/first"
         scales = (
-            Scale("converged", COLD, ":-=+", low, 1.0, log=True, unit=unit),
+            Scale("converged", COLD, ":;=*", low, 1.0, log=True, unit=unit),
             Scale("not converged", STUCK, "os", 1.0, high, log=True, unit=unit),
             Scale("diverged", SOON_LATE, "#%@", *_ends(gone), log=True, unit="at step"),
             Scale("no number", NOTHING, "?"),
@@ -184,7 +185,7 @@ class PlaneValues:
         gone = np.isfinite(self.grid("diverged_at"))
         classes = np.select([gone, exponent > 0, exponent <= 0], [2, 1, 0], default=3)
         scales = (
-            Scale("stable", NEGATIVE, "=-:", -_wide(-exponent[classes == 0]), 0.0, unit="λ"),
+            Scale("stable", NEGATIVE, "=~:", -_wide(-exponent[classes == 0]), 0.0, unit="λ"),
             Scale("unstable", POSITIVE, "ox8", 0.0, _wide(exponent[classes == 1]), unit="λ"),
             Scale("diverged", GONE, "#"),
             Scale("no number (superstable)", NOTHING, "?"),
