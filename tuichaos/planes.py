@@ -7,16 +7,18 @@ still going on. Free of torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
+from tuichaos.sweeps.rows import Row
 
 # Blue where training goes well, red to orange where it leaves, purple between: told apart
 # without seeing red or green. Each ends lightest where another class is likely to be next to it.
@@ -240,6 +242,14 @@ def of_run(run: Run) -> PlaneValues:
     rows = rows or [{}] * len(columns["point"])
     for point, status, numbers in zip(columns["point"], columns["status"], rows, strict=True):
         found.add(int(point), numbers if status == "done" else {})
+    return found
+
+
+def of_rows(experiment: Experiment, rows: Iterable[Row]) -> PlaneValues:
+    """The plane of rows that are at hand."""
+    found = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
+    for row in rows:
+        found.add(row.point, row.numbers)
     return found
 
 
