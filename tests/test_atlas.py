@@ -14,6 +14,8 @@ from textual.widgets import DataTable, Select
 import tuichaos
 from tuichaos.config import Config
 from tuichaos.errors import InputError
+from tuichaos.plain import plain
+from tuichaos.planes import PlaneValues
 from tuichaos.reading import resolve
 from tuichaos.session import Status
 from tuichaos.survey import Survey
@@ -21,7 +23,8 @@ from tuichaos.sweeps import running
 from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.app import Explorer
-from tuichaos.tui.faces import Look, face
+from tuichaos.tui.faces import face
+from tuichaos.tui.faces.base import Look
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.runs import Runs
@@ -341,6 +344,7 @@ async def test_a_diagram_is_cropped_or_computed_again(stream):
         for last in (area.bottom - 1, sheet.foot):  # of the diagram, and of the exponent
             assert "".join(c for c, _ in sheet.lines[last + 1]).lstrip().startswith("└")
         assert sheet.foot > area.bottom
+        assert text.count("2.8") == 1  # labels of x below the lower chart alone
         before = len(stream.computed)
         app.screen.box = (0, 0, area.width - 1, area.height // 2 - 1)
         await pilot.press("enter")
@@ -594,6 +598,30 @@ async def test_in_ascii_every_character_is(stream, table, theme):
             await pilot.pause(0.1)
             for strip in app.screen._compositor.render_strips():
                 assert strip.text.isascii(), strip.text
+
+
+@pytest.mark.parametrize("value", ["convergence", "exponent", "period", "verdict"])
+def test_classes_have_other_signs_than_axes_cross_and_box(value):
+    raster = PlaneValues(value, axes(resolve(PLANE).sweep)).raster()
+    signs = {sign for scale in raster.scales for sign in scale.marks}
+    assert not signs & set(plain("┤│├└┌┐┘─╋►▲"))
+    assert all(sign.isascii() for sign in signs)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_the_cross_leaves_the_labels_of_the_axis(stream, ascii_only):
+    app = explorer(PLANE, ascii=ascii_only)
+    async with app.run_test(size=SIZE) as pilot:
+        await shown(app)
+        screen, found = app.screen, set()
+        for share in [k / 40 for k in range(41)]:
+            screen._put(int(share * (screen.area.width - 1)), 3)
+            await pilot.pause(0)
+            line = board(app)._strip(screen.area.bottom, 200)
+            before = "".join(char for char, _ in board(app).sheet.lines[screen.area.bottom])
+            found |= set(line.text) - set(before)
+            assert line.text.replace("▲", " ") == before
+        assert found == {"▲"}
 
 
 def test_without_colour_characters_tell_the_classes_apart(monkeypatch):

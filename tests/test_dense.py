@@ -8,11 +8,15 @@ import threading
 import numpy as np
 import pytest
 
-from tuichaos import runner
+from tuichaos import runner, simulation
+from tuichaos.blocks import Block
 from tuichaos.errors import InputError
+from tuichaos.instruments import period, regime
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import dense, points, running
+from tuichaos.sweeps.rows import Row
+from tuichaos.systems.training import TrainingSystem
 
 BASE = {
     "steps": 30,
@@ -128,6 +132,44 @@ def test_a_stopped_plane_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     assert 7 <= len(rows_of(part.path)) < 20
     done = running.resume(open_run(part.path))
     assert (whole / "sweep.csv").read_bytes() == (done.path / "sweep.csv").read_bytes()
+
+
+def stopped_by(monkeypatch, place, name, value, calls):
+    """How often a function is called that sets stop at its ``calls``-th call; the rows."""
+    stop, seen, original = threading.Event(), [], getattr(place, name)
+
+    def counted(*arguments):
+        seen.append(None)
+        if len(seen) == calls:
+            stop.set()
+        return original(*arguments)
+
+    monkeypatch.setattr(place, name, counted)
+    found = list(running.stream(points.grid(plane(value)), threads=1, stop=stop))
+    return len(seen), [row for row in found if isinstance(row, Row)]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        (Block, "advance", "exponent"),  # within a frame
+        (regime, "judge", "verdict"),  # within the results
+        (period.Period, "measured", "period"),
+    ],
+)
+def test_a_stop_is_heeded_within_a_tile(place, name, value, monkeypatch):
+    monkeypatch.setattr(dense, "TILE_WORK", 1)
+    monkeypatch.setattr(dense, "TILE_LEAST", 20)
+    monkeypatch.setattr(simulation, "FRAME_STEPS", 30)
+    monkeypatch.setattr(TrainingSystem, "block_rows", 4)
+    assert stopped_by(monkeypatch, place, name, value, 3) == (3, [])
+
+
+def test_no_tile_is_made_ready_after_a_stop(monkeypatch):
+    monkeypatch.setattr(dense, "TILE_LEAST", 1)
+    monkeypatch.setattr(dense, "TILE_WORK", 1)
+    count, found = stopped_by(monkeypatch, dense, "planned", "convergence", 3)
+    assert (count, len(found)) == (3, 2)
 
 
 def test_a_noise_floor_that_is_not_0_is_told_of_a_plane(tmp_path):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import tuichaos
 
 PACKAGE = Path(tuichaos.__file__).parent
@@ -57,6 +59,27 @@ def test_the_explorer_is_on_screen_before_torch_is_loaded():
         "sys.exit(bool({'torch', 'sklearn', 'scipy', 'plotext'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--preset", "quick", "--over", "optimizer.lerning_rate=[1]"],
+        ["--preset", "quick", "--over", "optimizer.learning_rate=linear:2:1:5"],
+        ["--preset", "quick", "--over", "seed=[1]", "--workers", "0"],
+        ["--preset", "quick", "--over", "seed=[1]", "--scheduler", "nowhere"],
+        ["--preset", "quick", "--over", "seed=[1]", "--scheduler", f"tcp://{'a' * 70}:1"],
+        ["--preset", "orbit-softmax", "--set", "sweep={seed=[1,2]}"],
+    ],
+)
+def test_a_bad_sweep_is_refused_before_torch_is_loaded(arguments):
+    code = (
+        "import sys; from tuichaos.cli import _run_cli; code = _run_cli();"
+        "sys.exit(9 if {'torch', 'distributed', 'textual'} & set(sys.modules) else code)"
+    )
+    asked = [sys.executable, "-c", code, "run", *arguments]
+    done = subprocess.run(asked, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
 def test_public_names_of_the_package():

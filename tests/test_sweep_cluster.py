@@ -18,7 +18,7 @@ import pytest
 
 import tuichaos
 from tuichaos.errors import InputError, RunFailed
-from tuichaos.sweeps import batch, cluster, far, points, rows, workers
+from tuichaos.sweeps import batch, cluster, crews, far, points, rows, workers
 from tuichaos.sweeps.reading import read
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
@@ -258,6 +258,30 @@ def test_addresses_that_are_none(address, command, home):
     assert not home.exists()
 
 
+def unknown(host, *_):
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def slow(host, *_):
+    time.sleep(3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(unknown, "the host name no.such.host does not resolve"), (slow, "within 0.1 s")],
+)
+def test_a_host_that_does_not_resolve_is_refused_at_once(answer, words, command, home, monkeypatch):
+    monkeypatch.setattr(crews.socket, "getaddrinfo", answer)
+    monkeypatch.setattr(crews, "NAME_SECONDS", 0.1)
+    over, start = ("--over", f"{RATE}=[1.0]"), time.monotonic()
+    address = ("--scheduler", "tcp://no.such.host:8786")
+    code, out, err = command("run", "--preset", "quick", *over, *address)
+    assert time.monotonic() - start < 2
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in " ".join(err.split())
+    assert not home.exists()
+
+
 @contextlib.contextmanager
 def silent():
     """A port at which somebody listens who never says a word."""
@@ -311,7 +335,7 @@ def test_what_is_refused_beside_it_and_without_dask(command, home, monkeypatch):
     assert code == 2
     assert "--workers, --scheduler: one of them" in err
     assert command("run", "--preset", "quick", "--scheduler", address)[0] == 2
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(crews.importlib.util, "find_spec", lambda name: None)
     code, _, err = command("run", "--preset", "quick", *over, "--scheduler", address)
     assert code == 2
     assert "pip install 'tuichaos[cluster]'" in err
@@ -352,4 +376,4 @@ def test_a_scheduler_that_falls_silent(monkeypatch):
     with pytest.raises(RunFailed, match="does not answer any more"):
         pool.slots()
     with pytest.raises(InputError, match="must be tcp"):
-        cluster.check(None)
+        crews.check(None)

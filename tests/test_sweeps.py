@@ -17,8 +17,10 @@ import pytest
 
 import tuichaos
 from tuichaos.errors import InputError
+from tuichaos.progress import sweep_words
 from tuichaos.sweeps import batch, grid, points, rows, workers
 from tuichaos.sweeps.reading import read
+from tuichaos.sweeps.running import SweepProgress
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
@@ -100,7 +102,14 @@ BAD = {
     "seed=[true]": "sweep.seed: only numbers can be swept",
     "seed=[]": "sweep.seed: must be a list of numbers that is not empty",
     "seed=[0.5]": "seed: must be an integer, not 0.5",
-    "seed=linear:1:2:4": "seed: must be an integer",
+    "seed=linear:1:2:4": "seed: must be an integer, not 1.33333333333333",
+    "steps=linear:1:2:5": "steps: must be an integer, not 1.25",
+    "steps=[20.0,30.0]": "steps: must be an integer, not 20.0",
+    "steps=[0.0,2.5]": "steps: must be greater than or equal to 1, not 0",
+    "foo.bar=[1]": "foo: unknown key; the tables are system, data,",
+    "data.zzyzx=[1]": "data.zzyzx: unknown key; data has name, train,",
+    "zzyzx=[1]": "zzyzx: unknown key; the tables are system, data,",
+    "learning_rate=[1]": "learning_rate: unknown key; did you mean 'optimizer.learning_rate'?",
     f"{RATE}=log:-1:1:5": "a logarithmic range needs ends above 0, not -1",
     f"{RATE}=log:0:1:5": "a logarithmic range needs ends above 0, not 0",
     f"{RATE}=linear:-1:1:5": "optimizer.learning_rate: must be greater than 0",
@@ -233,6 +242,26 @@ def test_flat_names():
         "l.0.ci95.high": 1.0, "l.1.ci95.low": None, "l.1.ci95.high": None,
         "regime": "chaotic", "k": None,
     }  # fmt: skip
+
+
+def test_no_rate_is_told_before_there_is_a_point():
+    words = [
+        sweep_words(SweepProgress(done, 10, failed, under_way, before, 4.0, slots))
+        for done, failed, under_way, before, slots in (
+            (0, 0, 0.0, 0, None),
+            (0, 0, 0.5, 0, None),
+            (5, 1, 0.0, 5, 0),
+            (2, 0, 0.0, 0, None),
+            (8, 1, 0.0, 0, None),
+        )
+    ]
+    assert words == [
+        "",
+        "1:16 left",
+        "1 failed · no worker is there; waiting",
+        "2 s a point · 16 s left",
+        "2 points/s · 1 s left · 1 failed",
+    ]
 
 
 # --- processes, stops and failures ---------------------------------------------------------
@@ -416,7 +445,7 @@ def test_progress_says_points_rate_time_left_and_failures(capsys, monkeypatch):
     lines(SweepProgress(0, 20, 0, 0.0, 0, 2.0, 0))
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "point 7 of 20 · 2.5 points/s · 5 s left · 2 failed"
-    assert told[1] == "point 0 of 20 · 0 points/s · ? left · no worker is there; waiting"
+    assert told[1] == "point 0 of 20 · no worker is there; waiting"
 
 
 def test_a_point_that_fails_at_once_gives_up_its_engine_too(tmp_path, monkeypatch):

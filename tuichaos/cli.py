@@ -199,15 +199,20 @@ def _sweep(
     quiet: bool,
     dry_run: bool,
 ) -> None:
-    """Run a sweep, or say what it would be."""
+    """Run a sweep, or say what it would be. What needs no torch is checked before it is
+    loaded, which takes seconds."""
     from tuichaos import recorder
-    from tuichaos.plan import plan
-    from tuichaos.sweeps import points, report, running
+    from tuichaos.sweeps import crews, points
 
     recorder.check(out)
+    made = points.grid(experiment, yes)
+    crews.check_crew(how["workers"], how["scheduler"])
+    if how["scheduler"] is not None and not dry_run:
+        crews.reach(how["scheduler"])
+    from tuichaos.plan import plan
+    from tuichaos.sweeps import report, running
+
     if dry_run:
-        running.check_crew(how["workers"], how["scheduler"])
-        made = points.grid(experiment, yes)
         points.check_plans(made, how["threads"])
         first = plan(made.base.experiment(made.points[0]), how["threads"])
         for line in () if quiet else report.plan_of(made, first):
@@ -273,6 +278,11 @@ def resume(
         return
     if steps is not None:
         raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
+    from tuichaos.sweeps import crews
+
+    crews.check_crew(workers, scheduler)
+    if scheduler is not None:
+        crews.reach(scheduler)
     from tuichaos.sweeps import running
 
     with _interruptible(), telling.progress(quiet, sweep=True) as watch:

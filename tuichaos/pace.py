@@ -5,14 +5,22 @@ from __future__ import annotations
 import threading
 
 
+class GivenUp(Exception):
+    """Nobody wants what was being computed any more."""
+
+
 class Pace:
     """Runs freely unless told otherwise; safe to use from other threads.
 
-    ``stop`` ends the simulation after the frame it is at.
+    ``stop`` ends the simulation after the frame it is at; where it is ``hasty`` in the midst
+    of it, of which nothing is then kept, nor of the results.
     """
 
-    def __init__(self, *, paused: bool = False, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self, *, paused: bool = False, stop: threading.Event | None = None, hasty: bool = False
+    ) -> None:
         self._stop = stop or threading.Event()
+        self._hasty = hasty
         self._change = threading.Condition()
         self._paused = paused
         self._single_steps = 0
@@ -49,6 +57,11 @@ class Pace:
     def free(self) -> bool:
         """Whether the simulation may run ahead of whoever looks at its frames."""
         return not (self._paused or self.stopped)
+
+    def heed(self) -> None:
+        """Called within what takes long; raises GivenUp when that is not wanted any more."""
+        if self._hasty and self._stop.is_set():
+            raise GivenUp
 
     def wait(self, most: int) -> int:
         """Wait until something may be done: how many steps, at most ``most``; 0 to stop."""

@@ -7,16 +7,18 @@ still going on. Free of torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tuichaos.errors import InputError
+from tuichaos.experiment import Experiment
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
+from tuichaos.sweeps.rows import Row
 
 # Blue where training goes well, red to orange where it leaves, purple between: told apart
 # without seeing red or green. Each ends lightest where another class is likely to be next to it.
@@ -41,6 +43,7 @@ CYCLES: tuple[RGB, ...] = (
 )
 LONG: tuple[RGB, ...] = ((200, 200, 200), (240, 240, 240))
 
+# Signs of classes are none of "+-|^>", with which axes, cross and box are drawn in ASCII.
 VERDICTS: dict[str, tuple[tuple[RGB, ...], str]] = {
     "monotone": (((0, 114, 178),), "m"),
     "catapult": (((86, 180, 233),), "u"),
@@ -172,7 +175,7 @@ class PlaneValues:
         high = _largest(ratio[(classes == 1) & np.isfinite(ratio)], 1e3)
         unit = "loss/first"
         scales = (
-            Scale("converged", COLD, ":-=+", low, 1.0, log=True, unit=unit),
+            Scale("converged", COLD, ":;=*", low, 1.0, log=True, unit=unit),
             Scale("not converged", STUCK, "os", 1.0, high, log=True, unit=unit),
             Scale("diverged", SOON_LATE, "#%@", *_ends(gone), log=True, unit="at step"),
             Scale("no number", NOTHING, "?"),
@@ -184,7 +187,7 @@ class PlaneValues:
         gone = np.isfinite(self.grid("diverged_at"))
         classes = np.select([gone, exponent > 0, exponent <= 0], [2, 1, 0], default=3)
         scales = (
-            Scale("stable", NEGATIVE, "=-:", -_wide(-exponent[classes == 0]), 0.0, unit="λ"),
+            Scale("stable", NEGATIVE, "=~:", -_wide(-exponent[classes == 0]), 0.0, unit="λ"),
             Scale("unstable", POSITIVE, "ox8", 0.0, _wide(exponent[classes == 1]), unit="λ"),
             Scale("diverged", GONE, "#"),
             Scale("no number (superstable)", NOTHING, "?"),
@@ -239,6 +242,14 @@ def of_run(run: Run) -> PlaneValues:
     rows = rows or [{}] * len(columns["point"])
     for point, status, numbers in zip(columns["point"], columns["status"], rows, strict=True):
         found.add(int(point), numbers if status == "done" else {})
+    return found
+
+
+def of_rows(experiment: Experiment, rows: Iterable[Row]) -> PlaneValues:
+    """The plane of rows that are at hand."""
+    found = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
+    for row in rows:
+        found.add(row.point, row.numbers)
     return found
 
 

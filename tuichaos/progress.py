@@ -129,8 +129,8 @@ class SweepLines(PlainProgress):
         if time.monotonic() - self.last < LINE_SECONDS:
             return
         self.last = time.monotonic()
-        words = sweep_words(progress)
-        say(f"point {progress.done} of {progress.total} · {words}")
+        words = filter(None, (f"point {progress.done} of {progress.total}", sweep_words(progress)))
+        say(" · ".join(words))
 
 
 class SweepBar(BarProgress):
@@ -147,13 +147,17 @@ class SweepBar(BarProgress):
 
 
 def sweep_words(progress: SweepProgress) -> str:
-    """Points a second, the time left and what failed."""
-    rate, left = progress.points_per_second, progress.seconds_left
-    fast = f"{rate:.3g} points/s" if rate >= 1 or not rate else f"{1 / rate:.3g} s a point"
-    lost = f" · {progress.failed} failed" if progress.failed else ""
+    """Points a second once one is done, the time left as soon as something is, what failed."""
+    rate, left, words = progress.points_per_second, progress.seconds_left, []
+    if progress.done > progress.before:
+        words.append(f"{rate:.3g} points/s" if rate >= 1 else f"{1 / rate:.3g} s a point")
+    if left is not None:
+        words.append(f"{duration(left)} left")
+    if progress.failed:
+        words.append(f"{progress.failed} failed")
     if progress.slots == 0:
-        lost += " · no worker is there; waiting"
-    return f"{fast} · {'?' if left is None else duration(left)} left{lost}"
+        words.append("no worker is there; waiting")
+    return " · ".join(words)
 
 
 class NoProgress(PlainProgress):

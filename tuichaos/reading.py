@@ -197,6 +197,7 @@ def _blank(path: list[str], inner: str) -> dict | list:
 
 
 MOST_SAID = 600  # characters of a message: a value may be a list of a million
+LIKE = 0.6  # of a key's letters that are its neighbour's, so that it is meant (as difflib has it)
 KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table"}
 
 
@@ -211,7 +212,7 @@ def _explained(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden" and "." in where[-1]:
         return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
     if fault["type"] == "extra_forbidden":
-        return f"{'.'.join(where)}: unknown key; did you mean {_nearest_key(where)!r}?"
+        return f"{'.'.join(where)}: unknown key; {_nearest_key(where)}"
     if fault["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         hint = nearest(fault["input"], choices)
@@ -227,15 +228,22 @@ def _explained(fault: Mapping[str, Any]) -> str:
 
 
 def _nearest_key(where: list[str]) -> str:
-    """The known dotted key most like an unknown one, by its own name and as a whole."""
-
+    """``did you mean …?`` for the known dotted key most like an unknown one, by its own name and
+    as a whole; if none is like it, what there is in its place."""
+    keys = [key for key, _, _ in describe_keys()]
     last, whole = where[-1][:MOST_COMPARED], ".".join(where)[:MOST_COMPARED]
 
-    def likeness(key: str) -> float:
+    def likeness(key: str) -> tuple[float, float]:
         pairs = ((last, key.split(".")[-1]), (whole, key))
-        return sum(difflib.SequenceMatcher(None, a, b).ratio() for a, b in pairs)
+        return tuple(difflib.SequenceMatcher(None, a, b).ratio() for a, b in pairs)
 
-    return max((key for key, _, _ in describe_keys()), key=likeness)
+    best, table = max(keys, key=lambda key: sum(likeness(key))), ".".join(where[:-1])
+    own, whole = likeness(best)
+    if own >= LIKE or (whole >= LIKE and not table):  # a table in common makes any two alike
+        return f"did you mean {best!r}?"
+    own = [key.removeprefix(f"{table}.") for key in keys if table and key.startswith(f"{table}.")]
+    tables = dict.fromkeys(key.partition(".")[0] for key in keys if "." in key)
+    return f"{table} has {', '.join(own)}" if own else f"the tables are {', '.join(tables)}"
 
 
 def _is_inner(part: object) -> bool:

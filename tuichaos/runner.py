@@ -25,7 +25,7 @@ from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
 from tuichaos.manifest import ended, facts, now, outcome
-from tuichaos.pace import Pace
+from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Preview, Rows
 from tuichaos.recorder import (
@@ -150,7 +150,7 @@ class Recording:
         self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
         self.step = 0
-        setup = Setup(plan.experiment, plan.built.system)
+        setup = Setup(plan.experiment, plan.built.system, pace.heed)
         self.survival = Survival(setup)
         self.states: SavedStates | None = None
         if plan.experiment.record.states_every and path is not None:
@@ -209,6 +209,8 @@ class Recording:
                 folder.manifest(self._ended(seconds))
                 if self.step == self.plan.experiment.steps:
                     self._clear()
+            except GivenUp:
+                raise
             except BaseException as error:
                 self._failed(error)
                 if _is_failure(error):

@@ -291,6 +291,7 @@ class Simulation:
     ) -> dict[str, np.ndarray]:
         """One block's share of a frame; runs in a worker thread."""
         with engine.stepper() as stepper:
+            self.pace.heed()
             began = time.perf_counter()
             try:
                 is_last = start + steps == self.steps

@@ -70,3 +70,8 @@ def _suits(name: str, experiment: Experiment) -> bool:
     if name in ("orbital", "routes"):
         return twins > 0
     return name != "moving" or bool(experiment.measure.tangent)
+
+
+def has_loss(experiment: Experiment) -> bool:
+    """Whether training, or a map that is training, goes on."""
+    return experiment.system.name == "training" or experiment.system.name in HAVE_LOSS

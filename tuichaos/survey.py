@@ -48,7 +48,7 @@ class Survey:
         self.reason = ""
         self.device = ""
         self._threads, self._yes = threads, yes
-        self._before = len(self.rows)  # those that it did not compute
+        self.before = len(self.rows)  # those that it did not compute
         self._seconds, self._since = 0.0, None
         self._clock = threading.Lock()
         self._going = threading.Event()
@@ -98,7 +98,7 @@ class Survey:
 
     @property
     def points_per_second(self) -> float:
-        done = self.done - self._before + self.under_way
+        done = self.done - self.before + self.under_way
         return done / max(self.seconds, 1e-9)
 
     @property
@@ -230,7 +230,7 @@ class Kept(Survey):
         known = {row.point for row in self.rows}
         found = [r for k, r in Journal(self.run.path).rows.items() if k not in known]
         self.failed += sum(row.status == "failed" for row in found)
-        self._before += len(found)
+        self.before += len(found)
         self.rows += found
         if self.whole:
             self._status = Status.DONE

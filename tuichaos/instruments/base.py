@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,10 +16,12 @@ from tuichaos.systems.base import System, perturbed_mask
 
 @dataclass(frozen=True)
 class Setup:
-    """What instruments need to know of the run they measure."""
+    """What instruments need to know of the run they measure. ``heed`` is called between
+    references by findings that take long; it raises where they are not wanted any more."""
 
     experiment: Experiment
     system: System
+    heed: Callable[[], None] = field(default=lambda: None, compare=False)
 
     @property
     def references(self) -> int:

@@ -210,7 +210,10 @@ class Regime(Instrument):
     def findings(self) -> Findings:
         if self.end < 0:
             return Findings()
-        verdicts = [judge(self.evidence(r)) for r in range(self.setup.references)]
+        verdicts = []
+        for reference in range(self.setup.references):
+            self.setup.heed()
+            verdicts.append(judge(self.evidence(reference)))
         names = [field.name for field in dataclasses.fields(Verdict)]
         rows = [
             [reference, *(_cell(name, getattr(verdict, name)) for name in names)]

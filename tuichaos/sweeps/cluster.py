@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib.util
 import logging
 import time
-import urllib.parse
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,6 +21,7 @@ from typing import Any
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.sweeps import far
 from tuichaos.sweeps.batch import Job
+from tuichaos.sweeps.crews import reach
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.rows import Row
 from tuichaos.sweeps.workers import Crew, WorkerDied
@@ -31,18 +30,15 @@ CONNECT_SECONDS = 10.0  # for a scheduler to answer at first
 SILENCE_SECONDS = 60.0  # later on: one that is busy may be slow
 COUNT_SECONDS = 1.0  # between two looks at how many threads there are
 CLOSE_SECONDS = 2.0  # for goodbyes
-SCHEMES = ("tcp", "tls")
 LOGGERS = ("distributed", "tornado", "asyncio", "dask")
 
 
 def connect(address: str) -> Cluster:
     """The cluster whose scheduler is at ``tcp://HOST:PORT``.
 
-    InputError: no such address, Dask is not installed, or no scheduler answers.
+    InputError: no such address or host, Dask is not installed, or no scheduler answers.
     """
-    check(address)
-    if importlib.util.find_spec("distributed") is None:
-        raise InputError("--scheduler: needs the extra `cluster`: pip install 'tuichaos[cluster]'")
+    reach(address)
     quiet = contextlib.ExitStack()
     quiet.enter_context(_silence())
     cluster = None
@@ -77,19 +73,6 @@ def _greet(address: str) -> None:
         return
     with ThreadPoolExecutor(1) as aside:  # in a notebook a loop runs already
         aside.submit(asyncio.run, ask()).result()
-
-
-def check(address: str) -> None:
-    """Refuse what is not tcp://HOST:PORT or tls://HOST:PORT."""
-    try:
-        found = urllib.parse.urlsplit(address)
-        good = found.scheme in SCHEMES and bool(found.hostname and found.port)
-        good = good and not (found.path or found.query or found.fragment or found.username)
-        good = good and not any(c.isspace() or not c.isprintable() for c in address)
-    except (ValueError, AttributeError, TypeError):
-        good = False
-    if not good:
-        raise InputError(f"--scheduler {address}: must be tcp://HOST:PORT")
 
 
 @contextlib.contextmanager

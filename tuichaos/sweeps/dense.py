@@ -22,7 +22,7 @@ from tuichaos.ensemble import EnsembleDraws
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments.base import Instrument
-from tuichaos.pace import Pace
+from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Rows
 from tuichaos.randomness import Purpose, generator
@@ -148,13 +148,15 @@ def simulate(
 ) -> Generator[float, None, Outcome | None]:
     """Run a plan to its end; yields how much is done and returns what was found, None when
     ``stop`` was set before the end. Raises RunFailed."""
-    recording = prepare(ready, None, Pace(stop=stop), extra)
+    # Hasty: the rest of a frame, or the results, may take longer than who leaves should wait.
+    recording = prepare(ready, None, Pace(stop=stop, hasty=True), extra)
     steps = ready.experiment.steps
     with contextlib.closing(recording.advance(None)) as frames:
-        for _ in frames:
-            if stop.is_set() and recording.step < steps:
-                return None  # without the results, which may take longer than a tile
-            yield recording.step / steps
+        try:
+            for _ in frames:
+                yield recording.step / steps
+        except GivenUp:
+            return None
     if recording.step < steps:
         return None
     return _outcome(recording, own)

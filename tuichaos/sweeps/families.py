@@ -8,34 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
-from tuichaos.experiment import Experiment
-from tuichaos.parameters import REFERENCE
-from tuichaos.sweeps.points import Base, Point, dense_key
+from tuichaos.sweeps.points import INITIAL, Base, Point, dense_key
 from tuichaos.systems import build
 from tuichaos.systems.base import System
-
-USERS = "system.parameters."
-INITIAL = "network.init_scale"
-
-
-def check_key(experiment: Experiment, key: str) -> None:
-    """InputError unless orbit diagrams can go over a key: a parameter of the map itself, or the
-    scale of initial states where each value starts afresh."""
-    users = ":" in experiment.system.name and key.startswith(USERS)
-    if not users and not dense_key(experiment, key):
-        name = experiment.system.name
-        known = ["optimizer.learning_rate", INITIAL]
-        if name != "training":
-            known = [USERS + p for p in REFERENCE.get(name, ())] or [USERS + "…"]
-        raise InputError(
-            f"sweep.{key}: an orbit diagram goes over a parameter that each replica may have its "
-            f"own of: {', '.join(known)}"
-        )
-    if key == INITIAL and experiment.diagram.directions:
-        raise InputError(
-            f"diagram.continued: {key} is of initial states alone, and a continued orbit has none"
-        )
 
 
 def leading(base: Base) -> Point:

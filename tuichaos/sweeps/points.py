@@ -164,7 +164,13 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
         if key == "sweep" or key.startswith("sweep."):
             raise InputError(f"sweep.{key}: a sweep cannot be swept")
     for index in _for_a_while(_chosen(made, MOST_CHECKED)):
-        made.base.experiment(made.points[index])
+        try:
+            made.base.experiment(made.points[index])
+        except InputError:
+            _refuse_fractions(made, made.points[index])
+            raise
+    if made.base.diagram:
+        _check_diagram(experiment, made.keys[0])
     return made
 
 
@@ -178,6 +184,18 @@ def _for_a_while(indices: Iterator[int]) -> Iterator[int]:
             return
 
 
+def _refuse_fractions(made: Grid, refused: Point) -> None:
+    """Raise InputError for the first value with a fraction, where it is for those that all
+    values of a key are no whole numbers, and ``refused`` only for being 1.0 among them."""
+    whole = tuple(int(v) if v == int(v) else v for v in refused.values)
+    made.base.experiment(Point(refused.index, whole))
+    for k, axis in enumerate(made.axes):
+        for value in axis.values:
+            if value != int(value):
+                values = (*whole[:k], value, *whole[k + 1 :])
+                made.base.experiment(Point(refused.index, values))
+
+
 def _drawn(made: Grid) -> int:
     """How many values a diagram keeps; 0 for another sweep."""
     diagram, references = made.experiment.diagram, made.experiment.ensemble.references
@@ -189,11 +207,10 @@ def _drawn(made: Grid) -> int:
 def check_plans(made: Grid, threads: int | None = None) -> None:
     """Check the corners and some points against data and machine; raises InputError."""
     from tuichaos.plan import plan
-    from tuichaos.sweeps import families, observing
+    from tuichaos.sweeps import observing
 
     diagram = made.base.diagram
     if diagram:
-        families.check_key(made.experiment, made.keys[0])
         system = plan(made.base.experiment(made.points[0]), threads).built.system
         observing.check(system, diagram.observable)
     for index in _for_a_while(_chosen(made, MOST_PLANNED)):
@@ -229,6 +246,29 @@ def per_replica(experiment: Experiment, key: str) -> bool:
 def dense_key(experiment: Experiment, key: str) -> bool:
     """Whether points that differ in this key can be references of one simulation."""
     return per_replica(experiment, key) and key != "ensemble.perturbation"
+
+
+USERS = "system.parameters."
+INITIAL = "network.init_scale"
+
+
+def _check_diagram(experiment: Experiment, key: str) -> None:
+    """InputError unless orbit diagrams can go over a key: a parameter of the map itself, or the
+    scale of initial states where each value starts afresh."""
+    users = ":" in experiment.system.name and key.startswith(USERS)
+    if not users and not dense_key(experiment, key):
+        name = experiment.system.name
+        known = ["optimizer.learning_rate", INITIAL]
+        if name != "training":
+            known = [USERS + p for p in REFERENCE.get(name, ())] or [USERS + "…"]
+        raise InputError(
+            f"sweep.{key}: an orbit diagram goes over a parameter that each replica may have its "
+            f"own of: {', '.join(known)}"
+        )
+    if key == INITIAL and experiment.diagram.directions:
+        raise InputError(
+            f"diagram.continued: {key} is of initial states alone, and a continued orbit has none"
+        )
 
 
 # What a value of a plane, or a diagram, needs of [measure]; all else is off.

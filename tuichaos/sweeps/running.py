@@ -22,6 +22,7 @@ from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run, reading
 from tuichaos.sweeps import finish, overall, table
 from tuichaos.sweeps.batch import Job, perform
+from tuichaos.sweeps.crews import check_crew
 from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.diagrams import with_component
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
@@ -133,18 +134,6 @@ def _crew(workers: int | None, scheduler: str | None) -> Iterator[Crew | None]:
         yield None if workers is None else Processes(workers)
 
 
-def check_crew(workers: int | None, scheduler: str | None) -> None:
-    """Refuse a crew that cannot be; whether a scheduler answers is not asked."""
-    if workers is not None and scheduler is not None:
-        raise InputError("--workers, --scheduler: one of them; a cluster has workers of its own")
-    if workers is not None and (isinstance(workers, bool) or workers < 1):
-        raise InputError(f"--workers: must be an integer from 1 up, not {workers}")
-    if scheduler is not None:
-        from tuichaos.sweeps.cluster import check
-
-        check(scheduler)
-
-
 def _run(
     path: Path,
     made: Grid,
@@ -244,6 +233,8 @@ def _source(
         yield from scattered(job, share, crew, stop)
         return
     for batch in todo:
+        if stop.is_set():  # to get the rest ready, and drop it, takes seconds
+            return
         yield from perform(job, batch, stop)
 
 

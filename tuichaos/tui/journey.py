@@ -9,7 +9,8 @@ from tuichaos.experiment import Experiment
 from tuichaos.session import Status
 from tuichaos.survey import Survey
 from tuichaos.sweeps.rows import Row
-from tuichaos.tui.faces import Face, face
+from tuichaos.tui.faces import face
+from tuichaos.tui.faces.base import Face
 from tuichaos.windows import Span
 
 MOST_NUMBERS = 2_000_000  # of all pictures that are kept: about 200 MB

@@ -17,19 +17,21 @@ from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_map, free_name
 from tuichaos.fields import VALUES
-from tuichaos.planes import PlaneValues
-from tuichaos.progress import duration, sweep_words
+from tuichaos.planes import of_rows
 from tuichaos.session import Status
-from tuichaos.suited import HAVE_LOSS
+from tuichaos.suited import has_loss
 from tuichaos.survey import Kept
-from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import MOST_DENSE
 from tuichaos.sweeps.rows import Row
-from tuichaos.tui.faces import CurveFace, DiagramFace, Face, Look, PlaneFace, short
+from tuichaos.tui import boxes
+from tuichaos.tui.faces.base import Face, Look, short
+from tuichaos.tui.faces.columns import CurveFace
+from tuichaos.tui.faces.diagrams import DiagramFace
+from tuichaos.tui.faces.maps import PlaneFace
 from tuichaos.tui.journey import Journey, Level
-from tuichaos.tui.run_state import memory_megabytes
 from tuichaos.tui.screens.living import Living
-from tuichaos.tui.widgets.board import LEAST_BOX, Board, Box
+from tuichaos.tui.standing import standing
+from tuichaos.tui.widgets.board import Board, Box
 from tuichaos.windows import Span, alone, resized, valued, widened, zoomed
 
 FEW_COLOURS = ("standard", "windows")  # systems of sixteen
@@ -277,26 +279,7 @@ class Atlas(Living):
         """How far and how fast, on what; what to do with a box while there is one."""
         if self.box is not None:
             return BOX_KEYS
-        line = " · ".join(self._parts(brief=False))
-        return line if len(line) <= width else " · ".join(self._parts(brief=True))
-
-    def _parts(self, brief: bool) -> list[str]:
-        survey, journey = self.level.survey, self.journey
-        parts = [str(survey.status), f"{survey.done:,} of {survey.size:,} points"]
-        if survey.ended or survey.status == Status.PREPARING:
-            parts += [duration(survey.seconds)] if survey.seconds >= 1 else []
-            parts += [f"{survey.failed} failed"] if survey.failed else []
-        else:
-            parts.append(sweep_words(survey))
-        counts = " × ".join(str(len(axis.values)) for axis in survey.axes)
-        parts.append(counts)
-        if len(journey.levels) > 1:
-            parts.append(f"picture {journey.at + 1} of {len(journey.levels)}")
-        device = survey.device or self.level.experiment.device
-        parts.append(device.split(",")[0] if brief else device)
-        if not (brief or survey.ended):  # what has ended says nothing new
-            parts.append(f"{memory_megabytes():.0f} MB")
-        return parts
+        return standing(self.journey, width)
 
     # --- cross and box ---
 
@@ -334,19 +317,11 @@ class Atlas(Living):
 
     def _reshape(self, dx: int, dy: int, resize: bool) -> None:
         """Move the box, or make it wider (right), narrower, taller (up), lower."""
-        left, top, right, bottom = self.box
-        if resize:
-            left, right, top, bottom = left - dx, right + dx, top + dy, bottom - dy
-        else:
-            left, right, top, bottom = left + dx, right + dx, top + dy, bottom + dy
-        self._set_box((left, top, right, bottom))
+        self._set_box((boxes.sized if resize else boxes.moved)(self.box, dx, dy))
 
     def _set_box(self, box: Box) -> None:
         """Another box, if it fits on the board."""
-        left, top, right, bottom = box
-        area = self.area
-        inside = left >= 0 and top >= 0 and right < area.width and bottom < area.height
-        if inside and right - left + 1 >= LEAST_BOX and bottom - top + 1 >= LEAST_BOX:
+        if boxes.fits(box, self.area):
             self.box = box
             self._lay()
 
@@ -357,11 +332,7 @@ class Atlas(Living):
         if self.box is not None:
             self._drop()
             return
-        area, (x, y) = self.area, self._cell()
-        wide, high = max(2, area.width // 4), max(2, area.height // 4)
-        left = min(max(x - wide // 2, 0), area.width - wide)
-        top = min(max(y - high // 2, 0), area.height - high)
-        self.box = (left, top, left + wide - 1, top + high - 1)
+        self.box = boxes.around(*self._cell(), self.area)
         self._lay()
 
     def _drop(self) -> None:
@@ -373,9 +344,7 @@ class Atlas(Living):
             self._put(*self.board.cross)
 
     def on_board_boxed(self, event: Board.Boxed) -> None:
-        left, top, right, bottom = event.box
-        small = right - left + 1 < LEAST_BOX or bottom - top + 1 < LEAST_BOX
-        if self.area is None or small:
+        if self.area is None or not boxes.large(event.box):
             self._drop()
             return
         self.box = event.box
@@ -383,18 +352,11 @@ class Atlas(Living):
 
     def on_board_wheeled(self, event: Board.Wheeled) -> None:
         if self.box is not None:
-            self._scale(event.direction)
+            self._set_box(boxes.scaled(self.box, event.direction))
 
     def on_board_resized(self) -> None:
         self.box = None
         self.paint()
-
-    def _scale(self, direction: int) -> None:
-        """A larger box, or a smaller one."""
-        left, top, right, bottom = self.box
-        dx = direction * max(1, (right - left) // 8)
-        dy = direction * max(1, (bottom - top) // 8)
-        self._set_box((left - dx, top - dy, right + dx, bottom + dy))
 
     # --- keys ---
 
@@ -502,7 +464,7 @@ class Atlas(Living):
 
     def action_finer(self, direction: int) -> None:
         if self.box is not None:
-            self._scale(direction)
+            self._set_box(boxes.scaled(self.box, direction))
         else:
             self._try(resized, FINER**direction, MOST_DENSE, crop=self.level.crop)
 
@@ -553,9 +515,7 @@ class Atlas(Living):
 
     @work(thread=True, group="export", exit_on_error=False)
     def _paint_file(self, experiment: Experiment, rows: list[Row]) -> None:
-        plane = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
-        for row in rows:
-            plane.add(row.point, row.numbers)
+        plane = of_rows(experiment, rows)
         try:
             stem = f"{experiment.name}-{plane.value}"
             path = export_map(experiment, plane, free_name(stem, kind="png"))
@@ -568,8 +528,3 @@ class Atlas(Living):
     def _kept(self, path: str, part: str = "") -> None:
         self.app.copy_to_clipboard(path)
         self.notify(f"Wrote {path}{part} (copied).", markup=False)
-
-
-def has_loss(experiment: Experiment) -> bool:
-    """Whether training, or a map that is training, goes on."""
-    return experiment.system.name == "training" or experiment.system.name in HAVE_LOSS

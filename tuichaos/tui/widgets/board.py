@@ -174,8 +174,12 @@ class Board(Widget):
         elif self.sheet.foot >= area.bottom and area.y <= y <= self.sheet.foot:
             if x < len(line) and line[x][0] in " ⠀─":
                 line[x] = ("│", Style(dim=True))
-        elif y == area.bottom:
-            self._sign(line, x, "▲")
+        elif y == area.bottom and x < len(line):
+            below = line[x][0]  # a digit of a label stays, and stands out
+            if below in " ⠀─┬":
+                self._sign(line, x, "▲")
+            else:
+                line[x] = (below, Style(reverse=True, bold=True))
 
     def _frame(self, line: list[Mark], y: int) -> None:
         if self.box is None:

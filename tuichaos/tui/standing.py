@@ -1,0 +1,33 @@
+"""How far the picture of a journey is and how fast it goes, in a line."""
+
+from __future__ import annotations
+
+from tuichaos.progress import duration, sweep_words
+from tuichaos.session import Status
+from tuichaos.tui.journey import Journey
+from tuichaos.tui.run_state import memory_megabytes
+
+
+def standing(journey: Journey, width: int) -> str:
+    """The line, with less in it where it would not fit."""
+    line = " · ".join(_parts(journey, brief=False))
+    return line if len(line) <= width else " · ".join(_parts(journey, brief=True))
+
+
+def _parts(journey: Journey, brief: bool) -> list[str]:
+    survey = journey.level.survey
+    parts = [str(survey.status), f"{survey.done:,} of {survey.size:,} points"]
+    if survey.ended or survey.status == Status.PREPARING:
+        parts += [duration(survey.seconds)] if survey.seconds >= 1 else []
+        parts += [f"{survey.failed} failed"] if survey.failed else []
+    else:
+        parts += filter(None, [sweep_words(survey)])
+    counts = " × ".join(str(len(axis.values)) for axis in survey.axes)
+    parts.append(counts)
+    if len(journey.levels) > 1:
+        parts.append(f"picture {journey.at + 1} of {len(journey.levels)}")
+    device = survey.device or journey.level.experiment.device
+    parts.append(device.split(",")[0] if brief else device)
+    if not (brief or survey.ended):  # what has ended says nothing new
+        parts.append(f"{memory_megabytes():.0f} MB")
+    return parts
