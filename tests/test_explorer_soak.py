@@ -1,15 +1,23 @@
-"""Hours of use in one process: runs, maps and screens come and go, and nothing is left behind."""
+"""Hours of use in one process: runs, maps and screens come and go, and nothing is left behind.
+
+TUICHAOS_SOAK=3600 pytest -n 0 -s -m soak tests/test_explorer_soak.py > soak.log 2>&1 &
+takes an hour, and tells each minute how much memory there is.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
+import sys
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import theilslopes
 
 from tuichaos.config import Config
 from tuichaos.presets import preset
@@ -21,7 +29,10 @@ from tuichaos.tui.screens.runs import Runs
 
 SECONDS = float(os.environ.get("TUICHAOS_SOAK", "120"))
 SETTLED = 0.3  # of the time, until caches are filled and libraries loaded
-MOST_GROWTH = 50e6  # bytes
+MOST_SETTLING = 600.0  # seconds; caches are not to take longer
+MOST_GROWTH = 50e6  # bytes: of what is in memory while it is looked at, of what is used an hour
+BLOCK = 100  # bytes of a Python object, roughly: they are 90 on average here
+TELL = 60.0  # seconds
 SMALL = {"ensemble.references": 40, "steps": 4000}
 MAP = {
     "steps": 40,
@@ -35,13 +46,56 @@ MAP = {
 }
 
 
+class Used(ctypes.Structure):
+    """struct mallinfo2 of malloc.h."""
+
+    _fields_ = [(f"_{k}", ctypes.c_size_t) for k in range(10)]
+
+
+def mallinfo():
+    """The GNU C library's account of what is used; None elsewhere."""
+    try:
+        found = ctypes.CDLL("libc.so.6").mallinfo2
+    except (OSError, AttributeError):
+        return None
+    found.restype = Used
+    return found
+
+
 def memory() -> int:
     """Bytes of this process that are in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def used() -> int:
+    """Bytes that somebody holds: without what is free but kept, which comes and goes."""
+    found = mallinfo()()
+    in_arenas, mapped = found._7, found._4
+    return in_arenas + mapped + BLOCK * sys.getallocatedblocks()
+
+
 def handles() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def threads() -> set[str]:
+    """Names of threads, without those that the event loop keeps for all that is put aside."""
+    return {t.name for t in threading.enumerate() if not t.name.startswith("asyncio_")}
+
+
+def others() -> int:
+    """Threads of libraries, which Python does not know."""
+    return len(os.listdir("/proc/self/task")) - threading.active_count()
+
+
+def children() -> int:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return sum(len(task.read_text().split()) for task in tasks)
+
+
+def at_rest() -> bool:
+    """Whether nothing of the runs is left."""
+    return not any(name.startswith("tuichaos") for name in threads()) and not children()
 
 
 async def until(condition, seconds=60):
@@ -85,29 +139,57 @@ async def one_round(app, number):
         await back(app)
     for run in list_runs()[3:]:
         delete(run)
+    await until(at_rest)
+
+
+def growth(seconds, amounts):
+    """What an hour adds, and the least it may be (a limit of 95 %): Theil and Sen's slope,
+    which single rounds do not sway."""
+    slope, _, least, _ = theilslopes(amounts, seconds)
+    return 3600 * slope, 3600 * least
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+@pytest.mark.skipif(mallinfo() is None, reason="needs the GNU C library 2.33")
 async def test_nothing_is_left_behind(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = Explorer(preset("quick", SMALL), Config())
+    seen = []  # seconds, memory, used, handles, threads of libraries
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.2)
-        start, number, before = time.monotonic(), 0, None
+        start, number, told, first, names = time.monotonic(), 0, TELL, None, set()
         while (spent := time.monotonic() - start) < SECONDS:
             await one_round(app, number)
             number += 1
-            if before is None and spent > SETTLED * SECONDS:
-                gc.collect()
-                before = memory(), {t.name for t in threading.enumerate()}, handles()
-        await asyncio.sleep(1)
-        gc.collect()
-        after = memory(), {t.name for t in threading.enumerate()}, handles()
+            gc.collect()
+            seen.append((time.monotonic() - start, memory(), used(), handles(), others()))
+            if first is None and spent > min(SETTLED * SECONDS, MOST_SETTLING):
+                first, names = len(seen) - 1, threads()
+            if spent > told:
+                told += TELL
+                say(number, seen[-1])
+        left = threads() - names
+    say(number, seen[-1])
+    seconds, in_memory, held, opened, foreign = np.array(seen[first:]).T
+    hourly, least = growth(seconds, held)
+    most = in_memory.max() - in_memory[0]
     print(
-        f"{number} rounds; memory {before[0] / 1e6:.0f} → {after[0] / 1e6:.0f} MB, "
-        f"handles {before[2]} → {after[2]}, threads {sorted(after[1])}"
+        f"since round {first}: memory {in_memory[0] / 1e6:.0f} → {in_memory[-1] / 1e6:.0f} MB, "
+        f"at most {most / 1e6:+.0f}; used {hourly / 1e6:+.1f} MB an hour (≥ {least / 1e6:+.1f})"
     )
-    assert after[0] - before[0] < MOST_GROWTH
-    assert len(after[1]) <= len(before[1]), after[1] - before[1]
-    assert after[2] <= before[2]
+    assert len(held) > 8
+    assert most < MOST_GROWTH
+    assert least < MOST_GROWTH
+    assert not left
+    assert opened[-1] <= opened[0]
+    assert foreign[-1] <= foreign[0]
+
+
+def say(number, found):
+    seconds, in_memory, held, opened, foreign = found
+    print(
+        f"{seconds / 60:.1f} min, {number} rounds: memory {in_memory / 1e6:.0f} MB, "
+        f"used {held / 1e6:.1f} MB, {opened} handles, {foreign} threads of libraries, "
+        f"others {sorted(t.name for t in threading.enumerate())}",
+        flush=True,
+    )

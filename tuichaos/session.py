@@ -223,3 +223,5 @@ class SweepSession:
             self.reason = str(error)
         except Exception as error:  # the screen must live, and say what happened
             self.reason = f"{type(error).__name__}: {error}"
+        finally:
+            give_back()

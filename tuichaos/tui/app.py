@@ -27,6 +27,7 @@ from textual.worker import WorkerFailed
 from tuichaos.cleaning import clean_lines
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
+from tuichaos.release import few_arenas
 from tuichaos.runs import Run
 from tuichaos.session import load_libraries
 from tuichaos.survey import Kept, Survey
@@ -176,6 +177,7 @@ class Explorer(App):
     def on_mount(self) -> None:
         # The run's thread formats rows in Python: let it hand over soon to the screen.
         sys.setswitchinterval(SWITCH_SECONDS)
+        few_arenas(self.threads)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         known = self.config.theme in self.available_themes

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.events import Resize
 from textual.geometry import Region
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
@@ -32,6 +32,7 @@ from tuichaos.tui.journey import Journey, Level
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.standing import standing
 from tuichaos.tui.widgets.board import Board, Box
+from tuichaos.tui.widgets.keys import Keys
 from tuichaos.windows import Span, alone, resized, valued, widened, zoomed
 
 FEW_COLOURS = ("standard", "windows")  # systems of sixteen
@@ -117,7 +118,7 @@ class Atlas(Living):
         yield Static("", id="legend", markup=False)
         yield Static("", id="reading", markup=False)
         yield Static("", id="status", markup=False)
-        yield Footer(compact=True)
+        yield Keys(compact=True)
 
     def on_mount(self) -> None:
         if not self.there:  # left again before it was there
@@ -132,7 +133,7 @@ class Atlas(Living):
         self.journey.resume()
 
     def on_resize(self, event: Resize) -> None:
-        self.query_one(Footer).show_command_palette = event.size.width >= 100
+        self.query_one(Keys).show_command_palette = event.size.width >= 100
         self.phase = None  # the legend may need another number of lines
 
     # --- short names ---

@@ -9,7 +9,7 @@ import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tuichaos.cleaning import clean, clean_lines
 from tuichaos.comparison import differences, overlay
@@ -20,6 +20,7 @@ from tuichaos.exporting import export_curves, free_name
 from tuichaos.runs import MALFORMED, Run, open_run
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.chart import Chart
+from tuichaos.tui.widgets.keys import Keys
 from tuichaos.views import VIEWS, picture, title
 
 REFRESH_SECONDS = 2.0
@@ -57,7 +58,7 @@ class Compare(Living):
             yield Static(names, id="headline", markup=False)
             yield Chart("", id="chart", ascii_only=self.app.ascii_only)
             yield Static("", id="facts", markup=False)
-        yield Footer(compact=True)
+        yield Keys(compact=True)
 
     def on_mount(self) -> None:
         if not self.there:  # left again before it was there

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.widgets import Footer, Input, Sparkline, Static
+from textual.widgets import Input, Sparkline, Static
 
 from tuichaos.cleaning import clean_lines
 from tuichaos.curves import cropped
@@ -25,6 +25,7 @@ from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
+from tuichaos.tui.widgets.keys import Keys
 from tuichaos.tui.widgets.pages import LIVE, NAMES, Pages
 from tuichaos.tui.widgets.settings import Settings
 from tuichaos.views import title, view
@@ -119,7 +120,7 @@ class Explore(Living):
                 yield Pages(self._live_charts(), ascii_only=self.ascii_only)
                 yield Static("", id="sentence", markup=False)
         yield Static("", id="status", markup=False)
-        yield Footer(compact=True)
+        yield Keys(compact=True)
 
     def _live_charts(self) -> Iterator[Chart]:
         for name in CHARTS:
@@ -134,7 +135,7 @@ class Explore(Living):
 
     def on_resize(self, event: Resize) -> None:
         # Where there is no room, the keys of the run go before the one of the palette.
-        self.query_one(Footer).show_command_palette = event.size.width >= 100
+        self.query_one(Keys).show_command_palette = event.size.width >= 100
         self.set_class(event.size.height < VERY_LOW, "-very-low")
 
     @property

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Input, Static
 
 from tuichaos import runs as kept
 from tuichaos.cleaning import clean
@@ -19,6 +19,7 @@ from tuichaos.runs import Run
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm
 from tuichaos.tui.screens.living import Living
+from tuichaos.tui.widgets.keys import Keys
 
 
 def _points(manifest: Mapping[str, Any]) -> str:
@@ -58,7 +59,7 @@ class Runs(Living):
             yield Input(placeholder="filter: any part of name, title, note or status", id="filter")
             yield DataTable(cursor_type="row", zebra_stripes=True, id="table")
             yield Static("", id="empty")
-        yield Footer(compact=True)
+        yield Keys(compact=True)
 
     def on_mount(self) -> None:
         if not self.there:  # left again before it was there
