@@ -84,7 +84,7 @@ def goes_on(file, out, extra, said):
 
 
 # Of the places where something is written every so many-th in a quick round; all take minutes.
-STRIDES = {"run": 17, "sweep": 41, "diagram": 11}
+STRIDES = {"run": 17, "sweep": 41, "diagram": 9}
 EVERY = [pytest.param(name, 1, marks=pytest.mark.soak) for name in SUITED]
 
 
@@ -99,8 +99,9 @@ def test_a_full_disk_at_every_place(name, stride, disk, tmp_path, monkeypatch):
     start = ("run", file, "--quiet", *extra, "--out")
     assert in_child(by_command(*start, usual)) == 0
     expected = everything(usual)
-    at, failed = 1, []
+    at, tried, failed = 1, 0, []
     while True:
+        tried += 1
         leave = 4096 * (at % 3 == 0)  # sometimes a page is left: a file is begun, and then cut
         code, err = under(Disk(disk, at, lambda n=leave: fill(disk, n)), *start, out)
         full = (disk / BALLAST).exists()
@@ -127,7 +128,9 @@ def test_a_full_disk_at_every_place(name, stride, disk, tmp_path, monkeypatch):
     said = [status for _, status in failed]
     counts = {str(one): said.count(one) for one in set(said)}
     print(f"{name}: {at} places every {stride}: {len(failed)} failed, {counts}")
-    assert len(failed) >= (20 if stride == 1 else 4)
+    # Some do without: what is renamed over an older file gives that one's room back.
+    assert len(failed) >= (20 if stride == 1 else tried / 2)
+    assert len(failed) >= 3
     assert said.count("running") <= 1  # whose manifest was that of the very beginning
 
 
@@ -154,7 +157,7 @@ def test_a_disk_that_refuses_is_told_by_its_own_words(number, places, whole, tmp
     for at in places:
         disk = Disk(root, at, refuse(number), always=True)
         code, err = under(disk, "run", file, "--quiet", "--out", out)
-        if (out / "manifest.json").exists() and code == 1:
+        if out.exists():
             manifest = open_run(out).manifest
             assert manifest["status"] == "failed"
             assert os.strerror(number) in manifest["reason"]
@@ -165,7 +168,7 @@ def test_a_disk_that_refuses_is_told_by_its_own_words(number, places, whole, tmp
         goes_on(file, out, (), tmp_path / "again.log")
         assert everything(out) == whole, at
         shutil.rmtree(out)
-    assert told >= len(places) - 2
+    assert told > len(places) / 2  # and nothing was left of the others, which had not begun
 
 
 LONG = {"steps": 3000, "network": {"hidden": [4]}, "ensemble": {"references": 8, "twins": 1}}

@@ -33,6 +33,7 @@ from tuichaos.errors import InputError
 from tuichaos.experiment import Optimizer
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
+from tuichaos.sweeps import dense
 from tuichaos.sweeps.rows import JOURNAL
 from tuichaos.systems.reference import REFERENCE
 from tuichaos.tui.app import Explorer
@@ -99,17 +100,28 @@ FIRST = [f"{OPTIMIZERS[0]}, {n}" for n in ("changing", "rates", "everything")]
 FIRST += ["henon", "softmax-map", "lorenz, free"]
 RUNS = {name: RUNS[name] for name in [*FIRST, *RUNS]}  # the first six are unlike each other
 
-POINTS = {"steps": 300, "ensemble": {"references": 4, "twins": 2}, "record": {"states_every": 50}}
+POINTS = {"steps": 150, "ensemble": {"references": 3, "twins": 1}, "record": {"states_every": 50}}
 SMALL = {"network": {"hidden": [3]}, "ensemble": {"references": 1, "twins": 0}}
-RATES = {"optimizer.learning_rate": {"log": [0.1, 10.0, 24]}}
+LAST = {"observable": "loss", "last": 8}
+
+
+def rates(count):
+    return {"optimizer.learning_rate": {"log": [0.1, 10.0, count]}}
+
+
 SCALES = {"network.init_scale": {"linear": [0.5, 2.0, 24]}}
-LAST = {"observable": "loss", "last": 8, "continued": "both"}
 SWEEPS = {
-    "runs that are kept": {**POINTS, "sweep": {"optimizer.learning_rate": [0.1, 0.5, 1, 2, 4, 8]}},
-    "a plane": {**SMALL, "steps": 300, "plane": {"value": "exponent"}, "sweep": RATES | SCALES},
-    "a diagram": {**SMALL, "steps": 400, "diagram": LAST, "sweep": RATES},
+    "runs that are kept": {**POINTS, "sweep": rates(24)},
+    "a plane": {**SMALL, "steps": 300, "plane": {"value": "exponent"}, "sweep": rates(24) | SCALES},
+    "a diagram": {**SMALL, "steps": 400, "diagram": LAST, "sweep": rates(120)},
+    "workers": {**POINTS, "sweep": rates(24)},
+    "points that go on from each other": {  # all are done at once, so that it begins anew
+        **SMALL,
+        "steps": 200,
+        "diagram": {**LAST, "continued": "both"},
+        "sweep": rates(20),
+    },
 }
-SWEEPS["workers"] = SWEEPS["runs that are kept"]
 
 EXPLORED = {"steps": 1000, "ensemble": {"references": 20, "twins": 3}}
 
@@ -149,7 +161,7 @@ def _of_steps(tell: Tell):
 
 
 def _of_points(tell: Tell):
-    return lambda p: tell(Phase.FINISHING if p.done == p.total else Phase.STEPPING)
+    return lambda p: p.done and tell(Phase.FINISHING if p.done == p.total else Phase.STEPPING)
 
 
 async def explored(experiment, keys, tell):
@@ -206,7 +218,7 @@ def place(run) -> str:
         rows = (run.path / "series.csv").read_bytes().rpartition(b"\n")[0].splitlines()[1:]
         done = int(rows[-1].split(b",")[1]) if rows else 0
         total = run.experiment.steps
-    return "stepping" if 0 < done < total else "finishing" if done else "before its first rows"
+    return "stepping" if 0 < done < total else "finishing" if done else "before anything was kept"
 
 
 @dataclass
@@ -256,7 +268,8 @@ class Case:
                 assert in_child(lambda: self._act(home)(lambda _: None)) == 0
                 break
             (phase,) = rng.choices(list(SHARES), list(SHARES.values()))
-            at = rng.random() * self.seconds.get(phase, 0.0)
+            phase = phase if phase in self.seconds else Phase.START
+            at = rng.random() * self.seconds[phase]
             how = Watched(self._act(home)).killed(phase, at)
             assert how in (0, -signal.SIGKILL)
             if how:
@@ -302,8 +315,10 @@ def soaked(tables, how, total, folder, seed) -> Told:
 
 @pytest.fixture(autouse=True)
 def small_frames(monkeypatch):
-    """So that kills and checkpoints find many places; bits do not depend on it."""
+    """And small tiles: kills and checkpoints find many places; bits do not depend on it."""
     monkeypatch.setattr(simulation, "FRAME_STEPS", 32)
+    monkeypatch.setattr(dense, "TILE_LEAST", 16)
+    monkeypatch.setattr(dense, "TILE_MOST", 16)
 
 
 def test_killed_runs_go_on_to_the_same_files(tmp_path):
