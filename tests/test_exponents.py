@@ -136,7 +136,7 @@ def test_two_layer_scalar_network_is_the_quartic(simulate):
     for eta, exact in ((0.5, 0.0), (1.1, -0.1116), (1.5, 0.491), (2.0, math.log(3))):
         run = simulate(
             {"optimizer.learning_rate": eta, "record.every": 1000, "record.states_every": 1000,
-             "ensemble.twins": 0},
+             "ensemble.twins": 0, "steps": 20000},
             preset="two-layer-scalar",
         )  # fmt: skip
         assert leading(run)["mean"] == pytest.approx(exact, abs=2e-3), eta

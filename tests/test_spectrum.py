@@ -89,7 +89,7 @@ def test_softmax_map_conserves_the_sum_of_its_logits(simulate):
 
 def test_two_layer_scalar_network_along_and_across_its_diagonal(simulate):
     """Across the diagonal the factor is 1 − a + a·w², averaged along the quartic's orbit."""
-    overrides = {"measure.spectrum": True, "steps": 4000, "measure.discard": 100}
+    overrides = {"measure.spectrum": True, "steps": 2000, "measure.discard": 100}
     overrides |= {"optimizer.learning_rate": 1.5, "record.every": 1000}
     run = simulate({**overrides, "ensemble.twins": 0}, preset="two-layer-scalar")
     assert exponents(run).mean(axis=0) == pytest.approx([0.491, -0.743], abs=5e-3)
@@ -168,7 +168,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(simulate, system, truth)
     common |= {"system.name": system, "system.parameters": parameters, "record.every": 500}
     common |= {"measure.tangent": False}
     if truth is None:
-        long = simulate({**common, "steps": 100 * steps, "ensemble.references": 20, "seed": 9})
+        long = simulate({**common, "steps": 20 * steps, "ensemble.references": 20, "seed": 9})
         truth = long.summary["spectrum"]["mean"][0]
     run = simulate({**common, "steps": steps, "ensemble.references": repeats})
     table = run.table("spectrum.csv")

@@ -18,6 +18,7 @@ def around(x: int, y: int, area: Region) -> Box:
 
 
 def moved(box: Box, dx: int, dy: int) -> Box:
+    """The same, so many cells to the right and down."""
     left, top, right, bottom = box
     return left + dx, top + dy, right + dx, bottom + dy
 

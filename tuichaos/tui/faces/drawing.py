@@ -99,6 +99,7 @@ def margin(lines: Sequence[Line]) -> int:
 
 
 def drawable(picture: Picture | None) -> bool:
+    """Whether there is anything to be seen in it."""
     return picture is not None and any(np.isfinite(c.y).any() for c in picture.curves)
 
 
