@@ -24,7 +24,7 @@ from tuichaos.cleaning import cell, clean, json_text
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.exporting import safe_lines
-from tuichaos.reading import parse_toml, resolve, valid
+from tuichaos.reading import load, parse_toml, resolve, valid
 from tuichaos.runs import open_run
 
 SMALL = {"steps": 6, "ensemble": {"references": 2, "twins": 1}}
@@ -196,7 +196,7 @@ def test_bombs_of_nesting():
 
 
 def test_endless_and_large_experiments(tmp_path, command):
-    assert "2 MB" in refusal(command, "run", "/dev/zero")
+    assert "not a plain file" in refusal(command, "run", "/dev/zero")
     path = tmp_path / "large.toml"
     path.write_text(f"steps = 3 # {'x' * 3_000_000}")
     assert "2 MB" in refusal(command, "run", path)
@@ -287,6 +287,23 @@ def test_data_that_is_no_file(tmp_path, command):
             sets = ["--set", f"data.name={kind}", "--set", f"data.path={path}"]
             line = refusal(command, "run", "--preset", "quick", "--dry-run", *sets)
             assert "not a plain file" in line
+
+
+def test_experiments_that_are_no_file(tmp_path, command):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe", tmp_path):
+        assert "not a plain file" in refusal(command, "run", path, "--dry-run")
+    assert "too long" in refusal(command, "run", "x" * 300 + ".toml", "--dry-run")
+
+
+def test_an_experiment_may_come_from_a_pipe_and_begin_with_a_mark(tmp_path):
+    """As ``tuichaos run <(…)`` and editors have it."""
+    (tmp_path / "e.toml").write_bytes(b"\xef\xbb\xbfsteps = 7\n")
+    read, write = os.pipe()
+    os.write(write, (tmp_path / "e.toml").read_bytes())
+    os.close(write)
+    assert load(f"/dev/fd/{read}").steps == 7
+    os.close(read)
 
 
 @pytest.mark.slow
@@ -405,6 +422,9 @@ def test_nothing_that_an_instrument_makes_itself_is_taken_from_a_checkpoint(part
         lambda body: body.update(tree=[[]]),
         lambda body: body["facts"].update(lengths={"series.csv": -5}),
         lambda body: body["facts"].update(lengths={"series.csv": "x"}),
+        lambda body: body["facts"].update(lengths={"series.csv": 1e300}),
+        lambda body: body["facts"].update(lengths={"": 5}),
+        lambda body: body["facts"].update(sums=[1]),
         lambda body: body.update(tree={"object": ["Momentum"], "state": 3}),
         lambda body: body.update(tree={"generator": {"dict": []}}),
         lambda body: body.update(format="new"),

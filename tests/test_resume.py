@@ -228,6 +228,55 @@ def test_rows_that_are_gone_are_computed_again(name, tmp_path, monkeypatch):
     assert files(done.path) == whole
 
 
+@pytest.mark.parametrize("name", ["series.csv", ".states.part"])
+def test_rows_that_were_changed_are_computed_again(name, tmp_path, monkeypatch):
+    experiment = resolve(TRAINING, {"record.checkpoint": 1e-9})
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    part = stopped(experiment, tmp_path / "part", monkeypatch, 5)
+    text = bytearray((part.path / name).read_bytes())
+    text[300] ^= 1  # a faulty disk, an editor
+    (part.path / name).write_bytes(text)
+    done = resuming.resume(open_run(part.path))
+    assert done.manifest["resumed"][0]["step"] == 0
+    assert "does not begin as it did" in " ".join(done.manifest["warnings"])
+    assert files(done.path) == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "words"),
+    [
+        ("seed = 0", "seed = 1", "part: seed, data of the experiment changed since step"),
+        ("learning_rate = 1.5", "learning_rate = 1.25", "optimizer.learning_rate of"),
+        ("steps = 120", "steps = 130", "steps of the experiment"),
+    ],
+)
+def test_another_experiment_does_not_go_on_from_a_checkpoint(
+    line, other, words, tmp_path, monkeypatch
+):
+    part = stopped(resolve(TRAINING), tmp_path / "part", monkeypatch, 3)
+    before = files(part.path)
+    toml = part.path / "experiment.toml"
+    text = toml.read_text()
+    assert line in text
+    toml.write_text(text.replace(line, other))
+    with pytest.raises(InputError, match=words):
+        resuming.resume(open_run(part.path))
+    toml.write_text(text)
+    assert files(part.path) == before
+    assert resuming.resume(open_run(part.path)).status == "done"
+
+
+def test_other_data_do_not_go_on_from_a_checkpoint(tmp_path, monkeypatch):
+    rows = ["x,y,class", *(f"{k / 7},{k * k / 50},{k % 2}" for k in range(40))]
+    data = tmp_path / "data.csv"
+    data.write_text("\n".join(rows))
+    table = {**TRAINING, "measure": {}, "data": {"name": "csv", "path": str(data)}}
+    part = stopped(resolve(table), tmp_path / "part", monkeypatch, 3)
+    data.write_text("\n".join([*rows, "5,5,1"]))
+    with pytest.raises(InputError, match="data of the experiment changed since step"):
+        resuming.resume(open_run(part.path))
+
+
 def test_a_done_run_has_nothing_left_to_do(tmp_path):
     done = runner.run(resolve(HENON, {"steps": 20}), out=tmp_path / "done")
     with pytest.raises(InputError, match="is done, all 20 steps"):

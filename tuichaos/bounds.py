@@ -18,6 +18,8 @@ MOST_DEPTH = 32  # of tables and lists within each other; a known key has 3
 MOST_INTEGER = 2**63 - 1  # what an array of steps can hold
 MOST_STEPS = 10**15  # so that products with the number of references stay exact
 
+GIVEN = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # by a shell, which sees to their end
+
 # Dotted keys of so many parts: the parser takes time and memory that grow with their square.
 PART = r"(?:[\w\"'-]+[ \t]*\.[ \t]*)"
 DOTTED = re.compile(rf"(?<![\w\"'-]){PART}{{{MOST_DEPTH}}}")
@@ -26,11 +28,13 @@ DOTTED = re.compile(rf"(?<![\w\"'-]){PART}{{{MOST_DEPTH}}}")
 def read_text(path: Path, most: int) -> str:
     """A text file of at most so many bytes. OSError, or ValueError, a few words, where it is
     larger or not UTF-8; never more is read, also of what has no end."""
+    if not str(path).startswith(GIVEN):
+        check_file(path)
     with open(path, "rb") as file:
         found = file.read(most + 1)
     if len(found) > most:
         raise ValueError(f"is larger than {most / 1e6:,.0f} MB")
-    return found.decode("utf-8").replace("\r\n", "\n")
+    return found.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def check_file(path: Path) -> None:

@@ -312,9 +312,9 @@ def _experiment(
         overrides["device"] = device
     if preset_name is not None:
         return presets.preset(preset_name, overrides, overs)
-    if not file.exists() and str(file) in presets.names():
+    if str(file) in presets.names() and not file.exists():
         raise InputError(f"{file}: no such file; did you mean --preset {file}?")
-    if file.name == "experiment.toml" and (file.parent / "manifest.json").is_file():
+    if file.name == "experiment.toml" and os.path.isfile(file.parent / "manifest.json"):
         from tuichaos.runs import Run, check_format
 
         check_format(Run(file.parent))  # a newer one may mean something else by a key

@@ -281,7 +281,7 @@ def rename(run: Run, name: str) -> Run:
     target = run.path.parent / name
     if not name.isprintable() or Path(name).name != name or name.startswith("."):
         raise InputError(f"{name!r} cannot be the name of a run")
-    if target.exists():
+    if os.path.exists(target):  # a name that is too long is none, and refused below
         raise InputError(f"{name}: there is one of that name")
     if run.status == "running" or is_held(run.path):
         raise InputError(f"{run.path.name}: is still running")

@@ -83,7 +83,7 @@ def _checkpoints(run: Run) -> Iterator[Check]:
     if not store.stems():
         return
     done = run.status == "done"
-    found, faults = store.newest(lengths=not done)
+    found, faults = store.newest(files=not done)
     words = "; ".join(faults)
     if found is None or words:
         yield Check("checkpoint", False, words)

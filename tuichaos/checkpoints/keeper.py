@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuichaos.checkpoints.encoding import Decoder, Encoder
+from tuichaos.checkpoints.planned import changed, prints
+from tuichaos.checkpoints.prefixes import Prefix
 from tuichaos.checkpoints.store import MALFORMED, Checkpoint, Store
 from tuichaos.errors import InputError
 
@@ -38,6 +41,9 @@ class Keeper:
         self.recording = recording
         free = not any(one.depends_on_steps for one in recording.instruments)
         self.extends = bool(seconds) and free
+        data = recording.facts["data"]
+        self.prints = prints(recording.plan.experiment, data and data["sha256"], free)
+        self.prefixes: dict[str, Prefix] = {}  # of the files that grow, by name
         self.written: int | None = None  # the step of the last one
         self._due = time.monotonic() + seconds
 
@@ -76,15 +82,37 @@ class Keeper:
         tree = encoder.encode({"simulation": state, "instruments": instruments})
         if recording.states:
             lengths |= recording.states.file.lengths()
-        self.store.write(state["step"], {"lengths": lengths}, tree, encoder.arrays)
+        known = {"lengths": lengths, "sums": self._sums(lengths), "experiment": self.prints}
+        self.store.write(state["step"], known, tree, encoder.arrays)
         self.written = state["step"]
         self._due = time.monotonic() + self.seconds
+
+    def _sums(self, lengths: Mapping[str, int]) -> dict[str, int]:
+        """Checksums of files as far as they are now on the disk."""
+        path = self.store.path.parent
+        return {
+            name: self.prefixes.setdefault(name, Prefix(path / name)).upto(length)
+            for name, length in lengths.items()
+        }
+
+    def _check_experiment(self, checkpoint: Checkpoint) -> None:
+        """InputError where the experiment is another one by now: its numbers would be of
+        neither."""
+        before = checkpoint.facts.get("experiment")
+        if isinstance(before, dict) and (keys := changed(before, self.prints)):
+            self._let_go()
+            raise InputError(
+                f"{self.store.path.parent}: {', '.join(keys)} of the experiment changed since "
+                f"step {checkpoint.step}: set back what was changed, or begin another run"
+            )
 
     def restore(self, checkpoint: Checkpoint) -> int:
         """Let the recording be as it was; returns the length of series.csv in bytes."""
         recording = self.recording
         where = self.store.path / f"{checkpoint.step:015}.json"
+        self._check_experiment(checkpoint)
         try:
+            self.prefixes = dict(checkpoint.prefixes)
             decoder = Decoder(checkpoint.arrays, recording.simulation.device)
             found = decoder.decode(checkpoint.tree)
             names = [name for name, _ in found["instruments"]]

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from tuichaos.bounds import check_file, read_text
+from tuichaos.checkpoints.prefixes import Prefix
 from tuichaos.errors import InputError
 from tuichaos.files import replace_text, settle_folder
 
@@ -41,12 +42,14 @@ class NewerFormat(InputError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One that was read back: ``facts`` in plain JSON, the tree and the arrays it names."""
+    """One that was read back: ``facts`` in plain JSON, the tree and the arrays it names, and
+    the files it relies on, by name, as far as they were looked at."""
 
     step: int
     facts: Mapping[str, Any]
     tree: Any
     arrays: Mapping[str, np.ndarray]
+    prefixes: Mapping[str, Prefix] = field(default_factory=dict)
 
 
 class Store:
@@ -84,17 +87,15 @@ class Store:
             raise
         return checksum
 
-    def newest(self, lengths: bool = True) -> tuple[Checkpoint | None, list[str]]:
-        """The newest one that can be read and, where ``lengths`` are looked at, whose files
-        are still as long as they were; and why those after it are not. InputError for one of
-        a newer format."""
+    def newest(self, files: bool = True) -> tuple[Checkpoint | None, list[str]]:
+        """The newest one that can be read and, where ``files`` are looked at, whose files
+        still begin as they did; and why those after it are not. InputError for one of a newer
+        format."""
         faults = []
         for stem in reversed(self.stems()):
             try:
                 found = self._read(stem)
-                if lengths:
-                    self._check_lengths(found.facts["lengths"])
-                return found, faults
+                return (self._with_files(found) if files else found), faults
             except NewerFormat:
                 raise
             except (InputError, OSError) as error:
@@ -117,11 +118,16 @@ class Store:
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
-    def _check_lengths(self, lengths: Mapping[str, int]) -> None:
-        for name, length in lengths.items():
+    def _with_files(self, found: Checkpoint) -> Checkpoint:
+        """The same with the files it relies on; InputError where one of them changed."""
+        prefixes, sums = {}, found.facts.get("sums", {})
+        for name, length in found.facts["lengths"].items():
             path = self.path.parent / Path(name).name  # never out of the folder
-            if path.stat().st_size < length:
-                raise InputError(f"{path}: is damaged: it is shorter than it was")
+            check_file(path)
+            prefixes[name] = Prefix(path)
+            if prefixes[name].upto(length) != sums.get(name, prefixes[name].sum):
+                raise InputError(f"{path}: is damaged: it does not begin as it did")
+        return replace(found, prefixes=prefixes)
 
     def _read(self, stem: str) -> Checkpoint:
         path = self.path / f"{stem}.json"

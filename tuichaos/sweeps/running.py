@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.checkpoints.lock import locked
+from tuichaos.checkpoints.planned import digest
 from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
@@ -151,7 +152,9 @@ def _run(
     known = _facts(made, first, crew, keep)
     with locked(path) as taken, interrupts(stop) as interrupted:
         with reading(path):
-            known = known if before is None else _resumed(known, before)
+            if before is not None:
+                _check_planned(path, known, before)
+                known = _resumed(known, before)
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
         folder = Folder(path, made, known, crew)
         known["warnings"] += filter(None, [folder.journal.fault])
@@ -366,13 +369,26 @@ def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
     return {**known, **on, "started": started, "resumed": known["started"], "warnings": warnings}
 
 
+def _check_planned(path: Path, known: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """InputError where experiment.toml was changed since: points of two experiments would
+    stand in one table. Another version may have other keys, and is not asked."""
+    same = before.get("versions", {}).get("tuichaos") == known["versions"]["tuichaos"]
+    if same and before.get("planned", known["planned"]) != known["planned"]:
+        raise InputError(
+            f"{path}: its experiment or its data changed since it began: set back what was "
+            "changed, or begin another sweep"
+        )
+
+
 def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, Any]:
     """What is known before the first point: as of a run, of its first point."""
     simulation = first.simulation([])
     found = facts(first, simulation)
+    data = found["data"] and found["data"]["sha256"]
     return {
         "kind": "sweep",
         **found,
+        "planned": digest(made.experiment, data),
         "title": made.experiment.title,
         "warnings": made.warnings(),
         "keys": list(made.keys),

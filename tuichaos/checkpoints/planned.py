@@ -1,0 +1,53 @@
+"""What was planned, key by key in short: whether an experiment is still the one that a
+checkpoint is of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tuichaos.experiment import Experiment
+
+# Words, where it is computed, how often it is kept, and what was changed while it ran.
+FREE = {"name", "title", "about", "paper", "device", "record.checkpoint", "optimizer.changes"}
+STEPS = "steps"  # free too where nothing that is measured depends on them
+DIGITS = 16  # of the digests that are kept
+
+
+def prints(experiment: Experiment, data: str | None, any_steps: bool) -> dict[str, str]:
+    """Digests of all values by key ("network.hidden"), but for those that may change in
+    between; ``data``: the digest of the data, which come from files at times."""
+    free = FREE | ({STEPS} if any_steps else set())
+    found = {
+        key: _short(value)
+        for key, value in _values("", experiment.model_dump(mode="json"))
+        if key not in free
+    }
+    return found if data is None else {**found, "data": data[:DIGITS]}
+
+
+def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Keys of other values than before. Keys that only one of the two has are of another
+    version of tuichaos, or free in one of them."""
+    return [key for key, value in now.items() if before.get(key, value) != value]
+
+
+def digest(experiment: Experiment, data: str | None) -> str:
+    """All of it in one, of a sweep."""
+    return _short(prints(experiment, data, any_steps=False))
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def _values(above: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The values of a table and of those in it, by key; deeper tables are values."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and not above:
+            yield from _values(f"{key}.", value)
+        else:
+            yield above + key, value
