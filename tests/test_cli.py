@@ -393,3 +393,41 @@ def test_a_closed_pipe_is_no_error():
     )  # fmt: skip
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def shelled(*arguments, **streams):
+    """The program in a process of its own, with streams as a shell gives them."""
+    program = [sys.executable, "-c", "from tuichaos.cli import main; main()", *arguments]
+    done = subprocess.run(program, stderr=subprocess.PIPE, text=True, **streams)
+    return done.returncode, done.stderr
+
+
+def test_output_that_cannot_be_written_ends_in_one_line(home):
+    with open("/dev/full", "w") as full:
+        for arguments in (["presets"], ["--help"]):
+            code, err = shelled(*arguments, stdout=full)
+            assert (code, err) == (1, "tuichaos: error: No space left on device\n")
+
+
+def test_closed_output_is_no_fault(home):
+    for number in (0, 1):
+        code, err = shelled("presets", preexec_fn=lambda n=number: os.close(n))
+        assert (code, err) == (0, "")
+
+
+def test_characters_that_a_terminal_lacks_are_replaced(home):
+    table = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert shelled("presets", env=table, stdout=subprocess.DEVNULL) == (0, "")
+
+
+def test_a_home_that_is_no_folder_is_refused(monkeypatch):
+    monkeypatch.setenv("TUICHAOS_HOME", "/" + "x" * 300)
+    code, err = shelled("runs")
+    assert code == 2
+    assert err.endswith("cannot be read: File name too long\n")
+
+
+def test_more_threads_than_machines_have_are_refused(command):
+    code, out, err = command("run", "--preset", "quick", "--threads", 100_000)
+    assert (code, out) == (2, "")
+    assert "--threads: must be an integer from 1 to 512" in err

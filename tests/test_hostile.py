@@ -19,7 +19,7 @@ from mutations import stopped_run
 from peaks import forget, peak
 
 import tuichaos
-from tuichaos import charts, trusted
+from tuichaos import charts, trusted, windows
 from tuichaos.cleaning import cell, clean, json_text
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError, RunFailed
@@ -101,6 +101,8 @@ def test_a_run_folder_runs_no_code(evil, command, monkeypatch, tmp_path):
     evil.unlink()
     monkeypatch.setattr(trusted, "_trusted", set())
     assert "--trust" in refusal(command, "resume", part)
+    assert "--trust" in refusal(command, "resume", done, "--steps", 320)
+    assert not (done / "further").exists()
     assert command("plot", done)[0] == command("runs")[0] == 0
     code, out, _ = command("verify", done)
     assert code == 0
@@ -111,6 +113,19 @@ def test_a_run_folder_runs_no_code(evil, command, monkeypatch, tmp_path):
     assert "are the same bytes" in out
     assert evil.exists()
     assert command("resume", part, "--quiet")[0] == 0
+
+
+def test_no_window_of_a_map_runs_code(evil):
+    ranges = {"optimizer.learning_rate": {"linear": [0.1, 1.0, 4]}, "seed": [1, 2, 3]}
+    made = valid({**SMALL, "system": {"name": "evil_one:make"}, "sweep": ranges})
+    for other in (
+        windows.valued(made, "exponent"),
+        windows.middle(made),
+        windows.zoomed(made, {"optimizer.learning_rate": (0.2, 0.3)}),
+    ):
+        with pytest.raises(InputError, match="--trust"):
+            trusted.check(other)
+    assert not evil.exists()
 
 
 def test_python_names_code_by_its_table_but_not_by_a_file(evil):

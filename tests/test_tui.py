@@ -23,12 +23,13 @@ import tuichaos
 from tuichaos.config import Config, config_path, read_config
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.presets import preset
+from tuichaos.reading import resolve
 from tuichaos.suited import FEW
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.compare import Compare, aligned
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.settings import Settings
+from tuichaos.tui.widgets.settings import BY_KEY, Settings
 
 SIZE = (120, 36)
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 600}
@@ -873,6 +874,19 @@ async def test_a_random_walk_ends_without_an_exception(seed, tmp_path, monkeypat
         await finish(app)
         if not app._exit:  # a palette that is still being filled would not outlive the app
             await keys(app, "escape", "escape")
+
+
+async def test_a_system_of_ones_own_is_shown_in_the_fields():
+    app = explorer()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(0.1)
+        settings = app.screen.query_one(Settings)
+        for name in ("maps:SkewTent", "logistic", "training"):
+            settings.load(resolve({"system": {"name": name}, "steps": 50}))
+            await pilot.pause(0.05)
+            assert settings.query_one(f"#{BY_KEY['system.name'].id}").value == name
+            assert (settings.fault, settings.edited) == ("", {})
+            assert settings.experiment.system.name == name
 
 
 async def test_a_stopped_run_goes_on_from_the_runs_screen(home, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tuichaos import runner
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
+from tuichaos.sweeps.running import sweep
 from tuichaos.verifying import verify
 
 SMALL = {"steps": 50, "ensemble": {"references": 3, "twins": 2}, "record": {"every": 4}}
@@ -106,3 +108,27 @@ def test_the_command(folder, command):
     code, out, err = command("verify", str(folder))
     assert (code, err) == (1, "")
     assert "FAIL series.csv" in out
+
+
+def test_a_row_beside_the_first_is_computed_again(tmp_path):
+    table = {**SMALL, "steps": 200, "record": {"every": 90}}
+    folder = runner.run(resolve(table), out=tmp_path / "run").path
+    checks = {check.name: check.words for check in verify(open_run(folder))}
+    head, *rows = (folder / "series.csv").read_text().splitlines(keepends=True)
+    counted = int(re.search(r"\(([\d,]+) of", checks["first 90 steps again"])[1].replace(",", ""))
+    assert counted >= len(head) + sum(map(len, rows[:6]))
+    rates = (folder / "experiment.toml").read_text()
+    assert "learning_rate = 1.0" in rates
+    (folder / "experiment.toml").write_text(rates.replace("rate = 1.0", "rate = 1.25"))
+    assert "first 90 steps again" in wrong(folder)
+
+
+def test_the_table_of_a_sweep_is_checked(tmp_path):
+    made = resolve({**SMALL, "sweep": {"optimizer.learning_rate": [0.1, 0.2]}})
+    folder = sweep(made, out=tmp_path / "sweep").path
+    assert not wrong(folder)
+    path = folder / "sweep.csv"
+    text = path.read_text()
+    path.write_text(text.replace("\n0,0.1,", "\n0,0.3,"))
+    assert path.read_text() != text
+    assert wrong(folder) == ["sweep.csv"]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Probe
 from tuichaos.systems.base import System
 from tuichaos.systems.stepping import Stepper, Stretch
@@ -53,7 +54,17 @@ class Block:
         self._row_system = system.take(torch.cat([own, zero, own.repeat_interleave(self.twins)]))
 
     def go_on(self, x: Tensor, tangents: Tensor | None, twins: int) -> None:
-        """Take the place of a block of the same references at another step."""
+        """Take the place of a block of the same references at another step. InputError for
+        a state that is of others."""
+        rows = (self.lead + self.count * twins, self.x.shape[1])
+        if (
+            twins < 0
+            or not _alike(x, rows, self.x)
+            or (tangents is None) != (self.tangents is None)
+        ):
+            raise InputError("is of another simulation: its states are not of this one")
+        if tangents is not None and not _alike(tangents, self.tangents.shape, self.tangents):
+            raise InputError("is of another simulation: its tangents are not of this one")
         self.x, self.tangents, self.twins = x, tangents, twins
         self.use(self.system)
 
@@ -123,3 +134,8 @@ def put_to_rest(orbit: Tensor) -> Tensor:
     alive = torch.isfinite(orbit).all(-1).to(torch.int32).cummin(0).values.bool()
     orbit.masked_fill_(~alive[:, :, None], torch.nan)
     return alive
+
+
+def _alike(found: Tensor, shape: tuple[int, ...], other: Tensor) -> bool:
+    """Whether a tensor has that shape, and the type of numbers of another one."""
+    return tuple(found.shape) == tuple(shape) and found.dtype == other.dtype

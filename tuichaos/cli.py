@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from tuichaos import telling, telling_sweeps
+from tuichaos import streams, telling, telling_sweeps
 from tuichaos.cleaning import clean, json_text
 from tuichaos.errors import InputError, RunFailed, nearest
+from tuichaos.files import reason
 from tuichaos.telling import say
 
 CLUSTER = (
@@ -385,8 +386,8 @@ def runs(as_json: bool) -> None:
     from tuichaos.runs import survey
 
     kept, refused = survey()
-    for reason in refused.values():
-        say(f"tuichaos: warning: {reason}", err=True)
+    for why in refused.values():
+        say(f"tuichaos: warning: {' '.join(why.split())}", err=True)
     if as_json:
         facts = [{"path": str(run.path), **run.manifest} for run in kept]
         click.echo(json_text(facts))
@@ -493,7 +494,9 @@ def selftest(ctx: click.Context) -> None:
 
 def main() -> None:
     """The entry point: every end is an exit code and, if it is bad, one line on stderr."""
-    sys.exit(_run_cli())
+    streams.make_ready()
+    code = _run_cli()
+    sys.exit(code if streams.settle() else code or 1)
 
 
 def _run_cli() -> int:
@@ -507,6 +510,10 @@ def _run_cli() -> int:
         return _complain(str(error), 2)
     except RunFailed as error:
         return _complain(str(error), 1)
+    except OSError as error:  # of our output, say: files name themselves
+        return _complain(reason(error), 1)
+    except MemoryError as error:
+        return _complain(f"there is not enough memory: {error}".rstrip(": "), 1)
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
         return _complain(str(error) or "interrupted", getattr(error, "code", Interrupted.code))
     except SystemExit:

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,7 +186,7 @@ def _at(curve: Curve, places: np.ndarray) -> np.ndarray:
 
 def _new(out: str | Path) -> Path:
     target = Path(out)
-    if target.exists():
+    if os.path.exists(target):  # what is too long a name is none
         raise InputError(f"{target}: exists and is not overwritten; use --out")
     return target
 

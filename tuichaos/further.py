@@ -27,7 +27,7 @@ from tuichaos.manifest import now
 from tuichaos.measure import Measure
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.reading import resolve
+from tuichaos.reading import valid
 from tuichaos.recorder import write_manifest
 from tuichaos.runs import Run, open_run
 from tuichaos.states import PARTS, parts_again
@@ -141,7 +141,7 @@ def _ended_at(place: Path) -> int | None:
 def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], object]) -> None:
     """Make the folder of the longer run, in one piece."""
     place = run.path / NAME
-    longer = resolve(run.experiment.model_dump(), {"steps": steps})
+    longer = valid(run.experiment.model_dump(), {"steps": steps})
     because_of = forcing(longer, threads)
     if (begun := _steps_of(place)) is not None:
         tell(f"what was computed towards {begun} steps is let go")

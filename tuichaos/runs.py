@@ -23,6 +23,7 @@ from tuichaos.checkpoints.lock import is_held
 from tuichaos.cleaning import clean, cleaned
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
+from tuichaos.files import NO_ROOM
 from tuichaos.locations import resolved, runs_home
 from tuichaos.reading import load
 
@@ -230,6 +231,8 @@ def reading(path: Path) -> Iterator[None]:
     except (InputError, RunFailed, BrokenPipeError):  # who reads our output may have had enough
         raise
     except MALFORMED as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:  # it is no file that is read
+            raise
         words = f"{type(error).__name__}: {error}"
         raise InputError(f"{path}: is damaged: {clean(words, 200)}") from error
 
@@ -266,7 +269,11 @@ def survey() -> tuple[list[Run], dict[str, str]]:
     """All readable run folders that are kept, newest first, and why the others are not, by
     their names: they are damaged, or of a newer format."""
     found, refused = [], {}
-    for path in runs_home().glob("*/manifest.json"):
+    try:
+        paths = list(runs_home().glob("*/manifest.json"))
+    except OSError as error:
+        raise InputError(f"{runs_home()}: cannot be read: {error.strerror}") from None
+    for path in paths:
         try:
             run = open_run(path.parent)
             found.append((str(run.manifest.get("started", "")), run))

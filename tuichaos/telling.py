@@ -117,6 +117,6 @@ def runs_table(kept: list[Run]) -> None:
         size = f"{manifest.get('replicas', '?')} replicas"
         if each.kind == "sweep":
             size = f"sweep, {each.facts('points').get('total', '?')}"
-        say(
-            f"{each.path.name:<36} {each.status:<12} {when}  {size:<15} {manifest.get('title', '')}"
-        )
+        name = f"{each.path.name:<36} {each.status:<12}"
+        line = f"{name} {when}  {size:<15} {manifest.get('title', '')}"
+        click.echo(clean(line))  # one line, whatever a folder is called

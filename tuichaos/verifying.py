@@ -25,7 +25,8 @@ from tuichaos.runner import prepare
 from tuichaos.runs import MALFORMED, Run, reading, whole_lines
 from tuichaos.watching import Progress
 
-FIRST_STEPS = 32  # that are computed again
+FIRST_STEPS = 32  # that are computed again at least
+MOST_AGAIN = 2048  # steps to the second recorded row
 NOT_FINITE = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 
 
@@ -63,7 +64,7 @@ def _reason(run: Run) -> str:
 def _checksums(run: Run) -> Iterator[Check]:
     known = run.manifest.get("files")
     if not isinstance(known, dict):
-        yield Check("checksums", None, "none were recorded: it was not completed")
+        yield Check("checksums", None, "none were recorded: it did not end by itself")
         return
     for name, digest in sorted(known.items()):
         path = run.path / Path(str(name)).name
@@ -142,12 +143,13 @@ def _order(run: Run) -> Check:
 
 def _again(run: Run) -> Check:
     """Whether the first steps, computed again, give the same bytes."""
-    name = f"first {FIRST_STEPS} steps again"
+    steps = _steps_again(run.experiment.record.every)
+    name = f"first {steps} steps again"
     stop, frames = threading.Event(), []
 
     def watch(progress: Progress) -> None:
         frames.append(progress)
-        if progress.step >= FIRST_STEPS:
+        if progress.step >= steps:
             stop.set()
 
     try:
@@ -167,6 +169,11 @@ def _again(run: Run) -> Check:
         changed = differing(run.manifest)
     because = f"; it was computed under {changed}" if changed else ""
     return Check(name, False, f"are not the same bytes{because}")
+
+
+def _steps_again(every: int) -> int:
+    """So many that there is a row beside that of step 0, unless it is far."""
+    return max(FIRST_STEPS, every) if every <= MOST_AGAIN else FIRST_STEPS
 
 
 def _series(run: Run, frames: list[Progress]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.reading import resolve
+from tuichaos.reading import valid
 from tuichaos.sweeps.grid import Axis, Number, axes
 
 DIGITS = 3  # of the width of a window, that its ends are told to: a thousandth is no pixel
@@ -78,7 +78,7 @@ def valued(experiment: Experiment, value: str) -> Experiment:
     """The experiment with another value of its plane."""
     table = experiment.model_dump()
     table["plane"]["value"] = value
-    return resolve(table)
+    return valid(table)
 
 
 def alone(experiment: Experiment, values: Sequence[Number]) -> Experiment:
@@ -89,7 +89,7 @@ def alone(experiment: Experiment, values: Sequence[Number]) -> Experiment:
     table |= {"name": f"{experiment.name}-point", "sweep": {}, "plane": {}, "diagram": {}}
     words = ", ".join(f"{key.rpartition('.')[2]} {value:.4g}" for key, value in overrides.items())
     table["title"] = f"{experiment.title} [{words}]".strip()
-    return resolve(table, overrides)
+    return valid(table, overrides)
 
 
 def middle(experiment: Experiment) -> Experiment:
@@ -106,7 +106,7 @@ def ends(axis: Axis) -> Span:
 def _over(experiment: Experiment, ranges: Mapping[str, Any]) -> Experiment:
     table = experiment.model_dump()
     table["sweep"] = ranges
-    return resolve(table)
+    return valid(table)
 
 
 def _range(axis: Axis, low: float, high: float, count: int) -> dict[str, list[Number]]:

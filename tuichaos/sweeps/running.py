@@ -18,7 +18,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
-from tuichaos.recorder import new_folder, tell_end, write_manifest
+from tuichaos.recorder import checksums, new_folder, tell_end, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, open_run, reading
 from tuichaos.sweeps import finish, overall, table
@@ -287,7 +287,8 @@ class Folder:
             rows = self.journal.rows
             complete = not self.todo and finish.write(self.path, self.grid, rows, stop)
             self._tables()
-            self._manifest("done" if complete else "interrupted", **self._ended(start))
+            summed = {"files": checksums(self.path)}
+            self._manifest("done" if complete else "interrupted", **self._ended(start), **summed)
         except BaseException as error:
             self._failed(error, start)
             if not isinstance(error, Exception):

@@ -156,9 +156,9 @@ class Settings(VerticalScroll):
         value = shown_value(self.base, field)
         if not field.choices:
             return Entry(value, id=field.id, compact=True)
-        # A system of the user's own is none of the choices: it stays where it is.
-        choices = [(choice, choice) for choice in dict.fromkeys([*field.choices, value])]
-        return Select(choices, value=value, id=field.id, compact=True, allow_blank=False)
+        return Select(
+            _choices(field, value), value=value, id=field.id, compact=True, allow_blank=False
+        )
 
     def on_mount(self) -> None:
         self._show_kind()
@@ -169,8 +169,10 @@ class Settings(VerticalScroll):
         self.edited, self.fault = {}, ""
         with self.prevent(Input.Changed, Select.Changed):
             for field in FIELDS:
-                widget = self.query_one(f"#{field.id}")
-                widget.value = shown_value(experiment, field)
+                widget, value = self.query_one(f"#{field.id}"), shown_value(experiment, field)
+                if isinstance(widget, Select):
+                    widget.set_options(_choices(field, value))
+                widget.value = value
         self._name_preset()
         self._show_kind()
         self._say("")
@@ -302,6 +304,11 @@ class Settings(VerticalScroll):
         for field in FIELDS:
             wrong = bool(fault) and fault.startswith(field.key)
             self.query_one(f"#{field.id}").set_class(wrong, "-faulty")
+
+
+def _choices(field: Field, value: str) -> list[tuple[str, str]]:
+    """What can be chosen, and what is there: a system of the user's own is none of the names."""
+    return [(choice, choice) for choice in dict.fromkeys([*field.choices, value])]
 
 
 def value_at(experiment: Experiment, key: str) -> object:
