@@ -103,13 +103,16 @@ def _of_instruments(experiment: Experiment, dimension: int) -> Iterator[tuple[st
 def check_room(experiment: Experiment, dimension: int, out: Path | None) -> None:
     """Refuse what the disk has no room for: InputError names ``record.every`` and what would
     do. Counts the least that the rows can be, so nothing is refused that fits."""
-    free = _free(runs_home() if out is None else out)
+    place = runs_home() if out is None else out
+    free = _free(place)
     if free is None:
         return
     ensemble, record, measure = experiment.ensemble, experiment.record, experiment.measure
     columns = (measure.loss, measure.distance and ensemble.twins, measure.tangent)
     row = (ROW + CELL * sum(map(bool, columns))) * ensemble.references
     rows = -(-experiment.steps // record.every) + 1
+    if free < 2 * row:
+        raise InputError(f"{place}: there is no room for a run on that disk, {free} bytes")
     if rows * row > free:
         every = math.ceil(experiment.steps / max(1, free // (2 * row)))
         raise InputError(
