@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mutations
@@ -69,6 +69,12 @@ def test_all_mutations():
     check_really(report["really"], ALL["really"])
 
 
+def processor():
+    """Seconds that processes begun here have computed: others may have the machine as well."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def through_the_command(tmp_path, numbers):
     """Mutated files through the command itself."""
     found = mutations.mutated(2000)
@@ -77,15 +83,15 @@ def through_the_command(tmp_path, numbers):
         what, content = found[number]
         path = tmp_path / "mutated.toml"
         path.write_bytes(content)
-        start = time.perf_counter()
+        start = processor()
         made = subprocess.run(
             [sys.executable, "-c", code, "run", str(path), "--dry-run"],
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert made.returncode in (0, 2), (what, made.stderr)
         assert "Traceback" not in made.stderr, (what, made.stderr)
         assert made.stderr.count("\n") == 1 or made.returncode == 0, (what, made.stderr)
-        assert time.perf_counter() - start < mutations.SECONDS, what
+        assert processor() - start < mutations.SECONDS, what
 
 
 def test_two_through_the_command(tmp_path):
