@@ -24,6 +24,19 @@ ODD = struct.unpack(">d", bytes.fromhex("fff80000deadbeef"))[0]  # a NaN with a 
 VALUES = [ODD, float("nan"), float("inf"), -float("inf"), -0.0, 0.0, 5e-324]
 
 
+def test_arrays_larger_than_the_memory_are_not_read(tmp_path):
+    store = Store(tmp_path)
+    for step in (1, 2):
+        store.write(step, {"lengths": {}}, {}, {"0": np.zeros(3)})
+    with open(store.path / "000000000000002.safetensors", "r+b") as file:
+        file.truncate(10**13)  # it takes no room: there is nothing in it
+    start = time.perf_counter()
+    found, faults = store.newest()
+    assert found.step == 1
+    assert "larger than the memory" in faults[0]
+    assert time.perf_counter() - start < 2
+
+
 def bits(value):
     return np.asarray(value).tobytes()
 

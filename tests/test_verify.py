@@ -132,3 +132,10 @@ def test_the_table_of_a_sweep_is_checked(tmp_path):
     path.write_text(text.replace("\n0,0.1,", "\n0,0.3,"))
     assert path.read_text() != text
     assert wrong(folder) == ["sweep.csv"]
+
+
+def test_rows_that_are_gone_or_no_text_are_told(folder):
+    (folder / "series.csv").write_bytes(b"\xff\xfe\x00" * 100)
+    assert {"series.csv", "rows of series.csv", "first 32 steps again"} <= set(wrong(folder))
+    (folder / "series.csv").unlink()
+    assert {"series.csv", "rows of series.csv", "first 32 steps again"} <= set(wrong(folder))

@@ -512,8 +512,8 @@ def _run_cli() -> int:
         return _complain(str(error), 1)
     except OSError as error:  # of our output, say: files name themselves
         return _complain(reason(error), 1)
-    except MemoryError as error:
-        return _complain(f"there is not enough memory: {error}".rstrip(": "), 1)
+    except (MemoryError, ImportError) as error:  # libraries are large
+        return _complain(f"there is not enough memory, or a part is missing: {error}", 1)
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
         return _complain(str(error) or "interrupted", getattr(error, "code", Interrupted.code))
     except SystemExit:

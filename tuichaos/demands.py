@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.instruments.memory import BYTES as REMEMBERED
 from tuichaos.instruments.stretches import MOST as REMEMBERED_STEPS
 from tuichaos.locations import runs_home
+from tuichaos.memory import installed
 from tuichaos.systems import Built
 
 COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
@@ -33,7 +33,7 @@ def check_memory(experiment: Experiment, built: Built, threads: int | None) -> N
         raise InputError(
             f"ensemble.references, ensemble.twins: {replicas:,} replicas; at most {MOST_REPLICAS:,}"
         )
-    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    have = installed()
     found = dict(_needs(experiment, built, threads))
     worst = max(found, key=lambda key: found[key])
     total = sum(found.values())

@@ -1,4 +1,4 @@
-"""How much memory this process has now."""
+"""How much memory there is, and how much of it this process has now."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def held() -> float | None:
     except (OSError, ValueError, IndexError):
         return None
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def installed() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -64,7 +64,7 @@ def _reason(run: Run) -> str:
 def _checksums(run: Run) -> Iterator[Check]:
     known = run.manifest.get("files")
     if not isinstance(known, dict):
-        yield Check("checksums", None, "none were recorded: it did not end by itself")
+        yield Check("checksums", None, "none were recorded")
         return
     for name, digest in sorted(known.items()):
         path = run.path / Path(str(name)).name
@@ -128,7 +128,7 @@ def _order(run: Run) -> Check:
     name, experiment = "rows of series.csv", run.experiment
     try:
         steps, references = run.column("step"), experiment.ensemble.references
-    except (InputError, ValueError, KeyError) as error:
+    except (InputError, OSError, ValueError, KeyError) as error:
         return Check(name, False, str(error))
     last = run.manifest.get("step", experiment.steps)
     if not isinstance(last, int) or last // experiment.record.every > len(steps) or last < 0:
@@ -159,8 +159,11 @@ def _again(run: Run) -> Check:
     except MALFORMED as error:  # a user's system may raise anything
         return Check(name, None, f"{type(error).__name__}: {error}")
     fresh = _series(run, frames)
-    with open(run.path / "series.csv", encoding="utf-8", newline="") as file:
-        there = file.read(len(fresh))
+    try:
+        with open(run.path / "series.csv", encoding="utf-8", newline="") as file:
+            there = file.read(len(fresh))
+    except (OSError, UnicodeDecodeError) as error:
+        return Check(name, False, f"series.csv cannot be read: {error}")
     if len(there) < len(fresh):  # it was stopped early
         fresh = fresh[: len(there)]
     if there == fresh:

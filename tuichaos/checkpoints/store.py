@@ -25,6 +25,7 @@ from tuichaos.bounds import check_file, read_text
 from tuichaos.checkpoints.prefixes import Prefix
 from tuichaos.errors import InputError
 from tuichaos.files import replace_text, settle_folder
+from tuichaos.memory import installed
 
 FOLDER = "checkpoints"
 FORMAT = 1
@@ -145,6 +146,8 @@ class Store:
             raise InputError(f"{path}: is damaged: it is of step {body['step']}")
         arrays = self.path / f"{stem}.safetensors"
         check_file(arrays)
+        if arrays.stat().st_size > installed():
+            raise InputError(f"{arrays}: is damaged: larger than the memory of this machine")
         if _digest(arrays) != body["arrays"]:
             raise InputError(f"{arrays}: is damaged: its checksum is wrong")
         try:
