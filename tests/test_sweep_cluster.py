@@ -316,12 +316,14 @@ def test_a_scheduler_that_does_not_answer(where, command, home, monkeypatch):
 def test_it_is_waited_for_ten_seconds(tmp_path):
     with silent() as port:
         start = time.monotonic()
+        with pytest.raises(InputError):
+            cluster.connect(f"tcp://127.0.0.1:{port}")
+        assert 10 <= time.monotonic() - start < 20
         sweep = command_line(
             "run", "--preset", "quick", "--over", f"{RATE}=[1.0]", "--out", tmp_path / "s",
             "--scheduler", f"tcp://127.0.0.1:{port}",
         )  # fmt: skip
         _, words = sweep.communicate(timeout=60)
-    assert 10 <= time.monotonic() - start < 20
     assert (sweep.returncode, words.count("\n")) == (2, 1)
     assert not (tmp_path / "s").exists()
 
