@@ -276,3 +276,10 @@ def test_starts_can_be_given(simulate):
     with pytest.raises(InputError, match="1 states for 2"):
         simulate({"system.name": "logistic", "system.start": [[0.25]],
                   "ensemble.references": 2, "steps": 3})  # fmt: skip
+
+
+def test_a_folder_without_a_manifest_is_told_from_no_folder(tmp_path, command):
+    for name, words in ((tmp_path, "is not a run folder"), (tmp_path / "none", "no such run")):
+        code, _, err = command("resume", name)
+        assert code == 2
+        assert words in err

@@ -255,6 +255,8 @@ def find(name: str) -> Run:
     fitting = kept if name == "last" else [r for r in kept if r.path.name.startswith(name)]
     if exact or fitting:
         return (exact or fitting)[0]
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is not a run folder (no manifest.json)")
     some = [run.path.name for run in kept[:5]]
     hint = nearest(name, some) if some else "no run is kept yet"
     raise InputError(f"{name[:80]}: no such run; {hint}")
