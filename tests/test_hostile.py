@@ -358,6 +358,18 @@ def part(parts, tmp_path):
     return shutil.copytree(parts[0], tmp_path / "part")
 
 
+def test_what_was_amiss_is_said_once(part, command):
+    (part / "lock").write_text("[]")
+    text = (part / "series.csv").read_text()
+    (part / "series.csv").write_text(text.replace("0,0,", "0,7,", 1))
+    code, _, err = command("resume", part)
+    assert code == 0
+    assert err.count("warning: a lock that cannot be read was taken over") == 1
+    assert err.count("does not begin as it did") >= 1
+    code, _, err = command("resume", part)
+    assert (code, "taken over" in err) == (2, False)
+
+
 @pytest.fixture
 def done(parts, tmp_path):
     return shutil.copytree(parts[1], tmp_path / "done")

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +178,15 @@ def run(
         say(f"tuichaos: warning: {warning}", err=True)
     with _interruptible(), telling.progress(quiet) as watch:
         done = runner.run(experiment, out=out, threads=threads, watch=watch)
-    _tell_run(done, as_json, quiet)
+    _tell_run(done, as_json, quiet, experiment.warnings)
 
 
-def _tell_run(done: Any, as_json: bool, quiet: bool) -> None:
-    """What a run found, on the terminal."""
+def _tell_run(done: Any, as_json: bool, quiet: bool, said: Sequence[str]) -> None:
+    """What a run found, on the terminal; ``said``: warnings that are not said again."""
     telling.warn_of_noise(done.manifest)
+    for warning in done.manifest.get("warnings", []):
+        if warning not in said and not quiet:
+            say(f"tuichaos: warning: {warning}", err=True)
     if as_json:
         click.echo(json_text(done.summary))
     elif not quiet:
@@ -244,9 +247,11 @@ def _resume_run(
         if not quiet:
             click.echo(f"tuichaos: {line}", err=True)
 
+    before = found.manifest.get("warnings")
+    said = before if isinstance(before, list) else []
     with _interruptible(), telling.progress(quiet) as watch:
         done = resuming.resume(found, steps=steps, threads=threads, watch=watch, tell=tell)
-    _tell_run(done, as_json, quiet)
+    _tell_run(done, as_json, quiet, said)
 
 
 @cli.command()
