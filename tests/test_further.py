@@ -216,3 +216,16 @@ def test_a_kill_at_any_move_is_finished_by_the_next_resume(
         assert [c.name for c in verify(done) if c.passed is False] == [], at
         at += stride
     assert at > 20
+
+
+def test_the_rows_of_an_end_are_not_those_of_a_longer_run(tmp_path, monkeypatch):
+    """Checkpoints after every frame, steps that ``record.every`` does not divide."""
+    experiment = {**TRAINING, "steps": 61}
+    experiment["record"] = {**TRAINING["record"], "checkpoint": 1e-9}
+    expected = whole(experiment, tmp_path / "whole", 127)
+    small_frames(monkeypatch, 16)
+    run = runner.run(resolve(experiment), out=tmp_path / "part")
+    assert all(int(stem) < 61 for stem in Store(run.path).stems())
+    done = resuming.resume(run, steps=127)
+    assert files(done.path) == expected
+    assert 0 < done.manifest["resumed"][-1]["step"] < 61

@@ -179,7 +179,11 @@ def _begin_at(run: Run, fresh: Path) -> int:
         shutil.copytree(run.path / FOLDER, fresh / FOLDER)
     except (InputError, FileNotFoundError, shutil.Error):
         pass
-    found, _ = Store(fresh).newest()
+    store = Store(fresh)
+    for stem in store.stems():
+        if int(stem) >= run.experiment.steps:  # with what is recorded only at an end
+            (store.path / f"{stem}.json").unlink()
+    found, _ = store.newest()
     if found is None:
         shutil.rmtree(fresh / FOLDER, ignore_errors=True)
         return 0

@@ -48,7 +48,10 @@ class Keeper:
         self._due = time.monotonic() + seconds
 
     def look(self, folder: Folder) -> None:
-        """After each frame: write one if it is time, and the simulation is settled."""
+        """After each frame but the last: write one if it is time, and the simulation is
+        settled. What is recorded at the end is the end's: who goes further has none of it."""
+        if self.recording.step >= self.recording.plan.experiment.steps:
+            return
         is_due = self.seconds and time.monotonic() >= self._due
         if not (is_due or (self.extends and self._is_near_end())):
             return
