@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
 
+import numpy as np
 import pytest
 
 from tuichaos import runner
 from tuichaos.reading import resolve
+from tuichaos.recorder import checksums
 from tuichaos.runs import open_run
+from tuichaos.sweeps import table, verifying
+from tuichaos.sweeps.points import grid
+from tuichaos.sweeps.rows import Journal
 from tuichaos.sweeps.running import sweep
 from tuichaos.verifying import verify
 
@@ -123,15 +129,107 @@ def test_a_row_beside_the_first_is_computed_again(tmp_path):
     assert "first 90 steps again" in wrong(folder)
 
 
+RATES = {"optimizer.learning_rate": [0.1, 0.2, 0.4]}
+QUARTIC = {"steps": 60, "system": {"name": "quartic"}, "ensemble": {"references": 1, "twins": 0}}
+SHAPES = {"system.parameters.a": {"linear": [0.9, 1.1, 4]}}
+SWEEPS = {
+    "rates": {**SMALL, "sweep": RATES},
+    "sizes": {**SMALL, "sweep": {"network.hidden.0": [3, 4]}},
+    "component": {
+        **SMALL,
+        "ensemble": {"references": 2, "twins": 0},
+        "diagram": {"observable": "component.1", "last": 8},
+        "sweep": RATES,
+    },
+    "diagram": {**QUARTIC, "diagram": {"observable": "x0", "last": 8}, "sweep": SHAPES},
+    "plane": {**QUARTIC, "plane": {"value": "period"}, "sweep": SHAPES},
+}
+
+
+@pytest.fixture(params=SWEEPS)
+def swept(request, tmp_path):
+    return sweep(resolve(SWEEPS[request.param]), out=tmp_path / "sweep").path
+
+
+def lines_of(folder):
+    return [json.loads(line) for line in (folder / "points.jsonl").read_text().splitlines()]
+
+
+def written(folder, rows):
+    (folder / "points.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_point_of_a_sweep_is_computed_again(swept):
+    checks = {check.name: check for check in verify(open_run(swept))}
+    assert all(check.passed for check in checks.values())
+    assert checks["point 0 again"].words == "is the same, to the last digit"
+
+
+def test_a_changed_digit_of_a_point_is_found(swept):
+    """Consistently, in the journal and in the table: only computing again can tell."""
+    rows = lines_of(swept)
+    first = next(row for row in rows if row["point"] == 0)
+    if "orbit" in first:
+        (values,) = first["orbit"].values()
+        values[0][0] = np.nextafter(values[0][0], 9.0)
+    else:
+        name, value = next((k, v) for k, v in first["numbers"].items() if v is not None)
+        changed = value + 1 if isinstance(value, int) else np.nextafter(value, 9.0)
+        first["numbers"][name] = changed
+    written(swept, rows)
+    run = open_run(swept)
+    table.write(swept, grid(run.experiment), Journal(swept).rows)
+    run.manifest["files"] = checksums(swept)
+    assert [check.name for check in verify(run) if check.passed is False] == ["point 0 again"]
+
+
 def test_the_table_of_a_sweep_is_checked(tmp_path):
-    made = resolve({**SMALL, "sweep": {"optimizer.learning_rate": [0.1, 0.2]}})
-    folder = sweep(made, out=tmp_path / "sweep").path
-    assert not wrong(folder)
+    folder = sweep(resolve(SWEEPS["rates"]), out=tmp_path / "sweep").path
     path = folder / "sweep.csv"
     text = path.read_text()
     path.write_text(text.replace("\n0,0.1,", "\n0,0.3,"))
     assert path.read_text() != text
-    assert wrong(folder) == ["sweep.csv"]
+    assert wrong(folder) == ["sweep.csv", "points of sweep.csv"]
+    path.unlink()
+    assert wrong(folder) == ["sweep.csv", "points of sweep.csv"]
+
+
+def test_the_points_of_a_sweep_are_counted(tmp_path):
+    folder = sweep(resolve(SWEEPS["rates"]), out=tmp_path / "sweep").path
+    path = folder / "points.jsonl"
+    rows = lines_of(folder)
+    written(folder, rows[1:])
+    assert wrong(folder) == ["points.jsonl", "points.jsonl", "points of sweep.csv"]
+    written(folder, [*rows, {**rows[0], "point": 3}])
+    assert wrong(folder) == ["points.jsonl", "points.jsonl"]
+    path.write_text(path.read_text() + "what is no row\n")
+    assert wrong(folder) == ["points.jsonl", "points.jsonl"]
+
+
+def test_a_stopped_sweep_is_checked_as_far_as_it_went(tmp_path):
+    stop = threading.Event()
+
+    def watch(progress):
+        if progress.done:
+            stop.set()
+
+    folder = sweep(resolve(SWEEPS["sizes"]), out=tmp_path / "sweep", watch=watch, stop=stop).path
+    checks = {check.name: check for check in verify(open_run(folder))}
+    assert checks["points.jsonl"].passed is None
+    assert checks["points.jsonl"].words == "1 of 2 points, 0 failed"
+    assert checks["point 0 again"].passed
+    assert not wrong(folder)
+
+
+def test_what_cannot_be_computed_again_is_said(tmp_path, monkeypatch):
+    made = {**SWEEPS["diagram"], "diagram": {"observable": "x0", "last": 8, "continued": "both"}}
+    folder = sweep(resolve(made), out=tmp_path / "chain").path
+    check = list(verify(open_run(folder)))[-1]
+    assert (check.passed, check.words) == (None, "each goes on from the one before it")
+    monkeypatch.setattr(verifying, "MOST_SECONDS", 0.0)
+    folder = sweep(resolve(SWEEPS["rates"]), out=tmp_path / "long").path
+    check = list(verify(open_run(folder)))[-1]
+    assert (check.passed, check.words) == (None, "takes longer than 0 s")
 
 
 def test_rows_that_are_gone_or_no_text_are_told(folder):

@@ -422,8 +422,8 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 @trusting
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
-    """Check a run folder: checksums, rows, finite numbers, and that its first steps, computed
-    again, give the same bits. Exit code 1 if something is wrong."""
+    """Check a run folder: checksums, rows, finite numbers, and that its first steps (of a sweep
+    its first point), computed again, give the same bits. Exit code 1 if something is wrong."""
     from tuichaos.runs import find, reading
     from tuichaos.verifying import verify as checks
 

@@ -54,6 +54,10 @@ def verify(run: Run) -> Iterator[Check]:
     if run.kind == "run":
         yield _order(run)
         yield _again(run)
+    else:
+        from tuichaos.sweeps import verifying
+
+        yield from verifying.checks(run)
 
 
 def _reason(run: Run) -> str:

@@ -42,14 +42,19 @@ def lines(grid: Grid, rows: Mapping[int, Row]) -> list[dict[str, Any]]:
     return found
 
 
-def write(folder: Path, grid: Grid, rows: Mapping[int, Row]) -> None:
-    """Write sweep.csv in one piece: the points that have ended, in grid order."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+def text(grid: Grid, rows: Mapping[int, Row]) -> str:
+    """sweep.csv: the points that have ended, in grid order."""
+    found = io.StringIO(newline="")
+    writer = csv.writer(found, lineterminator="\n")
     writer.writerow(map(cell, columns(grid, rows)))
     for line in lines(grid, rows):
         writer.writerow(map(_cell, line.values()))
-    replace_text(folder / NAME, text.getvalue())
+    return found.getvalue()
+
+
+def write(folder: Path, grid: Grid, rows: Mapping[int, Row]) -> None:
+    """Write sweep.csv in one piece."""
+    replace_text(folder / NAME, text(grid, rows))
 
 
 def _cell(value: Any) -> str:
