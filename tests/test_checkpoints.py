@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 import threading
@@ -16,7 +17,7 @@ from test_resume import TRAINING, files, small_frames, stopped
 from tuichaos import manifest, resuming, runner
 from tuichaos.checkpoints import lock
 from tuichaos.checkpoints.encoding import Decoder, Encoder
-from tuichaos.checkpoints.store import Store
+from tuichaos.checkpoints.store import FOLDER, Store
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 
@@ -153,3 +154,13 @@ def test_checkpoints_that_cannot_be_read_give_way(what, how, tmp_path, monkeypat
     done = resuming.resume(part)
     assert done.manifest["resumed"][0]["step"] > 0
     assert files(done.path) == whole
+
+
+def test_who_may_read_a_run_may_read_its_checkpoints(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        Store(tmp_path).write(3, {}, [], {"x": np.zeros(2)})
+    finally:
+        os.umask(mask)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / FOLDER).iterdir()}
+    assert modes == {0o640}

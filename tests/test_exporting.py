@@ -7,8 +7,8 @@ import csv
 import numpy as np
 import pytest
 
-import tuichaos
 from tuichaos.curves import Curve, Picture
+from tuichaos.errors import InputError
 from tuichaos.exporting import export, export_curves, export_steps, free_name
 
 
@@ -19,7 +19,7 @@ def test_the_rows_of_some_steps_are_those_of_the_series(simulate, tmp_path):
     assert target.read_text().splitlines() == [lines[0], *lines[31:40]]
     whole = export(run, "csv", tmp_path / "whole.csv")
     assert whole.read_bytes() == (run.path / "series.csv").read_bytes()
-    with pytest.raises(tuichaos.InputError, match="not overwritten"):
+    with pytest.raises(InputError, match="not overwritten"):
         export_steps(run, 0, 1, whole)
 
 
@@ -40,3 +40,12 @@ def test_a_name_that_is_free(tmp_path):
     (tmp_path / "a.csv").touch()
     (tmp_path / "a-2.csv").touch()
     assert free_name("a", tmp_path).name == "a-3.csv"
+
+
+@pytest.mark.parametrize("name", ["", "a\nb"])
+def test_what_is_no_name_is_refused(name, simulate, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = simulate({"steps": 5}, preset="quick")
+    with pytest.raises(InputError, match=r"--out: .* is not a path"):
+        export(run, "csv", name)
+    assert not list(tmp_path.glob("*.csv"))

@@ -229,3 +229,26 @@ def test_the_rows_of_an_end_are_not_those_of_a_longer_run(tmp_path, monkeypatch)
     done = resuming.resume(run, steps=127)
     assert files(done.path) == expected
     assert 0 < done.manifest["resumed"][-1]["step"] < 61
+
+
+@pytest.mark.parametrize(
+    ("title", "longer"),
+    [
+        ("", ""),
+        ("Iris", "Iris [steps = 90]"),
+        ("Iris [steps = 60]", "Iris [steps = 90]"),
+        ("Iris [a = 1, steps = 60, b = 2]", "Iris [a = 1, steps = 90, b = 2]"),
+        ("Iris [after_steps = 60]", "Iris [after_steps = 60] [steps = 90]"),
+        ("Iris [steps = 600]", "Iris [steps = 600] [steps = 90]"),
+    ],
+)
+def test_the_title_says_how_many_steps_there_are(title, longer, tmp_path):
+    """And published figures, which were of fewer steps, do not stand beside it."""
+    made = resolve({**PLAIN, "title": title, "paper": {"nmle.mean": "0.3"}})
+    run = runner.run(made, out=tmp_path / "run")
+    assert run.experiment.paper
+    for steps in (80, 90):
+        run = resuming.resume(run, steps=steps)
+    assert (run.experiment.steps, run.experiment.title) == (90, longer)
+    assert run.manifest["title"] == longer
+    assert not run.experiment.paper

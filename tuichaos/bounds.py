@@ -50,7 +50,7 @@ def look_over(table: Mapping[str, Any]) -> None:
     while waiting:
         key, value, depth = waiting.pop()
         if isinstance(value, int) and value.bit_length() > 63:
-            raise InputError(f"{clean(key, 200)}: a whole number of {value.bit_length()} bits")
+            raise InputError(f"{clean(key, 200)}: a whole number beyond 2^63")
         if not isinstance(value, Mapping | list | tuple):
             continue
         if depth > MOST_DEPTH:

@@ -37,7 +37,7 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
 
     InputError if the file exists or cannot be written.
     """
-    target = _new(out or f"{run.path.name}.{kind}")
+    target = _new(f"{run.path.name}.{kind}" if out is None else out)
     plane = of_run(run) if kind == "png" else None
     try:
         if plane is not None:
@@ -186,6 +186,8 @@ def _at(curve: Curve, places: np.ndarray) -> np.ndarray:
 
 def _new(out: str | Path) -> Path:
     target = Path(out)
+    if not str(out).isprintable() or not str(out):
+        raise InputError(f"--out: {str(out)!r} is not a path")
     if os.path.exists(target):  # what is too long a name is none
         raise InputError(f"{target}: exists and is not overwritten; use --out")
     return target

@@ -27,7 +27,7 @@ from tuichaos.manifest import now
 from tuichaos.measure import Measure
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.reading import valid
+from tuichaos.reading import longer
 from tuichaos.recorder import write_manifest
 from tuichaos.runs import Run, open_run
 from tuichaos.states import PARTS, parts_again
@@ -141,15 +141,15 @@ def _ended_at(place: Path) -> int | None:
 def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], object]) -> None:
     """Make the folder of the longer run, in one piece."""
     place = run.path / NAME
-    longer = valid(run.experiment.model_dump(), {"steps": steps})
-    because_of = forcing(longer, threads)
+    experiment = longer(run.experiment, steps)
+    because_of = forcing(experiment, threads)
     if (begun := _steps_of(place)) is not None:
         tell(f"what was computed towards {begun} steps is let go")
     fresh = run.path / FRESH
     if place.exists():
         shutil.rmtree(place)
     fresh.mkdir()
-    replace_text(fresh / "experiment.toml", longer.to_toml())
+    replace_text(fresh / "experiment.toml", experiment.to_toml())
     from_step = 0 if because_of else _begin_at(run, fresh)
     if not from_step:
         why = ", ".join(because_of) + " depend on the number of steps" if because_of else ""
@@ -159,9 +159,9 @@ def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], ob
     settle_folder(run.path)
 
 
-def forcing(longer: Experiment, threads: int | None) -> list[str]:
+def forcing(experiment: Experiment, threads: int | None) -> list[str]:
     """The switches of ``[measure]`` because of which it must be computed anew."""
-    ready = plan(longer, threads)
+    ready = plan(experiment, threads)
     instruments = chosen(Setup(ready.experiment, ready.built.system))
     names = (type(one).__module__.rpartition(".")[2] for one in instruments if one.depends_on_steps)
     return list(dict.fromkeys(name for name in names if name in Measure.model_fields))

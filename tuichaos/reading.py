@@ -60,6 +60,16 @@ def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str,
     return told
 
 
+def longer(experiment: Experiment, steps: int) -> Experiment:
+    """The same experiment with so many steps, which its title says, once."""
+    table = experiment.model_dump()
+    said = re.compile(rf"(\[(?:[^\[]*, )?steps = ){experiment.steps}((?:,[^\[]*)?\])$")
+    title, found = said.subn(rf"\g<1>{steps}\g<2>", table.pop("title"))
+    table |= {"title": title} if title else {}  # none is made of an empty one
+    table = {**table, "paper": {}} if found else told(table, {"steps": steps})
+    return valid(table, {"steps": steps})
+
+
 def _said(value: Any) -> str:
     """A value in a title."""
     if not isinstance(value, Mapping):
@@ -198,6 +208,7 @@ def _blank(path: list[str], inner: str) -> dict | list:
 
 MOST_SAID = 600  # characters of a message: a value may be a list of a million
 LIKE = 0.6  # of a key's letters that are its neighbour's, so that it is meant (as difflib has it)
+MOST_KEY = 60  # characters of a part of a key in a message
 KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table"}
 
 
@@ -209,6 +220,7 @@ def _explain(error: ValidationError) -> str:
 def _explained(fault: Mapping[str, Any]) -> str:
     where = [str(part) for part in fault["loc"] if not _is_inner(part)]
     where = where or [str(part) for part in fault["loc"]] or ["experiment"]
+    where = [clean(part, MOST_KEY) for part in where]
     if fault["type"] == "extra_forbidden" and "." in where[-1]:
         return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
     if fault["type"] == "extra_forbidden":

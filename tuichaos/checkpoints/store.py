@@ -77,7 +77,10 @@ class Store:
         """Write the arrays, in one piece; returns their checksum."""
         fresh = self.path / f"{stem}.tmp"
         try:
+            fresh.touch()
+            usual = fresh.stat().st_mode  # the library's own files are for their owner alone
             save_file(dict(arrays), fresh)
+            fresh.chmod(usual)
             checksum = _digest(fresh)
             _settle(fresh, self.path / f"{stem}.safetensors")
         except BaseException as error:
