@@ -106,6 +106,13 @@ def test_a_run_without_checksums_says_so(folder):
     assert not wrong(folder)
 
 
+@pytest.mark.parametrize("told", [{"step": 40}, {"step": None}, {"status": "banana"}])
+def test_an_end_that_is_none_is_told(told, folder):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    assert "status" in wrong(folder)
+
+
 def test_the_command(folder, command):
     code, out, err = command("verify", str(folder))
     assert (code, err) == (0, "")

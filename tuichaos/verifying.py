@@ -26,6 +26,7 @@ from tuichaos.runs import MALFORMED, Run, reading, whole_lines
 from tuichaos.watching import Progress
 
 FIRST_STEPS = 32  # that are computed again at least
+STATUSES = ("running", "killed", "interrupted", "failed", "done")
 MOST_AGAIN = 2048  # steps to the second recorded row
 NOT_FINITE = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 
@@ -44,7 +45,7 @@ def verify(run: Run) -> Iterator[Check]:
     none, or its experiment cannot be read."""
     experiment = run.experiment
     yield Check("experiment", True, f"{experiment.name}, {experiment.steps} steps")
-    yield Check("status", True if run.status == "done" else None, run.status + _reason(run))
+    yield _status(run)
     yield from _checksums(run)
     yield from _checkpoints(run)
     for path in sorted(run.path.glob("*.json")):
@@ -60,9 +61,17 @@ def verify(run: Run) -> Iterator[Check]:
         yield from verifying.checks(run)
 
 
-def _reason(run: Run) -> str:
-    reason = run.manifest.get("reason")
-    return f": {reason}" if reason else ""
+def _status(run: Run) -> Check:
+    """Whether it is one of the stated ones; None where the run has not come to its end."""
+    last, reason = run.manifest.get("step"), run.manifest.get("reason")
+    words = run.status + (f": {reason}" if reason else "")
+    if run.status not in STATUSES:
+        return Check("status", False, f"{words}: is none of {', '.join(STATUSES)}")
+    if run.status != "done":
+        return Check("status", None, words)
+    if run.kind == "run" and last != run.experiment.steps:
+        return Check("status", False, f"{words}, at step {last} of {run.experiment.steps}")
+    return Check("status", True, words)
 
 
 def _checksums(run: Run) -> Iterator[Check]:
