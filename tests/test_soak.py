@@ -41,8 +41,7 @@ from tuichaos.tui.screens.runs import Runs
 
 pytestmark = pytest.mark.soak
 
-KILLS = int(os.environ.get("TUICHAOS_KILLS", "100"))  # runs that are killed
-FEWER = max(2, KILLS // 5)  # of sweeps and of explorers: each takes longer
+KILLS = int(os.environ.get("TUICHAOS_KILLS", "100"))  # runs, sweeps and explorers that are killed
 MANY = 20  # from so many on what is random is asked for
 OFTEN = 0.02  # seconds between checkpoints: a kill finds one that is being written
 # Of kills: most of the time of a run is its steps, but what is short is where files change most.
@@ -330,12 +329,12 @@ def test_killed_sweeps_go_on_to_the_same_files(tmp_path):
     def how(name):
         return BY_WORKERS if name == "workers" else SWEEP
 
-    soaked(SWEEPS, how, FEWER, tmp_path, seed=8)
+    soaked(SWEEPS, how, KILLS, tmp_path, seed=8)
 
 
 def test_killed_runs_of_the_explorer_go_on_to_the_same_files(tmp_path):
     """They go on in the explorer; the bytes are those of a run without a screen."""
-    soaked({"explored": EXPLORED}, EXPLORER, FEWER, tmp_path, seed=9)
+    soaked({"explored": EXPLORED}, EXPLORER, KILLS, tmp_path, seed=9)
     headless = runner.run(resolve(EXPLORED, {"record.checkpoint": OFTEN}), out=tmp_path / "usual")
     (explored,) = (tmp_path / "usual0").glob("runs/*")
     assert everything(headless.path) == everything(explored)
