@@ -19,7 +19,7 @@ ABOVE = (
     "tuichaos.curves",
     "tuichaos.views",
     "tuichaos.report",
-    "tuichaos.telling",
+    "tuichaos.commands",
     "tuichaos.tui",
 )
 ROOMS = ("simulation", "blocks", "ensemble", "runs", "recorder", "runner", "plan", "session")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tuichaos.cleaning import clean, clean_lines
+from tuichaos.cleaning import clean, clean_lines, json_text
 from tuichaos.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tuichaos.plan import Plan
+    from tuichaos.report import Row
     from tuichaos.runs import Run
 
 
@@ -53,43 +57,55 @@ def warn_of_noise(manifest: dict[str, Any]) -> None:
         )
 
 
+def tell_run(done: Any, as_json: bool, quiet: bool, said: Sequence[str]) -> None:
+    """What a run found, on the terminal; ``said``: warnings that are not said again."""
+    warn_of_noise(done.manifest)
+    for warning in done.manifest.get("warnings", []):
+        if warning not in said and not quiet:
+            say(f"tuichaos: warning: {warning}", err=True)
+    if as_json:
+        click.echo(json_text(done.summary))
+    elif not quiet:
+        run_report(done)
+
+
 def run_report(done: Run) -> None:
     """The table, two charts and the folder."""
-    from rich import box
     from rich.console import Console
+
+    from tuichaos import report
+
+    Console(highlight=False).print(_table(done, report.rows(done)))
+    for what in ("distance", "loss"):
+        chart(done, what, 16, optional=True)
+    for line in report.remarks(done):
+        say(line)
+
+
+def _table(done: Run, rows: Sequence[Row]) -> Table:
+    """The published figures are a column only where there are any."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from tuichaos import report
     from tuichaos.parameters import per
 
-    rows = report.rows(done)
-    title = done.experiment.title or done.experiment.name
     table = Table(
-        title=Text(clean(title)),
+        title=Text(clean(done.experiment.title or done.experiment.name)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    heads = [
-        f"nats per {per(done.experiment.system.name)}",
-        "value",
-        "95 % interval",
-        "from",
-        "paper",
-    ]
+    unit = f"nats per {per(done.experiment.system.name)}"
+    heads = [unit, "value", "95 % interval", "from", "paper"]
     shown = heads if any(row.paper for row in rows) else heads[:-1]
     for head in shown:
         table.add_column(head, overflow="fold", no_wrap=head != "from")
     for row in rows:
         cells = (row.measure, row.value, row.interval, row.count, row.paper)
         table.add_row(*(Text(clean(cell)) for cell in cells[: len(shown)]))
-    Console(highlight=False).print(table)
-    for what in ("distance", "loss"):
-        chart(done, what, 16, optional=True)
-    for line in report.remarks(done):
-        say(line)
+    return table
 
 
 def chart(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuichaos import telling
 from tuichaos.cleaning import clean, json_text
+from tuichaos.commands import telling
+from tuichaos.commands.telling import say
 from tuichaos.errors import RunFailed
-from tuichaos.telling import say
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run

@@ -1,0 +1,95 @@
+"""presets, paths, bench, selftest: the program itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import click
+
+from tuichaos.commands.shared import Interrupted
+from tuichaos.commands.telling import say
+from tuichaos.errors import InputError
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--keys", is_flag=True, help="Every key with its default and meaning.")
+def presets(name: str | None, keys: bool) -> None:
+    """List the presets, or print one as TOML."""
+    from tuichaos import presets as kept
+
+    if keys:
+        from tuichaos.reading import describe_keys
+
+        for key, default, meaning in describe_keys():
+            shown = "" if default is None else json.dumps(default)
+            say(f"{key} = {shown}\n    {meaning}")
+    elif name is not None:
+        click.echo(kept.path(name).read_text(encoding="utf-8"), nl=False)
+    else:
+        width = max(map(len, kept.names()))
+        for each in kept.names():
+            found = kept.preset(each)
+            say(f"{each:<{width}}  {found.title}\n{'':<{width}}  {found.about}")
+
+
+@click.command()
+def paths() -> None:
+    """Print where runs, settings and presets are."""
+    from tuichaos import presets as kept
+    from tuichaos.config import config_path
+    from tuichaos.locations import runs_home
+
+    for name, path in (
+        ("runs", runs_home()),
+        ("config", config_path()),
+        ("presets", kept.folder()),
+    ):
+        say(f"{name:<8} {path}")
+
+
+@click.command()
+@click.argument("what", required=False, type=click.Choice(["ui"]))
+@click.option("--seconds", type=click.FloatRange(0.1, 60), help="For each figure [2; ui: 15].")
+@click.option("--device", default="cpu", metavar="cpu|cuda[:N]", help="Where tuichaos computes.")
+def bench(what: str | None, seconds: float | None, device: str) -> None:
+    """Time training, measuring and tangents against the plain torch.nn loop; with `ui`, how
+    the explorer answers while 3 000 replicas train on the cpu."""
+    if seconds is not None and seconds != seconds:
+        raise InputError("--seconds: must be a number")
+    if what == "ui":
+        from tuichaos.tui import bench as screen
+
+        lines = screen.table(seconds or 15.0)
+    else:
+        from tuichaos.bench import table
+
+        lines = table(seconds or 2.0, device)
+    for line in lines:
+        say(line)
+
+
+@click.command()
+@click.pass_context
+def selftest(ctx: click.Context) -> None:
+    """Measure systems with known answers by every route, in under a minute: what was expected,
+    what was measured, how far off it is and may be. Exit code 1 if a check fails."""
+    import time
+
+    from tuichaos.selftest import perform, table, trials
+
+    start, results = time.perf_counter(), []
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    say(table.heading())
+    try:
+        for trial in trials():
+            results.append(perform(trial))
+            for line, well in table.lines(results[-1]):
+                click.echo(line if well or not colour else click.style(line, fg="red"))
+    except KeyboardInterrupt:  # what a run says of its folder is not true here: it is gone
+        raise Interrupted("selftest: interrupted; nothing is left behind") from None
+    say(table.verdict(results, time.perf_counter() - start))
+    if not all(outcome.passed for result in results for outcome in result.outcomes):
+        ctx.exit(1)

@@ -1,0 +1,98 @@
+"""runs, plot, export, verify: what was kept."""
+
+from __future__ import annotations
+
+import click
+
+from tuichaos.cleaning import clean, json_text
+from tuichaos.commands import telling, telling_sweeps
+from tuichaos.commands.shared import trusting
+from tuichaos.commands.telling import say
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON list.")
+def runs(as_json: bool) -> None:
+    """List the kept runs, newest first."""
+    from tuichaos.locations import runs_home
+    from tuichaos.runs import survey
+
+    kept, refused = survey()
+    for why in refused.values():
+        say(f"tuichaos: warning: {' '.join(why.split())}", err=True)
+    if as_json:
+        facts = [{"path": str(run.path), **run.manifest} for run in kept]
+        click.echo(json_text(facts))
+        return
+    if not kept:
+        say(f"no runs yet in {runs_home()}", err=True)
+    telling.runs_table(kept)
+
+
+class What(click.Option):
+    """Names all charts, but only when it is asked: they are not needed to start."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        from tuichaos.views import every
+
+        self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv; \
+of a plane also map and boundary, of an orbit diagram diagram, exponent, period."
+        return super().get_help_record(context)
+
+
+@click.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--what", metavar="WHAT", cls=What)
+@click.option("--height", type=click.IntRange(5, 200), default=24, help="Lines of the chart.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
+def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
+    """Chart a run (its folder, its name, the beginning of its name, or `last`)."""
+    from tuichaos.runs import find, reading
+
+    found = find(run_name)
+    with reading(found.path):
+        if (
+            found.kind == "sweep"
+            and found.experiment.plane.value != "none"
+            and what in (None, "map")
+        ):
+            telling_sweeps.plane_map(found, height, ascii_only=ascii_only)
+            return
+        default = "distance" if found.experiment.ensemble.twins else "loss"
+        default = "default" if found.kind == "sweep" else default
+        telling.chart(found, what or default, height, ascii_only=ascii_only)
+
+
+@click.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--format", "kind", type=click.Choice(["csv", "parquet", "png"]), default="csv")
+@click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
+def export(run_name: str, kind: str, out: str | None) -> None:
+    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file; the map
+    of a plane as an image (png)."""
+    from tuichaos import exporting
+    from tuichaos.runs import find, reading
+
+    found = find(run_name)
+    with reading(found.path):
+        say(exporting.export(found, kind, out))
+
+
+@click.command()
+@click.argument("run_name", metavar="RUN")
+@trusting
+@click.pass_context
+def verify(ctx: click.Context, run_name: str) -> None:
+    """Check a run folder: checksums, rows, finite numbers, and that its first steps (of a sweep
+    its first point), computed again, give the same bits. Exit code 1 if something is wrong."""
+    from tuichaos.runs import find, reading
+    from tuichaos.verifying import verify as checks
+
+    marks = {True: "ok", False: "FAIL", None: "--"}
+    wrong, found = 0, find(run_name)
+    with reading(found.path):
+        for check in checks(found):
+            wrong += check.passed is False
+            say(f"{marks[check.passed]:<5}{clean(check.name):<24} {check.words}")
+    if wrong:
+        ctx.exit(1)

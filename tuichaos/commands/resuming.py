@@ -1,0 +1,70 @@
+"""resume: on with what was stopped, or further than planned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tuichaos.commands import telling, telling_sweeps
+from tuichaos.commands.shared import CLUSTER, interruptible, trusting
+from tuichaos.errors import InputError
+
+
+@click.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--steps", type=int, metavar="N", help="Go further than planned: N steps in all.")
+@click.option("--workers", type=int, metavar="N", help="Processes [this one alone].")
+@click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
+@click.option("--threads", type=int, metavar="N", help="Threads of this process [all].")
+@click.option("--json", "as_json", is_flag=True, help="Print the points and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@trusting
+def resume(
+    run_name: str,
+    steps: int | None,
+    workers: int | None,
+    scheduler: str | None,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
+    try again what failed. With --steps a run, done or not, goes further than planned."""
+    from tuichaos.runs import find
+
+    found = find(run_name)
+    if found.kind != "sweep":
+        if workers is not None or scheduler is not None:
+            raise InputError("--workers, --scheduler: are for sweeps")
+        _resume_run(found, steps, threads, as_json, quiet)
+        return
+    if steps is not None:
+        raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
+    from tuichaos.sweeps import crews
+
+    crews.check_crew(workers, scheduler)
+    if scheduler is not None:
+        crews.reach(scheduler)
+    from tuichaos.sweeps import running
+
+    with interruptible(), telling.progress(quiet, sweep=True) as watch:
+        how = {"workers": workers, "scheduler": scheduler, "threads": threads}
+        done = running.resume(found, **how, watch=watch)
+    telling_sweeps.tell_sweep(done, as_json, quiet)
+
+
+def _resume_run(
+    found: Any, steps: int | None, threads: int | None, as_json: bool, quiet: bool
+) -> None:
+    from tuichaos import resuming
+
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"tuichaos: {line}", err=True)
+
+    before = found.manifest.get("warnings")
+    said = before if isinstance(before, list) else []
+    with interruptible(), telling.progress(quiet) as watch:
+        done = resuming.resume(found, steps=steps, threads=threads, watch=watch, tell=tell)
+    telling.tell_run(done, as_json, quiet, said)

@@ -1,0 +1,56 @@
+"""What commands have in common: options, and an end by ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+CLUSTER = (
+    "A Dask cluster does the sweep: tcp://HOST:PORT of its scheduler. It has workers of its own, "
+    "so --workers is refused beside it; --keep needs a file system that they share."
+)
+
+TRUST = (
+    "Let this code, package.module:factory, run where a file names it; else only --set makes "
+    "an experiment run code that is not tuichaos's own."
+)
+
+
+def trusting(command: Any) -> Any:
+    """Give a command the option --trust."""
+
+    def heed(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
+        if names:
+            from tuichaos.trusted import trust
+
+            for name in names:
+                trust(name)
+
+    return click.option(
+        "--trust",
+        multiple=True,
+        metavar="CODE",
+        callback=heed,
+        expose_value=False,
+        help=TRUST,
+    )(command)
+
+
+class Interrupted(Exception):
+    """Ctrl-C, or another signal to end, with what there is to say of it; ``code``: to exit with."""
+
+    code = 130
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let ctrl-C end with what there is to say of it: click would swallow that."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        interrupted = Interrupted(str(error))
+        interrupted.code = getattr(error, "code", Interrupted.code)
+        raise interrupted from None
