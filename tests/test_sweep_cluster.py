@@ -147,6 +147,7 @@ def test_a_point_that_kills_every_worker_is_recorded(tmp_path):
     """Dask gives up a unit after a number of dead workers (here one); alone, after two more,
     the point has had its three."""
     import dask
+    import distributed  # noqa: F401 (its defaults would go with the setting otherwise)
 
     base = {"steps": 30, "ensemble.references": 1, "system.name": "deadly:make"}
     made = experiment({"system.parameters.r": {"linear": [3.0, 3.5, 6]}}, base)
@@ -310,6 +311,17 @@ def test_a_scheduler_that_does_not_answer(where, command, home, monkeypatch):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "no Dask scheduler answers there" in err
     assert not home.exists()
+
+
+def test_settings_of_dask_that_fail_are_told(monkeypatch):
+    """Not "nobody answers", when nobody was asked."""
+
+    def failing(address):
+        raise KeyError("distributed")
+
+    monkeypatch.setattr(cluster, "_greet", failing)
+    with pytest.raises(InputError, match=r"\(KeyError: 'distributed'\)$"):
+        cluster.connect("tcp://127.0.0.1:8786")
 
 
 @pytest.mark.slow

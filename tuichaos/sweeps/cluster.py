@@ -41,20 +41,23 @@ def connect(address: str) -> Cluster:
     reach(address)
     quiet = contextlib.ExitStack()
     quiet.enter_context(_silence())
-    cluster = None
-    with contextlib.suppress(Exception):
+    try:
         _greet(address)
-        cluster = Cluster(address, quiet)
-    if cluster is None:
-        # A client that could not start ends when it is collected; in the middle of the start
-        # of another one that would wait for itself.
-        gc.collect()
-        quiet.close()
-        raise InputError(
-            f"--scheduler {address}: no Dask scheduler answers there "
-            f"(waited {CONNECT_SECONDS:g} s at most)"
-        )
-    return cluster
+        return Cluster(address, quiet)
+    except Exception as error:
+        reason = _reason(error)
+    # A client that could not start ends when it is collected; in the middle of the start
+    # of another one that would wait for itself.
+    gc.collect()
+    quiet.close()
+    raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({reason})")
+
+
+def _reason(error: Exception) -> str:
+    """Why nobody answers: nobody is there, or Dask itself failed (its settings, say)."""
+    if isinstance(error, OSError):  # TimeoutError too
+        return f"waited {CONNECT_SECONDS:g} s at most"
+    return f"{type(error).__name__}: {error}"
 
 
 def _greet(address: str) -> None:
