@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -134,3 +138,37 @@ def test_every_place_in_a_block_gives_the_same_bits(name, rows):
         lone = stepper.observe(system, alone.orbit.clone())
         for column in seen:
             assert torch.equal(seen[column][:, row], lone[column][:, 0]), column
+
+
+PLACES = """
+import sys
+import torch
+if sys.argv[1] == "late":  # what is then asked of the library of products comes too late
+    torch.ones(2, 8, 64).bmm(torch.ones(2, 64, 8))
+import tuichaos
+run = tuichaos.run(tuichaos.resolve({}, {
+    "steps": 20, "network.activation": "softplus", "network.hidden": [3], "loss.name": "mse",
+    "data.scaling": "standard", "ensemble.references": 4, "ensemble.twins": 0,
+    "optimizer.learning_rate": 0.3, "record.states_every": 20,
+}), out=sys.argv[2])
+from tuichaos.systems import build
+system = build(run.experiment).system
+start = torch.from_numpy(run.states["states"][0, :1])
+torch.set_num_threads(1)
+orbit = system.stepper(64, 20, torch.device("cpu")).advance(system.take(
+    torch.zeros(9, dtype=torch.int64)), start.expand(9, -1), 20, None).orbit
+assert orbit.isfinite().all()
+print(torch.equal(orbit, orbit[:, :1].expand_as(orbit)), run.manifest["noise_floor"]["holds"])
+"""
+
+
+@pytest.mark.parametrize("when", ["first", "late"])
+def test_a_place_in_memory_rounds_no_product_otherwise_or_the_certificate_says_so(when, tmp_path):
+    """Gradients of (3, 5) numbers: every second one begins at an odd multiple of 8 bytes."""
+    command = [sys.executable, "-c", PLACES, when, str(tmp_path / "run")]
+    plain = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
+    done = subprocess.run(command, capture_output=True, text=True, env=plain, check=True)
+    agree, holds = done.stdout.split()
+    assert agree == holds
+    if when == "first":
+        assert agree == "True"

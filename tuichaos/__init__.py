@@ -8,6 +8,12 @@ Names are imported when first used, so that the command line answers at once.
 """
 
 import importlib
+import os
+
+# One product of matrices has the same bits wherever it lies in memory: without this, on some
+# processors, MKL rounds by the alignment of the result, and a replica's orbit depends on the
+# place it has in its batch. MKL looks once, before its first product; it costs nothing.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 _PLACES = {
     "Experiment": "tuichaos.experiment",

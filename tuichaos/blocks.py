@@ -95,12 +95,13 @@ class Block:
         return found
 
     def lone_orbit_agrees(self, stepper: Stepper, steps: int) -> bool:
-        """Whether the first reference takes the same steps alone as in this block."""
-        first = torch.full((1,), self.first, device=self.x.device)
-        alone = stepper.advance(self.system.take(first), self.x[:1], steps, None)
-        alone = alone.orbit[:, 0].nan_to_num()
-        among = stepper.advance(self._row_system, self.x, steps, None).orbit[:, 0].nan_to_num()
-        return torch.equal(alone, among)
+        """Whether the first reference takes the same steps alone as in this block, at an even
+        place and at an odd one: a product may round by where its result lies in memory."""
+        first = torch.full((2,), self.first, device=self.x.device)
+        alone = stepper.advance(self.system.take(first), self.x[:1].expand(2, -1), steps, None)
+        alone = alone.orbit.nan_to_num()
+        among = stepper.advance(self._row_system, self.x, steps, None).orbit[:, :1].nan_to_num()
+        return torch.equal(alone, among.expand_as(alone))
 
     def _view(
         self, stretch: Stretch, alive: Tensor, start: int, times: int, stepper: Stepper

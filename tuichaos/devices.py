@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import platform
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
@@ -60,6 +63,17 @@ def describe(device: torch.device) -> str:
     """The device in words, for the manifest."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    import platform
+    return processor()
 
-    return platform.processor() or platform.machine()
+
+@functools.cache
+def processor() -> str:
+    """The processor and the widest instructions that torch uses of it: sums are rounded in
+    other orders by others. Two of one host name may differ (a machine moved to another)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError):
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(named, "") or platform.processor() or platform.machine()
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"

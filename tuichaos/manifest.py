@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.devices import describe
+from tuichaos.devices import describe, processor
 from tuichaos.plan import Plan
 from tuichaos.simulation import Simulation
 from tuichaos.systems.data import Dataset, digest
@@ -85,13 +85,15 @@ def _data(data: Dataset) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """What the bits of a run depend on, beside the machine."""
+    """What the bits of a run depend on."""
     return {
         "tuichaos": VERSION,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "byteorder": sys.byteorder,
+        "processor": processor(),
+        "MKL_CBWR": os.environ.get("MKL_CBWR", ""),  # see tuichaos/__init__.py
     }
 
 

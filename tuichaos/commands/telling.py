@@ -48,13 +48,20 @@ def say_plan(plan: Plan) -> None:
 def warn_of_noise(manifest: dict[str, Any]) -> None:
     """Say it if the certificate of the noise floor does not hold."""
     floor = manifest.get("noise_floor", {})
-    if not floor.get("holds", True):
-        say(
-            "tuichaos: warning: the noise floor is not 0: an unperturbed twin parted from its "
-            f"reference (at step {floor['first_step']}, to {floor['largest_distance']:.3g}); "
-            "exponents near or below that distance mean nothing",
-            err=True,
+    if floor.get("holds", True):
+        return
+    if floor["first_step"] is None:
+        found = (
+            "a reference alone has other bits than among others (its neighbours matter, or "
+            "torch was at work in this process before tuichaos was imported)"
         )
+    else:
+        found = (
+            f"an unperturbed twin parted from its reference (at step {floor['first_step']}, "
+            f"to {floor['largest_distance']:.3g}); exponents near or below that distance mean "
+            "nothing"
+        )
+    say(f"tuichaos: warning: the noise floor is not 0: {found}", err=True)
 
 
 def tell_run(done: Any, as_json: bool, quiet: bool, said: Sequence[str]) -> None:

@@ -96,11 +96,9 @@ def _dropped() -> bool:
 
 @functools.cache
 def machine() -> dict[str, str]:
-    """What the bits of a point depend on: versions, processor, and whose it is."""
+    """What the bits of a point depend on, and whose machine it is."""
     return {
         "host": platform.node(),
-        "processor": _processor(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
         **versions(),
     }
 
@@ -113,13 +111,3 @@ def key(machine: dict[str, str]) -> str:
 def version() -> str:
     """Of tuichaos, where this is called: on a worker."""
     return VERSION
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -10,6 +10,9 @@ Three choices carry it:
   vector instructions then never meet an odd end, where other instructions would round
   differently, so the bits of a replica do not depend on its place in the batch;
 * at least two rows: a batch of one may take another route through the BLAS.
+
+The rest is MKL's promise to round alike wherever a result lies in memory, which
+tuichaos/__init__.py asks for: the gradients of two neighbours are not aligned alike.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from tuichaos.systems.stepping import Stretch, padded
 from tuichaos.systems.training import Samples, TrainingSystem
 
 LANE = 32
-ALIGNMENT = 8  # numbers; pieces of the packed state begin at multiples of 64 bytes
+ALIGNMENT = 8  # numbers; pieces of the packed state begin at multiples of 64 bytes (float64)
 
 
 class PackedLayout:
