@@ -7,11 +7,14 @@ may be, or than its own archive says, is refused unread.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import lzma
 import math
+import shutil
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +22,10 @@ import numpy as np
 from tuichaos.bounds import check_file
 from tuichaos.cleaning import clean
 from tuichaos.errors import InputError
+from tuichaos.files import NO_ROOM, settle
 
 MOST_MEMBERS = 1_000  # ours have 8
+MOST_HEADER = 10_000  # bytes of what a member says of itself; NumPy reads it whole, then asks
 NPY = b"\x93NUMPY"  # how a single array begins
 # What the readers of zip, of npy headers and of what is compressed raise of broken ones.
 BROKEN = (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile)
@@ -32,6 +37,26 @@ def read(
 ) -> dict[str, np.ndarray]:
     """Those arrays of the archive that have one of ``names``; of ``most`` numbers together at
     most, and of ``kinds`` of NumPy. InputError, beginning with ``where``, otherwise."""
+    with _opened(path, names, most, where, kinds) as (archive, members):
+        return {name: _array(archive, member) for name, member in members.items()}
+
+
+def unpack(path: Path, targets: Mapping[str, Path], where: str) -> None:
+    """Write the numbers of some arrays, without their heads, into a file each; of arrays that
+    are not compressed, so that they are no larger than the archive. InputError as ``read``."""
+    with _opened(path, targets, path.stat().st_size, where, "fi") as (archive, members):
+        for name, target in targets.items():
+            with archive.open(members[name]) as source, open(target, "wb") as file:
+                source.read(_header(archive, members[name])[2])
+                shutil.copyfileobj(source, file, 1 << 22)
+                settle(file)
+
+
+@contextlib.contextmanager
+def _opened(
+    path: str | Path, names: Collection[str], most: int, where: str, kinds: str
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """The archive, and its members of those names, looked over; InputError as ``read``."""
     try:
         check_file(Path(path))
         with open(path, "rb") as file:
@@ -44,10 +69,12 @@ def read(
             own = {m.filename.removesuffix(".npy"): m for m in members}
             chosen = {name: own[name] for name in names if name in own}
             _check(archive, chosen, most, where, kinds)
-            return {name: _array(archive, member) for name, member in chosen.items()}
+            yield archive, chosen
     except InputError:
         raise
     except BROKEN as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:  # of what is written
+            raise
         words = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InputError(f"{where}: cannot be read: {clean(words, 200)}") from None
 
@@ -63,7 +90,7 @@ def _check(
     for name, member in members.items():
         shape, dtype, start = _header(archive, member)
         count = math.prod(shape)
-        total += max(count, 0)
+        total += max(count, 0) * max(1, dtype.itemsize // 8)  # texts are long "numbers"
         if total > most or min(shape, default=0) < 0:
             raise InputError(f"{where}: {name} is {shape}: more than {most:,} numbers")
         if dtype.kind not in kinds:
@@ -77,15 +104,16 @@ def _header(
 ) -> tuple[tuple[int, ...], np.dtype, int]:
     """Shape and type that a member says it has, and where its numbers begin."""
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        known = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        if version not in known:
-            raise ValueError(f"{member.filename} is of an unknown version")
-        shape, _, dtype = known[version](file)
-        return shape, dtype, file.tell()
+        head = io.BytesIO(file.read(MOST_HEADER))
+    version = np.lib.format.read_magic(head)
+    known = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in known:
+        raise ValueError(f"{member.filename} is of an unknown version")
+    shape, _, dtype = known[version](head)
+    return shape, dtype, head.tell()
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

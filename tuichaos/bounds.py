@@ -13,7 +13,7 @@ from tuichaos.cleaning import clean
 from tuichaos.errors import InputError
 
 MOST_EXPERIMENT = 2_000_000  # bytes of a TOML file: a second of parsing; more samples go in an npz
-MOST_JSON = 64_000_000  # bytes of manifest.json or summary.json
+MOST_JSON = 16_000_000  # bytes of manifest.json or summary.json; in memory 50 times as much
 MOST_DEPTH = 32  # of tables and lists within each other; a known key has 3
 MOST_INTEGER = 2**63 - 1  # what an array of steps can hold
 MOST_STEPS = 10**15  # so that products with the number of references stay exact

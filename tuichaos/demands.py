@@ -22,6 +22,7 @@ MOST_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills
 OF_REFERENCE = 20_000  # bytes that instruments keep of each reference, whatever the steps
 BUFFERS = 8  # of samples times units, that a step of training has for each row of a block
 ROW, CELL = 8, 9  # bytes of a row of series.csv and of a number of it: half of what they mostly are
+LEAST_KEPT = 500_000_000
 STATES = 2  # how often states are on the disk at the end: as they grew, and in the archive
 
 
@@ -43,6 +44,12 @@ def check_memory(experiment: Experiment, built: Built, threads: int | None) -> N
             f"{total / 1e9:,.0f} GB, {found[worst] / 1e9:,.0f} GB of them here; this machine has "
             f"{have / 1e9:,.0f} GB"
         )
+
+
+def most_kept(experiment: Experiment, built: Built, threads: int | None) -> int:
+    """Bytes that no checkpoint is larger than: several times all that a run has in memory,
+    and more than what small ones have beside their states."""
+    return LEAST_KEPT + 4 * int(sum(dict(_needs(experiment, built, threads)).values()))
 
 
 def _needs(

@@ -29,7 +29,7 @@ from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.reading import longer
 from tuichaos.recorder import write_manifest
-from tuichaos.runs import Run, open_run
+from tuichaos.runs import Run, check_entries, open_run
 from tuichaos.states import PARTS, parts_again
 from tuichaos.watching import Watcher
 
@@ -81,6 +81,7 @@ def extend(
     from tuichaos.runner import interrupts
 
     place = run.path / NAME
+    check_entries(run.path, deep=True)
     with interrupts(stop) as seen, locked(run.path):
         try:
             _put_in_place(run.path)
@@ -176,14 +177,14 @@ def _begin_at(run: Run, fresh: Path) -> int:
                 shutil.copyfile(run.path / name, fresh / name)
         if run.experiment.record.states_every and not (fresh / f".{PARTS[0]}.part").exists():
             parts_again(run.path / "states.npz", fresh)
-        shutil.copytree(run.path / FOLDER, fresh / FOLDER)
-    except (InputError, FileNotFoundError, shutil.Error):
+        Store(run.path).copy(Store(fresh))
+    except (InputError, FileNotFoundError):
         pass
     store = Store(fresh)
     for stem in store.stems():
         if int(stem) >= run.experiment.steps:  # with what is recorded only at an end
             (store.path / f"{stem}.json").unlink()
-    found, _ = store.newest()
+    found, _ = store.newest(most=plan(run.experiment).most_kept)
     if found is None:
         shutil.rmtree(fresh / FOLDER, ignore_errors=True)
         return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tuichaos.demands import check_memory, check_room
+from tuichaos.demands import check_memory, check_room, most_kept
 from tuichaos.devices import resolve_device
 from tuichaos.ensemble import EnsembleDraws, draws
 from tuichaos.errors import InputError
@@ -45,6 +45,11 @@ class Plan:
         ensemble = self.experiment.ensemble
         together = max(0, step - ensemble.perturb_at)
         return ensemble.references * (step + ensemble.twins * together)
+
+    @property
+    def most_kept(self) -> int:
+        """Bytes that no checkpoint of it is larger than, by far."""
+        return most_kept(self.experiment, self.built, self.threads)
 
     def check_room(self, out: Path | None) -> None:
         """Raise InputError where the disk has no room for the rows: where ``out`` is, or the

@@ -173,11 +173,17 @@ SUMMED = (".csv", ".toml", ".json", ".jsonl", ".npz")
 def checksums(path: Path) -> dict[str, str]:
     """SHA-256 of each file of a folder that is complete, but for what may change later."""
     found = {}
-    for file in sorted(path.iterdir()):
-        if file.suffix in SUMMED and file.name != "manifest.json" and file.is_file():
-            with open(file, "rb") as opened:
-                found[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
+    for file in sorted(summed(path)):
+        with open(file, "rb") as opened:
+            found[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
     return found
+
+
+def summed(path: Path) -> Iterator[Path]:
+    """The files of a folder that have a checksum when it is complete."""
+    for file in path.iterdir():
+        if file.suffix in SUMMED and file.name != "manifest.json" and file.is_file():
+            yield file
 
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:

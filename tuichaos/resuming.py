@@ -13,7 +13,7 @@ from tuichaos import further
 from tuichaos.checkpoints.keeper import Before
 from tuichaos.checkpoints.lock import NAME as LOCK
 from tuichaos.checkpoints.lock import locked
-from tuichaos.checkpoints.store import FOLDER, Checkpoint, Store
+from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
@@ -80,12 +80,11 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
         with contextlib.suppress(InputError, RunFailed):  # it may be read only
             _tidy(run, threads)
         raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
-    if (path / FOLDER).exists():
-        check_entries(path / FOLDER)
+    check_entries(path, deep=True)
     with locked(path) as taken:
         ready = plan(run.experiment, threads)
         with reading(path):
-            checkpoint, faults = Store(path).newest()
+            checkpoint, faults = Store(path).newest(most=ready.most_kept)
             facts = _facts(run.manifest, checkpoint, [*filter(None, [taken]), *faults])
         yield prepare(ready, path, pace, before=Before(checkpoint, facts))
 

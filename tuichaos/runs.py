@@ -209,15 +209,18 @@ def check_format(run: Run) -> None:
         )
 
 
-def check_entries(path: Path) -> None:
+def check_entries(path: Path, deep: bool = False) -> None:
     """Raise InputError for a folder that holds anything but plain files and folders: to go on
-    with a run would write through a link, and reading a pipe may have no end."""
+    with a run would write through a link, and reading a pipe may have no end. ``deep``: also
+    in the folders within it."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                plain = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
-                if not plain:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if not (is_folder or entry.is_file(follow_symlinks=False)):
                     raise InputError(f"{path}: {entry.name} is a link or a device, not a file")
+                if deep and is_folder:
+                    check_entries(Path(entry.path), deep)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -336,9 +339,12 @@ def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.nd
             lines = whole_lines(file, path)
             header = next(lines, "").rstrip("\n")
             names = header.split(",") if header else []
+            if len(names) > MOST_COLUMNS:
+                raise InputError(f"{path}: is damaged: {len(names):,} columns")
+            at_once = max(1, min(READ_LINES, READ_CELLS // max(1, len(names))))
             wanted = [k for k, name in enumerate(names) if only is None or name in only]
             columns: list[list[np.ndarray]] = [[] for _ in wanted]
-            while piece := list(itertools.islice(lines, READ_LINES)):
+            while piece := list(itertools.islice(lines, at_once)):
                 if not piece[-1].endswith("\n"):
                     piece.pop()
                 for column, values in zip(
@@ -359,6 +365,8 @@ def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.nd
 
 
 READ_LINES = 10_000
+READ_CELLS = 2_000_000
+MOST_COLUMNS = 100_000  # a network of 1 000 layers has 2 000
 
 
 def whole_lines(file: TextIO, path: Path) -> Iterator[str]:
@@ -371,9 +379,9 @@ def whole_lines(file: TextIO, path: Path) -> Iterator[str]:
 
 def _numbers(lines: list[str], width: int, wanted: list[int]) -> np.ndarray:
     """The wanted columns (columns, rows)."""
-    rows = [line.rstrip("\n").split(",") for line in lines]
-    if any(len(row) != width for row in rows):
+    if any(line.count(",") != width - 1 for line in lines):  # before they are cut
         raise ValueError("a row of another length")
+    rows = [line.rstrip("\n").split(",") for line in lines]
     cells = (float(row[k]) if row[k] else math.nan for k in wanted for row in rows)
     found = np.fromiter(cells, np.float64, len(rows) * len(wanted))
     return found.reshape(len(wanted), len(rows))

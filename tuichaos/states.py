@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tuichaos import archives
 from tuichaos.errors import InputError
 from tuichaos.files import replacing, settle
 from tuichaos.frames import BlockOrbit, Frame
@@ -79,6 +79,8 @@ class StatesFile:
     """states.npz, written as the run goes: each array grows in a file of its own, and the
     archive is put together at the end, a piece at a time."""
 
+    again = "r+b"  # how they are opened to go on; "rb" by who only looks
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.parts: dict[str, tuple[Any, np.dtype, tuple[int, ...]]] = {}
@@ -117,15 +119,15 @@ class StatesFile:
             path, dtype = self.folder / f".{name}.part", np.dtype(kind)
             size = times * dtype.itemsize * math.prod(shape)
             try:
-                file = open(path, "r+b")  # noqa: SIM115
+                file = open(path, self.again)  # noqa: SIM115
             except OSError as error:
                 raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-            if file.seek(0, os.SEEK_END) < size:
-                file.close()
-                raise InputError(f"{path}: is damaged: it is shorter than it was")
-            file.truncate(size)
-            file.seek(size)
             self.parts[name] = (file, dtype, shape)
+            if file.seek(0, os.SEEK_END) < size:
+                raise InputError(f"{path}: is damaged: it is shorter than it was")
+            if file.writable():
+                file.truncate(size)
+            file.seek(size)
 
     def finish(self, fixed: Mapping[str, np.ndarray]) -> None:
         """Write the archive: the grown arrays, then ``fixed`` ones."""
@@ -174,19 +176,7 @@ class StatesFile:
 def parts_again(archive: Path, folder: Path) -> None:
     """Make the files that grow out of states.npz again, so that a run that is done goes on.
     InputError where it cannot be read."""
-    try:
-        with zipfile.ZipFile(archive) as whole:
-            for name in PARTS:
-                with (
-                    whole.open(f"{name}.npy") as source,
-                    open(folder / f".{name}.part", "wb") as target,
-                ):
-                    np.lib.format.read_magic(source)
-                    np.lib.format.read_array_header_2_0(source)
-                    shutil.copyfileobj(source, target, 1 << 22)
-                    settle(target)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise InputError(f"{archive}: is damaged: {error}") from None
+    archives.unpack(archive, {name: folder / f".{name}.part" for name in PARTS}, str(archive))
 
 
 def _npy_header(target: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:

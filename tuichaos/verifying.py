@@ -9,20 +9,22 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tuichaos import further
 from tuichaos.bounds import MOST_JSON, read_text
-from tuichaos.checkpoints.store import Store
+from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing
 from tuichaos.pace import Pace
-from tuichaos.plan import plan
-from tuichaos.recorder import series_columns, series_head, series_lines
-from tuichaos.runner import prepare
-from tuichaos.runs import MALFORMED, Run, reading, whole_lines
+from tuichaos.plan import Plan, plan
+from tuichaos.recorder import series_columns, series_head, series_lines, summed
+from tuichaos.runner import Recording, prepare
+from tuichaos.runs import MALFORMED, Run, check_entries, open_run, reading, whole_lines
 from tuichaos.watching import Progress
 
 FIRST_STEPS = 32  # that are computed again at least
@@ -43,10 +45,22 @@ class Check:
 def verify(run: Run) -> Iterator[Check]:
     """The checks of a folder of a run or a sweep, as they are made. InputError where it is
     none, or its experiment cannot be read."""
+    yield from _files(run)
+    if run.kind == "run":
+        yield from _further(run)
+        yield _again(run)
+    else:
+        from tuichaos.sweeps import verifying
+
+        yield from verifying.checks(run)
+
+
+def _files(run: Run) -> Iterator[Check]:
+    """The checks of what lies in a folder, as it is."""
     experiment = run.experiment
     yield Check("experiment", True, f"{experiment.name}, {experiment.steps} steps")
     yield _status(run)
-    yield from _checksums(run)
+    yield from checksums(run)
     yield from _checkpoints(run)
     for path in sorted(run.path.glob("*.json")):
         yield _json(path)
@@ -54,11 +68,6 @@ def verify(run: Run) -> Iterator[Check]:
         yield _table(path)
     if run.kind == "run":
         yield _order(run)
-        yield _again(run)
-    else:
-        from tuichaos.sweeps import verifying
-
-        yield from verifying.checks(run)
 
 
 def _status(run: Run) -> Check:
@@ -74,7 +83,8 @@ def _status(run: Run) -> Check:
     return Check("status", True, words)
 
 
-def _checksums(run: Run) -> Iterator[Check]:
+def checksums(run: Run) -> Iterator[Check]:
+    """Whether each file is the one that was written, and no other one was added."""
     known = run.manifest.get("files")
     if not isinstance(known, dict):
         yield Check("checksums", None, "none were recorded")
@@ -88,21 +98,59 @@ def _checksums(run: Run) -> Iterator[Check]:
             yield Check(name, False, f"cannot be read: {error.strerror}")
             continue
         yield Check(name, same, "its checksum is right" if same else "its checksum is wrong")
+    for name in sorted(path.name for path in summed(run.path)):
+        if name not in known:
+            yield Check(name, False, "is not of this run: it has no checksum in manifest.json")
 
 
 def _checkpoints(run: Run) -> Iterator[Check]:
-    """Whether what a run goes on from can be read. Of a run that is done the saved states are
-    in one file, not in the parts that a checkpoint counts."""
+    """Whether what a run goes on from can be read, and fits to its experiment. Of a run that is
+    done the saved states are in one file, not in the parts that a checkpoint counts."""
     store = Store(run.path)
     if not store.stems():
         return
     done = run.status == "done"
-    found, faults = store.newest(files=not done)
+    try:
+        check_entries(store.path)
+        ready = plan(run.experiment)
+    except (InputError, RunFailed) as error:
+        yield Check("checkpoint", None, str(error))
+        return
+    found, faults = store.newest(ready.most_kept, files=not done)
     words = "; ".join(faults)
+    if found is not None and not words and not done:
+        words = _unfit(run, ready, found)
     if found is None or words:
         yield Check("checkpoint", False, words)
         return
     yield Check("checkpoint", True, f"of step {found.step} can be read")
+
+
+def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
+    """Why a run could not go on from a checkpoint, in words; nothing is written."""
+    recording = Recording(ready, run.path, Pace())
+    if recording.states:
+        recording.states.file.again = "rb"
+    try:
+        recording.keeper.restore(checkpoint)
+    except InputError as error:
+        return str(error)
+    finally:
+        if recording.states:
+            recording.states.file.close()
+    return ""
+
+
+def _further(run: Run) -> Iterator[Check]:
+    """The checks of a longer run that is under way, but for its first steps."""
+    place = run.path / further.NAME
+    if not place.exists():
+        return
+    try:
+        longer = open_run(place)
+        yield from (replace(check, name=f"{further.NAME}/{check.name}") for check in _files(longer))
+    except (InputError, OSError) as error:
+        yield Check(further.NAME, False, str(error))
 
 
 def _json(path: Path) -> Check:
@@ -143,7 +191,9 @@ def _order(run: Run) -> Check:
         steps, references = run.column("step"), experiment.ensemble.references
     except (InputError, OSError, ValueError, KeyError) as error:
         return Check(name, False, str(error))
-    last = run.manifest.get("step", experiment.steps)
+    last = _last_row(run, steps)
+    if last is None:
+        return Check(name, None, "there is none yet")
     if not isinstance(last, int) or last // experiment.record.every > len(steps) or last < 0:
         return Check(name, False, f"{len(steps):,} of them, up to step {last}")
     wanted = np.arange(0, last + 1, experiment.record.every)
@@ -152,6 +202,14 @@ def _order(run: Run) -> Check:
     right = steps.shape == (len(wanted), references) and (steps == wanted[:, None]).all()
     found = f"{len(wanted):,} recorded steps of {references:,} references"
     return Check(name, bool(right), found if right else f"are not those of {found}")
+
+
+def _last_row(run: Run, steps: np.ndarray) -> Any:
+    """The step up to which there must be rows; where a run has not come to an end of its own
+    no file tells it, and its rows (T, references) do, of which there may be none: None."""
+    if run.status in ("done", "interrupted"):
+        return run.manifest.get("step", run.experiment.steps)
+    return int(steps[-1, 0]) if steps.size else None
 
 
 def _again(run: Run) -> Check:

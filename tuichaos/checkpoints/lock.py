@@ -18,11 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tuichaos.bounds import read_text
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.files import NO_ROOM, reason, replace_text
 
 NAME = "lock"
 HEARTBEAT = 2.0  # seconds
+MOST_LOCK = 10_000  # bytes
 WATCH = 3 * HEARTBEAT  # of an owner on another machine
 
 
@@ -106,7 +108,7 @@ def _beat(path: Path, end: threading.Event) -> None:
 
 def _owner(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path, MOST_LOCK))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

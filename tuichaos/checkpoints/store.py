@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,12 +26,11 @@ from tuichaos.bounds import check_file, read_text
 from tuichaos.checkpoints.prefixes import Prefix
 from tuichaos.errors import InputError
 from tuichaos.files import replace_text, settle_folder
-from tuichaos.memory import installed
 
 FOLDER = "checkpoints"
 FORMAT = 1
 KEEP = 2
-MOST_TREE = 64_000_000  # bytes of the JSON: its arrays are elsewhere
+MOST_TREE = 32_000_000  # bytes of the JSON: its arrays are elsewhere
 # What reading a file raises that is well-formed, its checksum right, and yet no checkpoint.
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 MALFORMED += (RuntimeError, MemoryError)
@@ -91,14 +91,21 @@ class Store:
             raise
         return checksum
 
-    def newest(self, files: bool = True) -> tuple[Checkpoint | None, list[str]]:
-        """The newest one that can be read and, where ``files`` are looked at, whose files
-        still begin as they did; and why those after it are not. InputError for one of a newer
-        format."""
+    def copy(self, other: Store) -> None:
+        """Copy all, and nothing else that may lie beside them."""
+        other.path.mkdir()
+        for stem in self.stems():
+            for kind in ("safetensors", "json"):
+                shutil.copyfile(self.path / f"{stem}.{kind}", other.path / f"{stem}.{kind}")
+
+    def newest(self, most: int, files: bool = True) -> tuple[Checkpoint | None, list[str]]:
+        """The newest one of at most ``most`` bytes that can be read and, where ``files`` are
+        looked at, whose files still begin as they did; and why those after it are not.
+        InputError for one of a newer format."""
         faults = []
         for stem in reversed(self.stems()):
             try:
-                found = self._read(stem)
+                found = self._read(stem, most)
                 return (self._with_files(found) if files else found), faults
             except NewerFormat:
                 raise
@@ -133,7 +140,7 @@ class Store:
                 raise InputError(f"{path}: is damaged: it does not begin as it did")
         return replace(found, prefixes=prefixes)
 
-    def _read(self, stem: str) -> Checkpoint:
+    def _read(self, stem: str, most: int) -> Checkpoint:
         path = self.path / f"{stem}.json"
         try:
             check_file(path)
@@ -149,8 +156,8 @@ class Store:
             raise InputError(f"{path}: is damaged: it is of step {body['step']}")
         arrays = self.path / f"{stem}.safetensors"
         check_file(arrays)
-        if arrays.stat().st_size > installed():
-            raise InputError(f"{arrays}: is damaged: larger than the memory of this machine")
+        if arrays.stat().st_size > most:
+            raise InputError(f"{arrays}: is damaged: larger than what the experiment could have")
         if _digest(arrays) != body["arrays"]:
             raise InputError(f"{arrays}: is damaged: its checksum is wrong")
         try:

@@ -9,7 +9,7 @@ z ← z − η_eff·(softmax(z) − f) with η_eff = η·(1 + k), or η·k witho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,9 @@ class SaturatedUnits(Instrument):
         self.widths = widths
         switch = setup.experiment.measure.units
         self.every = every_of(switch) if isinstance(switch, Mapping) else EVERY
-        self.rows: list[list[Any]] = []
+        # By frame: steps (t,), and (t, references, 2·layers), how many are saturated and on.
+        self.steps: list[np.ndarray] = []
+        self.counts: list[np.ndarray] = []
         self.last = np.full((setup.references, len(widths)), np.nan)
 
     def _times(self, steps: np.ndarray) -> np.ndarray:
@@ -101,14 +103,22 @@ class SaturatedUnits(Instrument):
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
         column = np.full((len(frame.steps), self.setup.references), np.nan)
         layers = len(self.widths)
-        for at, counts in zip(self._times(frame.steps), frame["units"], strict=True):
-            column[at] = counts[:, :layers].sum(axis=1)
-            self.last = counts[:, :layers]
-            step = int(frame.steps[at])
-            for reference, row in enumerate(counts):
-                for layer in range(layers):
-                    self.rows.append([step, reference, layer, row[layer], row[layers + layer]])
+        times, counts = self._times(frame.steps), frame["units"]
+        if len(times):
+            column[times] = counts[:, :, :layers].sum(axis=2)
+            self.last = counts[-1, :, :layers]
+            self.steps.append(np.asarray(frame.steps[times], dtype=np.int64))
+            self.counts.append(counts)
         return {"saturated": column}
+
+    def _rows(self) -> Iterator[list[Any]]:
+        """Of units.csv: step, reference, layer, and the two counts."""
+        layers = len(self.widths)
+        for steps, parts in zip(self.steps, self.counts, strict=True):
+            for step, counts in zip(steps.tolist(), parts.tolist(), strict=True):
+                for reference, row in enumerate(counts):
+                    for layer in range(layers):
+                        yield [step, reference, layer, row[layer], row[layers + layer]]
 
     def findings(self) -> Findings:
         good = np.isfinite(self.last).all(axis=1)
@@ -124,8 +134,8 @@ class SaturatedUnits(Instrument):
             "widths": list(self.widths),
             "count": int(good.sum()),
             "total": self.setup.references,
-            "window": [0, self.rows[-1][0] if self.rows else 0],
+            "window": [0, int(self.steps[-1][-1]) if self.steps else 0],
             "reason": None if good.any() else "all references diverged",
         }
         heads = ["step", "reference", "layer", "saturated", "on"]
-        return Findings(summary={"units": part}, tables={"units.csv": (heads, self.rows)})
+        return Findings(summary={"units": part}, tables={"units.csv": (heads, list(self._rows()))})

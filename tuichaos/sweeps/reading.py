@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from tuichaos.bounds import check_file
 from tuichaos.errors import InputError
+from tuichaos.runs import whole_lines
 
 NAME = "sweep.csv"
 MOST_BYTES = 100_000_000  # a million points; in memory ten times as much
+MOST_CELLS = 20_000_000  # each takes at least 50 bytes of memory, however short it is
 
 
 def read(folder: Path) -> dict[str, np.ndarray | list[str]]:
@@ -26,12 +29,22 @@ def read(folder: Path) -> dict[str, np.ndarray | list[str]]:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path}: is larger than {MOST_BYTES // 10**6} MB")
         with open(path, encoding="utf-8", newline="") as file:
-            head, *rows = list(csv.reader(file)) or [[]]
+            head, *rows = _rows(file, path) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if any(len(row) != len(head) for row in rows):
         raise InputError(f"{path}: is damaged: a row of another length")
     return {name: _column([row[k] for row in rows]) for k, name in enumerate(head)}
+
+
+def _rows(file: TextIO, path: Path) -> list[list[str]]:
+    found, cells = [], 0
+    for row in csv.reader(whole_lines(file, path)):
+        found.append(row)
+        cells += 1 + len(row)
+        if cells > MOST_CELLS:
+            raise InputError(f"{path}: has more than {MOST_CELLS // 10**6} million fields")
+    return found
 
 
 def _column(cells: list[str]) -> np.ndarray | list[str]:

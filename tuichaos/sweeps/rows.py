@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tuichaos.bounds import check_file
 from tuichaos.cleaning import clean, cleaned
@@ -17,6 +17,7 @@ from tuichaos.files import settle
 
 JOURNAL = "points.jsonl"
 MOST_BYTES = 1_000_000_000  # orbits of a diagram are in it
+MOST_LINE = 100_000_000  # bytes of a row: the orbit of one point
 MOST_LISTED = 100  # entries of a list that get a column each
 WORDS = ("regime", "verdict")  # texts that are results
 NOT_NUMBERS = ("name", "reason")  # texts, or null
@@ -143,18 +144,23 @@ class Journal:
             check_file(self.path)
             if self.path.stat().st_size > MOST_BYTES:
                 raise InputError(f"{self.path}: is larger than {MOST_BYTES // 10**6} MB")
-            whole = self.path.read_bytes()
+            with open(self.path, "rb") as file:
+                self._read_rows(file)
         except FileNotFoundError:
             return
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
-        for line in whole.split(b"\n")[:-1]:
+
+    def _read_rows(self, file: BinaryIO) -> None:
+        """Take the rows of whole lines, up to the first that is none."""
+        while (line := file.readline(MOST_LINE)).endswith(b"\n"):
             try:
                 self._take(_row(json.loads(line)))
             except (ValueError, TypeError, RecursionError):
-                self.fault = f"{self.path}: is damaged after {len(self.rows)} points"
-                return
-            self._end += len(line) + 1
+                break
+            self._end += len(line)
+        if b"\n" in line or len(line) == MOST_LINE:  # else the last one is not yet whole
+            self.fault = f"{self.path}: is damaged after {len(self.rows)} points"
 
     def mend(self) -> None:
         """Cut off what was left half written, before more is appended."""

@@ -20,7 +20,7 @@ from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
 from tuichaos.recorder import checksums, new_folder, tell_end, write_manifest
 from tuichaos.runner import interrupts
-from tuichaos.runs import Run, open_run, reading
+from tuichaos.runs import Run, check_entries, open_run, reading
 from tuichaos.sweeps import finish, overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.crews import check_crew
@@ -115,6 +115,7 @@ def resume(
     """
     if run.kind != "sweep":
         raise InputError(f"{run.path.name}: is a single run, not a sweep")
+    check_entries(run.path, deep=True)
     check_crew(workers, scheduler)
     made = with_component(grid(run.experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)

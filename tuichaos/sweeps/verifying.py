@@ -8,15 +8,17 @@ import json
 import threading
 from collections.abc import Iterator
 
+from tuichaos.bounds import read_text
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing
-from tuichaos.runs import MALFORMED, Run
+from tuichaos.runs import MALFORMED, Run, check_entries, open_run
 from tuichaos.sweeps import table
+from tuichaos.sweeps.batch import folder_of
 from tuichaos.sweeps.points import Grid, grid
-from tuichaos.sweeps.reading import NAME
+from tuichaos.sweeps.reading import MOST_BYTES, NAME
 from tuichaos.sweeps.rows import JOURNAL, Journal, Row
-from tuichaos.sweeps.running import stream
-from tuichaos.verifying import Check
+from tuichaos.sweeps.running import RUNS, stream
+from tuichaos.verifying import Check, checksums
 
 MOST_SECONDS = 60.0  # that a point is computed again
 
@@ -32,6 +34,8 @@ def checks(run: Run) -> Iterator[Check]:
         return
     yield _points(run, made, journal)
     yield _table(run, made, journal)
+    if run.manifest.get("keep"):
+        yield _runs(run, made, journal)
     yield _again(run, made, journal)
 
 
@@ -49,11 +53,29 @@ def _table(run: Run, made: Grid, journal: Journal) -> Check:
     if run.status == "running":  # it is behind by a moment
         return Check(name, None, "are not looked at while it is running")
     try:
-        there = (run.path / NAME).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        there = read_text(run.path / NAME, MOST_BYTES)
+    except (OSError, ValueError) as error:
         return Check(name, False, f"cannot be read: {error}")
     same = there == table.text(made, journal.rows)
     return Check(name, same, f"{'are' if same else 'are not'} those of {JOURNAL}")
+
+
+def _runs(run: Run, made: Grid, journal: Journal) -> Check:
+    """Whether the kept runs of the points that are done are there, as they were written."""
+    done = sorted(journal.rows.keys() - journal.failed)
+    for index in done:
+        path = folder_of(run.path / RUNS, made.points[index])
+        try:
+            check_entries(path.parent)
+            point = open_run(path)
+            wrong = [f"{c.name}: {c.words}" for c in checksums(point) if c.passed is not True]
+            if point.status != "done":
+                wrong.append(f"status {point.status}")
+        except (InputError, OSError) as error:
+            wrong = [str(error)]
+        if wrong:
+            return Check(RUNS, False, f"point {index}: {wrong[0]}")
+    return Check(RUNS, True, f"{len(done):,} of them, whose checksums are right")
 
 
 def _again(run: Run, made: Grid, journal: Journal) -> Check:

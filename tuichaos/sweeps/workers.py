@@ -34,6 +34,7 @@ from tuichaos.trusted import trust_named
 UNITS_PER_WORKER = 4  # of a batch, so that no worker is idle for long at the end
 MOST_IN_UNIT = 16  # points: what a worker that dies takes with it
 LOOK_SECONDS = 0.2
+SAFE_PATH = "PYTHONSAFEPATH"
 MOST_DEATHS = 10  # of workers in a row without one point that was done: it is not the points
 
 
@@ -220,18 +221,39 @@ class Processes(Crew):
 
     def executor(self) -> Executor:
         """They are started afresh, not forked: threads and torch do not survive a fork."""
-        return ProcessPoolExecutor(
-            self.count,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin,
-            initargs=(os.getpid(),),
-        )
+        with _safe_path():
+            return ProcessPoolExecutor(
+                self.count,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin,
+                initargs=(os.getpid(),),
+            )
+
+    def submit(self, executor: Executor, job: Job, points: tuple[Point, ...]) -> Future:
+        with _safe_path():  # a process is started for the first ones
+            return super().submit(executor, job, points)
 
     def end(self, executor: Executor) -> None:
         for process in list((getattr(executor, "_processes", None) or {}).values()):
             with contextlib.suppress(OSError, ValueError):
                 process.terminate()
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let Python begin without the current folder among the places of its modules: a worker
+    imports multiprocessing before it knows the path of this process, and the folder may be a
+    stranger's, with a file of that name."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _begin(parent: int) -> None:

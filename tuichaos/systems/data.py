@@ -98,12 +98,12 @@ def _source(data: Data) -> str:
 def _split(raw: Raw, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the train and the test part, each in the order of the file."""
     order = generator(seed, Purpose.SPLIT).permutation(len(raw.x))
+    trained = np.zeros(len(order), dtype=bool)
     if data.class_counts is not None:
-        chosen = _by_class(raw, data, order)
+        trained[_by_class(raw, data, order)] = True
     else:
-        chosen = order[: _train_size(raw, data)]
-    rest = np.setdiff1d(order, chosen)
-    return np.sort(chosen), rest
+        trained[order[: _train_size(raw, data)]] = True
+    return np.flatnonzero(trained), np.flatnonzero(~trained)
 
 
 def _train_size(raw: Raw, data: Data) -> int:
@@ -134,10 +134,14 @@ def _scaled(how: str, x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np
     or to [0, 1]; a constant feature is only shifted."""
     if how == "none":
         return x, x_test
-    low = x.mean(0) if how == "standard" else x.min(0)
-    width = x.std(0) if how == "standard" else np.ptp(x, 0)
-    width = np.where(width > 0, width, 1.0)
-    return (x - low) / width, (x_test - low) / width
+    with np.errstate(over="ignore", invalid="ignore"):
+        low = x.mean(0) if how == "standard" else x.min(0)
+        width = x.std(0) if how == "standard" else np.ptp(x, 0)
+        width = np.where(width > 0, width, 1.0)
+        x, x_test = (x - low) / width, (x_test - low) / width
+    if not (np.isfinite(width).all() and np.isfinite(x).all() and np.isfinite(x_test).all()):
+        raise InputError(f"data.scaling: {how}: the data are too large, or too far apart, for it")
+    return x, x_test
 
 
 # --- sources -----------------------------------------------------------------------------
@@ -356,6 +360,8 @@ def _checked(where: str, x: object, y: object) -> Raw:
         return Raw(x, y)
     if y.min() < 0:
         raise InputError(f"{where}: class labels must not be negative")
+    if y.max() >= MOST_CLASSES:  # before they are made what they may not fit into
+        raise InputError(f"{where}: class labels go up to {MOST_CLASSES - 1} at most")
     return Raw(x, y.astype(np.int64))
 
 
