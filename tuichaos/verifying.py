@@ -112,8 +112,12 @@ def _checkpoints(run: Run) -> Iterator[Check]:
     done = run.status == "done"
     try:
         check_entries(store.path)
+    except InputError as error:
+        yield Check("checkpoint", False, str(error))
+        return
+    try:
         ready = plan(run.experiment)
-    except (InputError, RunFailed) as error:
+    except (InputError, RunFailed) as error:  # of this machine, or of code that nobody named
         yield Check("checkpoint", None, str(error))
         return
     found, faults = store.newest(ready.most_kept, files=not done)

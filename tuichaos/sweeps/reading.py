@@ -15,7 +15,8 @@ from tuichaos.runs import whole_lines
 
 NAME = "sweep.csv"
 MOST_BYTES = 100_000_000  # a million points; in memory ten times as much
-MOST_CELLS = 20_000_000  # each takes at least 50 bytes of memory, however short it is
+MOST_CELLS = 20_000_000
+SHORT = 4
 
 
 def read(folder: Path) -> dict[str, np.ndarray | list[str]]:
@@ -38,9 +39,10 @@ def read(folder: Path) -> dict[str, np.ndarray | list[str]]:
 
 
 def _rows(file: TextIO, path: Path) -> list[list[str]]:
-    found, cells = [], 0
+    found, cells, short = [], 0, {}
     for row in csv.reader(whole_lines(file, path)):
-        found.append(row)
+        # Texts of a few characters, which may be millions, are in memory once.
+        found.append([short.setdefault(c, c) if len(c) < SHORT else c for c in row])
         cells += 1 + len(row)
         if cells > MOST_CELLS:
             raise InputError(f"{path}: has more than {MOST_CELLS // 10**6} million fields")
