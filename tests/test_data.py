@@ -211,3 +211,18 @@ def test_files_that_are_not_what_they_say(tmp_path):
 def test_what_the_data_cannot_give(keys, says):
     with pytest.raises(InputError, match=says):
         data(**keys)
+
+
+@pytest.mark.parametrize("largest", [10_000, 2**63 + 1, 2**64 - 1])
+def test_labels_beyond_all_classes_are_refused_before_they_wrap(largest, tmp_path):
+    labels = np.array([0, 1, 0, 1, largest], dtype=np.uint64)
+    np.savez(tmp_path / "a.npz", x=np.arange(10.0).reshape(5, 2), y=labels)
+    with pytest.raises(InputError, match="class labels go up to 9999"):
+        data(name="npz", path=str(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize("how", ["standard", "minmax"])
+def test_data_that_scaling_would_make_infinite_are_refused(how):
+    x = [[1e308], [-1e308], [1e308], [1e308], [0.5]]
+    with pytest.raises(InputError, match=r"data\.scaling"):
+        data(name="inline", x=x, y=[0, 1, 0, 1, 1], scaling=how, train=5)

@@ -1,4 +1,4 @@
-"""Run folders of strangers: no memory, no disk and no code by what their files say of themselves."""
+"""Run folders of strangers: no memory, disk or code by what their files say."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL = {"steps": 40, "ensemble": {"references": 2, "twins": 1}, "record": {"sta
 RATES = {"optimizer.learning_rate": [0.5, 1.0]}
 # What can go on from a checkpoint when it goes further.
 FREE = {"tangent": False, "regime": False}
-MOST = 500e6  # bytes that a command may take beyond what the libraries have
+MOST = 1e9  # bytes that a command may take beyond what the libraries have
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,7 @@ def test_the_list_of_runs_takes_no_memory_either(made, home, command):
 def test_a_larger_checkpoint_than_can_be_is_left_for_the_one_before(folder, command, made):
     path = folder("part")
     large_checkpoint(path)
-    code, _, err = command("resume", path, "--quiet")
-    assert code == 0
+    assert command("resume", path, "--quiet")[0] == 0
     warnings = json.loads((path / "manifest.json").read_text())["warnings"]
     assert any("larger than what the experiment could have" in words for words in warnings)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import re
 import shutil
@@ -9,8 +11,9 @@ import threading
 
 import numpy as np
 import pytest
+from mutations import stopped_run
 
-from tuichaos import runner
+from tuichaos import resuming, runner
 from tuichaos.reading import resolve
 from tuichaos.recorder import checksums
 from tuichaos.runs import open_run
@@ -244,3 +247,96 @@ def test_rows_that_are_gone_or_no_text_are_told(folder):
     assert {"series.csv", "rows of series.csv", "first 32 steps again"} <= set(wrong(folder))
     (folder / "series.csv").unlink()
     assert {"series.csv", "rows of series.csv", "first 32 steps again"} <= set(wrong(folder))
+
+
+# --- folders that are not at their end, and what lies in them ------------------------------
+
+LONG = {"steps": 4000, "ensemble": {"references": 2, "twins": 1}}
+LONG |= {"record": {"states_every": 100}, "measure": {"tangent": False, "regime": False}}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    home = tmp_path_factory.mktemp("parts")
+    runner.run(resolve(LONG), out=home / "done")
+    return stopped_run(home / "part", resolve(LONG)), home / "done"
+
+
+@pytest.fixture
+def part(parts, tmp_path):
+    return shutil.copytree(parts[0], tmp_path / "part")
+
+
+@pytest.mark.parametrize("status", ["running", "failed"])
+def test_a_run_that_did_not_end_by_itself_is_not_called_damaged(status, part):
+    """Killed, its manifest tells no step; the rows do."""
+    path = part / "manifest.json"
+    told = json.loads(path.read_text())
+    known = {k: v for k, v in told.items() if k not in ("step", "files", "finished", "pid")}
+    path.write_text(json.dumps(known | {"status": status, "pid": 2**22 + 1}))
+    assert open_run(part).status == ("killed" if status == "running" else status)
+    checks = {check.name: check for check in verify(open_run(part))}
+    assert not wrong(part)
+    assert checks["rows of series.csv"].passed
+    lines = (part / "series.csv").read_text().splitlines(keepends=True)
+    (part / "series.csv").write_text("".join(lines[:10] + lines[12:]))
+    assert "rows of series.csv" in wrong(part)
+
+
+def test_a_run_that_was_killed_at_once_has_no_rows(part):
+    for name in ("series.csv", "checkpoints"):
+        place = part / name
+        shutil.rmtree(place) if place.is_dir() else place.write_text("")
+    told = json.loads((part / "manifest.json").read_text())
+    known = {k: v for k, v in told.items() if k not in ("step", "files")}
+    (part / "manifest.json").write_text(json.dumps(known | {"status": "running"}))
+    checks = {check.name: check.passed for check in verify(open_run(part))}
+    assert checks["rows of series.csv"] is None
+
+
+def test_a_checkpoint_that_resume_would_refuse_is_told(part):
+    before = {path: path.read_bytes() for path in part.rglob("*") if path.is_file()}
+    assert not wrong(part)
+    assert {path: path.read_bytes() for path in part.rglob("*") if path.is_file()} == before
+    path = part / "experiment.toml"
+    path.write_text(path.read_text().replace("states_every = 100", "states_every = 50"))
+    checks = {c.name: c for c in verify(open_run(part)) if c.passed is False}
+    assert "record.states_every" in checks["checkpoint"].words
+
+
+def test_a_checkpoint_that_is_none_is_told(part):
+    for path in (part / "checkpoints").glob("*.json"):
+        body = json.loads(path.read_text().partition("\n")[2])
+        body["tree"] = {"array": "0"}
+        text = json.dumps(body)
+        path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+    assert "checkpoint" in wrong(part)
+
+
+def test_a_longer_run_under_way_is_looked_at(parts, tmp_path):
+    folder = shutil.copytree(parts[1], tmp_path / "done")
+    stop = threading.Event()
+    with contextlib.suppress(KeyboardInterrupt):
+        resuming.resume(open_run(folder), steps=9000, watch=lambda _: stop.set(), stop=stop)
+    assert (folder / "further").exists()
+    checks = {check.name: check.passed for check in verify(open_run(folder))}
+    assert checks["further/checkpoint"]
+    assert not wrong(folder)
+    cut(folder / "further" / "series.csv")
+    assert "further/series.csv" in wrong(folder)
+
+
+@pytest.mark.parametrize("name", ["spectrum.csv", "more.json", "x.npz"])
+def test_a_file_that_the_run_did_not_write_is_told(name, folder):
+    (folder / name).write_text("{}")
+    assert name in wrong(folder)
+
+
+def test_the_kept_runs_of_a_sweep_are_looked_at(tmp_path):
+    folder = sweep(resolve(SWEEPS["rates"]), out=tmp_path / "sweep", keep=True).path
+    checks = {check.name: check for check in verify(open_run(folder))}
+    assert (checks["runs"].passed, not wrong(folder)) == (True, True)
+    change_digit(folder / "runs" / "00001" / "series.csv")
+    assert wrong(folder) == ["runs"]
+    shutil.rmtree(folder / "runs" / "00001")
+    assert wrong(folder) == ["runs"]
