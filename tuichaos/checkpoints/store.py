@@ -148,8 +148,10 @@ class Store:
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise InputError(f"{path}: is damaged: its checksum is wrong")
             body = json.loads(text)
-        except (ValueError, RecursionError):
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             raise InputError(f"{path}: is damaged: not JSON") from None
+        except ValueError as error:
+            raise InputError(f"{path}: is damaged: {error}") from None
         if body["format"] > FORMAT:
             raise NewerFormat(f"{path}: is of format {body['format']}, newer than {FORMAT}")
         if body["step"] != int(stem):
