@@ -245,7 +245,7 @@ def test_rows_that_were_changed_are_computed_again(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "other", "words"),
     [
-        ("seed = 0", "seed = 1", "part: seed, data of the experiment changed since step"),
+        ("seed = 0", "seed = 1", "part: seed, data of the experiment changed since it began"),
         ("learning_rate = 1.5", "learning_rate = 1.25", "optimizer.learning_rate of"),
         ("steps = 120", "steps = 130", "steps of the experiment"),
     ],
@@ -273,7 +273,7 @@ def test_other_data_do_not_go_on_from_a_checkpoint(tmp_path, monkeypatch):
     table = {**TRAINING, "measure": {}, "data": {"name": "csv", "path": str(data)}}
     part = stopped(resolve(table), tmp_path / "part", monkeypatch, 3)
     data.write_text("\n".join([*rows, "5,5,1"]))
-    with pytest.raises(InputError, match="data of the experiment changed since step"):
+    with pytest.raises(InputError, match="data of the experiment changed since it began"):
         resuming.resume(open_run(part.path))
 
 

@@ -71,3 +71,12 @@ def shortened(value: object, most: int = 80) -> str:
     if isinstance(value, list | tuple | dict | set) and len(value) > most:
         return f"{type(value).__name__} of {len(value):,} entries"
     return clean(repr(value), most)
+
+
+def size_of(count: float) -> str:
+    """Bytes in the unit that suits: ``"1,400,000 GB"``, ``"25 kB"``."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= 0.95 * factor:
+            digits = 1 if count < 9.5 * factor else 0
+            return f"{count / factor:,.{digits}f} {unit}"
+    return f"{count:,.0f} bytes"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tuichaos.bounds import size_of
 from tuichaos.devices import available_threads
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
@@ -124,8 +125,8 @@ def check_room(experiment: Experiment, dimension: int, out: Path | None) -> None
         every = math.ceil(experiment.steps / max(1, free // (2 * row)))
         raise InputError(
             f"record.every: {rows:,} steps of {ensemble.references:,} references make a "
-            f"series.csv of more than {rows * row / 1e9:,.0f} GB; there is room for "
-            f"{free / 1e9:,.1f} GB: record.every = {every} would do"
+            f"series.csv of more than {size_of(rows * row)}; there is room for "
+            f"{size_of(free)}: record.every = {every} would do"
         )
     if record.states_every:
         size = 8 if experiment.dtype == "float64" else 4
@@ -135,7 +136,7 @@ def check_room(experiment: Experiment, dimension: int, out: Path | None) -> None
         if need > free:
             raise InputError(
                 f"record.states_every: {times:,} times {replicas:,} states of {dimension:,} "
-                f"numbers are {need / 1e9:,.0f} GB; there is room for {free / 1e9:,.1f} GB"
+                f"numbers are {size_of(need)}; there is room for {size_of(free)}"
             )
 
 

@@ -171,6 +171,11 @@ class Optimizer(Table):
             raise ValueError("steps must increase")
         return changes
 
+    def rate_at(self, step: int) -> Rates:
+        """The learning rate that holds for the step from ``step`` on."""
+        past = [change.learning_rate for change in self.changes if change.step <= step]
+        return past[-1] if past else self.learning_rate
+
 
 class Ensemble(Table):
     """References and their twins."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.checkpoints.lock import locked
+from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import FOLDER, Store
 from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
@@ -31,11 +32,13 @@ from tuichaos.reading import longer
 from tuichaos.recorder import write_manifest
 from tuichaos.runs import Run, check_entries, open_run
 from tuichaos.states import PARTS, parts_again
+from tuichaos.systems.data import digest
 from tuichaos.watching import Watcher
 
 NAME = "further"
 FRESH = "further.new"  # while it is made
-ENDED = ("status", "finished", "seconds", "reason", "files")  # what a manifest says of an end
+# What a manifest says of an end, and of an experiment of fewer steps.
+ENDED = ("status", "finished", "seconds", "reason", "files", "planned")
 
 
 def target(run: Run, steps: int | None) -> int | None:
@@ -143,6 +146,11 @@ def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], ob
     """Make the folder of the longer run, in one piece."""
     place = run.path / NAME
     experiment = longer(run.experiment, steps)
+    ready = plan(experiment, threads)
+    ready.check_room(run.path)
+    data = ready.built.dataset
+    now_planned = prints(run.experiment, data and digest(data), any_steps=False)
+    check_planned(run.path, known(run.manifest), now_planned)
     because_of = forcing(experiment, threads)
     if (begun := _steps_of(place)) is not None:
         tell(f"what was computed towards {begun} steps is let go")

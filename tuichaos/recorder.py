@@ -8,10 +8,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from tuichaos.files import (
 )
 from tuichaos.locations import resolved, runs_home
 
+T = TypeVar("T")
 FORMAT = 1
+TRIES = 3  # to write into a folder that vanishes again and again
 MOST_NAME = 100  # characters of a folder's name that are the experiment's
 LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")
 
@@ -46,6 +48,7 @@ class Folder:
         self.columns: list[str] | None = None
         self.experiment(experiment)
         self.series = _opened(path / "series.csv") if at is None else self._reopened(at)
+        self.length = at or 0  # bytes of series.csv
         self.restored = False
 
     def _reopened(self, at: int) -> TextIO:
@@ -67,7 +70,17 @@ class Folder:
         """Have all rows on the disk; returns the length of series.csv in bytes."""
         self._keep_there()
         settle(self.series)
-        return os.fstat(self.series.fileno()).st_size
+        self._check_whole()
+        return self.length
+
+    def surely(self, write: Callable[[], T]) -> T:
+        """Do what writes into the folder; again where the folder vanished in the middle of it."""
+        for _ in range(TRIES):
+            try:
+                return write()
+            except FileNotFoundError:
+                self._keep_there()
+        return write()
 
     def __enter__(self) -> Folder:
         return self
@@ -90,6 +103,7 @@ class Folder:
 
     def append(self, steps: np.ndarray, columns: Mapping[str, np.ndarray], references: int) -> None:
         """Add the recorded ones among steps (T,) with columns (T, references) to series.csv."""
+        self._check_whole()
         if self.columns is None:
             self.columns = series_columns(columns)
             self.series.write(series_head(self.columns))
@@ -98,10 +112,25 @@ class Folder:
             return
         self.series.write(series_lines(steps, kept, columns, self.columns, references))
         self.series.flush()
+        self.length = os.lseek(self.series.fileno(), 0, os.SEEK_CUR)
         self._keep_there()
 
+    def _check_whole(self) -> None:
+        """OSError where another program has cut series.csv, or written to it: its rows would
+        go on behind a hole."""
+        if os.fstat(self.series.fileno()).st_size != self.length:
+            raise OSError(f"{self.path / 'series.csv'} was changed by another program")
+
     def _keep_there(self) -> None:
-        """Make the folder again where it has vanished: what was written is still held open."""
+        """Make the folder again where it has vanished, also while this is done."""
+        for _ in range(TRIES):
+            with contextlib.suppress(FileNotFoundError):
+                self._make_again()
+                return
+        self._make_again()
+
+    def _make_again(self) -> None:
+        """What was written is still held open."""
         there = self.path / "series.csv"
         try:
             if os.path.samestat(os.stat(there), os.fstat(self.series.fileno())):
@@ -129,7 +158,8 @@ class Folder:
     ) -> None:
         """Write exponents.csv, further tables and summary.json."""
         self.sync()
-        self.series.close()
+        if not (self.path / "experiment.toml").exists():
+            replace_text(self.path / "experiment.toml", self._text)
         columns = [whole(v) if name in WHOLE else v for name, v in exponents.items()]
         rows = ([k, *row] for k, row in enumerate(zip(*columns, strict=True)))
         write_table(self.path / "exponents.csv", ["reference", *exponents], rows)
@@ -148,6 +178,10 @@ class Nowhere:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+    def surely(self, write: Callable[[], T]) -> T:
+        """Do it."""
+        return write()
 
     def experiment(self, experiment: Experiment) -> None:
         """Nothing is written."""
@@ -251,7 +285,9 @@ def check(out: str | Path | None) -> Path | None:
     if not above.is_dir():
         raise InputError(f"--out {out}: cannot be written: {above} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise InputError(f"--out {out}: cannot be written: no permission in {above}")
+        read_only = os.statvfs(above).f_flag & os.ST_RDONLY
+        words = "is on a read-only file system" if read_only else f"no permission in {above}"
+        raise InputError(f"--out {out}: cannot be written: {words}")
     return path
 
 

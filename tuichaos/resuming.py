@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,16 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos import further
+from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.checkpoints.keeper import Before
 from tuichaos.checkpoints.lock import NAME as LOCK
-from tuichaos.checkpoints.lock import locked
+from tuichaos.checkpoints.lock import is_held, locked
+from tuichaos.checkpoints.planned import known
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
+from tuichaos.locations import resolved, runs_home
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
+from tuichaos.reading import load
+from tuichaos.recorder import write_manifest
 from tuichaos.runner import Recording, interrupts, prepare, told
-from tuichaos.runs import Run, check_entries, open_run, reading
+from tuichaos.runs import Run, check_entries, find, open_run, reading
 from tuichaos.states import PARTS
 from tuichaos.watching import Progress, Watcher
 
@@ -65,6 +71,50 @@ def resume(
     return told(open_run(run.path), interrupted)
 
 
+def found(name: str) -> Run:
+    """A run by its name, as ``runs.find``; where its manifest.json is gone or no JSON any
+    more, but a checkpoint tells what it was, that is written anew, and said there."""
+    try:
+        return find(name)
+    except InputError:
+        for path in (resolved(name, "RUN"), runs_home() / name):
+            if _mended(path):
+                return open_run(path)
+        raise
+
+
+def _mended(path: Path) -> bool:
+    """Whether the manifest of a run could be made anew; only where nothing else is wrong."""
+    store = Store(path)
+    if not (path / "experiment.toml").is_file() or not store.stems():
+        return False
+    fault = _fault_of_manifest(path / "manifest.json")
+    if not fault or is_held(path):
+        return False
+    check_entries(path, deep=True)
+    experiment = load(path / "experiment.toml")
+    if store.newest(plan(experiment).most_kept)[0] is None:
+        return False
+    words = f"manifest.json {fault}: it was written anew from a checkpoint"
+    told = {"name": experiment.name, "title": experiment.title, "status": "interrupted"}
+    with locked(path):
+        write_manifest(path, {**told, "started": now(), "reason": words, "warnings": [words]})
+    return True
+
+
+def _fault_of_manifest(path: Path) -> str:
+    """What is wrong with a file that is to hold a JSON object; empty if it does."""
+    try:
+        whole = isinstance(json.loads(read_text(path, MOST_JSON)), dict)
+        return "" if whole else "was damaged"
+    except FileNotFoundError:
+        return "was gone"
+    except (ValueError, RecursionError):
+        return "was damaged"
+    except OSError:
+        return ""
+
+
 @contextmanager
 def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]:
     """The recording of a stopped run, ready to go on, its folder locked as long."""
@@ -85,8 +135,12 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
         ready = plan(run.experiment, threads)
         with reading(path):
             checkpoint, faults = Store(path).newest(most=ready.most_kept)
-            facts = _facts(run.manifest, checkpoint, [*filter(None, [taken]), *faults])
-        yield prepare(ready, path, pace, before=Before(checkpoint, facts))
+            facts = _facts(
+                run.manifest, checkpoint, [*filter(None, [taken]), *dict.fromkeys(faults)]
+            )
+        yield prepare(
+            ready, path, pace, before=Before(checkpoint, facts, known(run.manifest, checkpoint))
+        )
 
 
 def _tidy(run: Run, threads: int | None) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from tuichaos import shortage
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
+from tuichaos.checkpoints.planned import check_planned
 from tuichaos.engine import Engine
 from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
@@ -124,7 +127,9 @@ def prepare(
         return Recording(ready, path, pace, extra, before)
     except InputError:  # a checkpoint that does not fit: nothing was touched
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not _is_failure(error):
+            raise
         words = _reason(error, ready)
         if path is None:
             raise RunFailed(words) from error
@@ -162,8 +167,10 @@ class Recording:
         self.keeper: Keeper | None = None
         if path is not None:
             self.keeper = Keeper(path, plan.experiment.record.checkpoint, self)
+            self.facts["planned"] = self.keeper.prints
         self.at: int | None = None  # bytes of series.csv that were there before
         if before is not None:
+            check_planned(path, before.planned, self.keeper.prints)
             self.facts |= before.facts
             if before.checkpoint is not None:
                 self.at = self.keeper.restore(before.checkpoint)
@@ -184,6 +191,7 @@ class Recording:
         """The same, frame by frame: others may be advanced in between, on an ``engine`` that
         they share. It is then set to work before the first yield, and frames follow."""
         clock = time.perf_counter()
+        folder: Folder | Nowhere = Nowhere()
         with contextlib.ExitStack() as open_files:
             try:
                 folder = open_files.enter_context(self._folder())
@@ -196,27 +204,33 @@ class Recording:
                 for frame in self.simulation.frames(engine):
                     self._record(frame, folder, watch, clock)
                     if self.keeper is not None:
-                        self.keeper.look(folder)
+                        folder.surely(partial(self.keeper.look, folder))
                     yield
                 seconds = time.perf_counter() - clock
-                if self.keeper is not None and self.step < self.plan.experiment.steps:
-                    self.keeper.write(folder)
-                results = self._results()
-                folder.finish(*results)
-                if self.states:
-                    self.states.finish()
-                self.preview = self._preview(*results)
-                folder.manifest(self._ended(seconds))
+                folder.surely(partial(self._finish, folder, seconds))
                 if self.step == self.plan.experiment.steps:
                     self._clear()
             except GivenUp:
                 raise
             except BaseException as error:
+                with contextlib.suppress(OSError):
+                    folder.surely(lambda: None if self.path is None else os.stat(self.path))
                 self._failed(error)
                 if _is_failure(error):
                     where = "" if self.path is None else f"{self.path}: "
                     raise RunFailed(where + self.reason) from error
                 raise
+
+    def _finish(self, folder: Folder | Nowhere, seconds: float) -> None:
+        """Write what there is at an end, the words on it last."""
+        if self.keeper is not None and self.step < self.plan.experiment.steps:
+            self.keeper.write(folder)
+        results = self._results()
+        folder.finish(*results)
+        if self.states:
+            self.states.finish()
+        self.preview = self._preview(*results)
+        folder.manifest(self._ended(seconds))
 
     def _folder(self) -> Folder | Nowhere:
         return Nowhere() if self.path is None else Folder(self.path, self.experiment, self.at)
@@ -233,7 +247,7 @@ class Recording:
     ) -> None:
         if len(self.simulation.changes) != len(self.experiment.optimizer.changes):
             self.experiment = self.experiment.with_changes(self.simulation.changes)
-            folder.experiment(self.experiment)
+            folder.surely(partial(folder.experiment, self.experiment))
         columns: dict[str, np.ndarray] = {}
         for instrument in self.instruments:
             columns.update(instrument.fold(frame))
@@ -267,7 +281,7 @@ class Recording:
         folder.restored, self.restored_at = False, self.step
         warning = f"the run folder vanished and was made again at step {self.step}"
         self.facts["warnings"] = [*self.facts["warnings"], warning]
-        folder.manifest({**self.facts, "status": "running"})
+        folder.surely(partial(folder.manifest, {**self.facts, "status": "running"}))
 
     def _results(self) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
         """Columns of exponents.csv, further tables, and the summary."""
@@ -334,12 +348,12 @@ def _blank(experiment: Experiment) -> tuple[dict[str, np.ndarray], dict[str, Any
 def _is_failure(error: BaseException) -> bool:
     """Whether a run was ended by a fault, a user's system that exits among them, and not by
     a person."""
-    return isinstance(error, Exception | SystemExit)
+    return not isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 def _reason(error: BaseException, plan: Plan) -> str:
     """What went wrong, in one line."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(error):
         ensemble = plan.experiment.ensemble
         device = plan.experiment.device
         return shortage.words(error, device, ensemble.references, ensemble.twins)

@@ -178,9 +178,9 @@ def _is_there(manifest: Mapping[str, Any]) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has such a number
         return False
-    except (OSError, OverflowError):
+    except OSError:
         return True
     return True
 

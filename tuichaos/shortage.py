@@ -16,6 +16,13 @@ HELD = re.compile(rf"{AMOUNT} is allocated by PyTorch")
 # Of what would fit by proportion: not all that is held grows with the replicas, but memory is
 # also asked for in pieces of which the last does not fit, and more may come after the fault.
 CAUTION = 0.8
+# Of the C++ library, and of Python where there is no memory for the stack of a thread.
+SIGNS = ("bad_alloc", "can't allocate memory", "can't start new thread")
+
+
+def is_one(error: BaseException) -> bool:
+    """Whether it is a lack of memory by what it says: libraries raise it as RuntimeError."""
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 
 
 def words(error: BaseException, device: str, references: int, twins: int) -> str:

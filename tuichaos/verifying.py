@@ -17,6 +17,7 @@ import numpy as np
 
 from tuichaos import further
 from tuichaos.bounds import MOST_JSON, read_text
+from tuichaos.checkpoints.planned import MOST_NAMED, changed, check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.manifest import differing
@@ -58,7 +59,10 @@ def verify(run: Run) -> Iterator[Check]:
 def _files(run: Run) -> Iterator[Check]:
     """The checks of what lies in a folder, as it is."""
     experiment = run.experiment
-    yield Check("experiment", True, f"{experiment.name}, {experiment.steps} steps")
+    words = f"{experiment.name}, {experiment.steps} steps"
+    if keys := changed(known(run.manifest), prints(experiment, None, any_steps=False)):
+        words = f"{', '.join(keys[:MOST_NAMED])} changed since it began"
+    yield Check("experiment", not keys, words)
     yield _status(run)
     yield from checksums(run)
     yield from _checkpoints(run)
@@ -136,6 +140,7 @@ def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
     if recording.states:
         recording.states.file.again = "rb"
     try:
+        check_planned(run.path, known(run.manifest, checkpoint), recording.keeper.prints)
         recording.keeper.restore(checkpoint)
     except InputError as error:
         return str(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuichaos.checkpoints.encoding import Decoder, Encoder
-from tuichaos.checkpoints.planned import changed, prints
+from tuichaos.checkpoints.planned import prints
 from tuichaos.checkpoints.prefixes import Prefix
 from tuichaos.checkpoints.store import MALFORMED, Checkpoint, Store
 from tuichaos.errors import InputError
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Before:
-    """What a run goes on from: its last checkpoint (None: from the beginning), and what
-    manifest.json is to say of it."""
+    """What a run goes on from: its last checkpoint (None: from the beginning), what
+    manifest.json is to say of it, and what it told was planned (see ``planned``)."""
 
     checkpoint: Checkpoint | None
     facts: dict[str, Any] = field(default_factory=dict)
+    planned: Mapping[str, str] = field(default_factory=dict)
 
 
 class Keeper:
@@ -98,22 +99,10 @@ class Keeper:
             for name, length in lengths.items()
         }
 
-    def _check_experiment(self, checkpoint: Checkpoint) -> None:
-        """InputError where the experiment is another one by now: its numbers would be of
-        neither."""
-        before = checkpoint.facts.get("experiment")
-        if isinstance(before, dict) and (keys := changed(before, self.prints)):
-            self._let_go()
-            raise InputError(
-                f"{self.store.path.parent}: {', '.join(keys)} of the experiment changed since "
-                f"step {checkpoint.step}: set back what was changed, or begin another run"
-            )
-
     def restore(self, checkpoint: Checkpoint) -> int:
         """Let the recording be as it was; returns the length of series.csv in bytes."""
         recording = self.recording
         where = self.store.path / f"{checkpoint.step:015}.json"
-        self._check_experiment(checkpoint)
         try:
             self.prefixes = dict(checkpoint.prefixes)
             decoder = Decoder(checkpoint.arrays, recording.simulation.device)

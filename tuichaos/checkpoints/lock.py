@@ -125,9 +125,9 @@ def _runs(owner: dict[str, Any]) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has such a number
         return False
-    except (PermissionError, OverflowError):
+    except PermissionError:
         pass
     began = _began(pid)
     return began is None or owner.get("began") in (None, began)

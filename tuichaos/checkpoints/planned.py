@@ -6,13 +6,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from tuichaos.checkpoints.store import Checkpoint
+from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 
 # Words, where it is computed, how often it is kept, and what was changed while it ran.
 FREE = {"name", "title", "about", "paper", "device", "record.checkpoint", "optimizer.changes"}
 STEPS = "steps"  # free too where nothing that is measured depends on them
+MOST_NAMED = 6
 DIGITS = 16  # of the digests that are kept
 
 
@@ -32,6 +36,29 @@ def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Keys of other values than before. Keys that only one of the two has are of another
     version of tuichaos, or free in one of them."""
     return [key for key, value in now.items() if before.get(key, value) != value]
+
+
+def check_planned(where: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """InputError where the experiment, or its data, is another one than when a run began: its
+    rows would be of both, or of the other."""
+    if keys := changed(before, now):
+        names = ", ".join(keys[:MOST_NAMED]) + (", …" if len(keys) > MOST_NAMED else "")
+        raise InputError(
+            f"{where}: {names} of the experiment changed since it began: set back what was "
+            "changed, or begin another run"
+        )
+
+
+def known(manifest: Mapping[str, Any], checkpoint: Checkpoint | None = None) -> dict[str, str]:
+    """What a manifest, and a checkpoint, tell of what was planned; an older manifest tells of
+    the data alone."""
+    data = manifest.get("data")
+    checksum = data.get("sha256") if isinstance(data, dict) else None
+    found = {"data": checksum[:DIGITS]} if isinstance(checksum, str) else {}
+    for told in (checkpoint and checkpoint.facts.get("experiment"), manifest.get("planned")):
+        if isinstance(told, dict):
+            found |= {key: value for key, value in told.items() if isinstance(value, str)}
+    return found
 
 
 def digest(experiment: Experiment, data: str | None) -> str:

@@ -31,7 +31,7 @@ def resume(
 ) -> None:
     """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
     try again what failed. With --steps a run, done or not, goes further than planned."""
-    from tuichaos.runs import find
+    from tuichaos.resuming import found as find
 
     found = find(run_name)
     if found.kind != "sweep":

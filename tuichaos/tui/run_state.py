@@ -32,7 +32,19 @@ class RunState:
 
     def clear(self) -> None:
         self.live = LiveSeries(self.experiment.ensemble.references)
-        self.rate = self.experiment.optimizer.learning_rate
+        self._first = 0  # the step it goes on from, until that is known better
+        self._nudged: float | None = None  # a rate that was asked for
+
+    @property
+    def rate(self) -> float | list[float]:
+        """The learning rate that is in force, or was asked for and will be in a moment."""
+        if self.session is None:
+            return self.experiment.optimizer.learning_rate
+        step = self._first if self.session.status == "preparing" else self.session.step
+        in_force = self.session.experiment.optimizer.rate_at(step)
+        if self._nudged == in_force:
+            self._nudged = None  # from here on a planned change may replace it
+        return in_force if self._nudged is None else self._nudged
 
     @property
     def shown(self) -> Experiment:
@@ -78,6 +90,7 @@ class RunState:
         self.reset()
         self.experiment = run.experiment
         self.clear()
+        self._first = run.last_step or 0
         self.session = Session(
             self.experiment, self.live.add, threads=self.threads, goes_on=run.path
         )
@@ -120,7 +133,7 @@ class RunState:
         rate = float(f"{rate * factor:.6g}")
         if not self.ended:
             self.session.change_learning_rate(rate)
-        self.rate = rate
+            self._nudged = rate
         return rate
 
     def export(self, window: tuple[float, float] | None = None) -> Path | None:
