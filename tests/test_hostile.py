@@ -519,6 +519,15 @@ def test_a_line_without_an_end(done, command):
     assert "a line of more than" in out
 
 
+def test_a_bad_experiment_of_a_folder_is_told_with_its_file(done, command):
+    file = done / "experiment.toml"
+    for text in ('steps = "\\u001b[31m"\n', "steps = "):
+        file.write_text(text)
+        err = refusal(command, "plot", done)
+        assert err.startswith(f"tuichaos: error: {file}: ")
+        assert err.count(str(file)) == 1
+
+
 # --- formats ------------------------------------------------------------------------------------
 
 

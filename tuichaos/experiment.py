@@ -31,6 +31,7 @@ from tuichaos.values import (
     Positive,
     Rates,
     Real,
+    Size,
     Start,
     Table,
     Widths,
@@ -177,9 +178,7 @@ class Ensemble(Table):
 
     references: Annotated[Integer, Field(ge=1)] = Field(500, description="reference orbits")
     twins: Annotated[Integer, Field(ge=0)] = Field(5, description="perturbed twins of each")
-    perturbation: Annotated[Real, Field(ge=0)] = Field(
-        1e-8, description="ε: each perturbed entry moves by U(−ε, ε)"
-    )
+    perturbation: Size = Field(1e-8, description="ε: each perturbed entry moves by U(−ε, ε)")
     perturb: Literal["weights", "all"] = Field(
         "weights", description="all parameters, or no biases"
     )
