@@ -150,6 +150,13 @@ def test_float32_has_a_coarser_floor():
     assert not resolve({}, {"ensemble.twins": 0, "ensemble.perturbation": 0}).warnings
 
 
+@pytest.mark.parametrize("law", ["xavier", "torch"])
+def test_bounds_between_which_numbers_are_drawn_have_a_bound(law):
+    with pytest.raises(InputError, match=r"^network\.init_scale: must be at most 1e\+100 for init"):
+        resolve({}, {"network.init": law, "network.init_scale": 1e308})
+    assert resolve({}, {"network.init_scale": 1e308}).network.init_scale == 1e308
+
+
 @pytest.mark.parametrize("key", ["measure.discard", "ensemble.perturb_at"])
 def test_keys_that_do_not_fit_together_are_named_as_they_are_written(key):
     with pytest.raises(InputError, match=rf"^{key}: must be below steps = 200$"):

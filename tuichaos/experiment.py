@@ -24,6 +24,7 @@ from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, check
 from tuichaos.sweeps.grid import Ranges
 from tuichaos.values import (
+    MOST_SIZE,
     Counts,
     Integer,
     LayerRates,
@@ -125,6 +126,8 @@ class Network(Table):
 
     @model_validator(mode="after")
     def _scaled(self) -> Network:
+        if self.init != "normal" and self.init_scale > MOST_SIZE:  # drawn between two bounds
+            raise ValueError(f"init_scale: must be at most {MOST_SIZE:g} for init = {self.init!r}")
         if not self.multipliers:
             return self
         if self.bias:

@@ -71,10 +71,13 @@ def _writing(target: Path, mode: str = "x") -> Iterator[IO[Any]]:
 
 
 # A line of plain cells stays as it is: of ASCII without what ``cell`` looks for, where a sign at
-# the beginning of a cell is that of a number.
-SUSPECT = re.compile(
-    r"[^ !#-:<>?A-~\n]|(?:^|,) *[+-](?!(?:[\d.]+(?:[eE][+-]?\d+)?|nan|inf)(?:,|$))", re.ASCII
-)
+# the beginning of a cell is that of a number. Two searches: together they take three times as long.
+ODD = re.compile(r"[^ !#-:<>?A-~\n]")
+SIGNED = re.compile(r", *[+-](?!(?:[\d.]+(?:[eE][+-]?\d+)?|nan|inf)(?:,|$))", re.ASCII)
+
+
+def _is_plain(line: str) -> bool:
+    return not (ODD.search(line) or SIGNED.search(line) or line.startswith((" ", "+", "-")))
 
 
 def safe_lines(path: Path) -> Iterator[str]:
@@ -85,7 +88,7 @@ def safe_lines(path: Path) -> Iterator[str]:
         check_file(path)
         with open(path, encoding="utf-8-sig", newline="") as file:
             for number, line in enumerate(whole_lines(file, path), 1):  # noqa: B007
-                yield line if not SUSPECT.search(line) else _without_formulas(line)
+                yield line if _is_plain(line) else _without_formulas(line)
     except csv.Error as error:
         raise InputError(f"{path}: cannot be read: line {number}: {error}") from None
     except OSError as error:
