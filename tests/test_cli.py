@@ -409,6 +409,41 @@ def test_output_that_cannot_be_written_ends_in_one_line(home):
             assert (code, err) == (1, "tuichaos: error: No space left on device\n")
 
 
+def test_no_warning_of_numpy_reaches_a_user(home):
+    words = ["--preset", "quick", "--set", "steps=20", "--set", "network.init_scale=1e308"]
+    assert shelled("run", *words, "--quiet", stdout=subprocess.DEVNULL) == (0, "")
+
+
+LOUD = """
+import warnings
+import numpy as np
+from tuichaos.commands.streams import hush
+hush()
+np.float64(1e308) * 10, np.float64(0) / 0, np.float64(1) / 0, np.mean([]), np.nanmax([np.nan])
+np.std([1.0], ddof=1), np.polyfit([1.0, 1.0], [1.0, 2.0], 1)
+warnings.warn("another", RuntimeWarning)
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-W", "default"]])
+def test_warnings_about_numbers_beyond_all_range_are_hushed_and_no_others(options):
+    program = [sys.executable, *options, "-c", LOUD]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert "RuntimeWarning: another" in done.stderr
+    assert (done.stderr.count("Warning: ") > 1) == bool(options)
+
+
+def test_workers_hush_as_well(home):
+    """They are started as new interpreters: what is ignored is an option of theirs."""
+    code = (
+        "import multiprocessing as m, sys; from tuichaos.commands.streams import hush; hush();"
+        "import numpy; p = m.get_context('spawn').Process(target=numpy.exp, args=(1e4,));"
+        "p.start(); p.join(); sys.exit(p.exitcode)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_closed_output_is_no_fault(home):
     for number in (0, 1):
         code, err = shelled("presets", preexec_fn=lambda n=number: os.close(n))

@@ -106,6 +106,8 @@ def test_csv(tmp_path):
         ("1,2,0\n1,x,1\n", "line 2: 'x' is not a finite number"),
         ("1,2,0\n1,nan,1\n", "not a finite number"),
         ("1,2,0\n1,,1\n", "not a finite number"),
+        ("1,2,0\n1,1_0,1\n", "line 2: '1_0' is not a finite number"),
+        ("1,2,0\n1,٣,1\n", "line 2: '٣' is not a finite number"),
         ("1,2,0\n1,2\n", "line 2: 2 cells where 3 are due"),
         ("1\n2\n", "1 cells where 2 are due"),
         ("1,2,0\n1,3,0\n", "one class"),

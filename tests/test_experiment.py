@@ -114,6 +114,9 @@ REFUSED = [
     ("ensemble.twins", -1, "ensemble.twins: "),
     ("ensemble.perturbation", 0, "ensemble.perturbation"),
     ("ensemble.perturbation", 8.8e-16, "too small for float64"),
+    ("ensemble.perturbation", 1e308, "ensemble.perturbation: must lie between 0 and 1e+100"),
+    ("ensemble.perturbation", -1e-8, "ensemble.perturbation: must lie between 0 and 1e+100"),
+    ("measure.sizes", [1e-8, 1e308], "measure.sizes: must lie between 0 and 1e+100"),
     ("ensemble.perturb_at", 200, "ensemble.perturb_at"),
     ("ensemble.perturb", "biases", "ensemble.perturb"),
     ("measure.discard", 200, "measure.discard"),
@@ -145,6 +148,19 @@ def test_float32_has_a_coarser_floor():
     assert resolve({}, {"ensemble.perturbation": 1e-15}).warnings
     assert not resolve({}, {"ensemble.perturbation": 1e-8}).warnings
     assert not resolve({}, {"ensemble.twins": 0, "ensemble.perturbation": 0}).warnings
+
+
+@pytest.mark.parametrize("law", ["xavier", "torch"])
+def test_bounds_between_which_numbers_are_drawn_have_a_bound(law):
+    with pytest.raises(InputError, match=r"^network\.init_scale: must be at most 1e\+100 for init"):
+        resolve({}, {"network.init": law, "network.init_scale": 1e308})
+    assert resolve({}, {"network.init_scale": 1e308}).network.init_scale == 1e308
+
+
+@pytest.mark.parametrize("key", ["measure.discard", "ensemble.perturb_at"])
+def test_keys_that_do_not_fit_together_are_named_as_they_are_written(key):
+    with pytest.raises(InputError, match=rf"^{key}: must be below steps = 200$"):
+        resolve({}, {key: 200})
 
 
 def test_files_that_are_no_experiments(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from tuichaos import charts, trusted, windows
 from tuichaos.cleaning import cell, clean, json_text
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError, RunFailed
-from tuichaos.exporting import safe_lines
+from tuichaos.exporting import export_steps, safe_lines
 from tuichaos.reading import load, parse_toml, resolve, valid
 from tuichaos.runs import open_run
 
@@ -517,6 +519,15 @@ def test_a_line_without_an_end(done, command):
     assert "a line of more than" in out
 
 
+def test_a_bad_experiment_of_a_folder_is_told_with_its_file(done, command):
+    file = done / "experiment.toml"
+    for text in ('steps = "\\u001b[31m"\n', "steps = "):
+        file.write_text(text)
+        err = refusal(command, "plot", done)
+        assert err.startswith(f"tuichaos: error: {file}: ")
+        assert err.count(str(file)) == 1
+
+
 # --- formats ------------------------------------------------------------------------------------
 
 
@@ -646,13 +657,40 @@ async def test_the_runs_screen_shows_and_does_not_obey(done, home, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+cmd", "-cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "-"]
-)
+    "text",
+    ["=1+1", "+cmd", "-cmd|' /C calc'!A0", "@SUM(1)", "-", "\tx", "\ufeff=1", "\xa0=1", " =1",
+     "\u200b\u3000@A1", "＝1+1", "＋a", "－a", "＠a", "\ufeff\ufeff＝1"],
+)  # fmt: skip
 def test_cells_that_would_be_formulas(text):
     assert cell(text) == "'" + text
 
 
-@pytest.mark.parametrize("text", ["", "-1.5", "+2e-05", "-inf", "1", "done", "a=b", ".5", "-.5e3"])
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("0;=1+1", "0;'=1+1"),
+        ("a; \xa0+cmd;-2;-", "a;' \xa0+cmd;-2;'-"),
+        ("\t=1", "'\t'=1"),
+        ("a\r\n=1", "a\r\n'=1"),
+        ("a\x0b=1\u2028@b", "a\x0b'=1\u2028'@b"),
+    ],
+)
+def test_formulas_within_a_cell_that_a_spreadsheet_may_cut(text, safe):
+    assert cell(text) == safe
+
+
+def test_long_cells_take_no_time():
+    for text in ("\t" * 200_000, "\xa0" * 200_000, ";-" * 100_000, "-" + "1" * 200_000 + "x"):
+        start = time.perf_counter()
+        cell(text)
+        assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-1.5", "+2e-05", "-inf", "1", "done", "a=b", ".5", "-.5e3", "a; b", "λ₁ − 1", " -1",
+     "1;-2;+3.5"],
+)  # fmt: skip
 def test_cells_that_stay(text):
     assert cell(text) == text
 
@@ -666,6 +704,32 @@ def test_exported_tables_hold_no_formula(done, tmp_path):
     assert lines[2] == "1,-2e-05,,3\n"
     whole = done / "series.csv"
     assert "".join(safe_lines(whole)) == whole.read_text()
+
+
+def test_a_mark_before_the_first_cell_hides_no_formula(tmp_path):
+    path = tmp_path / "s.csv"
+    for head in ('=HYPERLINK("http://x")', '"=HYPERLINK(""x"",1)"', "\ufeff=1", "\xa0-x", "x;=1"):
+        path.write_text(f"\ufeff{head},step,loss\n0,0,1\n0,1,x;=1\n0,2,-1", encoding="utf-8")
+        text = "".join(safe_lines(path))
+        rows = [row for cut in ",;" for row in csv.reader(io.StringIO(text), delimiter=cut)]
+        assert all(not re.match(r"\W*[=+@-](?!\d+$)", c.split("'")[0]) for r in rows for c in r)
+        assert text.endswith("0,1,x;'=1\n0,2,-1")
+
+
+@pytest.mark.parametrize("kind", ["run", "steps", "sweep"])
+def test_a_cell_of_several_lines_is_refused(kind, done, tmp_path, command):
+    run, out = open_run(done), tmp_path / "out.csv"
+    (done / "series.csv").write_text('reference,step,loss\n0,0,"a\n",=1+1\n')
+    if kind == "sweep":
+        manifest = json.loads((done / "manifest.json").read_text())
+        (done / "manifest.json").write_text(json.dumps({**manifest, "kind": "sweep"}))
+        shutil.move(done / "series.csv", done / "sweep.csv")
+    if kind == "steps":
+        with pytest.raises(InputError, match=r"series\.csv: cannot be read: line 2: "):
+            export_steps(run, 0, 5, out)
+    else:
+        assert ".csv: cannot be read: line 2: " in refusal(command, "export", done, "--out", out)
+    assert not out.exists()
 
 
 def test_a_sweep_writes_no_formula(tmp_path):

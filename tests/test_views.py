@@ -15,6 +15,7 @@ from tuichaos import landmarks
 from tuichaos.bands import Band, running_interval, summarise
 from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
+from tuichaos.drawings.projection import _rms
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
 from tuichaos.narrative import narrate, verdict
 from tuichaos.plain import plain
@@ -61,6 +62,75 @@ def test_the_interval_of_a_mean_is_students():
         assert (low[t], high[t]) == pytest.approx((found.low, found.high), rel=1e-9)
     assert mean[2] == values[2, 0]
     assert np.isnan(low[2])  # one value does not tell how it varies
+
+
+@pytest.mark.parametrize("unit", [1e155, 1e307, -1e307])
+def test_bands_of_values_near_the_largest_float(unit):
+    values = np.array([[1.0, 2, 3, 4, 5, 6, 7], [-7, -1, 2, 3, np.nan, np.inf, 7]])
+    for averaged in (True, False):
+        rows, plain = summarise(values * abs(unit), averaged), summarise(values, averaged)
+        assert rows / abs(unit) == pytest.approx(plain, rel=1e-14)
+    ends = summarise(np.array([[-17.0, -17, 17, 17, 17, 17]]) * unit, False)
+    assert ends / unit == pytest.approx(
+        np.array([[17], [-17], [17]]) if unit > 0 else -ends / -unit
+    )
+
+
+def test_a_running_interval_near_the_largest_float_warns_of_nothing():
+    assert running_interval(np.arange(200), np.full(200, 1e308), 0)
+
+
+def test_the_distance_off_a_plane_near_the_largest_float():
+    for values, size in (([3e307] * 4, 3e307), ([np.inf], np.inf), ([], 0), ([3, 4], 12.5**0.5)):
+        assert _rms(np.array(values)) == pytest.approx(size)
+    assert math.isnan(_rms(np.array([1, np.nan])))
+
+
+def cells(path, value):
+    """Every measured number of the tables of a run as another one."""
+    for name, places in (("series", 2), ("spectrum", 2), ("sizes", 2), ("projection", 3)):
+        head, *rows = (path / f"{name}.csv").read_text().splitlines()
+        rows = [row.split(",") for row in rows]
+        changed = [[*r[:places], *(value(k) if c else c for c in r[places:])]
+                   for k, r in enumerate(rows)]  # fmt: skip
+        text = "\n".join([head, *map(",".join, changed)])
+        (path / f"{name}.csv").write_text(text + "\n")
+
+
+WHATS = ("loss", "exponent", "distance", "spectrum", "sizes", "projection", "weight-norm")
+BIG = {
+    "largest": lambda k: "1e308",
+    "both": lambda k: ("1e308", "-1e308")[k // 2 % 2],
+    "smallest": lambda k: ("1e308", "5e-324", "1e308")[k % 3],
+    "nothing": lambda k: "5e-324",
+}
+
+
+@pytest.mark.parametrize("references", [1, 3, 8])
+@pytest.mark.parametrize("name", BIG)
+def test_charts_of_numbers_near_the_ends_of_the_range(name, references, simulate, command):
+    """Warnings are errors here: none of NumPy's comes up."""
+    measured = {"measure.spectrum": True, "measure.projection": True, "measure.tangent": True,
+                "measure.sizes": [1e-8, 1e-6, 1e-4]}  # fmt: skip
+    path = simulate(
+        {"steps": 90, "ensemble.references": references, **measured}, preset="quick"
+    ).path
+    cells(path, BIG[name])
+    for what in WHATS:
+        code, out, err = command("plot", path, "--what", what)
+        assert (code, err.count("\n")) in ((0, 0), (2, 1)), (what, out, err)
+        assert "damaged" not in err
+    assert command("verify", path)[2] == ""
+
+
+def test_a_run_whose_steps_are_all_one(simulate, command, capfd):
+    path = simulate({"steps": 40, "ensemble.references": 1}, preset="quick").path
+    head, *rows = (path / "series.csv").read_text().splitlines()
+    rows = [",".join(["0", str(10**15), *row.split(",")[2:]]) for row in rows]
+    (path / "series.csv").write_text("\n".join([head, *rows]) + "\n")
+    code, out, err = command("plot", path)
+    assert (code, err) == (0, "")
+    assert "distance of twins" in out
 
 
 def test_few_references_are_drawn_one_by_one_and_many_as_percentiles():

@@ -14,6 +14,7 @@ from tuichaos.levels import BATCHES, T_975
 QUANTILES = (50.0, 10.0, 90.0)
 FEW = 5  # references that are drawn one by one
 AVERAGED = ("lyapunov",)  # columns of estimates: the mean and its interval, not the spread
+LARGE = 1e150  # squares of larger numbers are beyond all range
 PLACES = 64  # along a curve, where its interval is computed
 
 
@@ -81,11 +82,14 @@ def _means(values: np.ndarray) -> np.ndarray:
     good = np.isfinite(values)
     count = good.sum(axis=1)
     held = np.where(good, values, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    size = np.abs(held).max(axis=1, initial=0.0)
+    unit = np.where(size > LARGE, size, 1.0)[:, None]
+    held = held / unit
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         mean = held.sum(axis=1) / count
-        square = (np.where(good, values - mean[:, None], 0.0) ** 2).sum(axis=1)
+        square = (np.where(good, held - mean[:, None], 0.0) ** 2).sum(axis=1)
         half = stdtrit(count - 1, 0.975) * np.sqrt(square / (count - 1) / count)
-    return np.stack([mean, mean - half, mean + half])
+        return np.stack([mean, mean - half, mean + half]) * unit.ravel()
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
@@ -113,7 +117,12 @@ def _percentiles(values: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
         low = place.astype(np.int64)
         high = np.minimum(low + 1, count[some] - 1)
         a, b = rows[some, low], rows[some, high]
-        found[k, some] = a + (b - a) * (place - low)
+        share = place - low
+        with np.errstate(over="ignore", invalid="ignore"):
+            between = a + (b - a) * share
+        # A difference may be beyond the largest float while what lies between is not.
+        far = ~np.isfinite(between)
+        found[k, some] = np.where(far, a * (1 - share) + b * share, between)
     return found
 
 
@@ -129,6 +138,11 @@ def running_interval(steps: np.ndarray, running: np.ndarray, discard: int) -> li
     steps, running = steps[good], running[good]
     if len(steps) < 2 * BATCHES:
         return []
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _batches(steps, running, discard)
+
+
+def _batches(steps: np.ndarray, running: np.ndarray, discard: int) -> list[Curve]:
     total = np.concatenate([[0.0], (steps - discard) * running])
     at = np.concatenate([[discard], steps])
     places = steps[np.linspace(2 * BATCHES - 1, len(steps) - 1, PLACES).astype(int)]

@@ -262,6 +262,8 @@ def _round_ticks(low: float, high: float, most: int) -> list[float]:
     if high <= low:
         return [low]
     rough = (high - low) / most
+    if rough == 0:  # between neighbours of the smallest numbers there are
+        return [low, high]
     power = 10.0 ** math.floor(math.log10(rough))
     if power == 0 or not math.isfinite(power):
         return [low, high]

@@ -12,8 +12,18 @@ import re
 from typing import Any
 
 MOST_SHOWN = 2000  # characters of one line: what is longer floods the screen and tells no more
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so may be computed
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.ASCII)
+
+# Where a spreadsheet may cut a cell: at semicolons, as where the comma is that of decimals, at
+# tabs, and at line ends, where quotes mean nothing to it. What it does not show, or trims,
+# may stand before a formula; the signs that begin one are also there in full width.
+CUTS = ";\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029"
+WIDE = "＝＋－＠﹦﹢﹣﹫"
+UNSEEN = rf"[^\w!-~{CUTS}{WIDE}]*"
+NUMBER = r"[+-]?(?:(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|nan|inf)"
+FORMULA = re.compile(
+    rf"^(?=[\t\n\r])|(?:^|(?<=[{CUTS}]))(?={UNSEEN}[-=+@{WIDE}])"
+    rf"(?!{UNSEEN}{NUMBER}(?:[{CUTS}]|\Z))"
+)
 
 
 def clean(text: object, most: int = MOST_SHOWN) -> str:
@@ -60,6 +70,6 @@ def _escaped(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """A text as a cell of a table that no spreadsheet takes for a formula: one that begins
-    like a formula, and is no number, gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
+    """A text as a cell of a table that no spreadsheet takes for a formula: what begins like
+    one, and is no number, gets an apostrophe before it."""
+    return FORMULA.sub("'", text)

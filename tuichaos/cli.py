@@ -87,6 +87,7 @@ for command in (
 def main() -> None:
     """The entry point: every end is an exit code and, if it is bad, one line on stderr."""
     streams.make_ready()
+    streams.hush()
     code = _run_cli()
     sys.exit(code if streams.settle() else code or 1)
 

@@ -24,6 +24,7 @@ from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, check
 from tuichaos.sweeps.grid import Ranges
 from tuichaos.values import (
+    MOST_SIZE,
     Counts,
     Integer,
     LayerRates,
@@ -31,6 +32,7 @@ from tuichaos.values import (
     Positive,
     Rates,
     Real,
+    Size,
     Start,
     Table,
     Widths,
@@ -124,6 +126,8 @@ class Network(Table):
 
     @model_validator(mode="after")
     def _scaled(self) -> Network:
+        if self.init != "normal" and self.init_scale > MOST_SIZE:  # drawn between two bounds
+            raise ValueError(f"init_scale: must be at most {MOST_SIZE:g} for init = {self.init!r}")
         if not self.multipliers:
             return self
         if self.bias:
@@ -182,9 +186,7 @@ class Ensemble(Table):
 
     references: Annotated[Integer, Field(ge=1)] = Field(500, description="reference orbits")
     twins: Annotated[Integer, Field(ge=0)] = Field(5, description="perturbed twins of each")
-    perturbation: Annotated[Real, Field(ge=0)] = Field(
-        1e-8, description="ε: each perturbed entry moves by U(−ε, ε)"
-    )
+    perturbation: Size = Field(1e-8, description="ε: each perturbed entry moves by U(−ε, ε)")
     perturb: Literal["weights", "all"] = Field(
         "weights", description="all parameters, or no biases"
     )

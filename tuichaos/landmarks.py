@@ -79,11 +79,14 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
     if not len(x) or not np.isfinite(size).any():
         return None
     with np.errstate(invalid="ignore"):
-        inside = (d >= FLOOR_UNITS * EPSILON[experiment.dtype] * size) & (d <= SATURATION * size)
+        floor = FLOOR_UNITS * EPSILON[experiment.dtype] * size
+        inside = (d > 0) & (d >= floor) & (d <= SATURATION * size)
     length = len(x) if inside.all() else int(np.argmin(inside))
     if length < MIN_POINTS:
         return None
     x, y = x[:length], np.log(d[:length])
+    if x[0] == x[-1]:  # of a damaged folder: no line leads through a single step
+        return None
     slope, offset = np.polyfit(x - x[0], y, 1)
     ends = np.array([x[0], x[-1]])
     line = np.exp(offset + slope * (ends - x[0]))

@@ -219,7 +219,7 @@ def _explain(error: ValidationError) -> str:
 
 def _explained(fault: Mapping[str, Any]) -> str:
     where = [str(part) for part in fault["loc"] if not _is_inner(part)]
-    where = where or [str(part) for part in fault["loc"]] or ["experiment"]
+    where = where or [str(part) for part in fault["loc"]]
     where = [clean(part, MOST_KEY) for part in where]
     if fault["type"] == "extra_forbidden" and "." in where[-1]:
         return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
@@ -236,7 +236,7 @@ def _explained(fault: Mapping[str, Any]) -> str:
         message = f"must be{KINDS.get(message.strip(), message)}, not {shortened(fault['input'])}"
     if fault["type"] == "value_error" and re.match(r"[\w.]+: ", message):
         return ".".join([*where, message])
-    return f"{'.'.join(where)}: {message}".replace("\n", " ")
+    return f"{'.'.join(where) or 'experiment'}: {message}".replace("\n", " ")
 
 
 def _nearest_key(where: list[str]) -> str:

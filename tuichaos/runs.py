@@ -45,7 +45,12 @@ class Run:
 
     @functools.cached_property
     def experiment(self) -> Experiment:
-        return load(self.path / "experiment.toml")
+        path = self.path / "experiment.toml"
+        try:
+            return load(path)
+        except InputError as error:  # which names a key, or the file already
+            words = str(error).removeprefix(f"{path}: ")
+            raise InputError(f"{path}: {words}") from None
 
     @functools.cached_property
     def manifest(self) -> dict[str, Any]:

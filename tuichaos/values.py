@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from tuichaos.errors import nearest
 
 MOST_LAYERS = 1_000  # hidden ones: each has columns of its own in series.csv
+MOST_SIZE = 1e100  # of a perturbation: a draw from −ε to ε needs 2 ε, and a distance its sum
 
 
 class Table(BaseModel):
@@ -41,6 +42,13 @@ def _positive(value: object) -> float:
     number = _real(value)
     if number <= 0:
         raise ValueError(f"must be greater than 0, not {value!r}")
+    return number
+
+
+def _size(value: object) -> float:
+    number = _real(value)
+    if not 0 <= number <= MOST_SIZE:
+        raise ValueError(f"must lie between 0 and {MOST_SIZE:g}, not {value!r}")
     return number
 
 
@@ -162,7 +170,7 @@ def _reach(value: object) -> object:
 def _sizes(value: object) -> object:
     if value == []:
         return value
-    return [_positive(item) for item in _as_list(value)]
+    return [_size(_positive(item)) for item in _as_list(value)]
 
 
 def _every_step(value: object) -> object:
@@ -174,6 +182,7 @@ def _every_step(value: object) -> object:
 
 Real = Annotated[float, BeforeValidator(_real)]
 Positive = Annotated[float, BeforeValidator(_positive)]
+Size = Annotated[float, BeforeValidator(_size)]
 Integer = Annotated[int, BeforeValidator(_integer)]
 Switch = Annotated[Any, BeforeValidator(_switch)]
 Estimator = Annotated[Any, BeforeValidator(_every_step)]

@@ -108,7 +108,7 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
 def _spans_decades(values: np.ndarray) -> bool:
     """Whether values are all positive and so far apart that a linear axis would hide most."""
     finite = values[np.isfinite(values)]
-    return bool(len(finite)) and finite.min() > 0 and finite.max() > 1e4 * finite.min()
+    return bool(len(finite)) and finite.min() > 0 and finite.max() / 1e4 > finite.min()
 
 
 def picture(run: Run, what: str) -> Picture:

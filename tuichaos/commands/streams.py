@@ -5,6 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
+
+# How the warnings begin that NumPy has about numbers beyond all range, and statistics of none.
+FLOATS = ("overflow encountered", "underflow encountered", "invalid value encountered")
+FLOATS += ("divide by zero encountered", "Mean of empty slice", "Degrees of freedom <= 0")
+FLOATS += ("All-NaN ", "Polyfit may be poorly conditioned")
 
 
 def make_ready() -> None:
@@ -28,3 +34,13 @@ def settle() -> bool:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
+
+
+def hush() -> None:
+    """Show no warnings about numbers beyond all range: an orbit that leaves is data, and they
+    name lines of libraries. Who asks Python for warnings (-W) has them."""
+    if sys.warnoptions:
+        return
+    for words in FLOATS:
+        warnings.filterwarnings("ignore", words, RuntimeWarning)
+        sys.warnoptions.append(f"ignore:{words}:RuntimeWarning")  # workers are started with these

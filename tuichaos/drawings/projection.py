@@ -54,7 +54,10 @@ def _left_out(run: Tables, own: dict[str, np.ndarray]) -> str:
 
 
 def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt((values**2).mean()))
+    size = float(np.abs(values).max(initial=0.0))
+    if not 0 < size < np.inf:
+        return size
+    return size * float(np.sqrt(((values / size) ** 2).mean()))  # a square may be beyond all range
 
 
 VIEWS = {

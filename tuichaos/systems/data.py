@@ -307,8 +307,8 @@ def _rows(lines: Iterator[str], where: str) -> np.ndarray:
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
+    try:  # not as Python's source may have it, 1_0, nor in the digits of other scripts
+        return math.isfinite(float(cell)) and cell.isascii() and "_" not in cell
     except ValueError:
         return False
 

@@ -100,5 +100,6 @@ def initial_state(
             bound = scale * math.sqrt(6 / (fan_in + fan_out))
             parts.append(rng.uniform(-bound, bound, piece.size))
         else:
-            parts.append(scale * rng.standard_normal(piece.size))
+            with np.errstate(over="ignore"):  # a network that diverges at once is data too
+                parts.append(scale * rng.standard_normal(piece.size))
     return np.concatenate(parts)
