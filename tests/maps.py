@@ -202,3 +202,22 @@ class Pitchfork(System):
 
     def start(self, rng):
         return rng.uniform(0.1, 0.5, 1)
+
+
+class Ended(BaseException):
+    """What is no Exception."""
+
+
+class Ending(System):
+    """Raises it at a step of the first orbit."""
+
+    dimension = 1
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.calls = at, 0
+
+    def step(self, x):
+        self.calls += 1
+        if self.calls > self.at:
+            raise Ended("over")
+        return x * 0.5

@@ -406,7 +406,7 @@ def test_output_that_cannot_be_written_ends_in_one_line(home):
     with open("/dev/full", "w") as full:
         for arguments in (["presets"], ["--help"]):
             code, err = shelled(*arguments, stdout=full)
-            assert (code, err) == (1, "tuichaos: error: No space left on device\n")
+            assert (code, err) == (1, "tuichaos: error: output: No space left on device\n")
 
 
 def test_no_warning_of_numpy_reaches_a_user(home):

@@ -11,8 +11,12 @@ import torch
 from faults import fill_disk
 
 import tuichaos
+from tuichaos import recorder, runner
+from tuichaos.bounds import size_of
+from tuichaos.checkpoints.store import Store
 from tuichaos.memory import held
 from tuichaos.shortage import words
+from tuichaos.states import StatesFile
 from tuichaos.systems.training import TrainingSystem
 
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 1500}
@@ -117,3 +121,103 @@ def test_what_is_held_is_what_is_held_now():
     assert held() > before + 150e6
     del large
     assert held() < before + 50e6
+
+
+# --- what others do to a folder while a run is at work on it ---------------------------------
+
+TRICKY = {**SMALL, "record.checkpoint": 1e-6, "record.states_every": 100}
+
+
+@pytest.mark.parametrize("moment", ["_put", "keep", "finish", "write_json", "checksums"])
+def test_a_folder_that_vanishes_while_it_is_written_is_made_again(moment, tmp_path, monkeypatch):
+    """In the middle of a checkpoint, of the tables, and of the last words."""
+    usual = tuichaos.run(tuichaos.preset("quick", TRICKY), out=tmp_path / "usual")
+    owner = {"_put": Store, "keep": Store, "finish": StatesFile}.get(moment)
+    path, gone = tmp_path / "here", []
+
+    def once(*arguments, **named):
+        if not gone and (path / "series.csv").exists():
+            gone.append(moment)
+            shutil.rmtree(path)
+        return true(*arguments, **named)
+
+    if owner is None:
+        module = recorder if moment == "write_json" else runner
+        true = getattr(module, moment)
+        monkeypatch.setattr(module, moment, once)
+    else:
+        true = getattr(owner, moment)
+        monkeypatch.setattr(owner, moment, once)
+    found = tuichaos.run(tuichaos.preset("quick", TRICKY), out=path)
+    assert gone
+    assert found.manifest["status"] == "done"
+    for name in ("series.csv", "exponents.csv", "summary.json", "states.npz", "experiment.toml"):
+        assert (path / name).read_bytes() == (usual.path / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("how", ["emptied", "cut", "added to"])
+def test_rows_that_another_program_changes_fail_the_run_which_then_goes_on(how, tmp_path):
+    path, seen = tmp_path / "here", []
+
+    def watch(progress):
+        seen.append(progress)
+        if len(seen) == 2:
+            with open(path / "series.csv", "r+b") as file:
+                file.seek(0, 2)
+                file.write(b"mine\n") if how == "added to" else file.truncate(
+                    0 if how == "emptied" else 5000
+                )
+
+    with pytest.raises(tuichaos.RunFailed, match=r"series\.csv was changed by another program"):
+        tuichaos.run(tuichaos.preset("quick", TRICKY), out=path, watch=watch)
+    assert tuichaos.open_run(path).manifest["status"] == "failed"
+    usual = tuichaos.run(tuichaos.preset("quick", TRICKY), out=tmp_path / "usual")
+    done = tuichaos.resume(tuichaos.open_run(path))
+    for name in ("series.csv", "exponents.csv", "summary.json", "states.npz"):
+        assert (done.path / name).read_bytes() == (usual.path / name).read_bytes(), name
+
+
+def test_an_experiment_that_is_deleted_is_there_at_the_end(tmp_path):
+    path = tmp_path / "here"
+    found = tuichaos.run(
+        tuichaos.preset("quick", SMALL),
+        out=path,
+        watch=lambda _: (path / "experiment.toml").unlink(missing_ok=True),
+    )
+    usual = tuichaos.run(tuichaos.preset("quick", SMALL), out=tmp_path / "usual")
+    name = "experiment.toml"
+    assert (found.path / name).read_bytes() == (usual.path / name).read_bytes()
+    assert found.manifest["files"].keys() == usual.manifest["files"].keys()
+
+
+# --- what libraries and a user's system raise ------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["std::bad_alloc", "can't start new thread"])
+def test_lack_of_memory_by_any_name_is_told_as_such(text, tmp_path, monkeypatch, command):
+    def failing(*_):
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(TrainingSystem, "stepper", failing)
+    code, _, err = command("run", "--preset", "quick", "--out", tmp_path / "a", "--quiet")
+    assert code == 1
+    assert "out of memory on cpu with 240 replicas" in err
+
+
+@pytest.mark.parametrize("at", [0, 300])
+def test_a_system_that_raises_what_is_no_exception_fails_in_one_line(at, tmp_path, command):
+    code, _, err = command(
+        "run", "--preset", "henon", "--set", "steps=1000", "--set", "ensemble.references=2",
+        "--set", "system.name=maps:Ending", "--set", f"system.parameters={{at={at}}}",
+        "--set", "paper={}", "--out", tmp_path / "a", "--quiet",
+    )  # fmt: skip
+    assert (code, err.count("\n")) == (1 if at else 2, 1), err  # at once: nothing is begun
+    assert "Ended" in err
+    if at:
+        assert tuichaos.open_run(tmp_path / "a").manifest["status"] == "failed"
+
+
+def test_room_is_told_in_units_that_tell_something():
+    sizes = [0, 900, 99_800, 2.51e6, 1.4e18]
+    told = ["0 bytes", "900 bytes", "100 kB", "2.5 MB", "1,400,000,000 GB"]
+    assert list(map(size_of, sizes)) == told

@@ -252,3 +252,14 @@ def test_the_title_says_how_many_steps_there_are(title, longer, tmp_path):
     assert (run.experiment.steps, run.experiment.title) == (90, longer)
     assert run.manifest["title"] == longer
     assert not run.experiment.paper
+
+
+def test_more_steps_than_there_is_room_for_are_refused(tmp_path, command):
+    path = runner.run(
+        resolve({"steps": 20, "ensemble": {"references": 2}}), out=tmp_path / "a"
+    ).path
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    code, out, err = command("resume", path, "--steps", 10**15)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "record.every = " in err
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before

@@ -56,7 +56,15 @@ def test_another_process_of_the_same_number_is_not_the_owner(tmp_path):
         assert "which is gone" in words
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"pid": "x"}', '{"pid": -1}', '{"pid": 1e300}'])
+HERE = json.dumps({"pid": 10**20, "host": platform.node(), "began": 5})
+
+
+BEYOND = [HERE, HERE.replace("1" + "0" * 20, "2147483648")]  # what no process can have
+
+
+@pytest.mark.parametrize(
+    "text", [*BEYOND, "", "[]", "{", '{"pid": "x"}', '{"pid": -1}', '{"pid": 1e300}']
+)
 def test_what_is_no_lock_is_taken_over(text, tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "WATCH", 0.5)  # where the owner may be elsewhere
     (tmp_path / NAME).write_text(text)

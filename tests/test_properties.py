@@ -97,7 +97,7 @@ def tables(draw):
         "ensemble": {
             "references": references,
             "twins": draw(st.integers(0, 5)),
-            "perturbation": draw(st.floats(1e-5, 1e300)),
+            "perturbation": draw(st.floats(1e-5, 1e100)),
             "perturb_at": draw(st.integers(0, 9)),
         },
         "optimizer": {"learning_rate": draw(rate)},

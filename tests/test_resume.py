@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -275,6 +277,73 @@ def test_other_data_do_not_go_on_from_a_checkpoint(tmp_path, monkeypatch):
     data.write_text("\n".join([*rows, "5,5,1"]))
     with pytest.raises(InputError, match="data of the experiment changed since it began"):
         resuming.resume(open_run(part.path))
+
+
+NONE_KEPT = {**TRAINING, "record": {"checkpoint": 0}}
+
+
+@pytest.mark.parametrize("how", ["emptied", "edited"])
+def test_another_experiment_does_not_go_on_without_a_checkpoint_either(how, tmp_path, monkeypatch):
+    part = stopped(resolve(NONE_KEPT), tmp_path / "part", monkeypatch, 3)
+    shutil.rmtree(part.path / "checkpoints")
+    toml = part.path / "experiment.toml"
+    text = toml.read_text()
+    toml.write_text("" if how == "emptied" else text.replace("seed = 0", "seed = 5"))
+    before = files(part.path)
+    words = r", … of the experiment" if how == "emptied" else "seed, data of the experiment"
+    with pytest.raises(InputError, match=words):
+        resuming.resume(open_run(part.path))
+    with pytest.raises(InputError, match=words):
+        resuming.resume(open_run(part.path), steps=5000)
+    assert files(part.path) == before
+    toml.write_text(text)
+    whole = runner.run(resolve(NONE_KEPT), out=tmp_path / "whole")
+    assert files(resuming.resume(open_run(part.path)).path) == files(whole.path)
+
+
+def test_other_data_do_not_go_on_without_a_checkpoint_either(tmp_path, monkeypatch):
+    """Of an older manifest.json, too, which tells of the data alone."""
+    data = tmp_path / "data.csv"
+    data.write_text("".join(f"{k / 7},{k * k / 50},{k % 2}\n" for k in range(40)))
+    table = {**NONE_KEPT, "measure": {}, "data": {"name": "csv", "path": str(data)}}
+    part = stopped(resolve(table), tmp_path / "part", monkeypatch, 3)
+    shutil.rmtree(part.path / "checkpoints")
+    path = part.path / "manifest.json"
+    told = {k: v for k, v in json.loads(path.read_text()).items() if k != "planned"}
+    data.write_text(data.read_text() + "5,5,1\n")
+    for manifest in (path.read_text(), json.dumps(told)):
+        path.write_text(manifest)
+        with pytest.raises(InputError, match="data of the experiment changed since it began"):
+            resuming.resume(open_run(part.path))
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_manifest_that_is_damaged_is_written_anew_from_a_checkpoint(
+    damage, tmp_path, monkeypatch, command
+):
+    whole = runner.run(resolve(TRAINING), out=tmp_path / "whole")
+    part = stopped(resolve(TRAINING), tmp_path / "part", monkeypatch, 3)
+    path = part.path / "manifest.json"
+    path.write_text(path.read_text()[:255]) if damage == "cut" else path.unlink()
+    assert command("resume", part.path, "--quiet")[0] == 0
+    assert files(part.path) == files(whole.path)
+    manifest = json.loads(path.read_text())
+    assert manifest["status"] == "done"
+    assert "was written anew from a checkpoint" in " ".join(manifest["warnings"])
+    assert manifest["resumed"][0]["step"] > 0
+
+
+def test_a_manifest_is_not_made_of_what_tells_nothing(tmp_path, monkeypatch, command):
+    part = stopped(resolve(TRAINING), tmp_path / "part", monkeypatch, 3)
+    (part.path / "manifest.json").write_text("{")
+    toml = (part.path / "experiment.toml").read_text()
+    (part.path / "experiment.toml").write_text(toml.replace("seed = 0", "seed = 1"))
+    assert command("resume", part.path)[0] == 2  # a checkpoint is of another experiment
+    (part.path / "manifest.json").write_text("{")
+    shutil.rmtree(part.path / "checkpoints")
+    code, _, err = command("resume", part.path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert (part.path / "manifest.json").read_text() == "{"
 
 
 def test_a_done_run_has_nothing_left_to_do(tmp_path):

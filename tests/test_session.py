@@ -10,6 +10,7 @@ import pytest
 
 import tuichaos
 from tuichaos.session import ENDED, Session, Status
+from tuichaos.tui.run_state import RunState
 
 
 def until(condition, seconds=30):
@@ -125,3 +126,32 @@ def test_a_run_that_is_done_cannot_go_on(tmp_path):
     assert session.join(60)
     assert session.status == Status.FAILED
     assert "is done" in session.reason
+
+
+def test_a_rate_that_was_changed_is_the_one_that_is_nudged_when_a_run_goes_on(tmp_path):
+    """Also before its libraries are loaded, and where a change that was planned comes after."""
+    changes = [{"step": 20, "learning_rate": 0.5}, {"step": 5000, "learning_rate": 0.2}]
+    experiment = tuichaos.resolve(
+        {"optimizer": {"learning_rate": 0.1, "changes": changes}},
+        {"ensemble.references": 2, "steps": 200_000, "record.every": 1000},
+    )
+    stop = threading.Event()
+    watch = lambda p: stop.set() if p.step > 100 else None  # noqa: E731
+    part = tuichaos.run(experiment, out=tmp_path / "part", stop=stop, watch=watch)
+    state = RunState(tuichaos.resolve({}))
+    state.go_on(part)
+    try:
+        first = state.rate
+        expected = experiment.optimizer.rate_at(part.manifest["step"])
+        assert first == experiment.optimizer.rate_at(part.last_step)
+        until(lambda: state.session.status == "running" and state.session.step > 6000)
+        assert state.rate == 0.2
+        assert state.nudge(2) == 0.4
+        assert state.rate == 0.4
+        until(lambda: len(state.session.experiment.optimizer.changes) > 2)
+        assert state.session.experiment.optimizer.changes[-1].learning_rate == 0.4
+        assert state.rate == 0.4
+        assert expected in (0.5, 0.2)
+    finally:
+        state.leave()
+        assert state.join(60)

@@ -90,7 +90,7 @@ def test_damage_is_named(name, damage, named, folder):
 def test_another_experiment_is_noticed(folder):
     path = folder / "experiment.toml"
     path.write_text(path.read_text().replace("learning_rate = 1.0", "learning_rate = 1.1"))
-    assert wrong(folder) == ["experiment.toml", "first 32 steps again"]
+    assert wrong(folder) == ["experiment", "experiment.toml", "first 32 steps again"]
 
 
 def test_json_with_a_number_that_is_none(folder):

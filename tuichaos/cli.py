@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from tuichaos import shortage
 from tuichaos.commands import about, kept, making, resuming, streams
 from tuichaos.commands.shared import Interrupted, trusting
 from tuichaos.commands.telling import say
@@ -104,8 +105,10 @@ def _run_cli() -> int:
     except RunFailed as error:
         return _complain(str(error), 1)
     except OSError as error:  # of our output, say: files name themselves
-        return _complain(reason(error), 1)
-    except (MemoryError, ImportError) as error:  # libraries are large
+        return _complain(reason(error) if error.filename else f"output: {reason(error)}", 1)
+    except (MemoryError, ImportError, RuntimeError) as error:  # libraries are large
+        if isinstance(error, RuntimeError) and not shortage.is_one(error):
+            raise
         return _complain(f"there is not enough memory, or a part is missing: {error}", 1)
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
         return _complain(str(error) or "interrupted", getattr(error, "code", Interrupted.code))

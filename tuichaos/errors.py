@@ -39,6 +39,12 @@ class Stopped(KeyboardInterrupt):
         self.code = 128 + number
 
 
+def is_fault(error: BaseException) -> bool:
+    """Whether something went wrong, in whatever a user's system may raise, and it is not a
+    person who ends it."""
+    return not isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
 def nearest(word: object, choices: Iterable[str]) -> str:
     """``did you mean …?`` for a word close to a choice, else the list of choices."""
     names = [str(choice)[:MOST_COMPARED] for choice in itertools.islice(choices, MOST_CHOICES)]

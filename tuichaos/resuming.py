@@ -71,7 +71,7 @@ def resume(
     return told(open_run(run.path), interrupted)
 
 
-def found(name: str) -> Run:
+def find_or_mend(name: str) -> Run:
     """A run by its name, as ``runs.find``; where its manifest.json is gone or no JSON any
     more, but a checkpoint tells what it was, that is written anew, and said there."""
     try:

@@ -20,7 +20,7 @@ from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned
 from tuichaos.engine import Engine
-from tuichaos.errors import InputError, RunFailed, Stopped
+from tuichaos.errors import InputError, RunFailed, Stopped, is_fault
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
 from tuichaos.frames import Frame
@@ -128,7 +128,7 @@ def prepare(
     except InputError:  # a checkpoint that does not fit: nothing was touched
         raise
     except BaseException as error:
-        if not _is_failure(error):
+        if not is_fault(error):
             raise
         words = _reason(error, ready)
         if path is None:
@@ -197,7 +197,7 @@ class Recording:
                 folder = open_files.enter_context(self._folder())
                 if self.states:
                     open_files.callback(self.states.file.close)
-                folder.manifest({**self.facts, "status": "running"})
+                folder.surely(partial(folder.manifest, {**self.facts, "status": "running"}))
                 if engine is not None:
                     self.simulation.begin(engine)
                     yield
@@ -216,7 +216,7 @@ class Recording:
                 with contextlib.suppress(OSError):
                     folder.surely(lambda: None if self.path is None else os.stat(self.path))
                 self._failed(error)
-                if _is_failure(error):
+                if is_fault(error):
                     where = "" if self.path is None else f"{self.path}: "
                     raise RunFailed(where + self.reason) from error
                 raise
@@ -313,7 +313,7 @@ class Recording:
 
     def _failed(self, error: BaseException) -> None:
         """Say in the manifest how the run ended, if that can still be written."""
-        status = "failed" if _is_failure(error) else "interrupted"
+        status = "failed" if is_fault(error) else "interrupted"
         self.reason = _reason(error, self.plan)
         if self.path is None:
             return
@@ -343,12 +343,6 @@ def _blank(experiment: Experiment) -> tuple[dict[str, np.ndarray], dict[str, Any
         "regimes": None,
     }
     return dict.fromkeys(EXPONENT_COLUMNS, nothing), tables, summary
-
-
-def _is_failure(error: BaseException) -> bool:
-    """Whether a run was ended by a fault, a user's system that exits among them, and not by
-    a person."""
-    return not isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 def _reason(error: BaseException, plan: Plan) -> str:

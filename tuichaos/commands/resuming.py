@@ -31,9 +31,9 @@ def resume(
 ) -> None:
     """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
     try again what failed. With --steps a run, done or not, goes further than planned."""
-    from tuichaos.resuming import found as find
+    from tuichaos.resuming import find_or_mend
 
-    found = find(run_name)
+    found = find_or_mend(run_name)
     if found.kind != "sweep":
         if workers is not None or scheduler is not None:
             raise InputError("--workers, --scheduler: are for sweeps")

@@ -55,7 +55,7 @@ def of_columns(found: Columns, experiment: Experiment, what: str) -> Picture:
         raise InputError(f"--what {what}: has no number in this sweep")
     curves = list(_curves(found, what, first, second[0] if second else None))
     y = found[what][np.isfinite(found[what])]
-    log = y.min() > 0 and y.max() > 10.0**DECADES * y.min()
+    log = y.min() > 0 and y.max() / 10.0**DECADES > y.min()
     title = f"{experiment.name}: {TITLES.get(what, what)}"
     ends = span(found, first)
     return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log)

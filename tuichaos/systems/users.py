@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, is_fault
 from tuichaos.systems.base import System, SystemProtocol
 
 # Columns of series.csv that mean something else.
@@ -50,7 +50,9 @@ def users_system(name: str, parameters: Mapping[str, object]) -> System:
         found = getattr(importlib.import_module(module), factory)(**parameters)
         system = found if isinstance(found, System) else Adapted(found)
         _look_over(system)
-    except (Exception, SystemExit) as error:  # it is anyone's code: told, not traced
+    except BaseException as error:  # it is anyone's code: told, not traced
+        if not is_fault(error):
+            raise
         text = (str(error) or "no message").splitlines()[0]
         raise InputError(f"system.name: {name}: {type(error).__name__}: {text}") from None
     return system
