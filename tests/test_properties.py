@@ -62,7 +62,7 @@ MEASURE = st.fixed_dictionaries(
         "spectrum": switch(count=small, references=small),
         "moving": switch(width=small, every=small),
         "routes": switch(references=small, twins=small),
-        "sizes": st.lists(positive, max_size=3),
+        "sizes": st.lists(st.floats(1e-300, 1e100), max_size=3),
         "sharpness": switch(every=small, count=small, references=small),
         "orbital": switch(window=small, references=small),
         "recurrence": switch(points=small, references=small),
