@@ -57,10 +57,9 @@ def signed(folder, stem, change):
     path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
 
 
-def large_checkpoint(folder):
+def large_checkpoint(folder, size=5 << 28):
     """One array of 1.3 GB, its checksum right: a hole takes no room on the disk."""
     stem = max(path.stem for path in (folder / "checkpoints").glob("*.json"))
-    size = 5 << 28
     head = json.dumps({"0": {"dtype": "F64", "shape": [size // 8], "data_offsets": [0, size]}})
     head = head.encode().ljust(-(-len(head) // 8) * 8)
     path = folder / "checkpoints" / f"{stem}.safetensors"
@@ -146,7 +145,7 @@ def test_the_list_of_runs_takes_no_memory_either(made, home, command):
 
 def test_a_larger_checkpoint_than_can_be_is_left_for_the_one_before(folder, command, made):
     path = folder("part")
-    large_checkpoint(path)
+    large_checkpoint(path, 600_000_000)
     assert command("resume", path, "--quiet")[0] == 0
     warnings = json.loads((path / "manifest.json").read_text())["warnings"]
     assert any("larger than what the experiment could have" in words for words in warnings)

@@ -870,7 +870,7 @@ async def test_a_random_walk_ends_without_an_exception(seed, tmp_path, monkeypat
     app = explorer(steps=400)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
-        await walk(pilot, seed, int(os.environ.get("TUICHAOS_WALK", "120")))
+        await walk(pilot, seed, int(os.environ.get("TUICHAOS_WALK", "80")))
         await finish(app)
         if not app._exit:  # a palette that is still being filled would not outlive the app
             await keys(app, "escape", "escape")
