@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import click
 import numpy as np
 import pytest
 
@@ -466,3 +467,14 @@ def test_more_threads_than_machines_have_are_refused(command):
     code, out, err = command("run", "--preset", "quick", "--threads", 100_000)
     assert (code, out) == (2, "")
     assert "--threads: must be an integer from 1 to 512" in err
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt, click.Abort])
+def test_ctrl_c_while_libraries_are_loaded_is_one_line_and_130(ended, command, monkeypatch):
+    """Click makes an Abort of it, which is a RuntimeError."""
+
+    def interrupted(*_, **__):
+        raise ended
+
+    monkeypatch.setattr("tuichaos.cli.cli.main", interrupted)
+    assert command("run") == (130, "", "tuichaos: error: interrupted\n")

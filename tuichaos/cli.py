@@ -106,12 +106,12 @@ def _run_cli() -> int:
         return _complain(str(error), 1)
     except OSError as error:  # of our output, say: files name themselves
         return _complain(reason(error) if error.filename else f"output: {reason(error)}", 1)
+    except (KeyboardInterrupt, click.Abort, Interrupted) as error:
+        return _complain(str(error) or "interrupted", getattr(error, "code", Interrupted.code))
     except (MemoryError, ImportError, RuntimeError) as error:  # libraries are large
         if isinstance(error, RuntimeError) and not shortage.is_one(error):
             raise
         return _complain(f"there is not enough memory, or a part is missing: {error}", 1)
-    except (KeyboardInterrupt, click.Abort, Interrupted) as error:
-        return _complain(str(error) or "interrupted", getattr(error, "code", Interrupted.code))
     except SystemExit:
         # Click ends so when the reader of our output has had enough: that is no fault. (A
         # user's system that tries to exit is caught where it is called.)

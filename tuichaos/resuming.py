@@ -15,7 +15,7 @@ from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.checkpoints.keeper import Before
 from tuichaos.checkpoints.lock import NAME as LOCK
 from tuichaos.checkpoints.lock import is_held, locked
-from tuichaos.checkpoints.planned import known
+from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.locations import resolved, runs_home
@@ -80,6 +80,11 @@ def find_or_mend(name: str) -> Run:
         for path in (resolved(name, "RUN"), runs_home() / name):
             if _mended(path):
                 return open_run(path)
+            if (path / "series.csv").exists() and not (path / "manifest.json").exists():
+                raise InputError(
+                    f"{path}: has neither manifest.json nor a checkpoint that tells what it was; "
+                    f"tuichaos run {path / 'experiment.toml'} begins anew"
+                ) from None
         raise
 
 
@@ -105,7 +110,8 @@ def _mended(path: Path) -> bool:
 def _fault_of_manifest(path: Path) -> str:
     """What is wrong with a file that is to hold a JSON object; empty if it does."""
     try:
-        whole = isinstance(json.loads(read_text(path, MOST_JSON)), dict)
+        found = json.loads(read_text(path, MOST_JSON))
+        whole = isinstance(found, dict) and "format" in found
         return "" if whole else "was damaged"
     except FileNotFoundError:
         return "was gone"
@@ -126,6 +132,7 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
             f"{path.name}: is about to be replaced by one of more steps; tuichaos resume "
             f"{path.name} finishes that"
         )
+    check_planned(path, known(run.manifest), prints(run.experiment, None, any_steps=False))
     if run.manifest.get("status") == "done":
         with contextlib.suppress(InputError, RunFailed):  # it may be read only
             _tidy(run, threads)

@@ -20,6 +20,7 @@ from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.checkpoints.planned import MOST_NAMED, changed, check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
+from tuichaos.files import reason
 from tuichaos.manifest import differing
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
@@ -76,8 +77,8 @@ def _files(run: Run) -> Iterator[Check]:
 
 def _status(run: Run) -> Check:
     """Whether it is one of the stated ones; None where the run has not come to its end."""
-    last, reason = run.manifest.get("step"), run.manifest.get("reason")
-    words = run.status + (f": {reason}" if reason else "")
+    last, why = run.manifest.get("step"), run.manifest.get("reason")
+    words = run.status + (f": {why}" if why else "")
     if run.status not in STATUSES:
         return Check("status", False, f"{words}: is none of {', '.join(STATUSES)}")
     if run.status != "done":
@@ -169,7 +170,7 @@ def _json(path: Path) -> Check:
     try:
         json.loads(read_text(path, MOST_JSON), parse_constant=refuse)
     except (OSError, ValueError, RecursionError) as error:
-        return Check(path.name, False, str(error))
+        return Check(path.name, False, _said(error))
     return Check(path.name, True, "is whole, every number finite")
 
 
@@ -189,8 +190,12 @@ def _table(path: Path) -> Check:
                 if any(map(NOT_FINITE.fullmatch, row)):
                     return Check(path.name, False, f"row {rows} holds a number that is not finite")
     except (OSError, UnicodeDecodeError, csv.Error, InputError) as error:
-        return Check(path.name, False, str(error))
+        return Check(path.name, False, _said(error))
     return Check(path.name, True, f"{rows:,} rows of {len(head)} fields, every number finite")
+
+
+def _said(error: Exception) -> str:
+    return reason(error) if isinstance(error, OSError) else str(error)
 
 
 def _order(run: Run) -> Check:
@@ -199,7 +204,7 @@ def _order(run: Run) -> Check:
     try:
         steps, references = run.column("step"), experiment.ensemble.references
     except (InputError, OSError, ValueError, KeyError) as error:
-        return Check(name, False, str(error))
+        return Check(name, False, _said(error))
     last = _last_row(run, steps)
     if last is None:
         return Check(name, None, "there is none yet")
@@ -243,7 +248,7 @@ def _again(run: Run) -> Check:
         with open(run.path / "series.csv", encoding="utf-8", newline="") as file:
             there = file.read(len(fresh))
     except (OSError, UnicodeDecodeError) as error:
-        return Check(name, False, f"series.csv cannot be read: {error}")
+        return Check(name, False, f"series.csv cannot be read: {_said(error)}")
     if len(there) < len(fresh):  # it was stopped early
         fresh = fresh[: len(there)]
     if there == fresh:

@@ -148,6 +148,8 @@ class Store:
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise InputError(f"{path}: is damaged: its checksum is wrong")
             body = json.loads(text)
+        except InputError:
+            raise
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             raise InputError(f"{path}: is damaged: not JSON") from None
         except ValueError as error:
