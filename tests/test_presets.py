@@ -38,7 +38,7 @@ def test_chaos_at_the_edge_passes_in_most_references(simulate):
 
 
 def test_low(simulate):
-    run = simulate({"ensemble.references": 50, "measure.tangent": False,
+    run = simulate({"ensemble.references": 30, "measure.tangent": False,
                     "measure.accuracy": False}, preset="low")  # fmt: skip
     ratio = run.series["distance"][-1] / 7e-7
     assert 0.6 <= np.median(ratio) <= 0.9
