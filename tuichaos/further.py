@@ -159,7 +159,7 @@ def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], ob
         shutil.rmtree(place)
     fresh.mkdir()
     replace_text(fresh / "experiment.toml", experiment.to_toml())
-    from_step = 0 if because_of else _begin_at(run, fresh)
+    from_step = 0 if because_of else _begin_at(run, fresh, ready.most_kept)
     if not from_step:
         why = ", ".join(because_of) + " depend on the number of steps" if because_of else ""
         tell(f"{why or 'no checkpoint can be used'}: all {steps} steps are computed anew")
@@ -176,7 +176,7 @@ def forcing(experiment: Experiment, threads: int | None) -> list[str]:
     return list(dict.fromkeys(name for name in names if name in Measure.model_fields))
 
 
-def _begin_at(run: Run, fresh: Path) -> int:
+def _begin_at(run: Run, fresh: Path, most: int) -> int:
     """Give the longer run what the shorter one has: rows, states and checkpoints; the step it
     can go on from, 0 where there is none."""
     try:
@@ -192,7 +192,7 @@ def _begin_at(run: Run, fresh: Path) -> int:
     for stem in store.stems():
         if int(stem) >= run.experiment.steps:  # with what is recorded only at an end
             (store.path / f"{stem}.json").unlink()
-    found, _ = store.newest(most=plan(run.experiment).most_kept)
+    found, _ = store.newest(most)
     if found is None:
         shutil.rmtree(fresh / FOLDER, ignore_errors=True)
         return 0

@@ -80,7 +80,8 @@ def find_or_mend(name: str) -> Run:
         for path in (resolved(name, "RUN"), runs_home() / name):
             if _mended(path):
                 return open_run(path)
-            if (path / "series.csv").exists() and not (path / "manifest.json").exists():
+            there = [(path / name).exists() for name in ("series.csv", "manifest.json")]
+            if there == [True, False] and not Store(path).stems():
                 raise InputError(
                     f"{path}: has neither manifest.json nor a checkpoint that tells what it was; "
                     f"tuichaos run {path / 'experiment.toml'} begins anew"
