@@ -87,8 +87,8 @@ def test_a_rotation_is_regular_and_its_autocorrelation_is_a_cosine(simulate):
     assert table["state"] == pytest.approx(exact, abs=1e-10)
     assert table["signal"] == pytest.approx(exact, abs=0.01)
     assert (run.table("zero_one.csv")["k"] < 0.1).all()
-    assert run.summary["period"]["period"] is None  # 89 is beyond 64
-    assert "not settled" in run.summary["period"]["reason"]
+    assert run.summary["period"]["period"] == 89
+    assert run.summary["period"]["reason"] is None
     assert run.summary["recurrence"]["determinism"] == 1
 
 
@@ -330,7 +330,17 @@ PERIODS = {
     "near-resonant rotation": (np.cos(2 * np.pi * (1 / 3 + 1e-5) * T), None),
     "golden rotation": (np.cos(2 * np.pi * 0.6180339887498949 * T), None),
     "64": (np.tile(noise(0, 64), 10), 64),
-    "65": (np.tile(noise(0, 65), 10), None),
+    "65": (np.tile(noise(0, 65), 10), 65),
+    "1024": (np.tile(noise(0, 1024), 4), 1024),
+    "1025": (np.tile(noise(0, 1025), 4), None),
+    "16, alternating about 8": (
+        np.tile(noise(0, 8), 200) + 1e-5 * (-0.99) ** (T[:1600] // 8),
+        None,
+    ),
+    "constant after a transient of 600": (np.append(noise(0, 600), np.ones(512)), 1),
+    "chaos on an offset": (2e6 + logistic(4.0, 3000), None),
+    "two components": (np.stack([(-1.0) ** T, np.cos(np.pi * T / 4)], axis=1), 8),
+    "one of two is chaotic": (np.stack([(-1.0) ** T[:3000], logistic(4.0, 3000)], axis=1), None),
     "3 seen three times": (np.tile([1.0, 2, 4], 4), None),
     "3 seen six times": (np.tile([1.0, 2, 4], 6), 3),
     "noise": (noise(0, 1000), None),

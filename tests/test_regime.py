@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from tuichaos.instruments.dead_network import dead_network
 from tuichaos.instruments.units import stuck_units
-from tuichaos.instruments.verdicts import GAIN, Evidence, ambiguous, judge
+from tuichaos.instruments.verdicts import GAIN, Evidence, is_ambiguous, judge
 from tuichaos.plan import plan
 from tuichaos.reading import resolve
 
@@ -207,24 +208,30 @@ def test_the_superstable_point_is_said(simulate):
 # --- the rules alone ------------------------------------------------------------------------
 
 
-def evidence(growth=0.0, rises=0.0, tail=None, steps=640, **others):
-    """32 spans of 20 steps; numbers hold for all spans, arrays for each."""
+def evidence(growth=0.0, rises=0.0, motion=None, steps=640, **others):
+    """32 spans of 20 steps; numbers hold for all spans, arrays for each; rates per step."""
     spans = np.ones(32)
-    noise = np.random.default_rng(0).standard_normal(160)
+    rng = np.random.default_rng(0)
     given = {
         "edges": np.linspace(0, steps, 33).astype(int),
-        "growth": growth * spans,
-        "rises": rises * spans,
-        "tail": noise if tail is None else tail,
+        "growth": growth * spans * steps / 32,
+        "rises": rises * spans * steps / 32,
+        "falls": spans,
+        "slowest": 0 * spans,
+        "fastest": spans,
+        "speedup": spans,
+        "means": rng.standard_normal((32, 2)),
+        "spread": np.ones(2),
+        "heights": spans,
+        "motion": rng.standard_normal((160, 1)) if motion is None else motion,
         "is_loss": True,
         "fell": True,
-        "looked": np.linspace(0, steps, 33).astype(int),
     }
     return Evidence(**{**given, **others})
 
 
 def test_the_edge_of_stability_needs_the_sharpness():
-    wild = np.tile([0.02, -0.02], 16)  # neither grows nor shrinks, beyond what is neutral
+    wild = np.tile([0.2, -0.2], 16)  # neither grows nor shrinks, beyond what is neutral
     assert judge(evidence(wild, rises=0.3)).verdict == "undecided"
     assert "measure.sharpness" in judge(evidence(wild, rises=0.3)).missing
     assert judge(evidence(wild, rises=0.3, sharpness=1.02)).verdict == "edge-of-stability"
@@ -233,29 +240,74 @@ def test_the_edge_of_stability_needs_the_sharpness():
 
 def test_growth_must_have_been_enough():
     late = np.concatenate([np.zeros(24), np.full(8, 0.05)])
-    found = judge(evidence(late))
+    found = judge(evidence(late, rises=0.4))
     assert found.verdict == "undecided"
-    assert found.gain == pytest.approx(160 * 0.045)
-    assert "not yet parted" in found.missing
-    assert judge(evidence(4 * late)).verdict == "chaotic"
+    assert found.gain == pytest.approx(160 * 0.05)
+    assert "not yet by 1e6" in found.missing
+    assert judge(evidence(2 * late, rises=0.4)).missing.startswith("chaotic so far, but over few")
+    assert judge(evidence(8 * late, rises=0.4)).verdict == "chaotic"
+
+
+def test_what_counts_is_the_gain_over_the_run_not_the_rate():
+    """The same rate, too little to tell in a short run, is chaos in a long one."""
+    assert judge(evidence(0.001, rises=0.01)).verdict == "marginal"
+    assert judge(evidence(0.01, rises=0.01)).verdict == "undecided"
+    assert judge(evidence(0.001, rises=0.01, steps=640_000)).verdict == "chaotic"
+
+
+def test_rare_stretching_is_read_from_a_longer_window():
+    """Three quarters of the run tell the sign where the last one alone does not."""
+    rare = np.full(32, -0.1)
+    rare[[1, 6, 9, 12, 14, 18, 21, 23, 27, 30]] = 2.0
+    found = judge(evidence(rare, rises=0.4))
+    assert found.verdict == "chaotic"
+    assert found.since < 480
+    assert found.low > 0
+
+
+REST = np.zeros((160, 1))
+
+
+def test_an_orbit_that_speeds_up_as_its_neighbours_part_is_no_chaos():
+    growth = np.concatenate([np.full(10, 0.1), np.full(22, -0.1)])  # 20 nats, then a fixed point
+    speed = np.concatenate([-20 + 2.0 * np.arange(10), -2.0 * np.arange(22)])
+    escape = {"slowest": speed, "fastest": speed + 2, "speedup": np.full(32, 2.0)}
+    found = judge(evidence(growth, rises=0.1, motion=REST, **escape))
+    assert found.verdict != "transient-chaos"
+    assert found.folded < GAIN < found.gain
+    calm = judge(evidence(growth, motion=REST, **escape))
+    assert (calm.verdict, calm.ends_at) == ("saddle-escape", 200)
+    # The same growth at a steady speed, with a loss that rises: chaos that passed.
+    assert judge(evidence(growth, rises=0.1, motion=REST)).verdict == "transient-chaos"
+    # A loss that only falls never comes back, however the speed looks.
+    assert judge(evidence(growth, motion=REST)).verdict == "saddle-escape"
+
+
+def test_chaos_that_drifts_is_not_yet_chaos():
+    drifting = np.linspace(0, 5, 32)[:, None] + np.zeros((32, 2))
+    assert "drifts" in judge(evidence(0.5, rises=0.4, means=drifting)).missing
+    # As large a trend that the state's own motion drowns is none.
+    drowned = evidence(0.5, rises=0.4, means=drifting, spread=np.full(2, 1e3))
+    assert judge(drowned).verdict == "chaotic"
 
 
 def test_chaos_that_may_come_back_is_undecided():
-    growth = np.concatenate([np.full(12, 0.2), np.zeros(12), np.tile([0.1, -0.08], 4)])
-    found = judge(evidence(growth))
+    growth = np.concatenate([np.full(12, 0.2), np.zeros(12), np.tile([0.2, -0.18], 4)])
+    found = judge(evidence(growth, rises=0.4))
     assert found.verdict == "undecided"
     assert "comes back" in found.missing
     quiet = np.concatenate([np.full(12, 0.2), np.zeros(20)])
-    found = judge(evidence(quiet))
+    found = judge(evidence(quiet, rises=0.4))
     assert (found.verdict, found.ends_at) == ("transient-chaos", 240)
-    assert found.gain == pytest.approx(240 * 0.195)
+    assert found.gain == pytest.approx(240 * 0.2)
 
 
-def dead(since, on=2.0, **others):
+def dead(since, on=2.0, growth=0.0, stuck=None, bias=True, **others):
     """All units stuck from a look (of 33, 20 steps apart) on, ``on`` of them on."""
-    stuck = np.arange(33) >= since
-    count = np.where(stuck, on, np.nan)
-    return judge(evidence(**{"dead": stuck, "stuck_on": count, "eta": 5.0, **others}))
+    stuck = np.arange(33) >= since if stuck is None else stuck
+    looked = np.linspace(0, 640, 33).astype(int)
+    found = dead_network(looked, stuck, np.where(stuck, on, np.nan), 640, 5.0, bias)
+    return judge(evidence(growth, **{"dead": found, **others}))
 
 
 def test_a_network_that_died_late_is_not_yet_dead():
@@ -270,9 +322,9 @@ def test_a_network_that_died_late_is_not_yet_dead():
 
 def test_a_unit_may_stir_now_and_then_but_a_network_that_lives_is_not_dead():
     stirs = (np.arange(33) >= 11) & (np.arange(33) != 29)
-    assert dead(0, dead=stirs, stuck_on=np.full(33, 1.0)).verdict == "dead-network"
-    assert dead(0, dead=np.arange(33) % 2 == 0).verdict == "marginal"
-    assert dead(0, dead=np.arange(33) < 32).verdict == "marginal"  # alive at the end
+    assert dead(0, stuck=stirs, on=1.0).verdict == "dead-network"
+    assert dead(0, stuck=np.arange(33) % 2 == 0).verdict == "marginal"
+    assert dead(0, stuck=np.arange(33) < 32).verdict == "marginal"  # alive at the end
 
 
 def test_an_exponent_is_not_of_several_maps():
@@ -286,9 +338,12 @@ def test_an_exponent_is_not_of_several_maps():
 
 
 def test_slow_convergence_is_no_period():
-    t = np.arange(400)
-    assert judge(evidence(-0.01, tail=1 + 0.5 * (-0.99) ** t)).verdict == "monotone"
-    assert judge(evidence(-0.01, tail=1 + 0.5 * (-1.0) ** t)).verdict == "periodic-2"
+    t = np.arange(160)[:, None]
+    rate = math.log(0.99)
+    assert judge(evidence(rate, motion=1 + 0.5 * (-0.99) ** t)).verdict == "monotone"
+    assert judge(evidence(rate, motion=1 + 0.5 * (-1.0) ** t)).verdict == "periodic-2"
+    both = 0.5 * (-1.0) ** t + 0.01 * 0.99**t  # on the way to a cycle
+    assert judge(evidence(rate, motion=both)).verdict == "periodic-2"
 
 
 # --- bits ------------------------------------------------------------------------------------
@@ -307,10 +362,10 @@ def test_a_verdict_does_not_depend_on_company(simulate):
 
 
 def test_a_sign_that_is_not_told_is_warned_of():
-    unclear = judge(evidence(np.tile([0.1, -0.09], 16)))
-    assert ambiguous(unclear)
-    assert not ambiguous(judge(evidence(np.tile([0.001, -0.001], 16))))  # neutral is clear
-    assert not ambiguous(judge(evidence(0.2)))
+    unclear = judge(evidence(np.tile([0.2, -0.18], 16), rises=0.01))
+    assert is_ambiguous(unclear)
+    assert not is_ambiguous(judge(evidence(np.tile([0.001, -0.001], 16))))  # neutral is clear
+    assert not is_ambiguous(judge(evidence(0.2)))
 
 
 def test_overfitting_is_warned_of(simulate):
@@ -359,9 +414,9 @@ def test_resting_on_an_unstable_point_is_not_chaos(simulate):
     assert "unstable fixed point" in rows(run)[0]["missing"]
 
 
-def test_a_neutral_cycle_is_marginal(simulate):
+def test_a_cycle_at_constant_loss_is_a_cycle(simulate):
     """ηh = 2: one coordinate flips for ever, the loss stays, the exponent is 0."""
     flips = {"curvatures": [2.5, 1.0], "eta": 0.8}
     system = {"system.name": "quadratic", "system.parameters": flips}
     run = simulate({**ALONE, **system, "steps": 600})
-    assert words(run) == ["marginal"] * 3
+    assert words(run) == ["periodic-2"] * 3

@@ -13,6 +13,7 @@ from tuichaos.devices import available_threads
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments.memory import BYTES as REMEMBERED
+from tuichaos.instruments.state_tail import COMPONENTS, SLACK, TAIL
 from tuichaos.instruments.stretches import MOST as REMEMBERED_STEPS
 from tuichaos.locations import runs_home
 from tuichaos.memory import installed
@@ -20,7 +21,7 @@ from tuichaos.systems import Built
 
 COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
 MOST_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills memory too
-OF_REFERENCE = 20_000  # bytes that instruments keep of each reference, whatever the steps
+OF_REFERENCE = 40_000  # bytes that instruments keep of each reference, whatever the steps
 BUFFERS = 8  # of samples times units, that a step of training has for each row of a block
 ROW, CELL = 8, 9  # bytes of a row of series.csv and of a number of it: half of what they mostly are
 LEAST_KEPT = 500_000_000
@@ -98,6 +99,9 @@ def _of_instruments(experiment: Experiment, dimension: int) -> Iterator[tuple[st
         count = asked(measure.sharpness, "count", 1, dimension)
         times = steps // asked(measure.sharpness, "every", 10) + 2
         yield "measure.sharpness", 8 * first * count * (times + 4 * dimension)
+    if measure.regime or measure.period:
+        kept = COMPONENTS * min(steps + 1, SLACK * TAIL)
+        yield "measure.regime", 8 * references * kept
     for name in ("autocorrelation", "recurrence"):
         if switch := getattr(measure, name):
             first = asked(switch, "references", 4, references)

@@ -24,6 +24,7 @@ from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.sizes import PerturbationSizes
 from tuichaos.instruments.spectrum import Spectrum
+from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.stretches import Orbit, asked_references
 from tuichaos.instruments.tangent import TangentExponent
 from tuichaos.instruments.units import SaturatedUnits
@@ -43,8 +44,13 @@ def chosen(setup: Setup) -> list[Instrument]:
         rest.append(sharpness)
     if is_on(setup.experiment.measure.convergence):
         rest.append(Convergence(setup))
+    states = next((one for one in rest if isinstance(one, StateTail)), None)
     if is_on(setup.experiment.measure.regime):
-        rest.append(Regime(setup, sharpness))
+        if states is None:
+            states = StateTail(setup)
+            rest.append(states)
+        paper = next((one for one in rest if isinstance(one, PaperExponent)), None)
+        rest.append(Regime(setup, states, sharpness, paper))
     signal = any(instrument.needs_signal for instrument in rest)
     found: list[Instrument] = [Observables(setup, signal, reach.every if reach else 0)]
     if setup.system.is_network and is_on(setup.experiment.measure.weight_norm):
@@ -87,7 +93,7 @@ def _of_the_units(setup: Setup) -> list[Instrument]:
 
 
 OF_STATES = {"autocorrelation": Autocorrelation, "recurrence": RecurrencePlot}
-OF_SERIES = {"expansion": ExpansionRates, "zero_one": ZeroOneTest, "period": Period}
+OF_SERIES = {"expansion": ExpansionRates, "zero_one": ZeroOneTest}
 
 
 def _of_the_series(setup: Setup) -> list[Instrument]:
@@ -95,7 +101,7 @@ def _of_the_series(setup: Setup) -> list[Instrument]:
     measure = setup.experiment.measure
     asked = {
         name: asked_references(setup, getattr(measure, name))
-        for name in (*OF_STATES, *OF_SERIES)
+        for name in (*OF_STATES, *OF_SERIES, "period")
         if is_on(getattr(measure, name))
     }
     if not asked:
@@ -108,7 +114,11 @@ def _of_the_series(setup: Setup) -> list[Instrument]:
         memory = Memory(setup, max(states))
         found.append(memory)
         found += [kind(setup, signals, memory) for k, kind in OF_STATES.items() if k in asked]
-    return found + [kind(setup, signals) for k, kind in OF_SERIES.items() if k in asked]
+    found += [kind(setup, signals) for k, kind in OF_SERIES.items() if k in asked]
+    if "period" in asked:
+        newest = StateTail(setup)
+        found += [newest, Period(setup, signals, newest)]
+    return found
 
 
 def _of_both(setup: Setup) -> list[Instrument]:

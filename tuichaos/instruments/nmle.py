@@ -90,11 +90,14 @@ class PaperExponent(Instrument):
             self.parts.append(frame["distance"][wanted])
         return {}
 
+    def best(self) -> BestWindows:
+        """The best window of each reference so far."""
+        if not self.parts:
+            return BestWindows(*np.full((4, self.setup.references), np.nan))
+        return best_windows(np.concatenate(self.parts))
+
     def findings(self) -> Findings:
-        if self.parts:
-            best = best_windows(np.concatenate(self.parts))
-        else:
-            best = BestWindows(*np.full((4, self.setup.references), np.nan))
+        best = self.best()
         exponents = best.slope / self.setup.time_step
         slopes = exponents[best.kept]
         summary = {

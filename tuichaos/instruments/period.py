@@ -1,4 +1,4 @@
-"""The period of the scalar series at the end of the run."""
+"""The period of the state at the end of the run."""
 
 from __future__ import annotations
 
@@ -8,33 +8,48 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.instruments.base import Findings
+from tuichaos.instruments.base import Findings, Setup
+from tuichaos.instruments.signals import Signals
+from tuichaos.instruments.state_tail import TAIL, StateTail
 from tuichaos.instruments.stretches import OfSeries, Stretch, summary
 from tuichaos.levels import FLOOR_UNITS
 
-LONGEST = 64
-STRETCH = 512  # newest values that must repeat: eight times the longest period
+LONGEST = 1024
 CYCLES = 4  # that must have been seen, so that a repetition is no accident
+STRETCH = TAIL  # newest values that are looked at: CYCLES times the longest period
+# Newest values that must repeat: a short cycle shows in few, and the rest may be transient.
+STRETCHES = (512, 1024, 2048, STRETCH)
+SHORTEST = STRETCHES[0]
 LEAST = 16  # values
 # Of the range, a cycle. Slow convergence moves by more than this as long as it lasts: an orbit
 # that closes in on a fixed point by a factor −(1 − δ) a step would need δ < 1e-6 to pass for one
 # of period 2, and at a bifurcation, where it closes in as 1/√t, a million steps.
 TOLERANCE = 1e-6
-# Of the scale, over the whole stretch: what moves less stands still for all one can see of it,
-# as a dead network does whose loss falls by 1e-10 a step.
+# Of the scale, over the whole stretch: what moves less, and slowly, stands still for all one can
+# see of it, as a dead network does whose loss falls by 1e-10 a step.
 STILL = 1e-6
+SLOWLY = 0.05  # of the range, a step: chaos and cycles of any size move faster
+# Of the gap at a fraction of the period, from the first third to the last: a cycle keeps it.
+SHRINKING = 0.999
+NOISE_UNITS = 1e4  # in the last place of the scale: rounding noise that a slow map has amplified
 
 
 class Period(OfSeries):
-    """The smallest period up to 64 of the newest STRETCH steps; see ``period``."""
+    """The smallest period of the state among the newest STRETCH steps; see ``period``. The
+    levels in the table are those of the scalar series."""
 
     depends_on_steps = False
     key = "period"
     most = STRETCH
 
+    def __init__(self, setup: Setup, signals: Signals, states: StateTail) -> None:
+        super().__init__(setup, signals)
+        self.states = states
+
     def measured(self, stretch: Stretch) -> tuple[int, float, float]:
         stretch.require(LEAST, moving=False)
-        found = period(stretch.values, scale=stretch.scale, unit=stretch.unit)
+        states = self.states.newest(stretch.reference, len(stretch.values))
+        found = period(states, unit=stretch.unit)
         if found is None:
             return 0, math.nan, math.nan
         last = stretch.values[-found:]
@@ -50,12 +65,18 @@ class Period(OfSeries):
         part = summary(found, window, {})
         counts = {str(k): periods.count(k) for k in sorted(set(periods))}
         common = max(sorted(set(periods)), key=periods.count) if periods else math.nan
-        if measured and not periods:
-            part["reason"] = "no period up to 64, or not settled"
+        if measured and not periods and window:
+            most = longest(window[1] - window[0] + 1)
+            part["reason"] = f"no period up to {most}, or not settled"
         return Findings(
             summary={"period": {"period": common, **part, "count": len(periods), "found": counts}},
             tables={"period.csv": (["reference", "period", "low", "high"], rows)},
         )
+
+
+def longest(values: int) -> int:
+    """The longest period that so many consecutive values can show."""
+    return min(LONGEST, min(values, STRETCH) // CYCLES)
 
 
 def period(
@@ -65,28 +86,75 @@ def period(
     scale: float | None = None,
     unit: float = 2.0**-52,
 ) -> int | None:
-    """The smallest K ≤ ``most`` with |x(t+K) − x(t)| ≤ tolerance over the newest STRETCH values of
-    a series (T,), consecutive steps; None where there is none.
+    """The smallest K ≤ ``most`` with |x(t+K) − x(t)| ≤ tolerance over the newest values of a
+    series (T,), or of all components of one (T, P), consecutive steps; None where there is none.
 
-    The tolerance is TOLERANCE of the range over that stretch, but not less than the rounding
-    floor, FLOOR_UNITS units (``unit``: in the last place of 1) of ``scale`` (default: the
-    largest |x| of the whole series, its transient too if it is there). Where the range is
-    below STILL of the scale, or below the floor, the period is 1: a fixed point, rounding
-    noise around it, or an orbit that has come so near. One that still closes in on a fixed
-    point or on a cycle has none: it has not settled. CYCLES periods must have been seen, and
-    LEAST values; with a number that is not finite among the newest there is none.
+    So many values as STRETCHES has next above CYCLES·K must repeat, or all there are; at least
+    CYCLES periods and LEAST values. The tolerance is TOLERANCE of the range of a component over
+    that stretch, but not less than the rounding floor, FLOOR_UNITS units (``unit``: in the last
+    place of 1) of ``scale`` (default: the largest size in the whole series, transient too). The
+    period is 1 where nothing moves by more than NOISE_UNITS units (a fixed point, or rounding
+    noise around it), or by less than STILL of the scale and slowly (an orbit that has come so
+    near). One that still closes in on a cycle has none: it has not settled. With a number that
+    is not finite there is none.
     """
     series = np.asarray(series, dtype=np.float64)
-    newest = series[-STRETCH:]
-    if len(newest) < LEAST or not np.isfinite(newest).all():
+    series = series.reshape(len(series), -1) if len(series) else series
+    if len(series) < LEAST or not np.isfinite(series[-SHORTEST:]).all():
         return None
     if scale is None:
-        scale = float(np.abs(series[np.isfinite(series)]).max())
-    floor = FLOOR_UNITS * unit * scale
-    tolerance = max(TOLERANCE * float(np.ptp(newest)), floor)
-    if np.ptp(newest) <= max(STILL * scale, floor):
+        scale = size(series[np.isfinite(series).all(axis=1)])
+    if rests(series[-SHORTEST:], scale, unit):
         return 1
-    for k in range(1, min(most, len(newest) // CYCLES) + 1):
-        if np.abs(newest[k:] - newest[:-k]).max() <= tolerance:
-            return k
+    tried = 0
+    for stretch in STRETCHES:
+        newest = series[-stretch:]
+        upto = min(most, len(newest) // CYCLES)
+        found = _repeats(newest, range(tried + 1, upto + 1), FLOOR_UNITS * unit * scale)
+        if found is not None:
+            return None if _unfolds(newest, found) else found
+        tried = upto
+        if len(series) <= stretch or not np.isfinite(series[-2 * stretch :]).all():
+            break
     return None
+
+
+def _repeats(values: np.ndarray, periods: range, floor: float) -> int | None:
+    """The first of some periods after which all rows (T, P) repeat."""
+    if not periods:
+        return None
+    tolerance = np.maximum(TOLERANCE * np.ptp(values, axis=0), floor)
+    # The last value alone rules most periods out, at a thousandth of the cost.
+    back = values[-1 - np.array(periods)]
+    for k in periods.start + np.flatnonzero((np.abs(back - values[-1]) <= tolerance).all(axis=1)):
+        if (np.abs(values[k:] - values[:-k]) <= tolerance).all():
+            return int(k)
+    return None
+
+
+def _unfolds(values: np.ndarray, k: int) -> bool:
+    """Whether rows (T, P) that repeat every k steps still close in on a cycle of k/p steps, p a
+    prime: alternating about it by a hair's breadth, which shrinks."""
+    third = len(values) // 3
+    for p in range(2, k + 1):
+        if k % p or any(p % q == 0 for q in range(2, p)):
+            continue
+        gaps = np.abs(values[k // p :] - values[: -k // p]).max(axis=1)
+        if gaps[-third:].max() < SHRINKING * gaps[:third].max():
+            return True
+    return False
+
+
+def size(values: np.ndarray) -> float:
+    """The largest Euclidean length of rows (T, P)."""
+    return float(np.sqrt((values**2).sum(axis=1).max()))
+
+
+def rests(values: np.ndarray, scale: float, unit: float) -> bool:
+    """Whether rows (T, P) stand still for all one can see: see ``period``."""
+    reach = np.ptp(values, axis=0)
+    if (reach <= NOISE_UNITS * unit * scale).all():
+        return True
+    if (reach > STILL * scale).any():
+        return False
+    return bool((np.abs(np.diff(values, axis=0)).max(axis=0) <= SLOWLY * reach).all())

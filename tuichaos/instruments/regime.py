@@ -13,22 +13,25 @@ import torch
 
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.dead_network import DeadNetwork, dead_network
+from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.sharpness import Sharpness
+from tuichaos.instruments.span_record import SpanRecord, Spans
+from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
 from tuichaos.instruments.units import stuck_units
-from tuichaos.instruments.verdicts import LATE, SPANS, Evidence, Verdict, ambiguous, judge
-from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
+from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
+from tuichaos.levels import COLLAPSE_UNITS
 
 LOOKS = 64  # at the hidden units, evenly spaced
-FINE = 8  # spans that are kept for each that is judged: a run may be judged before its end
-TAIL = 1024  # steps at the end whose period is looked for
+TAIL = 1024  # newest values of the scalar series, whose spread a drift is measured by
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
 
 
 class Regime(Instrument):
-    """Collects evidence over equal spans, in memory that does not grow with the run: growth of
-    the tangent, rises of the loss, stuck units at LOOKS steps, and the last TAIL steps.
+    """Collects evidence over equal spans, in memory that does not grow with the run: see
+    ``Spans``; whether the network was dead at LOOKS steps; and the sharpness, where measured.
 
     A rise is one above FLOOR_UNITS units in the last place of the largest loss so far, for
     below that rounding decides.
@@ -36,28 +39,30 @@ class Regime(Instrument):
 
     needs_signal = True
 
-    def __init__(self, setup: Setup, sharpness: Sharpness | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        states: StateTail,
+        sharpness: Sharpness | None = None,
+        paper: PaperExponent | None = None,
+    ) -> None:
         self.setup = setup
+        self.states = states
         self.measured_sharpness = sharpness
+        self.paper = paper
         count = setup.references
-        edges = np.linspace(0, setup.steps, min(FINE * SPANS, setup.steps) + 1).round().astype(int)
-        self.edges = np.unique(edges)
-        spans = len(self.edges) - 1
+        self.record = SpanRecord(setup.steps, count, states.components, setup.unit)
         self.is_loss = signal_name(setup.system) == "loss"
-        self.log_length = np.zeros((spans, count))  # growth within each span
         self.collapsed = np.zeros(count, dtype=bool)
-        self.rises = np.zeros((spans, count))
         self.look_at = np.unique(np.linspace(0, setup.steps, LOOKS + 1).round().astype(int))
         self.looked: list[int] = []
         self.dead: list[np.ndarray] = []
         self.stuck_on: list[np.ndarray] = []
-        self.heights = np.zeros((spans, count))
         self.eta = np.full(count, np.nan)
-        self.sharpness: list[tuple[int, np.ndarray]] = []
+        self.late_sharpness: list[tuple[int, np.ndarray]] = []
+        self.tail = np.empty((0, count))  # of the scalar series
         self.first = np.full(count, np.nan)
         self.newest = np.full(count, np.nan)
-        self.largest = np.zeros(count)
-        self.tail = np.empty((0, count))
         self.diverged_at = np.full(count, np.nan)
         self.accuracy: dict[str, np.ndarray] = {}
         self.best_test = np.full(count, -np.inf)
@@ -73,11 +78,12 @@ class Regime(Instrument):
         if len(times) and rate is not None:
             rows[:, :, 2] = rate.cpu().numpy()
         if len(times) and self.setup.system.hidden_widths:
-            states = orbit.states[torch.from_numpy(times)]
-            found = stuck_units(orbit.system, states.flatten(0, 1))
-            full = found.saturated == np.array(self.setup.system.hidden_widths)
+            states = orbit.states[torch.from_numpy(times)].flatten(0, 1)
+            found = stuck_units(orbit.system, states)
+            full = found.stuck == np.array(self.setup.system.hidden_widths)
+            dead = full.any(axis=1) & found.outputs_alike
             on = np.where(full[:, -1], found.on[:, -1], np.nan)
-            rows[:, :, 0] = full.any(axis=1).reshape(rows.shape[:2])
+            rows[:, :, 0] = dead.reshape(rows.shape[:2])
             rows[:, :, 1] = on.reshape(rows.shape[:2])
         return {"regime": rows}
 
@@ -93,10 +99,16 @@ class Regime(Instrument):
             self.dead.append(row[:, 0] == 1)
             self.stuck_on.append(row[:, 1])
             self.eta = row[:, 2]
-        if "growth" in frame.values:
-            self._grow(steps, frame["growth"])
-        self._rise(steps, signal)
+        growth = frame.values.get("growth")
+        if growth is not None:
+            with np.errstate(invalid="ignore"):
+                lost = growth < math.log(COLLAPSE_UNITS * self.setup.unit)
+            self.collapsed |= lost.any(axis=0)
+        self.record.add(steps, frame["state_tail"], signal, growth)
         self.tail = np.concatenate([self.tail, signal])[-TAIL:]
+        if steps[0] == 0:
+            self.first = signal[0]
+        self.newest = signal[-1]
         if self.measured_sharpness:
             self._sharpen(frame, self.measured_sharpness)
         self._score(frame)
@@ -107,39 +119,11 @@ class Regime(Instrument):
         fresh = lost.any(axis=0) & np.isnan(self.diverged_at)
         self.diverged_at[fresh] = frame.steps[np.argmax(lost, axis=0)][fresh]
 
-    def _span(self, steps: np.ndarray) -> np.ndarray:
-        """The span that each step begins in."""
-        return np.searchsorted(self.edges, steps, side="right") - 1
-
-    def _within(self, steps: np.ndarray) -> np.ndarray:
-        """The span that each step is in; the last state belongs to the last one."""
-        return np.minimum(self._span(steps), len(self.edges) - 2)
-
-    def _grow(self, steps: np.ndarray, growth: np.ndarray) -> None:
-        own = steps < self.setup.steps  # the last state takes no further step
-        with np.errstate(invalid="ignore"):
-            lost = growth < math.log(COLLAPSE_UNITS * self.setup.unit)
-        self.collapsed |= lost.any(axis=0)
-        np.add.at(self.log_length, self._span(steps[own]), growth[own])  # one by one
-
-    def _rise(self, steps: np.ndarray, signal: np.ndarray) -> None:
-        """Count the steps that end in this frame and raise the signal."""
-        with np.errstate(invalid="ignore"):
-            before = np.concatenate([self.newest[None], signal[:-1]])
-            sizes = np.fmax.accumulate(np.concatenate([self.largest[None], np.abs(signal)]))
-            rises = signal - before > FLOOR_UNITS * self.setup.unit * sizes[1:]
-        np.maximum.at(self.heights, self._within(steps), np.nan_to_num(np.abs(signal), posinf=0.0))
-        counted = steps > 0
-        np.add.at(self.rises, self._span(steps[counted] - 1), rises[counted])
-        if steps[0] == 0:
-            self.first = signal[0]
-        self.newest, self.largest = signal[-1], sizes[-1]
-
     def _sharpen(self, frame: Frame, measured: Sharpness) -> None:
         """Keep η·λmax/2, the sharpness in units of the stable one, with its step."""
         ratios = frame["sharpness"][:, :, 0] / frame["stable_sharpness"]
         at = frame.steps[measured.measured_at(frame.steps)]
-        self.sharpness += zip(at.tolist(), ratios, strict=True)
+        self.late_sharpness += zip(at.tolist(), ratios, strict=True)
 
     def _score(self, frame: Frame) -> None:
         for name in ("train_accuracy", "test_accuracy"):
@@ -156,64 +140,63 @@ class Regime(Instrument):
 
     # --- judging ---
 
-    def evidence(self, reference: int) -> Evidence:
+    def evidence(self, reference: int, spans: Spans) -> Evidence:
         """What is known of one reference so far."""
-        edges = self._reached()
-        lengths = np.diff(self.edges[edges])
-        growth, rises = (
-            np.add.reduceat(rows[:, reference], edges[:-1])[: len(lengths)] / lengths
-            if len(lengths)
-            else np.empty(0)
-            for rows in (self.log_length[: edges[-1]], self.rises[: edges[-1]])
-        )
-        growth = growth / self.setup.time_step
-        within = self.heights[: edges[-1], reference]
-        heights = np.maximum.reduceat(within, edges[:-1]) if len(lengths) else np.empty(0)
+        growth = spans.growth[:, reference]
         if not self.setup.experiment.measure.tangent:
-            growth = np.full(len(lengths), np.nan)
-        if self.collapsed[reference]:
+            growth = np.full(len(growth), np.nan)
+        elif self.collapsed[reference]:
             growth = np.where(np.isfinite(growth), growth, -np.inf)
             growth[-1:] = -np.inf
         gone = self.diverged_at[reference]
-        hidden = bool(self.setup.system.hidden_widths)
         late = [
             row[reference]
-            for step, row in self.sharpness
+            for step, row in self.late_sharpness
             if step >= LATE * self.end and reference < len(row)
         ]
+        motion = self.states.newest(reference, max(1, (self.end + 1) // 4))
+        with np.errstate(invalid="ignore"):
+            means = spans.sums[:, reference] / spans.lengths[:, None]
         return Evidence(
-            edges=self.edges[edges],
+            edges=spans.edges,
             growth=growth,
-            rises=rises,
-            tail=self.tail[-max(1, (self.end + 1) // 4) :, reference],
+            rises=spans.rises[:, reference],
+            falls=spans.falls[:, reference],
+            slowest=spans.slowest[:, reference],
+            fastest=spans.fastest[:, reference],
+            speedup=spans.speedup[:, reference],
+            means=means,
+            spread=np.append(motion.std(axis=0), self.tail[-len(motion) :, reference].std()),
+            heights=spans.heights[:, reference],
+            motion=motion,
             is_loss=self.is_loss,
             fell=bool(self.newest[reference] < self.first[reference]),
             time_step=self.setup.time_step,
-            scale=float(self.largest[reference]),
             unit=self.setup.unit,
             diverged_at=None if math.isnan(gone) else int(gone),
-            looked=np.array(self.looked),
-            dead=np.array([row[reference] for row in self.dead]) if hidden else None,
-            stuck_on=np.array([row[reference] for row in self.stuck_on]) if hidden else None,
-            heights=heights,
-            eta=self.eta[reference],
-            bias=self.setup.experiment.network.bias,
             sharpness=float(np.mean(late)) if late else math.nan,
+            dead=self._dead(reference),
         )
 
-    def _reached(self) -> np.ndarray:
-        """Which edges bound the spans to be judged: SPANS of them over what was run, where there
-        are so many."""
-        last = int(np.searchsorted(self.edges, self.end, side="right")) - 1
-        return np.unique(np.linspace(0, last, SPANS + 1).round().astype(int))
+    def _dead(self, reference: int) -> DeadNetwork | None:
+        if not self.setup.system.hidden_widths or not self.looked:
+            return None
+        return dead_network(
+            np.array(self.looked),
+            np.array([row[reference] for row in self.dead]),
+            np.array([row[reference] for row in self.stuck_on]),
+            self.end,
+            float(self.eta[reference]),
+            self.setup.experiment.network.bias,
+        )
 
     def findings(self) -> Findings:
         if self.end < 0:
             return Findings()
-        verdicts = []
+        verdicts, spans = [], self.record.judged(self.end)
         for reference in range(self.setup.references):
             self.setup.heed()
-            verdicts.append(judge(self.evidence(reference)))
+            verdicts.append(judge(self.evidence(reference, spans)))
         names = [field.name for field in dataclasses.fields(Verdict)]
         rows = [
             [reference, *(_cell(name, getattr(verdict, name)) for name in names)]
@@ -256,10 +239,11 @@ class Regime(Instrument):
         lost = int(self.collapsed.sum())
         if lost:
             found.append(f"exponent at the rounding floor (superstable) in {_references(lost)}")
-        unclear = sum(map(ambiguous, verdicts))
+        unclear = sum(map(is_ambiguous, verdicts))
         if unclear:
-            words = "ambiguous window: the last quarter does not tell the sign of the exponent in"
+            words = "ambiguous: the steps that were run do not tell the sign of the exponent in"
             found.append(f"{words} {_references(unclear)}")
+        found += self._leaving(verdicts)
         worse = self.best_test - self.accuracy.get("test_accuracy", np.nan) >= OVERFIT
         kept = self.accuracy.get("train_accuracy", np.full(1, np.nan)) >= 1 - OVERFIT
         over = int((worse & kept).sum())
@@ -270,8 +254,23 @@ class Regime(Instrument):
             )
         return found
 
+    def _leaving(self, verdicts: Sequence[Verdict]) -> list[str]:
+        """A word beside the nMLE of references that only left a saddle."""
+        if self.paper is None:
+            return []
+        kept = self.paper.best().kept
+        left = sum(
+            bool(k) and v.verdict == "saddle-escape" for k, v in zip(kept, verdicts, strict=True)
+        )
+        if not left:
+            return []
+        return [
+            f"nMLE: {_references(left)} of the {int(kept.sum())} kept only left a saddle: twins "
+            "part there as fast as the orbit speeds up, which is no chaos"
+        ]
 
-STEPS = ("ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers
+
+STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers
 
 
 def _cell(name: str, value: Any) -> Any:

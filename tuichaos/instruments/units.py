@@ -1,10 +1,9 @@
-"""Saturated hidden units: those that no sample moves any more.
+"""Saturated hidden units, and networks whose outputs are the same for all samples.
 
 A unit is saturated when the slope of its activation is below SATURATED on every training
-sample: no gradient passes through it, and what it says hardly depends on the input. It is
-stuck *on* where its output is not near 0. When all units of the last hidden layer are stuck, k of
-them on, all samples share their logits z and gradient descent is the class-fraction map
-z ← z − η_eff·(softmax(z) − f) with η_eff = η·(1 + k), or η·k without biases.
+sample: no gradient passes through it. It is *stuck* when, besides, it says the same to all
+samples: one that is on for some and off for others is saturated, but tells them apart. It is
+stuck *on* where its output is not near 0.
 """
 
 from __future__ import annotations
@@ -23,43 +22,49 @@ from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
 from tuichaos.systems.base import System
 
 SATURATED = 0.01  # 4 % of the largest slope of a sigmoid, 1 % of that of the others
+SAME = 0.05  # by which the output of a stuck unit may differ between samples
+ALIKE = 0.01  # of the range of a target (1 for classes), by which outputs of the network may
 EVERY = 10
 
 
 @dataclass(frozen=True)
 class Stuck:
-    """Saturated units of states (n,): ``saturated`` and ``on`` (n, layers), counts."""
+    """Units of states (n,): ``saturated``, ``stuck`` and ``on`` (n, layers), counts of units that
+    are saturated, stuck, and stuck on; ``outputs_alike`` (n,): whether the outputs of the network
+    are the same for all training samples, to within ALIKE of the range of the targets."""
 
     saturated: np.ndarray
+    stuck: np.ndarray
     on: np.ndarray
+    outputs_alike: np.ndarray
 
 
 def stuck_units(system: System, states: Tensor) -> Stuck | None:
     """The saturated units of states (n, dimension), None for a system without hidden units."""
+    if not system.hidden_widths:
+        return None
     size = system.block_rows
-    found = [_counts(system, states[first : first + size]) for first in range(0, len(states), size)]
-    if not found or found[0] is None:
-        return None
-    both = np.concatenate(found, axis=1)
-    return Stuck(both[0], both[1])
-
-
-def _counts(system: System, states: Tensor) -> np.ndarray | None:
-    """(2, n, layers): how many are saturated, and how many of them on."""
-    layers = system.hidden_units(states.nan_to_num())
-    if not layers:
-        return None
-    saturated = [layer.slope.abs().amax(2) < SATURATED for layer in layers]
-    on = [
-        s & (layer.output.square().mean(2) > 0.5)
-        for s, layer in zip(saturated, layers, strict=True)
+    parts = [
+        _counts(system, states[first : first + size].nan_to_num())
+        for first in range(0, len(states), size)
     ]
-    return np.stack(
-        [
-            torch.stack([flags.sum(1) for flags in each], dim=1).cpu().numpy()
-            for each in (saturated, on)
-        ]
-    )
+    counts = np.concatenate([part[0] for part in parts], axis=1)
+    return Stuck(*counts, np.concatenate([part[1] for part in parts]))
+
+
+def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """(3, n, layers): how many are saturated, stuck, and stuck on; and outputs alike (n,)."""
+    layers = system.hidden_units(states)
+    saturated = [layer.slope.abs().amax(2) < SATURATED for layer in layers]
+    same = [layer.output.amax(2) - layer.output.amin(2) <= SAME for layer in layers]
+    stuck = [a & b for a, b in zip(saturated, same, strict=True)]
+    on = [s & (layer.output.square().mean(2) > 0.5) for s, layer in zip(stuck, layers, strict=True)]
+    counts = [
+        torch.stack([flags.sum(1) for flags in each], dim=1).cpu().numpy()
+        for each in (saturated, stuck, on)
+    ]
+    alike = system.output_spread(states) <= ALIKE
+    return np.stack(counts), alike.cpu().numpy()
 
 
 class SaturatedUnits(Instrument):

@@ -1,13 +1,17 @@
 """What one reference did, in one word, from evidence; or *undecided*, and what is missing.
 
-The words: **diverged** (not finite any more), **dead-network** (all units of a hidden layer
-saturated, so the inputs no longer matter), **periodic-K** (the loss repeats every K steps),
-**chaotic** (the exponent of the last quarter lies above 0), **transient-chaos** (nearby orbits
-parted by GAIN at first, and no longer do), **monotone** (the loss never rose, the orbit contracts),
-**catapult** (the loss rose at first, then fell to the end: Lewkowycz et al. 2020, arXiv
-2003.02218), **edge-of-stability** (the loss falls in the long run but rises in many steps, with
-η·λmax/2 near 1: Cohen et al. 2021, arXiv 2103.00065), **marginal** (nearby orbits neither
-part nor meet).
+The words: **diverged** (not finite any more), **dead-network** (a hidden layer stuck, and the
+outputs the same for all samples: the inputs no longer matter), **periodic-K** (the state repeats
+every K steps, or closes in on a cycle that does), **chaotic** (nearby orbits part, within a
+bounded motion that does not drift), **transient-chaos** (they did, and no longer do),
+**saddle-escape** (they parted only as the orbit itself left a saddle), **quasi-periodic**,
+**monotone** (the loss never rose, the orbit contracts), **catapult** (the loss rose at first,
+then fell to the end: Lewkowycz et al. 2020, arXiv 2003.02218), **edge-of-stability** (the loss
+falls in the long run but rises in many steps, with η·λmax/2 near 1: Cohen et al. 2021, arXiv
+2103.00065), **marginal** (nearby orbits neither part nor meet).
+
+No threshold is a rate: what counts is how many nats nearby orbits gain over the steps that were
+run. So a run of more steps decides weaker chaos.
 """
 
 from __future__ import annotations
@@ -17,67 +21,83 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuichaos.instruments.dead_network import DeadNetwork
+from tuichaos.instruments.motion import approached, closes_in, drifts, is_quasi_periodic
 from tuichaos.instruments.period import period
+from tuichaos.instruments.span_record import SPANS, largest_speedup
 
-NEUTRAL = 0.005  # nats a unit of time: below, nearby orbits neither part nor meet
 GAIN = math.log(1e6)  # nats: what is a millionth apart is then as far apart as it gets
-SPANS = 32  # that the steps so far are divided into; eight of them are the last quarter
+LASTS = 3 * GAIN  # nats that the last half must add: memory is lost three times over, so it lasts
+NEUTRAL_GAIN = 1.0  # nats over the last quarter: below, nearby orbits neither part nor meet
+APPROACH_GAIN = 0.2  # nats: below, an approach and its rate are not told from none
+NEUTRAL_SWING = math.log(10)  # between any two steps of that quarter
 MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
 OFTEN = 0.05  # share of steps in which a loss that hovers rises
 HOVERS = (0.9, 1.1)  # η·λmax/2 at the edge of stability
-MOSTLY = 0.9  # of the looks: a unit that is stuck may stir now and then
 AWAY = 10.0  # times
-RUNS_AWAY = "the orbit runs away: more steps would tell whether it diverges"
-LITTLE = "nearby orbits have not yet parted by 1e6"
-UNCLEAR = "the exponent of the last quarter is not told apart from 0"
-DRIFT = 0.01
-DRIFT_STEPS = 256  # at the end of the run that are looked at
-DRIFT_PERIOD = 16  # the longest cycle that may drift
 LATE = 0.75  # where the last quarter begins
-T_95 = 2.365  # 97.5 % point of Student's t with 7 degrees of freedom: eight spans
+# The exponent is read from the last quarter or, where that does not tell its sign, from the last
+# half or the last three quarters: spans, with the 97.5 % point of Student's t for their number.
+WINDOWS = {8: 2.365, 16: 2.131, 24: 2.069}
+
+RUNS_AWAY = "the orbit runs away: more steps would tell whether it diverges"
+LITTLE = "nearby orbits part, but not yet by 1e6: more steps would tell"
+LEAVES = "nearby orbits part only as the orbit itself speeds up: it leaves a saddle or runs away"
+UNSTABLE = "it rests on an unstable fixed point"
+DRIFTS = "chaotic so far, but the state still drifts: more steps would tell whether it lasts"
+FEW = "chaotic so far, but over few steps: more would tell whether it lasts"
+COMES_BACK = "chaos has passed or comes back: more steps would tell"
+UNCLEAR = (
+    "the interval of the exponent includes 0, and nearby orbits neither stay nor part for good"
+)
+MEETS = "nearby orbits meet, but the state has not settled: a longer cycle, or more steps needed"
+NO_EXPONENT = "no exponent: measure.tangent is off or the run was cut short"
+HOVERING = "the loss hovers: measure.sharpness would tell the edge of stability"
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What is known of one reference.
 
-    ``edges`` (n + 1,) steps that bound n spans; ``growth`` (n,) of the tangent in each, nats
-    per unit of time, NaN where unknown, −inf where it collapsed. ``rises`` (n,) share of the
-    steps in which the loss rose. ``tail`` (m,): the loss, or another observable (``is_loss``
-    false), at the last steps, ``scale`` its largest size in the whole run, ``unit`` one in the
-    last place of 1. ``looked`` (m,): steps at which the units were looked at, ``dead`` (m,):
-    whether all units of a hidden layer were saturated, ``stuck_on`` (m,): how many of the last
-    hidden layer were stuck on, NaN where not all of it was saturated. ``heights`` (n,): the
-    largest size of the loss in each span.
-    ``sharpness``: the mean of η·λmax/2 over the last quarter.
+    ``edges`` (n + 1,) steps that bound n spans; in each of them ``growth`` (n,) of the tangent
+    in nats, NaN where unknown, −∞ where it collapsed; ``rises`` and ``falls`` (n,), steps in
+    which the loss rose or fell beyond rounding; ``slowest``, ``fastest``, ``speedup`` (n,) of
+    the state, see ``Spans``; ``means`` (n, P + 1) of its projections and of the loss, ``spread``
+    (P + 1,) their standard deviations at the end; ``heights`` (n,), the largest size of the
+    loss. ``motion`` (m, P): the projections at the last steps, m at most a quarter of the run;
+    ``unit`` one in the last place of 1. ``is_loss``: the scalar series is a loss; ``fell``: it
+    ended below where it began. ``sharpness``: the mean of η·λmax/2 over the last quarter.
+    ``dead``: what is to be said of the network if its inputs no longer matter.
     """
 
     edges: np.ndarray
     growth: np.ndarray
     rises: np.ndarray
-    tail: np.ndarray
+    falls: np.ndarray
+    slowest: np.ndarray
+    fastest: np.ndarray
+    speedup: np.ndarray
+    means: np.ndarray
+    spread: np.ndarray
+    heights: np.ndarray
+    motion: np.ndarray
     is_loss: bool
     fell: bool
     time_step: float = 1.0
-    scale: float | None = None
     unit: float = 2.0**-52
     diverged_at: int | None = None
-    looked: np.ndarray | None = None
-    dead: np.ndarray | None = None
-    stuck_on: np.ndarray | None = None
-    heights: np.ndarray | None = None
-    eta: float = math.nan
-    bias: bool = True
     sharpness: float = math.nan
+    dead: DeadNetwork | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
     """``verdict``, and what speaks for it; NaN and "" where something does not apply.
 
-    ``exponent``, ``low``, ``high``: nats a unit of time over the last quarter, with the
-    95 % interval of eight spans; ``gain``: the largest growth of a nearby orbit in any stretch,
-    nats above NEUTRAL; ``ends_at``: where that stretch ends; ``behaviour``: what a dead network
+    ``exponent``, ``low``, ``high``: nats a unit of time from step ``since`` to the end, with the
+    95 % interval of the spans in between; ``gain``: the largest growth of a nearby orbit in any
+    stretch of spans, nats; ``folded``: the largest growth beyond what the orbit itself sped up;
+    ``ends_at``: where nearby orbits have parted for good; ``behaviour``: what a dead network
     does at the end, with ``stuck_on`` units on since ``k_since`` (dead since ``stuck_since``).
     """
 
@@ -87,7 +107,9 @@ class Verdict:
     exponent: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    since: float = math.nan
     gain: float = math.nan
+    folded: float = math.nan
     ends_at: float = math.nan
     period: float = math.nan
     stuck_since: float = math.nan
@@ -99,30 +121,39 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Late:
-    """The last quarter: exponent with its interval."""
+class Window:
+    """The last ``spans`` spans of a run: growth a unit of time with its 95 % interval, and in
+    nats over the whole window; ``swing`` is the largest growth or shrinking between two spans."""
 
+    spans: int
+    since: int
     exponent: float
     low: float
     high: float
+    gain: float
+    swing: float
 
     @property
-    def positive(self) -> bool:
-        return self.low > 0 and self.exponent > NEUTRAL
+    def per_quarter(self) -> float:
+        """Nats in as many spans as a quarter of the run has."""
+        return self.gain * SPANS / 4 / self.spans
 
     @property
-    def negative(self) -> bool:
-        return self.high < 0 and self.exponent < -NEUTRAL
+    def is_positive(self) -> bool:
+        return self.low > 0 and self.per_quarter > NEUTRAL_GAIN
 
     @property
-    def neutral(self) -> bool:
-        return abs(self.exponent) <= NEUTRAL and max(-self.low, self.high) <= 2 * NEUTRAL
+    def is_negative(self) -> bool:
+        return self.high < 0 and self.per_quarter < -NEUTRAL_GAIN
+
+    @property
+    def is_neutral(self) -> bool:
+        return abs(self.per_quarter) <= NEUTRAL_GAIN and self.swing <= NEUTRAL_SWING
 
 
-def ambiguous(verdict: Verdict) -> bool:
-    """Whether the last quarter does not tell the sign of the exponent: its interval has 0 in
-    it and is wider than what counts as neutral."""
-    return verdict.low < 0 < verdict.high and verdict.high - verdict.low > 4 * NEUTRAL
+def is_ambiguous(verdict: Verdict) -> bool:
+    """Whether the steps that were run do not tell the sign of the exponent."""
+    return verdict.missing in (UNCLEAR, COMES_BACK)
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -134,149 +165,203 @@ def judge(evidence: Evidence) -> Verdict:
         return Verdict("undecided", f"only {steps} of at least {MIN_STEPS} steps")
     if len(evidence.growth) < SPANS:
         return Verdict("undecided", f"only the first {steps} steps of a longer run")
-    late, k = _late(evidence), period(evidence.tail, scale=evidence.scale, unit=evidence.unit)
-    gain, ends_at = _largest_gain(evidence)
+    late = window(evidence, SPANS // 4)
+    decisive = _decisive(evidence, late)
+    gain = largest_gain(evidence.growth)[0]
+    folded = largest_folded(evidence) if gain >= GAIN else 0.0
+    cycle = period(evidence.motion, unit=evidence.unit)
     facts = {
-        "exponent": late.exponent,
-        "low": late.low,
-        "high": late.high,
+        "exponent": decisive.exponent,
+        "low": decisive.low,
+        "high": decisive.high,
+        "since": decisive.since,
         "gain": gain,
-        "period": math.nan if k is None else k,
-        "rises": float(np.mean(evidence.rises[_is_late(evidence)])),
+        "folded": folded,
+        "period": math.nan if cycle is None else cycle,
+        "rises": float(evidence.rises[-late.spans :].sum() / (steps - late.since)),
         "sharpness": evidence.sharpness,
     }
-    dead = _dead(evidence, late, k)
-    if dead:
-        return Verdict(**{**facts, **dead})
-    chaos = gain >= GAIN
-    if _runs_away(evidence):
-        word, missing = (
-            "undecided",
-            "the orbit runs away: more steps would tell whether it diverges",
-        )
-    elif k is not None and (k > 1 or not evidence.is_loss):
-        word, missing = f"periodic-{k}", ""
-    elif k == 1 and late.positive:
-        word, missing = "undecided", "it rests on an unstable fixed point"
-    elif late.positive:
-        word, missing = (
-            ("chaotic", "") if chaos else ("undecided", "nearby orbits have not yet parted by 1e6")
-        )
-    elif chaos and (late.neutral or late.negative or k == 1):
-        word, missing = "transient-chaos", ""
-        facts["ends_at"] = ends_at
-    elif chaos:
-        word, missing = "undecided", "chaos has passed or comes back: " + UNCLEAR
-    else:
-        word, missing = _calm(evidence, late, settled=k == 1)
+    if evidence.dead is not None:
+        return _dead(evidence, facts, late, cycle)
+    word, missing = _word(evidence, late, decisive, gain, folded, cycle)
+    if word in ("transient-chaos", "saddle-escape"):
+        facts["ends_at"] = passed_at(evidence)
     return Verdict(word, missing, **facts)
 
 
-def _calm(evidence: Evidence, late: _Late, *, settled: bool) -> tuple[str, str]:
-    """The word for an orbit whose neighbours never parted, and what is missing for one."""
+def _word(
+    evidence: Evidence,
+    late: Window,
+    decisive: Window,
+    gain: float,
+    folded: float,
+    cycle: int | None,
+) -> tuple[str, str]:
+    """The word for an orbit that is finite and has its wits, and what is missing for one."""
+    if runs_away(evidence):
+        return "undecided", RUNS_AWAY
+    settles = cycle
+    if cycle is None and late.high < 0 and late.per_quarter < -APPROACH_GAIN:
+        settles = approached(evidence.motion, late.exponent * evidence.time_step)
+    if settles is not None and (settles > 1 or not evidence.is_loss):
+        return f"periodic-{settles}", ""
+    if decisive.is_positive:
+        if cycle == 1:
+            return "undecided", UNSTABLE
+        return _parting(evidence, gain, folded)
+    if folded >= GAIN:
+        rests = late.is_neutral or late.is_negative or cycle == 1
+        return ("transient-chaos", "") if rests else ("undecided", COMES_BACK)
+    word, missing = _calm(evidence, late, settled=cycle == 1)
+    if gain >= GAIN and word in ("monotone", "marginal"):
+        return "saddle-escape", ""
+    return word, missing
+
+
+def _parting(evidence: Evidence, gain: float, folded: float) -> tuple[str, str]:
+    """The word where nearby orbits part at the end of the run."""
+    if folded < GAIN:
+        return "undecided", LEAVES if gain >= GAIN and folded < gain / 2 else LITTLE
+    if largest_folded(evidence, SPANS // 2) < LASTS:
+        return "undecided", FEW
+    if drifts(evidence.means[SPANS // 2 :], evidence.spread):
+        return "undecided", DRIFTS
+    return "chaotic", ""
+
+
+def _calm(evidence: Evidence, late: Window, *, settled: bool) -> tuple[str, str]:
+    """The word for an orbit whose neighbours do not part, and what is missing for one."""
     if math.isnan(late.exponent) and not settled:
-        return "undecided", "no exponent: measure.tangent is off or the run was cut short"
+        return "undecided", NO_EXPONENT
     if not evidence.is_loss:
-        return ("marginal", "") if late.neutral else ("undecided", UNCLEAR)
-    late_rises = evidence.rises[evidence.edges[1:] > evidence.edges[-1] / 2]
+        return _without_a_loss(evidence, late)
     if not evidence.rises.any():
-        if late.negative or (settled and math.isnan(late.exponent)):
+        if late.is_negative or (settled and math.isnan(late.exponent)):
             return "monotone", ""
-    elif not late_rises.any() and evidence.fell:
+    elif not evidence.rises[SPANS // 2 :].any() and evidence.fell:
         return "catapult", ""
-    elif evidence.fell and evidence.rises[_is_late(evidence)].mean() >= OFTEN:
+    elif late.is_neutral and is_quasi_periodic(evidence.motion):
+        return "quasi-periodic", ""
+    elif evidence.fell and _often(evidence, late):
         if math.isnan(evidence.sharpness):
-            return (
-                "undecided",
-                "the loss hovers: measure.sharpness would tell the edge of stability",
-            )
+            return "undecided", HOVERING
         if HOVERS[0] <= evidence.sharpness <= HOVERS[1]:
             return "edge-of-stability", ""
-    if late.neutral:
+    return _without_a_loss(evidence, late)
+
+
+def _without_a_loss(evidence: Evidence, late: Window) -> tuple[str, str]:
+    if late.is_neutral and is_quasi_periodic(evidence.motion):
+        return "quasi-periodic", ""
+    cycle = closes_in(evidence.motion)
+    if cycle is not None and (cycle > 1 or not evidence.is_loss):
+        return f"periodic-{cycle}", ""
+    if late.is_neutral:
         return "marginal", ""
-    return "undecided", UNCLEAR
+    return "undecided", MEETS if late.high < 0 else UNCLEAR
 
 
-def _runs_away(evidence: Evidence) -> bool:
+def _often(evidence: Evidence, late: Window) -> bool:
+    """Whether the loss rises in many of the late steps."""
+    return bool(evidence.rises[-late.spans :].sum() >= OFTEN * (evidence.edges[-1] - late.since))
+
+
+def _dead(evidence: Evidence, facts: dict, late: Window, cycle: int | None) -> Verdict:
+    """A network whose inputs no longer matter: what it does is its behaviour."""
+    dead = evidence.dead
+    if dead.k_since > LATE * evidence.edges[-1]:  # the last quarter is of several maps
+        facts |= dict.fromkeys(("exponent", "low", "high", "since"), math.nan)
+        is_chaotic = False
+    else:
+        is_chaotic = late.is_positive and facts["folded"] >= GAIN
+    own = max(1, int(evidence.edges[-1] - dead.k_since))
+    behaviour = dead.behaviour(evidence.motion[-own:], cycle, is_chaotic=is_chaotic)
+    if math.isnan(dead.stuck_on):
+        behaviour = ""
+    return Verdict("dead-network", behaviour=behaviour, **{**facts, **dead.facts})
+
+
+def runs_away(evidence: Evidence) -> bool:
     """Whether the loss ends far above all that was before the last quarter: no attractor."""
-    if evidence.heights is None:
-        return False
-    early = evidence.heights[~_is_late(evidence)]
-    return bool(evidence.heights[-1] > AWAY * early.max())
+    return bool(evidence.heights[-1] > AWAY * evidence.heights[: -SPANS // 4].max())
 
 
-def _is_late(evidence: Evidence) -> np.ndarray:
-    """Which spans lie in the last quarter."""
-    return evidence.edges[:-1] >= LATE * evidence.edges[-1]
-
-
-def _late(evidence: Evidence) -> _Late:
-    """The exponent of the last quarter, from spans as batches (they are equally long but for
-    one step); −∞ where the tangent collapsed."""
-    rates = evidence.growth[_is_late(evidence)]
+def window(evidence: Evidence, spans: int) -> Window:
+    """The last so many spans as batches (they are equally long but for one step); −∞ where the
+    tangent collapsed, NaN where growth is not known."""
+    since, end = int(evidence.edges[-1 - spans]), int(evidence.edges[-1])
+    growth = evidence.growth[-spans:]
     if np.isneginf(evidence.growth).any():
-        return _Late(-math.inf, -math.inf, -math.inf)
-    if len(rates) < 2 or not np.isfinite(rates).all():
-        return _Late(math.nan, math.nan, math.nan)
-    mean, error = float(rates.mean()), float(rates.std(ddof=1)) / math.sqrt(len(rates))
-    return _Late(mean, mean - T_95 * error, mean + T_95 * error)
+        return Window(spans, since, *(-math.inf,) * 4, math.inf)
+    if not np.isfinite(growth).all():
+        return Window(spans, since, *(math.nan,) * 5)
+    rates = growth / (np.diff(evidence.edges[-1 - spans :]) * evidence.time_step)
+    gain = float(growth.sum())
+    mean = gain / ((end - since) * evidence.time_step)
+    half = WINDOWS[spans] * float(rates.std(ddof=1)) / math.sqrt(spans)
+    return Window(spans, since, mean, mean - half, mean + half, gain, _swing(growth))
 
 
-def _largest_gain(evidence: Evidence) -> tuple[float, float]:
-    """The largest sum of growth above NEUTRAL over consecutive spans, in nats, and the step at
-    which that stretch ends (Kadane's scan); NaN where no growth is known."""
-    lengths = np.diff(evidence.edges)
-    gains = (evidence.growth - NEUTRAL) * lengths * evidence.time_step
-    gains = np.where(np.isnan(gains), -math.inf, gains)
+def _swing(growth: np.ndarray) -> float:
+    """The largest change, up or down, between two edges of spans with growth (n,)."""
+    total = np.concatenate([[0.0], np.cumsum(growth)])
+    up = (total - np.minimum.accumulate(total)).max()
+    down = (np.maximum.accumulate(total) - total).max()
+    return float(max(up, down))
+
+
+def _decisive(evidence: Evidence, late: Window) -> Window:
+    """The shortest window in which the exponent is above 0 beyond its interval and which the
+    last quarter does not contradict; the last quarter where there is none."""
+    if not math.isfinite(late.exponent) or late.is_negative:
+        return late
+    for spans in WINDOWS:
+        longer = window(evidence, spans)
+        goes_on = late.low <= longer.exponent <= late.high or late.exponent >= longer.exponent / 4
+        if longer.is_positive and goes_on:
+            return longer
+    return late
+
+
+def largest_gain(growth: np.ndarray) -> tuple[float, int]:
+    """The largest sum of growth (n,) over consecutive spans, in nats, and the number of the edge
+    at which that stretch ends (Kadane's scan); NaN where no growth is known."""
+    gains = np.where(np.isnan(growth), -math.inf, growth)
     if not np.isfinite(gains).any():
-        return math.nan, math.nan
-    best, end, running = 0.0, math.nan, 0.0
+        return math.nan, 0
+    best, end, running = 0.0, 0, 0.0
     for k, gain in enumerate(gains):
         running = max(0.0, running + gain)
         if running > best:
-            best, end = running, float(evidence.edges[k + 1])
+            best, end = running, k + 1
     return best, end
 
 
-def _dead(evidence: Evidence, late: _Late, k: int | None) -> dict:
-    """What is to be said of a network whose inputs no longer matter; empty for another one."""
-    if evidence.dead is None or evidence.looked is None:
-        return {}
-    share = np.cumsum(evidence.dead[::-1])[::-1] / np.arange(len(evidence.dead), 0, -1)
-    stuck = np.flatnonzero(evidence.dead & (share >= MOSTLY))
-    if not evidence.dead[-1] or evidence.looked[stuck[0]] > LATE * evidence.edges[-1]:
-        return {}
-    since = evidence.looked[stuck[0] :]
-    if evidence.stuck_on is None:
-        return {"verdict": "dead-network", "stuck_since": float(since[0])}
-    on = evidence.stuck_on
-    other = np.flatnonzero(evidence.dead & (on != on[-1]) & ~(np.isnan(on) & np.isnan(on[-1])))
-    k_since = max(since[0], evidence.looked[other[-1] + 1] if len(other) else 0)
-    found = {
-        "verdict": "dead-network",
-        "stuck_since": float(since[0]),
-        "stuck_on": float(on[-1]),
-        "k_since": float(k_since),
-        "eta_eff": evidence.eta * (evidence.bias + float(on[-1])),
-    }
-    if k_since > LATE * evidence.edges[-1]:  # the last quarter is of several maps
-        late = _Late(math.nan, math.nan, math.nan)
-        found |= {"exponent": math.nan, "low": math.nan, "high": math.nan}
-    own = max(1, int(evidence.edges[-1] - k_since))
-    return {**found, "behaviour": _behaviour(evidence.tail[-min(DRIFT_STEPS, own) :], late, k)}
+def passed_at(evidence: Evidence) -> float:
+    """The step at which nearby orbits have parted for good: the end of the stretch that gained
+    most beyond what a neutral orbit may gain in as many spans."""
+    return float(evidence.edges[largest_gain(evidence.growth - NEUTRAL_SWING / (SPANS / 4))[1]])
 
 
-def _behaviour(end: np.ndarray, late: _Late, k: int | None) -> str:
-    """What the class-fraction map does at its last steps (m,): units that are all but stuck
-    still move, so a cycle whose levels drift by less than DRIFT of their range is told as
-    one."""
-    if len(end) < 2 * DRIFT_PERIOD:
-        return "k has just changed"
-    reach = DRIFT * max(float(np.ptp(end)), DRIFT * float(np.abs(end).max()))
-    near = (j for j in range(1, DRIFT_PERIOD + 1) if np.abs(end[j:] - end[:-j]).max() <= reach)
-    cycle = k if k is not None else next(near, None)
-    if cycle is not None:
-        return ("fixed" if cycle == 1 else f"periodic-{cycle}") + (
-            " (drifting)" if k is None else ""
-        )
-    return "chaotic" if late.positive else "wandering"
+def largest_folded(evidence: Evidence, spans: int = SPANS) -> float:
+    """The largest growth, in nats, beyond what the orbit itself sped up over the same stretch
+    of the last ``spans`` spans.
+
+    A nearby orbit that parts only because both leave a saddle, or run away, parts as fast as
+    the orbit speeds up: x(t+1) − x(t) is carried along like a small displacement. In a bounded
+    motion that folds back, the speed stays what it is while displacements grow on. A stretch in
+    which the loss only falls counts for nothing: such an orbit never comes back.
+    """
+    growth = evidence.growth[-spans:]
+    gains = np.where(np.isnan(growth), -math.inf, growth)
+    one_way = (evidence.rises[-spans:] == 0) & (evidence.falls[-spans:] > 0) & evidence.is_loss
+    slowest, fastest, speedup = (
+        rows[-spans:] for rows in (evidence.slowest, evidence.fastest, evidence.speedup)
+    )
+    best = 0.0
+    for a in range(len(growth)):
+        sped = largest_speedup(slowest[a:], fastest[a:], speedup[a:])
+        beyond = np.cumsum(gains[a:]) - sped
+        beyond[np.logical_and.accumulate(one_way[a:])] = 0.0
+        best = max(best, float(np.nanmax(beyond, initial=0.0)))
+    return best

@@ -123,6 +123,11 @@ class System:
         """What the hidden units say to the training samples, at states (replicas, dimension)."""
         return []
 
+    def output_spread(self, x: Tensor) -> Tensor:
+        """By how much the outputs of a network differ between training samples, at states
+        (replicas, dimension): (replicas,), in units of the range of its targets; ∞ without."""
+        return torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
+
     @property
     def time_step(self) -> float:
         """The time a step takes: 1 for a map; exponents are per unit of time."""

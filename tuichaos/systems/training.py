@@ -130,6 +130,13 @@ class TrainingSystem(System):
     def hidden_units(self, x: Tensor) -> list[HiddenLayer]:
         return self.network.hidden(x, self.train.x)
 
+    def output_spread(self, x: Tensor) -> Tensor:
+        outputs = self.network.outputs(x, self.train.x)
+        spread = (outputs.amax(2) - outputs.amin(2)).amax(1)
+        targets = self.train.targets
+        scale = 1.0 if self.train.labels is not None else float(targets.max() - targets.min())
+        return spread / scale if scale > 0 else torch.where(spread > 0, torch.inf, 0.0)
+
     @property
     def observables(self) -> tuple[str, ...]:
         if self.train.labels is None:

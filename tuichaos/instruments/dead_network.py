@@ -1,0 +1,69 @@
+"""A network whose inputs no longer matter, and the map that gradient descent then is.
+
+With the last hidden layer stuck and k units of it on, all samples share their logits z and
+gradient descent is the class-fraction map z ← z − η_eff·(softmax(z) − f) with
+η_eff = η·(1 + k), or η·k without biases.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuichaos.instruments.period import size
+
+LATE = 0.75  # of the run: a network that died later is not yet dead
+MOSTLY = 0.9  # of the looks: a unit that is stuck may stir now and then
+DRIFT = 0.01
+DRIFT_STEPS = 256  # at the end of the run that are looked at
+DRIFT_PERIOD = 16  # the longest cycle that may drift
+
+
+@dataclass(frozen=True)
+class DeadNetwork:
+    """Dead since step ``stuck_since``; ``stuck_on`` units of the last hidden layer on since
+    ``k_since``, NaN where another layer is the stuck one; ``eta_eff`` of the map."""
+
+    stuck_since: float
+    stuck_on: float
+    k_since: float
+    eta_eff: float
+
+    @property
+    def facts(self) -> dict[str, float]:
+        return dict(vars(self))
+
+    def behaviour(self, end: np.ndarray, cycle: int | None, *, is_chaotic: bool) -> str:
+        """What the state (m, P) does at the last steps: units that are all but stuck still
+        move, so a cycle whose levels drift by less than DRIFT of their range is told as one."""
+        end = end[-DRIFT_STEPS:]
+        if len(end) < 2 * DRIFT_PERIOD:
+            return "k has just changed"
+        reach = DRIFT * np.maximum(np.ptp(end, axis=0), DRIFT * size(end))
+        near = (
+            j for j in range(1, DRIFT_PERIOD + 1) if (np.abs(end[j:] - end[:-j]) <= reach).all()
+        )
+        found = cycle if cycle is not None else next(near, None)
+        if found is not None:
+            word = "fixed" if found == 1 else f"periodic-{found}"
+            return word if cycle is not None else f"{word} (drifting)"
+        return "chaotic" if is_chaotic else "wandering"
+
+
+def dead_network(
+    looked: np.ndarray, dead: np.ndarray, stuck_on: np.ndarray, steps: int, eta: float, bias: bool
+) -> DeadNetwork | None:
+    """What is to be said of a network that was seen ``dead`` (n,) at steps ``looked`` with
+    ``stuck_on`` units on; None for one whose inputs matter at the end, or mattered late."""
+    share = np.cumsum(dead[::-1])[::-1] / np.arange(len(dead), 0, -1)
+    stuck = np.flatnonzero(dead & (share >= MOSTLY))
+    if not len(dead) or not dead[-1] or looked[stuck[0]] > LATE * steps:
+        return None
+    since = float(looked[stuck[0]])
+    on = stuck_on
+    other = np.flatnonzero(dead & (on != on[-1]) & ~(np.isnan(on) & np.isnan(on[-1])))
+    k_since = max(since, float(looked[other[-1] + 1]) if len(other) else 0.0)
+    eta_eff = eta * (bias + float(on[-1])) if not math.isnan(on[-1]) else math.nan
+    return DeadNetwork(since, float(on[-1]), k_since, eta_eff)

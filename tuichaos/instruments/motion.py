@@ -1,0 +1,121 @@
+"""How the state moves at the end of a run: towards a cycle, almost periodically, or drifting.
+
+All functions take numbers of consecutive states, (T, P), as ``StateTail`` keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tuichaos.instruments.period import LEAST
+
+NEAR = 0.05  # of a component's range: an almost-period brings the orbit back so near
+RECORD = 0.2  # of the range: returns worse than this are no return
+BETTER = 0.7  # of the record before: what a further record must come to
+MOSTLY = 0.9  # of the times: an angle jumps where it is wrapped
+COVERED = 0.5  # of the range, within one almost-period
+STEADY = 0.1  # of the range, that the first third or the last may leave out
+APPROACH_PERIOD = 64  # the longest cycle that an orbit is seen to close in on
+SLOWER = 0.2  # of the rate at which neighbours meet: a gap that shrinks so fast is an approach
+SHRINKS = 0.97  # from the first third to the last, times
+CLOSE = 1e-3  # of the range
+DRIFT_SIGMA = 3.9  # of Kendall's S: p = 1e-4 two-sided
+DRIFT_SIZE = 0.1  # standard deviations, from the first quarter of the spans to the last
+
+
+def approached(states: np.ndarray, rate: float) -> int | None:
+    """The smallest K for which |x(t+K) − x(t)| shrinks, where it does so as fast as nearby orbits
+    meet, at ``rate`` < 0 (nats a step); None where there is none.
+
+    An orbit that closes in on a stable cycle does so at the rate at which its neighbours do,
+    for it is one of them: that both rates agree within a factor of two is the evidence.
+    """
+    for k, early, late, steps in _gaps(states):
+        if not 0 < late < early:
+            continue
+        agreement = np.log(late / early) / steps / rate
+        if 0.5 <= agreement <= 2:
+            return k
+        if agreement > SLOWER:  # it closes in on this one, but not as its neighbours do
+            return None
+    return None
+
+
+def closes_in(states: np.ndarray) -> int | None:
+    """The smallest K for which |x(t+K) − x(t)| shrinks, where it has come within CLOSE of the
+    range; None where there is none. For orbits whose neighbours do not meet in every direction,
+    as where something is conserved."""
+    reach = np.ptp(states, axis=0).max(initial=0.0)
+    for k, early, late, _ in _gaps(states):
+        if 0 < late < SHRINKS * early:
+            return k if late <= CLOSE * reach else None
+    return None
+
+
+def _gaps(states: np.ndarray) -> Iterator[tuple[int, float, float, int]]:
+    """K, the largest |x(t+K) − x(t)| in the first and in the last third, and the steps between
+    the two thirds, for each K up to APPROACH_PERIOD."""
+    count = len(states)
+    if count < 3 * LEAST or not np.isfinite(states).all():
+        return
+    third = count // 3
+    for k in range(1, min(APPROACH_PERIOD, third // 2) + 1):
+        gaps = np.abs(states[k:] - states[:-k]).max(axis=1)
+        yield k, float(gaps[:third].max()), float(gaps[-third:].max()), len(gaps) - third
+
+
+def is_quasi_periodic(states: np.ndarray) -> bool:
+    """Whether the orbit is almost periodic (Bohr 1925) without being periodic: further and
+    further along it comes back nearer and nearer to where it was, at nearly all times at once,
+    and covers its range in between.
+
+    Asks for two records of closeness among the times k ≤ T/3, the second within NEAR of the
+    range of every component, and for a range that does not change. An orbit that closes in on a
+    cycle has its record at the period and no better one after it; chaos has none.
+    """
+    count = len(states)
+    if count < 3 * LEAST or not np.isfinite(states).all():
+        return False
+    reach = np.ptp(states, axis=0)
+    states = states[:, reach > 1e-9 * np.abs(states).max(initial=0.0)]
+    if not states.shape[1]:
+        return False
+    reach = np.ptp(states, axis=0)
+    third = count // 3
+    early, late = np.ptp(states[:third], axis=0), np.ptp(states[-third:], axis=0)
+    if (np.minimum(early, late) < (1 - STEADY) * reach).any():
+        return False
+    records = _records(states / reach, third)
+    if len(records) < 2 or records[-1][1] > NEAR:
+        return False
+    k = records[-1][0]
+    return bool((np.ptp(states[: k + 1], axis=0) >= COVERED * reach).all())
+
+
+def _records(states: np.ndarray, most: int) -> list[tuple[int, float]]:
+    """The times k ≤ ``most`` that bring the orbit nearer than every one before, with how near:
+    the MOSTLY quantile of the largest difference of a component."""
+    sample = np.unique(np.linspace(0, len(states) - most - 1, 256).round().astype(int))
+    found: list[tuple[int, float]] = []
+    for k in range(1, most + 1):
+        gaps = np.abs(states[sample + k] - states[sample]).max(axis=1)
+        near = float(np.partition(gaps, int(MOSTLY * len(gaps)))[int(MOSTLY * len(gaps))])
+        if near <= RECORD and (not found or near < BETTER * found[-1][1]):
+            found.append((k, near))
+    return found
+
+
+def drifts(means: np.ndarray, spread: np.ndarray) -> bool:
+    """Whether means over consecutive spans (n, P) have a trend in any component: Kendall's S
+    (Mann 1945) beyond DRIFT_SIGMA, of a size of DRIFT_SIZE of ``spread`` (P,), the standard
+    deviation of the component."""
+    n = len(means)
+    if n < 8 or not np.isfinite(means).all():
+        return False
+    later, earlier = np.tril_indices(n, -1)
+    s = np.sign(means[later] - means[earlier]).sum(axis=0)
+    sigma = np.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    change = np.abs(means[-(n // 4) :].mean(axis=0) - means[: n // 4].mean(axis=0))
+    return bool(((np.abs(s) > DRIFT_SIGMA * sigma) & (change > DRIFT_SIZE * spread)).any())

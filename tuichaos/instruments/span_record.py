@@ -1,0 +1,159 @@
+"""What is kept of every orbit over equal spans of the run, in memory that does not grow."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuichaos.checkpoints.encoding import kept
+from tuichaos.levels import FLOOR_UNITS
+
+SPANS = 32  # that are judged; eight of them are the last quarter
+FINE = 8  # spans that are kept for each that is judged: a run may be judged before its end
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Some spans, bounded by ``edges`` (n + 1,) in steps; of each, for every reference:
+
+    ``growth`` (n, references): sum of ln of the tangent's growth, nats. ``rises``, ``falls``:
+    steps that raised or lowered the signal beyond rounding. ``slowest``, ``fastest``,
+    ``speedup``: the least and largest logarithm of ‖x(t+1) − x(t)‖ (of the projections), and by
+    how much it rose at most from an earlier step to a later one. ``heights``: the largest size
+    of the signal. ``sums`` (n, references, P + 1): of projections and signal over its states.
+    """
+
+    edges: np.ndarray
+    growth: np.ndarray
+    rises: np.ndarray
+    falls: np.ndarray
+    slowest: np.ndarray
+    fastest: np.ndarray
+    speedup: np.ndarray
+    heights: np.ndarray
+    sums: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.edges)
+
+
+@kept
+class SpanRecord:
+    """Folds frames into spans; everything is added one by one, so that nothing depends on
+    where frames end."""
+
+    def __init__(self, steps: int, references: int, components: int, unit: float) -> None:
+        edges = np.linspace(0, steps, min(FINE * SPANS, steps) + 1).round().astype(int)
+        self.edges = np.unique(edges)
+        self.unit = unit
+        shape = (len(self.edges) - 1, references)
+        self.growth = np.zeros(shape)
+        self.rises, self.falls = np.zeros(shape), np.zeros(shape)
+        self.slowest, self.fastest = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self.speedup = np.zeros(shape)
+        self.heights = np.zeros(shape)
+        self.sums = np.zeros((*shape, components + 1))
+        self.before = np.full((references, components + 1), np.nan)
+        self.largest = np.zeros(references)  # size of the signal so far
+
+    def add(
+        self, steps: np.ndarray, states: np.ndarray, signal: np.ndarray, growth: np.ndarray | None
+    ) -> None:
+        """Take in consecutive ``steps`` (T,): projections (T, references, P), the scalar series
+        and the growth from each step to the next (T, references)."""
+        both = np.concatenate([states, signal[:, :, None]], axis=2)
+        # The last state belongs to the last span, and takes no further step.
+        states_in = np.minimum(self._span(steps), len(self.edges) - 2)
+        for span, rows in _runs(states_in):
+            self.sums[span] = _added(self.sums[span], both[rows])
+            sizes = np.nan_to_num(np.abs(signal[rows]), posinf=0.0)
+            self.heights[span] = np.maximum(self.heights[span], sizes.max(axis=0))
+        if growth is not None:
+            own = steps < self.edges[-1]
+            for span, rows in _runs(self._span(steps[own])):
+                self.growth[span] = _added(self.growth[span], growth[own][rows])
+        self._moves(steps, np.concatenate([self.before[None], both]))
+        self.before = both[-1]
+
+    def _span(self, steps: np.ndarray) -> np.ndarray:
+        """The span that each step begins in."""
+        return np.searchsorted(self.edges, steps, side="right") - 1
+
+    def _moves(self, steps: np.ndarray, both: np.ndarray) -> None:
+        """What the steps that end in this frame did: ``both`` begins one step earlier."""
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            moved = np.diff(both, axis=0)
+            signal = np.abs(both[1:, :, -1])
+            sizes = np.fmax.accumulate(np.concatenate([self.largest[None], signal]))
+            floor = FLOOR_UNITS * self.unit * sizes[1:]
+            speed = 0.5 * np.log((moved[:, :, :-1] ** 2).sum(axis=2))
+            rose, fell = moved[:, :, -1] > floor, moved[:, :, -1] < -floor
+        self.largest = sizes[-1]
+        first = int(steps[0] == 0)  # no step led to the state it starts from
+        for span, rows in _runs(self._span(steps[first:] - 1)):
+            rows = slice(rows.start + first, rows.stop + first)
+            self.rises[span] += rose[rows].sum(axis=0)
+            self.falls[span] += fell[rows].sum(axis=0)
+            self._speeds(span, speed[rows])
+
+    def _speeds(self, span: int, speed: np.ndarray) -> None:
+        lowest = np.fmin.accumulate(np.concatenate([self.slowest[span][None], speed]))
+        with np.errstate(invalid="ignore"):
+            rise = np.fmax.reduce(speed - lowest[:-1], axis=0)  # from an earlier step to a later
+        self.speedup[span] = np.fmax(self.speedup[span], rise)
+        self.slowest[span] = lowest[-1]
+        self.fastest[span] = np.fmax(self.fastest[span], np.fmax.reduce(speed, axis=0))
+
+    def judged(self, end: int) -> Spans:
+        """SPANS spans over what was run up to step ``end``, where there are so many."""
+        last = int(np.searchsorted(self.edges, end, side="right")) - 1
+        edges = np.unique(np.linspace(0, last, SPANS + 1).round().astype(int))
+        if len(edges) < 2:
+            edges = edges[:1]
+
+        def joined(rows: np.ndarray, how: np.ufunc) -> np.ndarray:
+            return how.reduceat(rows[:last], edges[:-1]) if len(edges) > 1 else rows[:0]
+
+        return Spans(
+            edges=self.edges[edges],
+            growth=joined(self.growth, np.add),
+            rises=joined(self.rises, np.add),
+            falls=joined(self.falls, np.add),
+            slowest=joined(self.slowest, np.fmin),
+            fastest=joined(self.fastest, np.fmax),
+            speedup=self._joined_speedup(edges),
+            heights=joined(self.heights, np.maximum),
+            sums=joined(self.sums, np.add),
+        )
+
+    def _joined_speedup(self, edges: np.ndarray) -> np.ndarray:
+        found = [
+            largest_speedup(self.slowest[a:b], self.fastest[a:b], self.speedup[a:b])[-1]
+            for a, b in itertools.pairwise(edges)
+        ]
+        return np.array(found).reshape(len(found), self.growth.shape[1])
+
+
+def largest_speedup(slowest: np.ndarray, fastest: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Of consecutive spans (n, …): by how much the logarithm of the speed rose at most between
+    two steps of the spans up to each one (n, …)."""
+    lowest = np.minimum.accumulate(slowest)
+    with np.errstate(invalid="ignore"):
+        across = fastest[1:] - lowest[:-1]
+    across = np.concatenate([within[:1], np.where(np.isnan(across), 0.0, across)])
+    return np.maximum.accumulate(np.maximum(within, across))
+
+
+def _runs(spans: np.ndarray) -> list[tuple[int, slice]]:
+    """Each value of ascending numbers (T,), with where it stands."""
+    values, starts = np.unique(spans, return_index=True)
+    stops = [*starts[1:], len(spans)]
+    return [(int(v), slice(int(a), int(b))) for v, a, b in zip(values, starts, stops, strict=True)]
+
+
+def _added(total: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """``total`` and rows (n, …), added one by one in their order."""
+    return np.add.accumulate(np.concatenate([total[None], rows]))[-1]
