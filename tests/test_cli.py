@@ -31,7 +31,7 @@ def test_run_prints_a_table_two_charts_and_the_folder(command, tmp_path):
     few = ["--set", "ensemble.references=3"]
     code, out, _ = command("run", "--preset", "quick", *few, "--out", tmp_path / "r")
     assert code == 0
-    for words in ("nMLE", "of 3", "0.284 ± 0.10", "449 of 500", "tangent 0–200",
+    for words in ("nMLE", "of 3", "0.284 ± 0.10", "449 of 500", "tangent, steps 0–200",
                   "distance of twins", "quick: loss", "noise floor: 0"):  # fmt: skip
         assert words in out
     assert str(tmp_path / "r") in out.replace("\n", "")

@@ -9,7 +9,7 @@ import pytest
 from maps import SkewTent
 
 from tuichaos.instruments.nmle import best_windows
-from tuichaos.instruments.statistics import bootstrap_interval
+from tuichaos.instruments.statistics import t_interval
 
 MAP = {"ensemble.twins": 3, "record.every": 50, "measure.discard": 200}
 
@@ -153,8 +153,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say(simulate):
     exponents = run.exponents["lyapunov"].reshape(40, 12)
     exact = SkewTent().exponent
     covered = 0
-    for k, group in enumerate(exponents):
-        low, high = bootstrap_interval(group, seed=k)
+    for group in exponents:
+        low, high = t_interval(group)
         covered += low <= exact <= high
     assert 35 <= covered <= 40
     # One orbit's own error, from batch means: t-intervals of 480 references.
@@ -237,9 +237,8 @@ def test_growth_counts_every_reference_where_the_filter_keeps_few(simulate):
     assert growth["measured"] == growth["total"] == 8
     assert run.summary["nmle"]["kept"] == 0
     assert abs(growth["mean"]) < 0.01
-    low, high = run.exponents["growth_low"], run.exponents["growth_high"]
-    assert (low <= run.exponents["growth"]).all()
-    assert (run.exponents["growth"] <= high).all()
+    # Twins share the orbit of their reference: how they differ is no interval of it.
+    assert not {"growth_low", "growth_high"} & set(run.exponents)
 
 
 def test_growth_reads_the_exponent_of_a_map_with_independent_increments(simulate):

@@ -117,7 +117,7 @@ def test_a_twist_is_orbitally_stable_and_not_lyapunov_stable(simulate):
     changed = {"steps": 3000, "ensemble__perturbation": 3e-3, "ensemble__twins": 8}
     run = of(simulate, "test_states:Twist", **changed, measure__orbital={"window": 400})
     found = run.summary["orbital"]
-    assert found["verdicts"] == ["orbitally stable"] * 2
+    assert found["verdicts"] == ["near the orbit"] * 2
     assert (found["lyapunov_stable"], found["orbitally_stable"], found["neither"]) == (0, 2, 0)
     table = {k: v.reshape(2, -1)[0] for k, v in run.table("orbital.csv").items()}
     # The phases part at a constant rate: the distance grows as t until it is no longer small.
@@ -125,13 +125,13 @@ def test_a_twist_is_orbitally_stable_and_not_lyapunov_stable(simulate):
     assert grown[1] == pytest.approx(2 * grown[0], rel=0.25)
     assert table["distance"].max() > 10 * table["orbital"].max()
     rigid = of(simulate, "test_states:Twist", {"shear": 0.0}, **changed, measure__orbital=True)
-    assert rigid.summary["orbital"]["verdicts"] == ["Lyapunov stable"] * 2
+    assert rigid.summary["orbital"]["verdicts"] == ["near at the same time"] * 2
 
 
 def test_contraction_and_chaos(simulate):
     flat = of(simulate, "maps:Diagonal", steps=300, measure__orbital=True)
     found = flat.summary["orbital"]
-    assert found["verdicts"] == ["Lyapunov stable"] * 2
+    assert found["verdicts"] == ["near at the same time"] * 2
     assert found["distance_ratio"] == 1  # the greatest is the first
     table = flat.table("orbital.csv")
     assert table["distance"].reshape(2, -1)[:, 100].max() < 1e-25
@@ -191,8 +191,8 @@ def test_no_verdict_and_why(simulate):
 def test_verdicts_of_series():
     near, far = np.full(30, 1.0), np.r_[1.0, np.full(29, 11.0)]
     length = np.full(30, 20.0)
-    assert orbital.verdict(near, near, length) == "Lyapunov stable"
-    assert orbital.verdict(far, near, length) == "orbitally stable"
+    assert orbital.verdict(near, near, length) == "near at the same time"
+    assert orbital.verdict(far, near, length) == "near the orbit"
     assert orbital.verdict(far, far, length) == "neither"
     assert orbital.verdict(near[:19], near[:19], length) is None
     assert orbital.verdict(0 * near, 0 * near, length) is None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tuichaos.curves import Curve, Role
-from tuichaos.levels import BATCHES, T_975
+from tuichaos.levels import BATCHES, T_975, batch_edges
 
 QUANTILES = (50.0, 10.0, 90.0)
 FEW = 5  # references that are drawn one by one
@@ -143,13 +143,15 @@ def running_interval(steps: np.ndarray, running: np.ndarray, discard: int) -> li
 
 
 def _batches(steps: np.ndarray, running: np.ndarray, discard: int) -> list[Curve]:
+    every = int(steps[1] - steps[0])
     total = np.concatenate([[0.0], (steps - discard) * running])
     at = np.concatenate([[discard], steps])
     places = steps[np.linspace(2 * BATCHES - 1, len(steps) - 1, PLACES).astype(int)]
     low, high = np.empty(PLACES), np.empty(PLACES)
     for k, place in enumerate(places):
-        edges = np.linspace(discard, place, BATCHES + 1)
+        edges = batch_edges(discard, int(place), every)
         means = np.diff(np.interp(edges, at, total)) / np.diff(edges)
         half = T_975 * means.std(ddof=1) / np.sqrt(BATCHES)
-        low[k], high[k] = means.mean() - half, means.mean() + half
+        middle = np.interp(place, steps, running)
+        low[k], high[k] = middle - half, middle + half
     return [Curve("95 % low", places, low, Role.LOW), Curve("95 % high", places, high, Role.HIGH)]

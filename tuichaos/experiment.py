@@ -56,6 +56,12 @@ class System(Table):
         None, description="one state for all references, or a list of one each; else drawn"
     )
 
+    allow_nondeterministic: bool = Field(
+        False,
+        description="run a map of your own that is random, depends on a time of its own or couples "
+        "its rows; it then gets no verdict",
+    )
+
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:

@@ -55,6 +55,8 @@ def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str,
         return table
     words = ", ".join(f"{key} = {_said(value)}" for key, value in beyond.items())
     told = {key: value for key, value in table.items() if key != "paper"}
+    if "system.name" in beyond or "system" in beyond:  # what the title was of is not there
+        told = {key: value for key, value in told.items() if key not in ("title", "about")}
     if isinstance(told.get("title"), str):
         told["title"] = f"{told['title']} [{words}]" if words.isprintable() else told["title"]
     return told

@@ -45,10 +45,10 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
         count = f"{leading['count']} of {leading['total']}"
         if leading["collapsed"]:
             count += f", {leading['collapsed']} superstable: −∞"
-        name = f"tangent {start}–{end}"
+        name = f"tangent, steps {start}–{end}"
         yield _estimate(name, leading, count, paper.get("lyapunov.mean", ""))
     for window, rate in summary["rates"].items():
-        name = f"  rate {window.replace('-', '–')}"
+        name = f"  steps {window.replace('-', '–')}"
         count = f"{rate['count']} of {total}"
         yield _estimate(name, rate, count, paper.get(f"rates.{window}.mean", ""))
     if "spectrum" in summary:
@@ -66,11 +66,11 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
 
 
 PLAIN = {
-    "distance.final_over_scale_median": "distance / nε",
-    "loss.final_median": "loss",
-    "train_accuracy.final_median": "accuracy, train",
-    "test_accuracy.final_median": "accuracy, test",
-    "weight_norm.final_median": "weight norm (L1)",
+    "distance.final_over_scale_median": "final distance / nε",
+    "loss.final_median": "final loss",
+    "train_accuracy.final_median": "final accuracy, train",
+    "test_accuracy.final_median": "final accuracy, test",
+    "weight_norm.final_median": "final weight norm (L1)",
 }
 
 
@@ -134,11 +134,11 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("routes", "tangent", "tangents beside them"),
     Entry("routes", "disagreement_max", "  largest difference"),
     Entry("sizes", "per_decade", "growth per decade of ε"),
-    Entry("sharpness", "final", "sharpness, final", alike="threshold"),
+    Entry("sharpness", "final", "final sharpness, mean", alike="threshold"),
     Entry("sharpness", "final_eta_half", "  η·λmax/2, last tenth"),
-    Entry("orbital", "verdict", "orbital stability"),
-    Entry("orbital", "distance_ratio", "  greatest d/d(0)"),
-    Entry("orbital", "orbital_ratio", "  to the orbit"),
+    Entry("orbital", "verdict", "twins within 10 × d(0)"),
+    Entry("orbital", "distance_ratio", "  greatest d/d(0), median"),
+    Entry("orbital", "orbital_ratio", "  to the orbit, median"),
     Entry("dimensions", "irrelevant", "irrelevant weights"),
     Entry("dimensions", "participation", "  participation ratio"),
     Entry("dimensions", "correlation", "  Δ with path, rank corr."),

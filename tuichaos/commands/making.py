@@ -20,6 +20,11 @@ from tuichaos.errors import InputError
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key.")
 @click.option("--seed", type=int, help="Seed of every random draw.")
 @click.option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")
+@click.option(
+    "--allow-nondeterministic",
+    is_flag=True,
+    help="Run a map of your own that is random, keeps a time or couples its rows; no verdict.",
+)
 @click.option("--out", metavar="DIR", help="The run folder (new or empty).")
 @click.option("--threads", type=int, metavar="N", help="Threads of a cpu run [all].")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json and nothing else.")
@@ -47,6 +52,7 @@ def run(
     sets: tuple[str, ...],
     seed: int | None,
     device: str | None,
+    allow_nondeterministic: bool,
     out: str | None,
     threads: int | None,
     as_json: bool,
@@ -60,6 +66,8 @@ def run(
 ) -> None:
     """Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over at
     every point of a grid."""
+    if allow_nondeterministic:
+        sets = (*sets, "system.allow_nondeterministic=true")
     experiment = _experiment(file, preset_name, sets, seed, device, overs)
     if experiment.sweep:
         how = {"threads": threads, "workers": workers, "scheduler": scheduler}

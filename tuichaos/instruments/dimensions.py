@@ -180,11 +180,10 @@ class Dimensions(Instrument):
             columns["near_zero_curvatures"] = ending.flat
         if self.spectrum is not None:
             columns["near_zero_exponents"] = self._near_zero_exponents(self.spectrum)
-        seed = self.setup.experiment.seed
         found: dict[str, Any] = {}
         for name, values in columns.items():
             bounds = (-1.0, 1.0) if name == "correlation" else (0.0, float(len(self.index)))
-            mean = mean_and_interval(np.where(alive, values, np.nan), seed, bounds)
+            mean = mean_and_interval(np.where(alive, values, np.nan), bounds)
             found |= {name: mean["mean"], f"{name}_ci95": mean["ci95"]}
         parted = share[np.isfinite(share).all(axis=1)]
         layers = [

@@ -16,7 +16,7 @@ import numpy as np
 from tuichaos.checkpoints.encoding import kept
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
-from tuichaos.instruments.statistics import bootstrap_rows, mean_and_interval, median
+from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION
 
 PLUNGE = 3
@@ -109,8 +109,8 @@ def between_levels(distances: np.ndarray, scale: np.ndarray, unit: float) -> np.
 
 class GrowthExponent(Instrument):
     """The slope of each twin over its growth window, nats per unit of time; a reference has
-    the mean over its twins, with a bootstrap interval over them, and none unless all its
-    twins have one."""
+    the mean over its twins, and none unless all its twins have one. There is no interval for one
+    reference: its twins share its orbit, so how they differ does not tell how it does."""
 
     depends_on_steps = False
 
@@ -127,10 +127,8 @@ class GrowthExponent(Instrument):
     def findings(self) -> Findings:
         slopes = self.window.slopes()
         exponent = slopes.mean(axis=1)
-        seed = self.setup.experiment.seed
-        interval = bootstrap_rows(slopes, seed)
         length = np.where(np.isfinite(exponent), self.window.lengths.mean(axis=1), np.nan)
-        found = mean_and_interval(exponent, seed)
+        found = mean_and_interval(exponent)
         summary = {
             "mean": found["mean"],
             "ci95": found["ci95"],
@@ -141,8 +139,6 @@ class GrowthExponent(Instrument):
         }
         columns = {
             "growth": exponent,
-            "growth_low": interval[:, 0],
-            "growth_high": interval[:, 1],
             "growth_length": length,
         }
         return Findings(exponents=columns, summary={"growth": summary})

@@ -97,7 +97,7 @@ class Moving(Instrument):
         if own.size:
             with np.errstate(invalid="ignore"):
                 share = (own > 0).sum(axis=0) / np.isfinite(own).sum(axis=0)
-        above = mean_and_interval(share, self.setup.experiment.seed, (0.0, 1.0))
+        above = mean_and_interval(share, (0.0, 1.0))
         extremes = {"largest": np.nanmax, "smallest": np.nanmin, "median": np.nanmedian}
         until, why = self._positive_until(starts, found)
         return {

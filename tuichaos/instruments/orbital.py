@@ -1,10 +1,11 @@
 """Orbital distance: of a twin to the whole reference orbit, beside its distance at one time.
 
 orbital(t) = min over |s − t| ≤ window of ‖x'(t) − x(s)‖, distance(t) = ‖x'(t) − x(t)‖, both L1
-over the parameters. An orbit is Lyapunov stable when twins stay near at the same time, and
-orbitally stable when they stay near the orbit as a set, ahead or behind as they may be
-(Hirsch, Smale and Devaney, Differential Equations, Dynamical Systems, ch. 8 and 10; the
-minimum over s is that of arXiv 2404.05782, section on orbital stability).
+over the parameters. An orbit is Lyapunov stable when all twins that begin near enough stay near at
+the same time, and orbitally stable when they stay near the orbit as a set, ahead or behind as they
+may be (Hirsch, Smale and Devaney, Differential Equations, Dynamical Systems, ch. 8 and 10; the
+minimum over s is that of arXiv 2404.05782, section on orbital stability). What is said here is
+said of twins at one distance, over the steps that were run.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ HELD_BYTES = 32_000_000  # of twins that wait for the orbit to come past, of one
 # a dozen steps of a rate of 0.2.
 LIMIT = 10.0
 
-LYAPUNOV, ORBITAL, NEITHER = "Lyapunov stable", "orbitally stable", "neither"
+# Not "stable": that is said of all distances that are small enough, for all times, and not of one
+# initial distance and one level over the steps of a run.
+LYAPUNOV, ORBITAL, NEITHER = "near at the same time", "near the orbit", "neither"
+KEYS = {LYAPUNOV: "lyapunov_stable", ORBITAL: "orbitally_stable", NEITHER: "neither"}
 
 
 @kept
@@ -170,11 +174,10 @@ class OrbitalDistance(Instrument):
         greatest = ratios[:, has].max(axis=0) if given else np.empty((0, 2))
         last = int(self.times[len(found) - 1]) if len(found) else self.setup.perturb_at
         counts = {name: given.count(name) for name in (LYAPUNOV, ORBITAL, NEITHER)}
-        short = zip(("Lyapunov", "orbital", "neither"), counts.values(), strict=True)
-        shown = [f"{number} {name}" for name, number in short if number]
+        shown = [f"{number} {name}" for name, number in counts.items() if number]
         return {
             "verdict": ", ".join(shown) or None,  # all of them in a few words
-            **{name.lower().replace(" ", "_"): number for name, number in counts.items()},
+            **{KEYS[name]: number for name, number in counts.items()},
             "unresolved": sum(unresolved(*found[:, r].T) for r in np.flatnonzero(has)),
             "verdicts": verdicts,
             "distance_ratio": median(greatest[:, 0]),

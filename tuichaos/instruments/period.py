@@ -146,8 +146,8 @@ def _unfolds(values: np.ndarray, k: int) -> bool:
 
 
 def size(values: np.ndarray) -> float:
-    """The largest Euclidean length of rows (T, P)."""
-    return float(np.sqrt((values**2).sum(axis=1).max()))
+    """The largest size of an entry of rows (T, P)."""
+    return float(np.abs(values).max(initial=0.0))
 
 
 def rests(values: np.ndarray, scale: float, unit: float) -> bool:

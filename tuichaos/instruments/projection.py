@@ -218,9 +218,8 @@ class Projection(Instrument):
         self, states: np.ndarray, explained: np.ndarray, off: np.ndarray
     ) -> dict[str, Any]:
         good = np.isfinite(explained[:, 0])
-        seed = self.setup.experiment.seed
-        plane = mean_and_interval(explained[:, :2].sum(axis=1), seed, (0.0, 1.0))
-        distance, twins = (mean_and_interval(one, seed, (0.0, math.inf)) for one in off[:2])
+        plane = mean_and_interval(explained[:, :2].sum(axis=1), (0.0, 1.0))
+        distance, twins = (mean_and_interval(one, (0.0, math.inf)) for one in off[:2])
         return {
             "plane": plane["mean"],
             "plane_ci95": plane["ci95"],

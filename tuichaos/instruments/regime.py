@@ -26,6 +26,7 @@ from tuichaos.levels import COLLAPSE_UNITS
 
 LOOKS = 64  # at the hidden units, evenly spaced
 TAIL = 1024  # newest values of the scalar series, whose spread a drift is measured by
+NO_MAP = "system.allow_nondeterministic: no verdict on what may be no map of single states"
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
 
 
@@ -155,8 +156,10 @@ class Regime(Instrument):
             if step >= LATE * self.end and reference < len(row)
         ]
         motion = self.states.newest(reference, max(1, (self.end + 1) // 4))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             means = spans.sums[:, reference] / spans.lengths[:, None]
+            signal = self.tail[-len(motion) :, reference]
+            spread = np.append(motion.std(axis=0), signal.std())
         return Evidence(
             edges=spans.edges,
             growth=growth,
@@ -166,7 +169,7 @@ class Regime(Instrument):
             fastest=spans.fastest[:, reference],
             speedup=spans.speedup[:, reference],
             means=means,
-            spread=np.append(motion.std(axis=0), self.tail[-len(motion) :, reference].std()),
+            spread=spread,
             heights=spans.heights[:, reference],
             motion=motion,
             is_loss=self.is_loss,
@@ -194,9 +197,13 @@ class Regime(Instrument):
         if self.end < 0:
             return Findings()
         verdicts, spans = [], self.record.judged(self.end)
+        is_no_map = self.setup.experiment.system.allow_nondeterministic
         for reference in range(self.setup.references):
             self.setup.heed()
-            verdicts.append(judge(self.evidence(reference, spans)))
+            if is_no_map:
+                verdicts.append(Verdict("undecided", NO_MAP))
+            else:
+                verdicts.append(judge(self.evidence(reference, spans)))
         names = [field.name for field in dataclasses.fields(Verdict)]
         rows = [
             [reference, *(_cell(name, getattr(verdict, name)) for name in names)]

@@ -288,11 +288,11 @@ class Routes(Instrument):
         return Findings(summary=summary, tables={"routes.csv": (columns, rows)})
 
     def _summary(self, common: np.ndarray, whole: np.ndarray) -> dict[str, Any]:
-        seed, found = self.setup.experiment.seed, {}
+        found = {}
         for k, name in enumerate(ROUTES):
             for suffix, rates in (("", common), ("_whole", whole)):
                 if k or not suffix:
-                    one = mean_and_interval(_over_twins(rates[k]), seed)
+                    one = mean_and_interval(_over_twins(rates[k]))
                     found[name + suffix] = one["mean"]
                     found[f"{name}{suffix}_ci95"] = one["ci95"]
         free, renormalised = (_largest(common[k] - common[2]) for k in (0, 1))

@@ -191,7 +191,7 @@ class Sharpness(Instrument):
         )
 
     def _mean(self, name: str, values: np.ndarray) -> dict[str, Any]:
-        found = mean_and_interval(values, self.setup.experiment.seed)
+        found = mean_and_interval(values)
         return {name: found["mean"], f"{name}_ci95": found["ci95"]}
 
     def _table(

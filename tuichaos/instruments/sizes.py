@@ -195,11 +195,10 @@ class PerturbationSizes(Instrument):
         return best_windows(points.reshape(len(points), -1))
 
     def _summary(self, growth: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
-        seed = self.setup.experiment.seed
-        by_growth = [mean_and_interval(column, seed) for column in growth.T]
-        by_nmle = [mean_and_interval(column, seed) for column in kept.T]
+        by_growth = [mean_and_interval(column) for column in growth.T]
+        by_nmle = [mean_and_interval(column) for column in kept.T]
         slopes = per_decade(np.array(self.sizes), growth)
-        decade = mean_and_interval(slopes, seed)
+        decade = mean_and_interval(slopes)
         measured = int(np.isfinite(growth).any(axis=1).sum())
         return {
             "perturbations": self.sizes,

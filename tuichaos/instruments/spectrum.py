@@ -19,7 +19,7 @@ import torch
 from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
-from tuichaos.instruments.statistics import bootstrap_blocks, bootstrap_interval
+from tuichaos.instruments.statistics import bootstrap_blocks, t_interval
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.tangents import push
@@ -181,12 +181,11 @@ class Spectrum(Instrument):
     def _summary(
         self, exponents: np.ndarray, low: np.ndarray, dimension: np.ndarray, positive: np.ndarray
     ) -> dict[str, Any]:
-        seed = self.setup.experiment.seed
         good = np.isfinite(exponents[:, 0])
         finite = [column[np.isfinite(column)] for column in exponents.T]
         return {
             "mean": [float(column.mean()) if len(column) else np.nan for column in finite],
-            "ci95": [bootstrap_interval(column, seed) for column in finite],
+            "ci95": [t_interval(column) for column in finite],
             "kaplan_yorke": _mean(dimension),
             "positive_sum": _mean(positive),
             "positive": _mean(

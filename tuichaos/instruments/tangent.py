@@ -16,7 +16,7 @@ import numpy as np
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval
-from tuichaos.levels import BATCHES, COLLAPSE_UNITS, T_975
+from tuichaos.levels import BATCHES, COLLAPSE_UNITS, T_975, batch_edges
 
 
 class TangentExponent(Instrument):
@@ -33,8 +33,8 @@ class TangentExponent(Instrument):
         self.discard = measure.discard
         edges = sorted({edge for edge in measure.windows if edge < setup.steps} | {setup.steps})
         self.windows = list(itertools.pairwise(edges))
-        spaced = np.linspace(self.discard, setup.steps, BATCHES + 1)
-        self.batches = sorted({round(edge) for edge in spaced})
+        every = setup.experiment.record.every
+        self.batches = batch_edges(self.discard, setup.steps, every).tolist()
         self.marks = {*edges, *self.batches}
         self.log_length = np.zeros(setup.references)
         self.lengths = np.empty((0, setup.references))  # ln‖v‖ at the steps of the last frame
@@ -102,7 +102,7 @@ class TangentExponent(Instrument):
                 "lyapunov": self._summary(alive, error, int(collapsed.sum())),
                 "rates": {
                     f"{a}-{b}": {
-                        **mean_and_interval(rate, self.setup.experiment.seed),
+                        **mean_and_interval(rate),
                         "total": self.setup.references,
                     }
                     for (a, b), rate in rates.items()
@@ -112,7 +112,7 @@ class TangentExponent(Instrument):
         )
 
     def _summary(self, exponents: np.ndarray, error: np.ndarray, collapsed: int) -> dict:
-        found = mean_and_interval(exponents, self.setup.experiment.seed)
+        found = mean_and_interval(exponents)
         if found["count"] == 1:  # no ensemble to resample: the error in time is all there is
             half = T_975 * error[np.isfinite(exponents)][0]
             if np.isfinite(half):

@@ -12,6 +12,7 @@ from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.systems.base import System
 from tuichaos.systems.data import Dataset, load
+from tuichaos.systems.determinism import nondeterminism
 from tuichaos.systems.networks import Perceptron
 from tuichaos.systems.reference import reference_system
 from tuichaos.systems.training import Samples, TrainingSystem
@@ -35,7 +36,7 @@ def build(experiment: Experiment) -> Built:
     if name == "training":
         return _training(experiment)
     if ":" in name:
-        return Built(users_system(name, experiment.system.parameters))
+        return Built(_users(experiment))
     system = reference_system(name, experiment.system.parameters)
     for key, value in system.parameters.items():
         if value.ndim and len(value) != experiment.ensemble.references:
@@ -44,6 +45,19 @@ def build(experiment: Experiment) -> Built:
                 f"for {experiment.ensemble.references} references"
             )
     return Built(system)
+
+
+def _users(experiment: Experiment) -> System:
+    """A user's system, once another one of its make was seen to be a deterministic map."""
+    name, parameters = experiment.system.name, experiment.system.parameters
+    if not experiment.system.allow_nondeterministic:
+        seen = nondeterminism(users_system(name, parameters))
+        if seen:
+            raise InputError(
+                f"system.name: {name}: {seen}; with --allow-nondeterministic "
+                "(system.allow_nondeterministic = true) it runs, without a verdict"
+            )
+    return users_system(name, parameters)
 
 
 def _training(experiment: Experiment) -> Built:

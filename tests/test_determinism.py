@@ -1,0 +1,115 @@
+"""Maps of the user's that are no maps of single states are refused before they run."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+import torch
+
+import tuichaos
+from tuichaos.systems.base import System
+from tuichaos.systems.determinism import nondeterminism
+
+
+class Contracting(System):
+    """x ← x/2 and what ``also`` adds."""
+
+    dimension = 1
+
+    def __init__(self, also=None):
+        self.also = also
+        self.calls = 0
+        self.generator = torch.Generator().manual_seed(1)
+
+    def step(self, x):
+        self.calls += 1
+        return 0.5 * x + (self.also(self, x) if self.also else 0.0)
+
+    def start(self, rng):
+        return rng.uniform(0, 1, 1)
+
+
+def noisy(system, x):
+    return 0.1 * torch.randn_like(x)
+
+
+def noisy_in_common(system, x):
+    return 0.1 * torch.randn(1, dtype=x.dtype)
+
+
+def noisy_from_a_seed(system, x):
+    return 0.1 * torch.randn(x.shape, generator=system.generator, dtype=x.dtype)
+
+
+def timed(system, x):
+    return 0.1 * math.sin(0.7 * system.calls)
+
+
+def timed_late(system, x):
+    return 0.1 * (system.calls > 20)
+
+
+def coupled(system, x):
+    return 1e-6 * x.mean()
+
+
+def placed(system, x):
+    return 1e-9 * torch.arange(len(x), dtype=x.dtype)[:, None]
+
+
+@pytest.mark.parametrize("also", [noisy, noisy_in_common, noisy_from_a_seed, timed, timed_late])
+def test_what_two_calls_differ_by(also):
+    assert "two calls of step" in nondeterminism(Contracting(also))
+
+
+@pytest.mark.parametrize("also", [coupled, placed])
+def test_rows_that_see_each_other(also):
+    assert "depends on the rows beside it" in nondeterminism(Contracting(also))
+
+
+@pytest.mark.parametrize("name", ["SkewTent", "Rotation", "Sines", "Passing"])
+def test_maps_are_maps(name):
+    import maps
+
+    assert nondeterminism(getattr(maps, name)()) == ""
+
+
+def test_one_that_diverges_is_still_a_map():
+    assert nondeterminism(Contracting(lambda system, x: 1e200 * x * x)) == ""
+
+
+def test_rounding_by_place_is_no_coupling():
+    """A product may round by how many rows there are."""
+    assert nondeterminism(Contracting(lambda system, x: 1e-16 * len(x))) == ""
+
+
+@pytest.fixture
+def told(command, tmp_path):
+    def go(*more):
+        out = tmp_path / "run"
+        asked = ("--set", "system.name=maps:Crowd", "--set", "steps=300")
+        return out, command("run", "--preset", "logistic", *asked, "--out", out, *more)
+
+    return go
+
+
+def test_refused_before_anything_is_written(told):
+    out, (code, _, err) = told()
+    assert code == 2
+    assert err.startswith("tuichaos: error: system.name: maps:Crowd: row ")
+    assert err.count("\n") == 1
+    assert "--allow-nondeterministic" in err
+    assert not out.exists()
+
+
+def test_allowed_it_runs_without_a_verdict(told):
+    out, (code, _, _) = told("--allow-nondeterministic", "--quiet")
+    assert code == 0
+    run = tuichaos.open_run(out)
+    assert run.experiment.system.allow_nondeterministic
+    assert run.summary["regimes"] == {"undecided": 20}
+    with open(out / "regime.csv", encoding="utf-8") as file:
+        assert {row["exponent"] for row in csv.DictReader(file)} == {""}
+    assert run.summary["lyapunov"]["count"] == 20  # what was measured stays
