@@ -212,9 +212,11 @@ def evidence(growth=0.0, rises=0.0, motion=None, steps=640, **others):
     """32 spans of 20 steps; numbers hold for all spans, arrays for each; rates per step."""
     spans = np.ones(32)
     rng = np.random.default_rng(0)
+    grown = growth * spans * steps / 32
     given = {
         "edges": np.linspace(0, steps, 33).astype(int),
-        "growth": growth * spans * steps / 32,
+        "growth": grown,
+        **dict.fromkeys(("begins", "ends", "best"), np.maximum(grown, 0)),
         "rises": rises * spans * steps / 32,
         "falls": spans,
         "slowest": 0 * spans,

@@ -163,6 +163,9 @@ class Regime(Instrument):
         return Evidence(
             edges=spans.edges,
             growth=growth,
+            begins=spans.begins[:, reference],
+            ends=spans.ends[:, reference],
+            best=spans.best[:, reference],
             rises=spans.rises[:, reference],
             falls=spans.falls[:, reference],
             slowest=spans.slowest[:, reference],

@@ -18,15 +18,20 @@ FINE = 8  # spans that are kept for each that is judged: a run may be judged bef
 class Spans:
     """Some spans, bounded by ``edges`` (n + 1,) in steps; of each, for every reference:
 
-    ``growth`` (n, references): sum of ln of the tangent's growth, nats. ``rises``, ``falls``:
-    steps that raised or lowered the signal beyond rounding. ``slowest``, ``fastest``,
-    ``speedup``: the least and largest logarithm of ‖x(t+1) − x(t)‖ (of the projections), and by
-    how much it rose at most from an earlier step to a later one. ``heights``: the largest size
-    of the signal. ``sums`` (n, references, P + 1): of projections and signal over its states.
+    ``growth`` (n, references): sum of ln of the tangent's growth, nats; ``begins``, ``ends``,
+    ``best``: the largest such sum of the first steps of the span, of its last, and of any in a
+    row, none among them. ``rises``, ``falls``: steps that raised or lowered the signal beyond
+    rounding. ``slowest``, ``fastest``, ``speedup``: the least and largest logarithm of
+    ‖x(t+1) − x(t)‖ (of the projections), and by how much it rose at most from an earlier step to
+    a later one. ``heights``: the largest size of the signal. ``sums`` (n, references, P + 1): of
+    projections and signal over its states.
     """
 
     edges: np.ndarray
     growth: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+    best: np.ndarray
     rises: np.ndarray
     falls: np.ndarray
     slowest: np.ndarray
@@ -51,6 +56,8 @@ class SpanRecord:
         self.unit = unit
         shape = (len(self.edges) - 1, references)
         self.growth = np.zeros(shape)
+        self.highest, self.lowest = np.zeros(shape), np.zeros(shape)  # of the sum so far
+        self.best = np.zeros(shape)
         self.rises, self.falls = np.zeros(shape), np.zeros(shape)
         self.slowest, self.fastest = np.full(shape, np.inf), np.full(shape, -np.inf)
         self.speedup = np.zeros(shape)
@@ -74,9 +81,18 @@ class SpanRecord:
         if growth is not None:
             own = steps < self.edges[-1]
             for span, rows in _runs(self._span(steps[own])):
-                self.growth[span] = _added(self.growth[span], growth[own][rows])
+                self._grow(span, growth[own][rows])
         self._moves(steps, np.concatenate([self.before[None], both]))
         self.before = both[-1]
+
+    def _grow(self, span: int, growth: np.ndarray) -> None:
+        with np.errstate(invalid="ignore"):
+            total = np.add.accumulate(np.concatenate([self.growth[span][None], growth]))
+            lowest = np.fmin.accumulate(np.concatenate([self.lowest[span][None], total]))
+            rise = np.fmax.reduce((total - lowest[:-1])[1:], axis=0)
+        self.best[span] = np.fmax(self.best[span], rise)
+        self.highest[span] = np.fmax(self.highest[span], np.fmax.reduce(total, axis=0))
+        self.growth[span], self.lowest[span] = total[-1], lowest[-1]
 
     def _span(self, steps: np.ndarray) -> np.ndarray:
         """The span that each step begins in."""
@@ -117,9 +133,13 @@ class SpanRecord:
         def joined(rows: np.ndarray, how: np.ufunc) -> np.ndarray:
             return how.reduceat(rows[:last], edges[:-1]) if len(edges) > 1 else rows[:0]
 
+        begins, ends, best = self._joined_growth(edges)
         return Spans(
             edges=self.edges[edges],
             growth=joined(self.growth, np.add),
+            begins=begins,
+            ends=ends,
+            best=best,
             rises=joined(self.rises, np.add),
             falls=joined(self.falls, np.add),
             slowest=joined(self.slowest, np.fmin),
@@ -128,6 +148,21 @@ class SpanRecord:
             heights=joined(self.heights, np.maximum),
             sums=joined(self.sums, np.add),
         )
+
+    def _joined_growth(self, edges: np.ndarray) -> np.ndarray:
+        """``begins``, ``ends`` and ``best`` of joined spans, (3, n, references)."""
+        found = np.zeros((3, max(0, len(edges) - 1), self.growth.shape[1]))
+        for k, (a, b) in enumerate(itertools.pairwise(edges)):
+            total = np.zeros(self.growth.shape[1])
+            begins, ends, best = found[:, k]
+            for j in range(a, b):
+                with np.errstate(invalid="ignore"):
+                    own_ends = self.growth[j] - self.lowest[j]
+                    best[:] = np.fmax.reduce([best, self.best[j], ends + self.highest[j]])
+                    begins[:] = np.fmax(begins, total + self.highest[j])
+                    ends[:] = np.maximum(ends + self.growth[j], own_ends)
+                    total += self.growth[j]
+        return found
 
     def _joined_speedup(self, edges: np.ndarray) -> np.ndarray:
         found = [

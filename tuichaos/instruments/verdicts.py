@@ -60,7 +60,8 @@ class Evidence:
     """What is known of one reference.
 
     ``edges`` (n + 1,) steps that bound n spans; in each of them ``growth`` (n,) of the tangent
-    in nats, NaN where unknown, −∞ where it collapsed; ``rises`` and ``falls`` (n,), steps in
+    in nats, NaN where unknown, −∞ where it collapsed, with ``begins``, ``ends`` and ``best`` (n,),
+    see ``Spans``; ``rises`` and ``falls`` (n,), steps in
     which the loss rose or fell beyond rounding; ``slowest``, ``fastest``, ``speedup`` (n,) of
     the state, see ``Spans``; ``means`` (n, P + 1) of its projections and of the loss, ``spread``
     (P + 1,) their standard deviations at the end; ``heights`` (n,), the largest size of the
@@ -72,6 +73,9 @@ class Evidence:
 
     edges: np.ndarray
     growth: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+    best: np.ndarray
     rises: np.ndarray
     falls: np.ndarray
     slowest: np.ndarray
@@ -167,7 +171,7 @@ def judge(evidence: Evidence) -> Verdict:
         return Verdict("undecided", f"only the first {steps} steps of a longer run")
     late = window(evidence, SPANS // 4)
     decisive = _decisive(evidence, late)
-    gain = largest_gain(evidence.growth)[0]
+    gain = largest_gain(evidence)
     folded = largest_folded(evidence) if gain >= GAIN else 0.0
     cycle = period(evidence.motion, unit=evidence.unit)
     facts = {
@@ -323,24 +327,31 @@ def _decisive(evidence: Evidence, late: Window) -> Window:
     return late
 
 
-def largest_gain(growth: np.ndarray) -> tuple[float, int]:
-    """The largest sum of growth (n,) over consecutive spans, in nats, and the number of the edge
-    at which that stretch ends (Kadane's scan); NaN where no growth is known."""
-    gains = np.where(np.isnan(growth), -math.inf, growth)
-    if not np.isfinite(gains).any():
-        return math.nan, 0
-    best, end, running = 0.0, 0, 0.0
+def largest_gain(evidence: Evidence) -> float:
+    """The largest sum of growth over consecutive steps, in nats (Kadane's scan); NaN where no
+    growth is known."""
+    if np.isnan(evidence.growth).all():
+        return math.nan
+    found = running = 0.0
+    rows = zip(evidence.growth, evidence.begins, evidence.ends, evidence.best, strict=True)
+    for growth, begins, ends, best in rows:
+        found = max(found, best, running + begins)
+        running = max(running + growth, ends) if math.isfinite(growth) else 0.0
+    return found
+
+
+def passed_at(evidence: Evidence) -> float:
+    """The step at which nearby orbits have parted for good: the end of the stretch of spans that
+    gained most beyond what a neutral orbit may gain in as many."""
+    gains = evidence.growth - NEUTRAL_SWING / (SPANS / 4)
+    gains = np.where(np.isnan(gains), -math.inf, gains)
+    best, running = 0.0, 0.0
+    end = int(np.argmax(evidence.best)) + 1  # where the whole of it lies in one span
     for k, gain in enumerate(gains):
         running = max(0.0, running + gain)
         if running > best:
             best, end = running, k + 1
-    return best, end
-
-
-def passed_at(evidence: Evidence) -> float:
-    """The step at which nearby orbits have parted for good: the end of the stretch that gained
-    most beyond what a neutral orbit may gain in as many spans."""
-    return float(evidence.edges[largest_gain(evidence.growth - NEUTRAL_SWING / (SPANS / 4))[1]])
+    return float(evidence.edges[end])
 
 
 def largest_folded(evidence: Evidence, spans: int = SPANS) -> float:
@@ -352,16 +363,20 @@ def largest_folded(evidence: Evidence, spans: int = SPANS) -> float:
     motion that folds back, the speed stays what it is while displacements grow on. A stretch in
     which the loss only falls counts for nothing: such an orbit never comes back.
     """
-    growth = evidence.growth[-spans:]
-    gains = np.where(np.isnan(growth), -math.inf, growth)
+    growth, begins, ends, within = (
+        np.where(np.isfinite(rows), rows, -math.inf)[-spans:]
+        for rows in (evidence.growth, evidence.begins, evidence.ends, evidence.best)
+    )
     one_way = (evidence.rises[-spans:] == 0) & (evidence.falls[-spans:] > 0) & evidence.is_loss
     slowest, fastest, speedup = (
         rows[-spans:] for rows in (evidence.slowest, evidence.fastest, evidence.speedup)
     )
     best = 0.0
     for a in range(len(growth)):
-        sped = largest_speedup(slowest[a:], fastest[a:], speedup[a:])
-        beyond = np.cumsum(gains[a:]) - sped
+        # From the last steps of span a to the first of each later one, whole spans in between.
+        between = np.concatenate([[0.0], np.cumsum(growth[a + 1 : -1])])
+        gains = np.concatenate([within[a : a + 1], ends[a] + between + begins[a + 1 :]])
+        beyond = gains - largest_speedup(slowest[a:], fastest[a:], speedup[a:])
         beyond[np.logical_and.accumulate(one_way[a:])] = 0.0
         best = max(best, float(np.nanmax(beyond, initial=0.0)))
     return best
