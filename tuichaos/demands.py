@@ -83,7 +83,7 @@ def _of_instruments(experiment: Experiment, dimension: int) -> Iterator[tuple[st
     if measure.spectrum:
         first = asked(measure.spectrum, "references", references, references)
         count = asked(measure.spectrum, "count", dimension, dimension)
-        yield "measure.spectrum", 8 * (4 * first * count * dimension + 3 * dimension**2)
+        yield "measure.spectrum", 8 * (16 * first * count * dimension + 3 * dimension**2)
     if measure.routes:
         first = asked(measure.routes, "references", 4, references)
         each = asked(measure.routes, "twins", max(1, twins), max(1, twins))

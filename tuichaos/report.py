@@ -189,7 +189,9 @@ def _spectrum(found: Mapping[str, Any]) -> Iterator[Row]:
         yield _estimate(f"spectrum λ{k + 1}", one, count, "")
     for key, name in SPECTRUM.items():
         if found[key] is not None:
-            yield Row(f"  {name}", number(found[key]), "", f"of {found['exponents']} exponents")
+            ends = found.get(f"{key}_ci95")
+            shown = f"[{number(ends[0])}, {number(ends[1])}]" if ends else ""
+            yield Row(f"  {name}", number(found[key]), shown, f"of {found['exponents']} exponents")
 
 
 SPECTRUM = {

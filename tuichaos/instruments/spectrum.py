@@ -25,6 +25,7 @@ from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.tangents import push
 
 BLOCKS = 64  # consecutive spans that are resampled for an interval
+NEAR = 4  # exponents to either side, whose frames differ alike
 LEAST = 2  # steps of a span: below, there is no interval
 TRACE = 200  # steps at which the running exponents are kept
 
@@ -36,9 +37,11 @@ def settings(switch: Any, references: int, dimension: int) -> tuple[int, int]:
 
 
 class Spectrum(Instrument):
-    """λ_1 ≥ … ≥ λ_k of each reference, averaged from ``measure.discard``, by which time the
-    frame has aligned itself; intervals by bootstrap over BLOCKS consecutive spans (Carlstein
-    1986, Ann. Stat. 14, 1171–1179).
+    """λ_1 ≥ … ≥ λ_k of each reference, averaged from ``measure.discard`` and over a few frames of
+    tangents that begin independently. Intervals of 95 % count both what differs along the orbit
+    (bootstrap over BLOCKS consecutive spans, Carlstein 1986, Ann. Stat. 14, 1171–1179) and what
+    differs between frames: exponents that lie close align themselves slowly, in 1/(λ_i − λ_i+1)
+    steps, and until then depend on how the frame began. So another frame lies within as well.
 
     An orbit that diverges has no spectrum. A direction whose length falls below
     COLLAPSE_UNITS units in the last place in one step tells only rounding (its exponent is
@@ -65,10 +68,11 @@ class Spectrum(Instrument):
         self.trace = [int(step) for step in trace]
         self.marks = {self.discard, *self.trace, *self.edges}
         self.frames: dict[int, torch.Tensor] = {}
-        self.total = np.zeros((self.references, self.count))
+        self.own_frames = frames_for(self.count)
+        self.total = np.zeros((self.references, self.own_frames, self.count))
         self.at: dict[int, np.ndarray] = {}
         self.read_to = 0
-        self.collapsed = np.zeros((self.references, self.count), dtype=bool)
+        self.collapsed = np.zeros(self.total.shape, dtype=bool)
 
     # --- in the worker threads ---
 
@@ -76,40 +80,44 @@ class Spectrum(Instrument):
         own = max(0, min(self.references - orbit.first, orbit.states.shape[1]))
         ends = orbit.steps[-1] == self.setup.steps  # the last state takes no further step
         steps = len(orbit.steps) - int(ends)
-        logs = np.full((len(orbit.steps), own, self.count), np.nan)
+        logs = np.full((len(orbit.steps), own, *self.total.shape[1:]), np.nan)
         if own and steps:
             logs[:steps] = self._along(orbit, own, steps)
         return {"spectrum": logs}
 
     def _along(self, orbit: BlockOrbit, own: int, steps: int) -> np.ndarray:
-        """ln|R_ii| of each step, (steps, own, count)."""
+        """ln|R_ii| of each step, (steps, own, frames, count)."""
         states = orbit.states[:, :own].nan_to_num()
         image = push(orbit.system, orbit.stepper, states, steps)
         q = self.frames.get(orbit.first)
         if q is None:
             q = self._first(orbit.first, own, states)
-        diagonals = states.new_empty(steps, own, self.count)
+        diagonals = states.new_empty(steps, own, *self.total.shape[1:])
         for t in range(steps):
-            q, r = torch.linalg.qr(image(t, q).nan_to_num().transpose(1, 2))
-            q = q.transpose(1, 2)
-            diagonals[t] = r.diagonal(dim1=1, dim2=2)
+            pushed = image(t, q.flatten(1, 2)).nan_to_num().reshape(q.shape)
+            q, r = torch.linalg.qr(pushed.transpose(2, 3))
+            q = q.transpose(2, 3)
+            diagonals[t] = r.diagonal(dim1=2, dim2=3)
         self.frames[orbit.first] = q.contiguous()
         logs = diagonals.abs().log()
         # The step that leaves for infinity, or comes from there, has no growth.
         alive = orbit.alive[:, :own]
         gone = ~alive[:steps].clone()
         gone[: len(alive) - 1] |= ~alive[1 : steps + 1]
-        return logs.masked_fill(gone[:, :, None], torch.nan).cpu().numpy().astype(np.float64)
+        return logs.masked_fill(gone[:, :, None, None], torch.nan).cpu().numpy().astype(np.float64)
 
     def _first(self, first: int, own: int, states: torch.Tensor) -> torch.Tensor:
-        """Orthonormal vectors (own, count, dimension), drawn for each reference."""
+        """Orthonormal vectors (own, frames, count, dimension), drawn for each reference."""
         seed, dimension = self.setup.experiment.seed, states.shape[2]
         rows = []
         for reference in range(first, first + own):
-            draw = generator(seed, Purpose.SPECTRUM, reference)
-            square = np.linalg.qr(draw.standard_normal((dimension, dimension)))[0]
-            rows.append(square[:, : self.count].T)
-        return torch.tensor(np.array(rows), dtype=states.dtype, device=states.device)
+            for frame in range(self.own_frames):
+                key = (reference, frame) if frame else (reference,)
+                draw = generator(seed, Purpose.SPECTRUM, *key)
+                square = np.linalg.qr(draw.standard_normal((dimension, dimension)))[0]
+                rows.append(square[:, : self.count].T)
+        found = torch.tensor(np.array(rows), dtype=states.dtype, device=states.device)
+        return found.reshape(own, self.own_frames, self.count, dimension)
 
     # --- folding ---
 
@@ -128,26 +136,31 @@ class Spectrum(Instrument):
         return {}
 
     def findings(self) -> Findings:
-        exponents = self._between(self.discard, self.read_to)
-        low, high = self._intervals(exponents)
+        by_frame = self._between(self.discard, self.read_to)
+        unsorted = by_frame.mean(axis=1)
+        order = np.argsort(-unsorted, axis=1, kind="stable")  # NaN goes last
+        exponents, low, high, collapsed = (
+            np.take_along_axis(rows, order, axis=1)
+            for rows in (unsorted, *self._intervals(by_frame), self.collapsed.any(axis=1))
+        )
         told = exponents if self.edges else np.full(exponents.shape, np.nan)
         dimension = np.array([kaplan_yorke(row, self._whole) for row in told])
         positive = _positive_sum(told)
         columns = ["reference", "index", "exponent", "low", "high", "collapsed"]
         rows = [
-            [r, i + 1, exponents[r, i], low[r, i], high[r, i], int(self.collapsed[r, i])]
+            [r, i + 1, exponents[r, i], low[r, i], high[r, i], int(collapsed[r, i])]
             for r in range(self.references)
             for i in range(self.count)
         ]
         trace = [
-            [step, r, *self._between(self.discard, step)[r]]
+            [step, r, *self._between(self.discard, step)[r].mean(axis=0)[order[r]]]
             for step in self.trace
             if step in self.at
             for r in range(self.references)
         ]
         heads = ["step", "reference", *(f"lyapunov{i + 1}" for i in range(self.count))]
         return Findings(
-            summary={"spectrum": self._summary(exponents, low, dimension, positive)},
+            summary={"spectrum": self._summary(exponents, low, high, dimension, positive)},
             tables={"spectrum.csv": (columns, rows), "spectrum-trace.csv": (heads, trace)},
         )
 
@@ -156,8 +169,8 @@ class Spectrum(Instrument):
         return self.count == self.setup.system.dimension
 
     def _between(self, start: int, end: int) -> np.ndarray:
-        """Exponents (references, count) over steps ``start`` to ``end``; NaN if not reached,
-        if the orbit diverged before, and from a collapsed direction on."""
+        """Exponents (references, frames, count) over steps ``start`` to ``end``; NaN if not
+        reached, if the orbit diverged before, and from a collapsed direction on."""
         if start not in self.at or end <= start:
             return np.full(self.total.shape, np.nan)
         total = self.total if end == self.read_to else self.at[end]
@@ -165,21 +178,28 @@ class Spectrum(Instrument):
         # A rate of less than a rounding error a step is 0, as of a quantity that is conserved.
         noise = FLOOR_UNITS * self.setup.unit / self.setup.time_step
         found = np.where(np.abs(found) < noise, 0.0, found)
-        return np.where(np.logical_or.accumulate(self.collapsed, axis=1), np.nan, found)
+        return np.where(np.logical_or.accumulate(self.collapsed, axis=2), np.nan, found)
 
-    def _intervals(self, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """95 % intervals, two arrays (references, count); NaN where the run is too short or
-        was ended before."""
+    def _intervals(self, by_frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """95 % intervals of exponents (references, frames, count), two arrays (references,
+        count); NaN where the run is too short or was ended before."""
+        mean = by_frame.mean(axis=1)
         if not self.edges or not all(edge in self.at for edge in self.edges):
-            blank = np.full(exponents.shape, np.nan)
-            return blank, blank.copy()
+            return np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
         pairs = itertools.pairwise(self.edges)
-        spans = np.stack([self._between(a, b) for a, b in pairs], axis=1)
+        spans = np.stack([self._between(a, b).mean(axis=1) for a, b in pairs], axis=1)
         found = [bootstrap_blocks(span, self.setup.experiment.seed) for span in spans]
-        return np.stack([f[0] for f in found]), np.stack([f[1] for f in found])
+        low, high = (np.stack(ends) for ends in zip(*found, strict=True))
+        half = np.stack([half_width(rows) for rows in by_frame])
+        return mean - np.hypot(mean - low, half), mean + np.hypot(high - mean, half)
 
     def _summary(
-        self, exponents: np.ndarray, low: np.ndarray, dimension: np.ndarray, positive: np.ndarray
+        self,
+        exponents: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+        dimension: np.ndarray,
+        positive: np.ndarray,
     ) -> dict[str, Any]:
         good = np.isfinite(exponents[:, 0])
         finite = [column[np.isfinite(column)] for column in exponents.T]
@@ -191,17 +211,47 @@ class Spectrum(Instrument):
             "positive": _mean(
                 np.where(good & bool(self.edges), (exponents > 0).sum(axis=1), np.nan)
             ),
+            "positive_ci95": self._how_many_positive(low, high),
             "above_zero": _mean(np.where(np.isfinite(low[:, 0]), (low > 0).sum(axis=1), np.nan)),
             "sum": _mean(exponents.sum(axis=1)) if self._whole else np.nan,
             "exponents": self.count,
             "dimension": self.setup.system.dimension,
             "count": int(good.sum()),
             "total": self.references,
-            "collapsed": int(self.collapsed.any(axis=1).sum()),
+            "collapsed": int(self.collapsed.any(axis=(1, 2)).sum()),
+            "frames": self.own_frames,
             "window": [self.discard, self.read_to],
             # Of so few steps the exponents are those of the frame's start: no sums of them.
             "reason": None if self.edges else f"fewer than {LEAST * BLOCKS} steps",
         }
+
+    def _how_many_positive(self, low: np.ndarray, high: np.ndarray) -> list[float] | None:
+        """How many exponents lie above 0 with their whole interval, and with any of it; the
+        means over references."""
+        known = np.isfinite(low[:, 0])
+        if not known.any():
+            return None
+        return [float((ends[known] > 0).sum(axis=1).mean()) for ends in (low, high)]
+
+
+def frames_for(count: int) -> int:
+    """How many frames: as many as tell how they differ, together with those of exponents nearby."""
+    return 2 if count > NEAR else 4
+
+
+def half_width(by_frame: np.ndarray) -> np.ndarray:
+    """Of exponents (frames, count) of one orbit: how far another frame may lie from their mean,
+    95 % (Student's t; variances pooled over NEAR exponents to either side)."""
+    from scipy.special import stdtrit
+
+    frames, count = by_frame.shape
+    variance = by_frame.var(axis=0, ddof=1)
+    width = np.empty(count)
+    for i in range(count):
+        own = variance[max(0, i - NEAR) : i + NEAR + 1]
+        t = stdtrit(len(own) * (frames - 1), 0.975)
+        width[i] = t * np.sqrt(own.mean() * (1 + 1 / frames))
+    return width
 
 
 def kaplan_yorke(exponents: np.ndarray, whole: bool) -> float:
