@@ -222,11 +222,9 @@ def _new(out: str | Path, hint: str = "name another file") -> Path:
 
 
 def _write_parquet(run: Run, target: Path) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError("--format parquet: needs pyarrow; install tuichaos[parquet]") from None
+    import pyarrow
+    import pyarrow.parquet
+
     table = pyarrow.table(_sweep_arrays(run) if run.kind == "sweep" else _series_arrays(run))
     with _writing(target, "xb") as file:
         pyarrow.parquet.write_table(table, file)

@@ -253,6 +253,8 @@ def plan_lines(plan: Any) -> Iterator[str]:
     system = plan.built.system
     yield f"{experiment.name}: {experiment.title}" if experiment.title else experiment.name
     if data is not None:
+        if data.told:
+            yield f"read         {data.told}"
         network = experiment.network
         widths = "-".join(map(str, system.network.widths))
         yield f"data         {experiment.data.name}, {len(data.x)} train, {len(data.x_test)} test"
@@ -279,7 +281,7 @@ def plan_lines(plan: Any) -> Iterator[str]:
         )
         yield f"states.npz   {size / 1e6:,.1f} MB"
     yield f"device       {experiment.device}"
-    for warning in experiment.warnings:
+    for warning in plan.warnings:
         yield f"warning      {warning}"
     yield "nothing was run or written"
 

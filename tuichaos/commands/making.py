@@ -86,11 +86,16 @@ def _run(
         if not quiet:
             telling.say_plan(ready)
         return
-    for warning in experiment.warnings:
-        say(f"tuichaos: warning: {warning}", err=True)
+    said: list[str] = []
+
+    def tell(line: str) -> None:
+        said.append(line.removeprefix("warning: "))
+        if not quiet:
+            say(f"tuichaos: {line}", err=True)
+
     with interruptible(), telling.progress(quiet) as watch:
-        done = runner.run(experiment, out=out, threads=threads, watch=watch)
-    telling.tell_run(done, as_json, quiet, experiment.warnings)
+        done = runner.run(experiment, out=out, threads=threads, watch=watch, tell=tell)
+    telling.tell_run(done, as_json, quiet, said)
 
 
 def _sweep(
@@ -123,6 +128,7 @@ def _sweep(
             say(line)
         return
     with interruptible(), telling.progress(quiet, sweep=True) as watch:
+        how["tell"] = None if quiet else lambda line: say(f"tuichaos: {line}", err=True)
         done = running.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
     telling_sweeps.tell_sweep(done, as_json, quiet)
 

@@ -74,6 +74,7 @@ def sweep(
     yes: bool = False,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> Run:
     """Run an experiment at every point of its ``[sweep]`` into a new folder and open it.
 
@@ -84,13 +85,16 @@ def sweep(
     than MOST_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
     Setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends it early; a signal then raises Stopped, a
-    KeyboardInterrupt, and ``resume`` goes on. Raises InputError before anything is written,
-    RunFailed when the folder cannot be written, or the cluster is lost.
+    KeyboardInterrupt, and ``resume`` goes on. ``tell`` is called with a line on how data from a
+    file were read. Raises InputError before anything is written, RunFailed when the folder
+    cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
     check_crew(workers, scheduler)
     check_plans(made, threads)
     first = plan(made.base.experiment(made.points[0]), threads)
+    for line in first.told if tell is not None else ():
+        tell(line)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes), threads)
@@ -382,6 +386,11 @@ def _check_planned(path: Path, known: Mapping[str, Any], before: Mapping[str, An
         )
 
 
+def _of_data(first: Plan) -> tuple[str, ...]:
+    data = first.built.dataset
+    return () if data is None else data.warnings
+
+
 def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, Any]:
     """What is known before the first point: as of a run, of its first point."""
     simulation = first.simulation([])
@@ -392,7 +401,7 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         **found,
         "planned": digest(made.experiment, data),
         "title": made.experiment.title,
-        "warnings": made.warnings(),
+        "warnings": [*made.warnings(), *_of_data(first)],
         "keys": list(made.keys),
         "workers": None,
         "threads": simulation.threads,
