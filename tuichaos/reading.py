@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 import typing
@@ -58,6 +59,25 @@ def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str,
     if isinstance(told.get("title"), str):
         told["title"] = f"{told['title']} [{words}]" if words.isprintable() else told["title"]
     return told
+
+
+def located(experiment: Experiment, path: str | Path | None, run: str) -> Experiment:
+    """The experiment of a run with the file of its data where it is now; None: where it was.
+    InputError where there is none."""
+    was = experiment.data.path
+    if path is None:
+        if was is not None and not os.path.exists(was):
+            raise InputError(
+                f"{run}: data.path: {was}: is not there; if the file moved: --data FILE"
+            )
+        return experiment
+    if was is None:
+        raise InputError(f"--data: {run} has no data from a file")
+    there = resolved(path, "--data")
+    if not there.exists():
+        raise InputError(f"--data: {there}: No such file or directory")
+    data = experiment.data.model_copy(update={"path": str(there)})
+    return experiment.model_copy(update={"data": data})
 
 
 def longer(experiment: Experiment, steps: int) -> Experiment:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.checkpoints.lock import locked
-from tuichaos.checkpoints.planned import digest
+from tuichaos.checkpoints.planned import digest, earlier_digest
 from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
+from tuichaos.reading import located
 from tuichaos.recorder import checksums, new_folder, tell_end, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, check_entries, open_run, reading
@@ -109,11 +110,12 @@ def resume(
     threads: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    data: str | Path | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
 ) -> Run:
     """Go on with a sweep that was stopped: points that are done are not run again, those that
-    failed are tried once more.
+    failed are tried once more. ``data``: where the file of its data is now.
 
     Raises InputError for what is no sweep, or still running.
     """
@@ -121,7 +123,8 @@ def resume(
         raise InputError(f"{run.path.name}: is a single run, not a sweep")
     check_entries(run.path, deep=True)
     check_crew(workers, scheduler)
-    made = with_component(grid(run.experiment, yes=True), threads)
+    experiment = located(run.experiment, data, run.path.name)
+    made = with_component(grid(experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
     with _crew(workers, scheduler) as crew:
@@ -158,8 +161,10 @@ def _run(
     with locked(path) as taken, interrupts(stop) as interrupted:
         with reading(path):
             if before is not None:
-                _check_planned(path, known, before)
+                _check_planned(path, known, before, made.experiment)
                 known = _resumed(known, before)
+        if before is not None and made.experiment.data.path is not None:
+            replace_text(path / "experiment.toml", made.experiment.to_toml())  # it may have moved
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
         folder = Folder(path, made, known, crew)
         known["warnings"] += filter(None, [folder.journal.fault])
@@ -375,11 +380,15 @@ def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
     return {**known, **on, "started": started, "resumed": known["started"], "warnings": warnings}
 
 
-def _check_planned(path: Path, known: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+def _check_planned(
+    path: Path, known: Mapping[str, Any], before: Mapping[str, Any], experiment: Experiment
+) -> None:
     """InputError where experiment.toml was changed since: points of two experiments would
     stand in one table. Another version may have other keys, and is not asked."""
     same = before.get("versions", {}).get("tuichaos") == known["versions"]["tuichaos"]
-    if same and before.get("planned", known["planned"]) != known["planned"]:
+    data = known["data"] and known["data"]["sha256"]
+    digests = {known["planned"], earlier_digest(experiment, data)}
+    if same and before.get("planned", known["planned"]) not in digests:
         raise InputError(
             f"{path}: its experiment or its data changed since it began: set back what was "
             "changed, or begin another sweep"
