@@ -42,6 +42,7 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
         "device_name": describe(plan.device),
         "threads": simulation.threads,
         "dimension": plan.built.system.dimension,
+        "time_step": plan.built.system.time_step,
         "replicas": plan.replicas,
         "replica_steps": plan.replica_steps,
         "data": None if data is None else _data(data),

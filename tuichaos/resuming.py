@@ -207,4 +207,5 @@ def rows_before(recording: Recording) -> Progress | None:
         recording.survival.first,
         run.steps[there],
         columns,
+        ready.built.system.time_step,
     )

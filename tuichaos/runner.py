@@ -283,6 +283,7 @@ class Recording:
                     self.survival.first,
                     frame.steps,
                     columns,
+                    self.plan.built.system.time_step,
                 )
             )
 
@@ -311,7 +312,9 @@ class Recording:
         by_reference = zip(*(np.asarray(exponents[name]).tolist() for name in columns), strict=True)
         rows = [[reference, *row] for reference, row in enumerate(by_reference)]
         tables = {**tables, "exponents.csv": (["reference", *columns], rows)}
-        return Preview(self.experiment, without_nan(summary), tables)
+        return Preview(
+            self.experiment, without_nan(summary), tables, self.plan.built.system.time_step
+        )
 
     def _ended(self, seconds: float) -> dict[str, Any]:
         status = "done" if self.step == self.plan.experiment.steps else "interrupted"

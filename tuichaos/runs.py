@@ -66,6 +66,14 @@ class Run:
         """``run``, or ``sweep`` for the folder of a sweep, which has sweep.csv instead."""
         return str(self.manifest.get("kind", "run"))
 
+    @property
+    def time_step(self) -> float | None:
+        """The time a step of its system takes, 1 of a map; None where a folder of an earlier
+        version does not tell. Exponents are per unit of time."""
+        found = self.manifest.get("time_step")
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if number and found > 0 else None
+
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
         """summary.json; empty while the run is going on."""
