@@ -241,3 +241,21 @@ class Spiral(System):
         turned = torch.stack([-x[:, 1], x[:, 0]], dim=1)
         grown = math.exp((self.growth - self.pull) * self.dt)
         return grown * (math.cos(self.dt) * x + math.sin(self.dt) * turned)
+
+
+class Squares(System):
+    """x ← x²: 1 is a fixed point that repels."""
+
+    dimension = 1
+
+    def step(self, x):
+        return x * x
+
+
+class Edge(System):
+    """Rests where x = 1, and has no number anywhere else."""
+
+    dimension = 1
+
+    def step(self, x):
+        return x + torch.log(2 - x - 1e300 * (x - 1).abs()) * (x - 1)

@@ -68,6 +68,7 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
 PLAIN = {
     "distance.final_over_scale_median": "distance / nε",
     "loss.final_median": "loss",
+    "test_loss.final_median": "loss, test",
     "train_accuracy.final_median": "accuracy, train",
     "test_accuracy.final_median": "accuracy, test",
     "weight_norm.final_median": "weight norm (L1)",
@@ -231,6 +232,13 @@ def remarks(run: Run) -> Iterator[str]:
             f"diverged: {summary['diverged']} of {summary['references']} references, "
             f"the first at step {when['first']}, half of them by {when['median']:g}, "
             f"the last at step {when['last']}"
+        )
+    twins = summary.get("distance") or {}
+    if twins.get("twins_diverged"):
+        yield (
+            f"twins: {twins['twins_diverged']} of {twins['twins_total']} diverged while their "
+            f"reference did not, the first at step {twins['twins_diverged_first']}: their "
+            "distances are left out"
         )
     for name, part in summary.items():
         if isinstance(part, Mapping) and part.get("reason"):

@@ -199,13 +199,18 @@ def _is_there(manifest: Mapping[str, Any]) -> bool:
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run folder; InputError where there is none."""
+    """Open a run folder, or that of a sweep (see ``sweeps.result.Sweep``); InputError where
+    there is none."""
     path = Path(path)
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path}: is not a run folder (no manifest.json)")
     check_entries(path)
     run = Run(path)
     check_format(run)
+    if run.kind == "sweep":
+        from tuichaos.sweeps.result import Sweep  # it is a run, too
+
+        return Sweep(path)
     return run
 
 

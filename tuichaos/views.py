@@ -35,6 +35,7 @@ VIEWS: dict[str, View] = {
     "exponent": View("lyapunov", "running exponent λ(t), nats per {per}"),
     "accuracy": View("train_accuracy", "accuracy on the train part"),
     "test-accuracy": View("test_accuracy", "accuracy on the test part"),
+    "test-loss": View("test_loss", "loss on the test part"),
     "weight-norm": View("weight_norm", "weight norm (L1)"),
 }
 

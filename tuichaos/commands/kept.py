@@ -68,8 +68,8 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "png"]), default="csv")
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
-    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file; the map
-    of a plane as an image (png)."""
+    """Write the series of a run, the table of a sweep, or the points of an orbit diagram, as one
+    CSV or Parquet file; the map of a plane as an image (png)."""
     from tuichaos import exporting
     from tuichaos.runs import find, reading
 

@@ -28,10 +28,10 @@ from tuichaos.sweeps.crews import check_crew
 from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.diagrams import with_component
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
+from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
 
-RUNS = "runs"  # the folder of the points' own run folders
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 
 
@@ -76,8 +76,9 @@ def sweep(
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
     tell: Callable[[str], object] | None = None,
-) -> Run:
-    """Run an experiment at every point of its ``[sweep]`` into a new folder and open it.
+) -> Sweep:
+    """Run an experiment at every point of its ``[sweep]`` into a new folder and open it: the
+    result has ``table()`` and ``points``.
 
     Points that differ only in per-replica parameters share one engine of ``threads`` threads;
     with ``workers`` all points are spread over that many processes of one thread each, with
@@ -113,7 +114,7 @@ def resume(
     data: str | Path | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
-) -> Run:
+) -> Sweep:
     """Go on with a sweep that was stopped: points that are done are not run again, those that
     failed are tried once more. ``data``: where the file of its data is now.
 
