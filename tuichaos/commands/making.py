@@ -14,7 +14,10 @@ from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
 
 
-@click.command()
+@click.command(
+    help="Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over "
+    "at every point of a grid.",
+)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--preset", "preset_name", metavar="NAME", help="Run a preset; see `presets`.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key.")
@@ -58,8 +61,6 @@ def run(
     keep: bool,
     yes: bool,
 ) -> None:
-    """Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over at
-    every point of a grid."""
     experiment = _experiment(file, preset_name, sets, seed, device, overs)
     if experiment.sweep:
         how = {"threads": threads, "workers": workers, "scheduler": scheduler}

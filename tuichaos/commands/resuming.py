@@ -11,7 +11,11 @@ from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.errors import InputError
 
 
-@click.command()
+@click.command(
+    help="Go on with a run or a sweep that was stopped, to the files it would have had; of a "
+    "sweep, try again what failed. With --steps a run, done or not, goes further than "
+    "planned.",
+)
 @click.argument("run_name", metavar="RUN")
 @click.option("--steps", type=int, metavar="N", help="Go further than planned: N steps in all.")
 @click.option("--data", metavar="FILE", help="Where the file of its data is now.")
@@ -31,8 +35,6 @@ def resume(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
-    try again what failed. With --steps a run, done or not, goes further than planned."""
     from tuichaos.resuming import find_or_mend
 
     found = find_or_mend(run_name)
