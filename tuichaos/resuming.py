@@ -185,6 +185,7 @@ def _facts(
     resumed = [*before.get("resumed", []), {"at": now(), "step": step}]
     began = {"started": before["started"]} if isinstance(before.get("started"), str) else {}
     extended = {"extended": before["extended"]} if "extended" in before else {}
+    began["number"] = before.get("number")  # a run that goes on is no newer than it was
     return {**began, **extended, "versions": versions(), "resumed": resumed, "warnings": words}
 
 

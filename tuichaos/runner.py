@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos import shortage
+from tuichaos import order, shortage
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned
@@ -206,6 +206,8 @@ class Recording:
                 folder = open_files.enter_context(self._folder())
                 if self.states:
                     open_files.callback(self.states.file.close)
+                if "number" not in self.facts:
+                    self.facts["number"] = order.number(self.path)
                 folder.surely(partial(folder.manifest, {**self.facts, "status": "running"}))
                 if engine is not None:
                     self.simulation.begin(engine)

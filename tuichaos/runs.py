@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tuichaos import archives
+from tuichaos import archives, order
 from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
 from tuichaos.cleaning import clean, cleaned
@@ -289,7 +289,8 @@ def list_runs() -> list[Run]:
 
 
 def survey() -> tuple[list[Run], dict[str, str]]:
-    """All readable run folders that are kept, newest first, and why the others are not, by
+    """All readable run folders that are kept, newest first (by the order in which they began,
+    which does not follow the clock), and why the others are not, by
     their names: they are damaged, or of a newer format."""
     found, refused = [], {}
     try:
@@ -299,7 +300,7 @@ def survey() -> tuple[list[Run], dict[str, str]]:
     for path in paths:
         try:
             run = open_run(path.parent)
-            found.append((str(run.manifest.get("started", "")), run))
+            found.append((order.of(run.manifest), run))
         except (InputError, OSError) as error:
             refused[path.parent.name] = str(error)
     found.sort(key=lambda pair: pair[0], reverse=True)

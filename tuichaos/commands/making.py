@@ -12,13 +12,14 @@ from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
+from tuichaos.locations import pasted
 
 
 @click.command(
     help="Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over "
     "at every point of a grid.",
 )
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False)
 @click.option("--preset", "preset_name", metavar="NAME", help="Run a preset; see `presets`.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key.")
 @click.option("--seed", type=int, help="Seed of every random draw.")
@@ -45,7 +46,7 @@ from tuichaos.errors import InputError
 )
 @trusting
 def run(
-    file: Path | None,
+    file: str | None,
     preset_name: str | None,
     sets: tuple[str, ...],
     seed: int | None,
@@ -61,7 +62,8 @@ def run(
     keep: bool,
     yes: bool,
 ) -> None:
-    experiment = _experiment(file, preset_name, sets, seed, device, overs)
+    path = None if file is None else Path(pasted(file))
+    experiment = _experiment(path, preset_name, sets, seed, device, overs)
     if experiment.sweep:
         how = {"threads": threads, "workers": workers, "scheduler": scheduler}
         _sweep(experiment, out, how, keep, yes, as_json, quiet, dry_run)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuichaos import order
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import digest, earlier_digest
 from tuichaos.errors import InputError, RunFailed, Stopped
@@ -285,6 +286,8 @@ class Folder:
         under_way = 0.0
         try:
             self.journal.mend()
+            if "number" not in self.known:
+                self.known["number"] = order.number(self.path)
             self._manifest("running")
             self._begun = True
             with contextlib.closing(source):
@@ -378,6 +381,7 @@ def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
     started = before.get("started")
     started = started if isinstance(started, str) else known["started"]
     on = {"machines": before["machines"]} if "machines" in before else {}
+    on["number"] = before.get("number")
     return {**known, **on, "started": started, "resumed": known["started"], "warnings": warnings}
 
 
