@@ -1,7 +1,8 @@
 """In which order the kept runs began, whatever the clock says: clocks are turned back.
 
-The file ``newest`` beside the folder of the kept runs holds the number of the newest one; each run keeps its own
-in manifest.json. Runs of earlier versions have none, and are older than those that have one.
+The file ``newest`` beside the folder of the kept runs holds the number of the newest one; each
+run keeps its own in manifest.json. Runs of earlier versions have none, and are older than those
+that have one.
 """
 
 from __future__ import annotations
