@@ -221,3 +221,41 @@ class Ending(System):
         if self.calls > self.at:
             raise Ended("over")
         return x * 0.5
+
+
+class Spiral(System):
+    """x' = (growth − pull + i)·x on the plane:
+    a linear flow sampled at dt, whose exponent is growth − pull per unit of time."""
+
+    dimension = 2
+    growth = 0.05
+
+    def __init__(self, dt=0.1, pull=0.0):
+        self.dt, self.pull = dt, pull
+
+    @property
+    def time_step(self):
+        return self.dt
+
+    def step(self, x):
+        turned = torch.stack([-x[:, 1], x[:, 0]], dim=1)
+        grown = math.exp((self.growth - self.pull) * self.dt)
+        return grown * (math.cos(self.dt) * x + math.sin(self.dt) * turned)
+
+
+class Squares(System):
+    """x ← x²: 1 is a fixed point that repels."""
+
+    dimension = 1
+
+    def step(self, x):
+        return x * x
+
+
+class Edge(System):
+    """Rests where x = 1, and has no number anywhere else."""
+
+    dimension = 1
+
+    def step(self, x):
+        return x + torch.log(2 - x - 1e300 * (x - 1).abs()) * (x - 1)

@@ -109,7 +109,7 @@ def test_csv(tmp_path):
         ("1,2,0\n1,1_0,1\n", "line 2: '1_0' is not a finite number"),
         ("1,2,0\n1,٣,1\n", "line 2: '٣' is not a finite number"),
         ("1,2,0\n1,2\n", "line 2: 2 cells where 3 are due"),
-        ("1\n2\n", "1 cells where 2 are due"),
+        ("1\n2\n", "1 cell where 2 are due: there is no comma, semicolon or tab"),
         ("1,2,0\n1,3,0\n", "one class"),
         ("1,2,0.5\n1,3,1\n", "classes"),
         ("", "no rows"),
@@ -188,9 +188,9 @@ def test_files_that_are_not_what_they_say(tmp_path):
         data(name="csv", path=str(tmp_path / "missing.csv"))
     with pytest.raises(InputError, match="cannot be read"):
         data(name="csv", path=str(tmp_path))
-    (tmp_path / "latin.csv").write_bytes(b"1,2,\xe9\n")
-    with pytest.raises(InputError, match="cannot be read"):
-        data(name="csv", path=str(tmp_path / "latin.csv"))
+    (tmp_path / "bytes.csv").write_bytes(b"1,2,\x81\xe9\n")
+    with pytest.raises(InputError, match="neither UTF-8 nor Latin-1"):
+        data(name="csv", path=str(tmp_path / "bytes.csv"))
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def test_observables_are_those_of_the_definition(loss):
     x = states(system, 130)
     expected = system.observe(x)
     found = system.stepper(8, 2, PLACE).observe(system, x[:, None])
-    assert set(found) == set(expected) == {"loss", "train_accuracy", "test_accuracy"}
+    names = {"loss", "train_accuracy", "test_accuracy", "test_loss"}
+    assert set(found) == set(expected) == names
     for name in found:
         assert (found[name][:, 0] - expected[name]).abs().max() < 1e-13
 

@@ -32,7 +32,7 @@ def test_series_csv(small):
     assert b"\r" not in text
     rows = list(csv.reader(text.decode().splitlines()))
     assert ",".join(rows[0]).startswith(LEADING + ",distance.layers.0.weight")
-    assert rows[0][-1] == "distance.layers.1.bias"
+    assert rows[0][-2:] == ["distance.layers.1.bias", "test_loss"]
     order = [(int(row[1]), int(row[0])) for row in rows[1:]]
     assert order == [(s, r) for s in (0, 5, 10, 15, 20, 23) for r in range(3)]
     for row in rows[1:]:

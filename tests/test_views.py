@@ -33,6 +33,8 @@ class Columns:
     def __init__(self, **columns):
         self.columns = columns
 
+    time_step = 1.0
+
     def band(self, name):
         values = self.columns.get(name, np.full(len(T), np.nan))
         return Band(T[: len(values)], values[None], 1)

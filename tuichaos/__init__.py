@@ -23,6 +23,8 @@ _PLACES = {
     "run": "tuichaos.runner",
     "plan": "tuichaos.plan",
     "sweep": "tuichaos.sweeps.running",
+    "Sweep": "tuichaos.sweeps.result",
+    "Piece": "tuichaos.systems.base",
     "resume": "tuichaos.resuming",
     "Progress": "tuichaos.watching",
     "Run": "tuichaos.runs",

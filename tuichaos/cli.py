@@ -26,8 +26,18 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+# Help is given by name, not as docstrings: python -OO takes those away.
+HELP = """Chaos in the training of neural networks: loss, twins, Lyapunov exponents.
+
+Without a command it opens the explorer; press space there. Headless, start with:
+
+    tuichaos run --preset quick
+"""
+
+
 @click.group(
     cls=Commands,
+    help=HELP,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -44,12 +54,6 @@ class Commands(click.Group):
 @trusting
 @click.pass_context
 def cli(ctx: click.Context, preset: str | None, fps: float | None, ascii_only: bool | None) -> None:
-    """Chaos in the training of neural networks: loss, twins, Lyapunov exponents.
-
-    Without a command it opens the explorer; press space there. Headless, start with:
-
-        tuichaos run --preset quick
-    """
     if ctx.invoked_subcommand is None:
         _explore(preset, fps, ascii_only)
     elif preset or fps or ascii_only:

@@ -6,7 +6,7 @@ import contextlib
 import locale
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,9 @@ def read_config(flags: Mapping[str, Any] | None = None) -> Config:
         for field in fields(Config)
         if os.environ.get(f"TUICHAOS_{field.name.upper()}")
     }
-    config = _updated(config, environment, "TUICHAOS_")
+    config = _updated(config, environment, lambda key: f"TUICHAOS_{key.upper()}")
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    return _updated(config, given, "--")
+    return _updated(config, given, lambda key: f"--{key}")
 
 
 def keep_theme(theme: str) -> None:
@@ -73,20 +73,21 @@ def _from_file(path: Path, config: Config) -> Config:
     if not path.exists():
         return config
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    return _updated(config, table, f"{path}: ")
+    return _updated(config, table, lambda key: f"{path}: {key}")
 
 
-def _updated(config: Config, values: Mapping[str, Any], where: str) -> Config:
+def _updated(config: Config, values: Mapping[str, Any], named: Callable[[str], str]) -> Config:
+    """The settings with other values; ``named``: what a person calls each of them there."""
     known = {field.name: type(getattr(config, field.name)) for field in fields(Config)}
     for key, value in values.items():
         if key not in known:
-            raise InputError(f"{where}{key}: unknown setting; {nearest(key, known)}")
-        config = replace(config, **{key: _as(known[key], value, f"{where}{key}")})
+            raise InputError(f"{named(key)}: unknown setting; {nearest(key, known)}")
+        config = replace(config, **{key: _as(known[key], value, named(key))})
     if not 0.2 <= config.fps <= 60:
-        raise InputError(f"{where}fps: must lie between 0.2 and 60, not {config.fps:g}")
+        raise InputError(f"{named('fps')}: must lie between 0.2 and 60, not {config.fps:g}")
     return config
 
 

@@ -45,11 +45,34 @@ def is_fault(error: BaseException) -> bool:
     return not isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
+def is_near(word: str, name: str) -> bool:
+    """Whether a word is a name with a slip in it: by at most a third of its letters, three at
+    most, left out, added, or others; or cut short, or longer by as much as it is."""
+    short, long = sorted((word.lower(), name.lower()), key=len)
+    if len(short) >= 3 and long.startswith(short):
+        return True
+    most = min(3, max(1, len(short) // 3))
+    return len(long) - len(short) <= most and _slips(short, long) <= most
+
+
+def _slips(a: str, b: str) -> int:
+    """How many letters have to be left out, added, changed, or swapped with the next one."""
+    before, row = [], list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, before, row = before, row, [i]
+        for j, y in enumerate(b, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and y == a[i - 2]:
+                least = min(least, last[j - 2] + 1)
+            row.append(least)
+    return row[-1]
+
+
 def nearest(word: object, choices: Iterable[str]) -> str:
     """``did you mean …?`` for a word close to a choice, else the list of choices."""
     names = [str(choice)[:MOST_COMPARED] for choice in itertools.islice(choices, MOST_CHOICES)]
     word = str(word).lower()[:MOST_COMPARED]
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    for name in difflib.get_close_matches(word, names, n=3, cutoff=0.5):
+        if is_near(word, name):
+            return f"did you mean {name!r}?"
     return f"choose from {', '.join(names)}" if names else "there is none"

@@ -35,6 +35,7 @@ from tuichaos.values import (
     Size,
     Start,
     Table,
+    Target,
     Widths,
 )
 
@@ -90,6 +91,16 @@ class Data(Table):
         None, description="train samples of each class; default as the split falls"
     )
     path: str | None = Field(None, description="the file of csv and npz data")
+    target: Target = Field(
+        None,
+        description="of csv: the column of the class or target, by its name or its number from "
+        "0 (from the end if negative); default the last one",
+    )
+    task: Literal["classes", "regression"] | None = Field(
+        None,
+        description="what csv, npz and inline targets are: classes, or regression on numbers; "
+        "default as they look, which is told",
+    )
     parameters: dict[str, Any] = Field({}, description="of a generated set: samples, noise, …")
     x: list[Any] | None = Field(None, description="inline inputs, a list of rows")
     y: list[Any] | None = Field(None, description="inline labels, or targets as a list of rows")
@@ -103,6 +114,10 @@ class Data(Table):
             raise ValueError("path: is for csv and npz data, which need it")
         if self.name != "inline" and (self.x is not None or self.y is not None):
             raise ValueError("x: inline samples need data.name = 'inline'")
+        if self.name != "csv" and self.target is not None:
+            raise ValueError("target: names a column of csv data")
+        if self.name not in ("csv", "npz", "inline") and self.task is not None:
+            raise ValueError("task: is for csv, npz and inline data; of the others it is known")
         return self
 
 

@@ -23,6 +23,7 @@ from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
 from tuichaos.runs import Run, read_table, whole_lines
 from tuichaos.sweeps.grid import Axis
+from tuichaos.sweeps.reading import DIAGRAM
 from tuichaos.sweeps.reading import read as read_sweep
 
 
@@ -34,8 +35,8 @@ def free_name(stem: str, folder: Path | None = None, kind: str = "csv") -> Path:
 
 
 def export(run: Run, kind: str, out: str | Path | None) -> Path:
-    """Write the series of a run, or the table of a sweep, as one file, ``csv`` or
-    ``parquet``, or the map of a plane as ``png``; returns its path.
+    """Write the series of a run, the table of a sweep, or the points of an orbit diagram, as one
+    file, ``csv`` or ``parquet``, or the map of a plane as ``png``; returns its path.
 
     InputError if the file exists or cannot be written.
     """
@@ -44,12 +45,27 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
     if plane is not None:
         _write_png(run.experiment, plane, target)
     elif kind == "csv":
-        lines = safe_lines(run.path / ("sweep.csv" if run.kind == "sweep" else "series.csv"))
+        lines = safe_lines(run.path / _table_of(run))
         with contextlib.closing(lines), _writing(target) as file:
             file.writelines(lines)
     else:
         _write_parquet(run, target)
     return target
+
+
+def _table_of(run: Run) -> str:
+    """The table that is exported: of an orbit diagram that of its points, which is written when
+    it is complete."""
+    if run.kind != "sweep":
+        return "series.csv"
+    if run.experiment.diagram.observable == "none":
+        return "sweep.csv"
+    if not run.has(DIAGRAM):
+        raise InputError(
+            f"{run.path.name}: its points are written when the diagram is complete: "
+            f"tuichaos resume {run.path.name}; what there is of exponents: {run.path}/sweep.csv"
+        )
+    return DIAGRAM
 
 
 @contextlib.contextmanager
@@ -222,11 +238,9 @@ def _new(out: str | Path, hint: str = "name another file") -> Path:
 
 
 def _write_parquet(run: Run, target: Path) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError("--format parquet: needs pyarrow; install tuichaos[parquet]") from None
+    import pyarrow
+    import pyarrow.parquet
+
     table = pyarrow.table(_sweep_arrays(run) if run.kind == "sweep" else _series_arrays(run))
     with _writing(target, "xb") as file:
         pyarrow.parquet.write_table(table, file)
@@ -239,7 +253,7 @@ def _sweep_arrays(run: Run) -> dict[str, Any]:
         name: pyarrow.array(values)
         if isinstance(values, list)
         else pyarrow.array(values, mask=np.isnan(values))
-        for name, values in read_sweep(run.path).items()
+        for name, values in read_sweep(run.path, _table_of(run)).items()
     }
 
 

@@ -28,7 +28,7 @@ from tuichaos.manifest import now
 from tuichaos.measure import Measure
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.reading import longer
+from tuichaos.reading import located, longer
 from tuichaos.recorder import write_manifest
 from tuichaos.runs import Run, check_entries, open_run
 from tuichaos.states import PARTS, parts_again
@@ -77,8 +77,10 @@ def extend(
     watch: Watcher | None,
     stop: threading.Event,
     tell: Callable[[str], object],
+    data: str | Path | None = None,
 ) -> Run:
-    """Let a run have so many steps. Where ``stop`` ended it before, the run is as it was.
+    """Let a run have so many steps; ``data``: where the file of its data is now. Where ``stop``
+    ended it before, the run is as it was.
     Raises InputError, RunFailed and Stopped as ``resuming.resume``."""
     from tuichaos.resuming import going_on
     from tuichaos.runner import interrupts
@@ -92,9 +94,9 @@ def extend(
             if _is_there(run, steps):
                 return run
             if _steps_of(place) != steps:
-                _prepare(run, steps, threads, tell)
+                _prepare(run, located(run.experiment, data, run.path.name), steps, threads, tell)
             if not is_done(run.path):
-                with going_on(place, threads, Pace(stop=stop)) as recording:
+                with going_on(place, threads, Pace(stop=stop), data) as recording:
                     recording.run(watch)
             _put_in_place(run.path)
         except OSError as error:
@@ -142,14 +144,20 @@ def _ended_at(place: Path) -> int | None:
 # --- before ------------------------------------------------------------------------------
 
 
-def _prepare(run: Run, steps: int, threads: int | None, tell: Callable[[str], object]) -> None:
+def _prepare(
+    run: Run,
+    shorter: Experiment,
+    steps: int,
+    threads: int | None,
+    tell: Callable[[str], object],
+) -> None:
     """Make the folder of the longer run, in one piece."""
     place = run.path / NAME
-    experiment = longer(run.experiment, steps)
+    experiment = longer(shorter, steps)
     ready = plan(experiment, threads)
     ready.check_room(run.path)
     data = ready.built.dataset
-    now_planned = prints(run.experiment, data and digest(data), any_steps=False)
+    now_planned = prints(shorter, data and digest(data), any_steps=False)
     check_planned(run.path, known(run.manifest), now_planned)
     because_of = forcing(experiment, threads)
     if (begun := _steps_of(place)) is not None:

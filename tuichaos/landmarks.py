@@ -11,6 +11,7 @@ from tuichaos.bands import Band
 from tuichaos.curves import Curve, Role
 from tuichaos.experiment import EPSILON, Experiment
 from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION
+from tuichaos.parameters import per
 
 COORDINATES = 16  # of a map that are observed
 
@@ -22,6 +23,10 @@ class Source(Protocol):
     def first_diverged(self) -> int | None:
         """The step at which the first reference diverged."""
 
+    @property
+    def time_step(self) -> float | None:
+        """The time a step of the system takes; None where that is not known."""
+
     def band(self, name: str) -> Band:
         """A column as a band, all NaN when it was not measured."""
 
@@ -29,7 +34,7 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class Fit:
     """A straight line through ln of the median distance: from step ``start`` to ``end``,
-    ``slope`` in nats a step, ``curve`` to draw it."""
+    ``slope`` in nats per unit of time (of a map: a step), ``curve`` to draw it."""
 
     start: int
     end: int
@@ -91,5 +96,7 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
     ends = np.array([x[0], x[-1]])
     line = np.exp(offset + slope * (ends - x[0]))
     start, end = int(x[0]), int(x[-1])
-    name = f"fit {start}–{end}: {slope:+.3g} a step"
+    slope /= source.time_step or 1.0
+    unit = per(experiment.system.name, source.time_step)
+    name = f"fit {start}–{end}: {slope:+.3g} per {unit}"
     return Fit(start, end, float(slope), Curve(name, ends, line, Role.FIT))

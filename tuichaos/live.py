@@ -35,6 +35,10 @@ class LiveSeries:
     def first_diverged(self) -> int | None:
         return self.latest.first_diverged if self.latest else None
 
+    @property
+    def time_step(self) -> float | None:
+        return self.latest.time_step if self.latest else None
+
     def add(self, progress: Progress) -> None:
         """Take in one frame (called in the run's thread)."""
         fresh = {n: summarise(v, n in AVERAGED) for n, v in progress.columns.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import platformdirs
 
@@ -21,12 +22,36 @@ def runs_home() -> Path:
     return home() / "runs"
 
 
+def pasted(text: str | Path, folder: Path | None = None) -> str:
+    """A path as it was meant: terminals and file managers paste it with quotes, blanks around,
+    escaped blanks, or as file://. What is there as it stands stays."""
+    text = str(text)
+    if _is_there(text, folder):
+        return text
+    found = text.strip()
+    if len(found) > 2 and found[0] == found[-1] and found[0] in "'\"":
+        found = found[1:-1]
+    if found.startswith("file://"):
+        host, _, rest = found.removeprefix("file://").partition("/")
+        if host in ("", "localhost"):
+            return "/" + unquote(rest)
+    plain = found.replace("\\ ", " ")
+    return plain if plain != found and _is_there(plain, folder) else found
+
+
+def _is_there(text: str, folder: Path | None) -> bool:
+    try:
+        return (Path(folder or "") / text).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def resolved(text: str | Path, what: str, folder: Path | None = None) -> Path:
     """A path as written by a person, made absolute, ``..`` and links followed; seen from
     ``folder`` (default: here). InputError names ``what`` if it can be no path."""
-    if not str(text).isprintable() or not str(text):
+    if not str(text).isprintable() or not str(text).strip():
         raise InputError(f"{what}: {str(text)!r} is not a path")
     try:
-        return ((folder or Path.cwd()) / Path(text).expanduser()).resolve()
+        return ((folder or Path.cwd()) / Path(pasted(text, folder)).expanduser()).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{what}: {text}: {getattr(error, 'strerror', None) or error}") from None

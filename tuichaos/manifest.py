@@ -42,10 +42,11 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
         "device_name": describe(plan.device),
         "threads": simulation.threads,
         "dimension": plan.built.system.dimension,
+        "time_step": plan.built.system.time_step,
         "replicas": plan.replicas,
         "replica_steps": plan.replica_steps,
         "data": None if data is None else _data(data),
-        "warnings": experiment.warnings,
+        "warnings": plan.warnings,
         "pid": os.getpid(),
         "started": now(),
     }
@@ -81,6 +82,7 @@ def _data(data: Dataset) -> dict[str, Any]:
         "features": data.x.shape[1],
         "outputs": data.outputs,
         "sha256": digest(data),
+        **({"read": data.told, **data.facts} if data.told else {}),
     }
 
 

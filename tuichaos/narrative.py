@@ -13,7 +13,7 @@ from tuichaos.landmarks import fit, saturation
 from tuichaos.live import LiveSeries
 from tuichaos.parameters import per
 
-NEUTRAL = 0.005  # nats a step: below, neither chaos nor contraction is claimed
+NEUTRAL = 0.005  # nats per unit of time: below, neither chaos nor contraction is claimed
 
 
 def narrate(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> str:
@@ -42,9 +42,12 @@ def _twins(live: LiveSeries, experiment: Experiment) -> str:
         return ""
     line, full = fit(live, experiment), saturation(live)
     if full is not None:
+        time = per(experiment.system.name, live.time_step)
         words = f"Twins saturated at step {full[0]}: exponents of twins are read before it"
         if line is not None:
-            words += f" (median distance: {line.slope:+#.3g} a step over {line.start}–{line.end})"
+            words += (
+                f" (median distance: {line.slope:+#.3g} per {time} over {line.start}–{line.end})"
+            )
         return words + "."
     if live.last("distance") == 0:
         return "Twins have met: their distance is exactly 0 (superstable, or rounded away)."
@@ -62,7 +65,7 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> str:
     if not len(known) or left == 0 or known[-1] < len(band.steps) - 2:
         return ""
     value, steps = band.middle[known[-1]], live.latest.step - experiment.measure.discard
-    time = per(experiment.system.name)
+    time = per(experiment.system.name, live.time_step)
     what = f"mean of {left}" if live.references > 1 else "1 reference"
     over = f"per {time} over {steps} steps ({what})"
     interval = _interval(band, known[-1], experiment)

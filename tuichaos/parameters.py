@@ -27,9 +27,13 @@ STRUCTURE = ("curvatures", "dt", "factors", "fractions")
 MOST_FACTORS = 64
 
 
-def per(system: str) -> str:
-    """What the exponents of a system are per."""
-    return "unit of time" if system in FLOWS else "step"
+def per(system: str, time_step: float | None = None) -> str:
+    """What the exponents of a system are per, in all places: ``time_step`` of the system where
+    it is known. A map of the user's of which it is not known may be a flow; its exponents are
+    then told per unit of time, which a step of a map is."""
+    unknown = time_step is None
+    flow = (system in FLOWS or ":" in system) if unknown else time_step != 1
+    return "unit of time" if flow else "step"
 
 
 def check(name: str, parameters: Mapping[str, object]) -> None:

@@ -31,6 +31,18 @@ class Plan:
     threads: int | None
 
     @property
+    def told(self) -> list[str]:
+        """What was guessed about data from a file, in a line; none where nothing was."""
+        data = self.built.dataset
+        return [f"data: {data.told}"] if data is not None and data.told else []
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed but should be said before the run."""
+        data = self.built.dataset
+        return [*self.experiment.warnings, *(data.warnings if data is not None else ())]
+
+    @property
     def replicas(self) -> int:
         ensemble = self.experiment.ensemble
         return ensemble.references * (1 + ensemble.twins)

@@ -20,6 +20,7 @@ class Preview:
     experiment: Experiment
     summary: Mapping[str, Any]
     rows: Mapping[str, Rows]
+    time_step: float | None = None
 
     def has(self, name: str) -> bool:
         """Whether there is such a table."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 import typing
@@ -14,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from tuichaos.bounds import DOTTED, MOST_DEPTH, MOST_EXPERIMENT, look_over, read_text, shortened
 from tuichaos.cleaning import clean
-from tuichaos.errors import MOST_COMPARED, InputError, nearest
+from tuichaos.errors import MOST_COMPARED, InputError, is_near, nearest
 from tuichaos.experiment import Experiment, Table
-from tuichaos.locations import resolved
+from tuichaos.locations import pasted, resolved
 from tuichaos.sweeps.grid import parse_over, swept_keys
 from tuichaos.trusted import trust_named
 
@@ -31,7 +32,7 @@ def load(
     Code that the file names, ``package.module:factory``, runs only if ``overrides`` name it
     too, or ``tuichaos.trust`` does.
     """
-    path = Path(path)
+    path = Path(pasted(path))
     look_over(overrides or {})
     trust_named(overrides or {})
     table = read_toml(path)
@@ -60,6 +61,25 @@ def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str,
     if isinstance(told.get("title"), str):
         told["title"] = f"{told['title']} [{words}]" if words.isprintable() else told["title"]
     return told
+
+
+def located(experiment: Experiment, path: str | Path | None, run: str) -> Experiment:
+    """The experiment of a run with the file of its data where it is now; None: where it was.
+    InputError where there is none."""
+    was = experiment.data.path
+    if path is None:
+        if was is not None and not os.path.exists(was):
+            raise InputError(
+                f"{run}: data.path: {was}: is not there; if the file moved: --data FILE"
+            )
+        return experiment
+    if was is None:
+        raise InputError(f"--data: {run} has no data from a file")
+    there = resolved(path, "--data")
+    if not there.exists():
+        raise InputError(f"--data: {there}: No such file or directory")
+    data = experiment.data.model_copy(update={"path": str(there)})
+    return experiment.model_copy(update={"data": data})
 
 
 def longer(experiment: Experiment, steps: int) -> Experiment:
@@ -158,11 +178,33 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text}: must be KEY=VALUE")
-    try:
-        table = parse_toml(f"value = {value}")
-    except (ValueError, RecursionError):
-        return key.strip(), value
-    return key.strip(), table["value"] if list(table) == ["value"] else value
+    if NUMBER.fullmatch(value.strip()):
+        return key.strip(), _number(value.strip())
+    for written in dict.fromkeys((value, _as_toml(value))):
+        try:
+            table = parse_toml(f"value = {written}")
+        except (ValueError, RecursionError):
+            continue
+        return key.strip(), table["value"] if list(table) == ["value"] else value
+    return key.strip(), value
+
+
+# Numbers as people write them, and TOML does not: .5, 5., and 1e4 where a whole one is due.
+NUMBER = re.compile(r"[+-]?(?:\.\d+|\d+\.)(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+")
+MOST_WHOLE = 2**53  # from here on floats have no fractions anyway
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < MOST_WHOLE else number
+
+
+def _as_toml(text: str) -> str:
+    """A list or a table with such numbers in it as TOML has them."""
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    text = re.sub(r"(?<![\w.\"'])([+-]?)\.(?=\d)", r"\g<1>0.", text)
+    return re.sub(r"(?<![\w.])(\d+)\.(?![\w.])", r"\g<1>.0", text)
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -252,8 +294,9 @@ def _nearest_key(where: list[str]) -> str:
         return tuple(difflib.SequenceMatcher(None, a, b).ratio() for a, b in pairs)
 
     best, table = max(keys, key=lambda key: sum(likeness(key))), ".".join(where[:-1])
-    own, whole = likeness(best)
-    if own >= LIKE or (whole >= LIKE and not table):  # a table in common makes any two alike
+    _, whole = likeness(best)
+    # A table in common makes any two alike.
+    if is_near(last, best.split(".")[-1]) or (whole >= LIKE and not table and is_near(last, best)):
         return f"did you mean {best!r}?"
     own = [key.removeprefix(f"{table}.") for key in keys if table and key.startswith(f"{table}.")]
     tables = dict.fromkeys(key.partition(".")[0] for key in keys if "." in key)

@@ -68,6 +68,7 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
 PLAIN = {
     "distance.final_over_scale_median": "final distance / nε",
     "loss.final_median": "final loss",
+    "test_loss.final_median": "final loss, test",
     "train_accuracy.final_median": "final accuracy, train",
     "test_accuracy.final_median": "final accuracy, test",
     "weight_norm.final_median": "final weight norm (L1)",
@@ -234,6 +235,13 @@ def remarks(run: Run) -> Iterator[str]:
             f"the first at step {when['first']}, half of them by {when['median']:g}, "
             f"the last at step {when['last']}"
         )
+    twins = summary.get("distance") or {}
+    if twins.get("twins_diverged"):
+        yield (
+            f"twins: {twins['twins_diverged']} of {twins['twins_total']} diverged while their "
+            f"reference did not, the first at step {twins['twins_diverged_first']}: their "
+            "distances are left out"
+        )
     for name, part in summary.items():
         if isinstance(part, Mapping) and part.get("reason"):
             yield f"{name}: {part['reason']}"
@@ -255,6 +263,8 @@ def plan_lines(plan: Any) -> Iterator[str]:
     system = plan.built.system
     yield f"{experiment.name}: {experiment.title}" if experiment.title else experiment.name
     if data is not None:
+        if data.told:
+            yield f"read         {data.told}"
         network = experiment.network
         widths = "-".join(map(str, system.network.widths))
         yield f"data         {experiment.data.name}, {len(data.x)} train, {len(data.x_test)} test"
@@ -281,7 +291,7 @@ def plan_lines(plan: Any) -> Iterator[str]:
         )
         yield f"states.npz   {size / 1e6:,.1f} MB"
     yield f"device       {experiment.device}"
-    for warning in experiment.warnings:
+    for warning in plan.warnings:
         yield f"warning      {warning}"
     yield "nothing was run or written"
 

@@ -22,7 +22,7 @@ from tuichaos.locations import resolved, runs_home
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.reading import load
+from tuichaos.reading import load, located
 from tuichaos.recorder import write_manifest
 from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, check_entries, find, open_run, reading
@@ -34,6 +34,7 @@ def resume(
     run: Run,
     *,
     steps: int | None = None,
+    data: str | Path | None = None,
     threads: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -51,6 +52,7 @@ def resume(
     ``runner.run``.
 
     ``steps``: further than planned, also of a run that is done; see ``further.extend``.
+    ``data``: where the file of its data is now; what is in it must be the same.
     ``tell`` is called with a line on how that will be.
     """
     if run.kind == "sweep":
@@ -58,17 +60,18 @@ def resume(
 
         if steps is not None:
             raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
-        how = {"threads": threads, "workers": workers, "scheduler": scheduler}
+        how = {"threads": threads, "workers": workers, "scheduler": scheduler, "data": data}
         return resume_sweep(run, **how, watch=watch, stop=stop)
     if workers is not None or scheduler is not None:
         raise InputError("--workers, --scheduler: are for sweeps")
     stop = stop or threading.Event()
     target = further.target(run, steps)
     if target is not None:
-        return further.extend(run, target, threads, watch, stop, tell or (lambda _: None))
-    with interrupts(stop) as interrupted, going_on(run.path, threads, Pace(stop=stop)) as recording:
+        return further.extend(run, target, threads, watch, stop, tell or (lambda _: None), data)
+    pace = Pace(stop=stop)
+    with interrupts(stop) as seen, going_on(run.path, threads, pace, data) as recording:
         recording.run(watch)
-    return told(open_run(run.path), interrupted)
+    return told(open_run(run.path), seen)
 
 
 def find_or_mend(name: str) -> Run:
@@ -123,8 +126,11 @@ def _fault_of_manifest(path: Path) -> str:
 
 
 @contextmanager
-def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]:
-    """The recording of a stopped run, ready to go on, its folder locked as long."""
+def going_on(
+    path: Path, threads: int | None, pace: Pace, data: str | Path | None = None
+) -> Iterator[Recording]:
+    """The recording of a stopped run, ready to go on, its folder locked as long; ``data``:
+    where the file of its data is now."""
     run = open_run(path)
     if run.kind != "run":
         raise InputError(f"{path.name}: is a sweep, not a run")
@@ -140,7 +146,7 @@ def going_on(path: Path, threads: int | None, pace: Pace) -> Iterator[Recording]
         raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
     check_entries(path, deep=True)
     with locked(path) as taken:
-        ready = plan(run.experiment, threads)
+        ready = plan(located(run.experiment, data, path.name), threads)
         with reading(path):
             checkpoint, faults = Store(path).newest(most=ready.most_kept)
             facts = _facts(
@@ -179,6 +185,7 @@ def _facts(
     resumed = [*before.get("resumed", []), {"at": now(), "step": step}]
     began = {"started": before["started"]} if isinstance(before.get("started"), str) else {}
     extended = {"extended": before["extended"]} if "extended" in before else {}
+    began["number"] = before.get("number")  # a run that goes on is no newer than it was
     return {**began, **extended, "versions": versions(), "resumed": resumed, "warnings": words}
 
 
@@ -201,4 +208,5 @@ def rows_before(recording: Recording) -> Progress | None:
         recording.survival.first,
         run.steps[there],
         columns,
+        ready.built.system.time_step,
     )

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos import shortage
+from tuichaos import order, shortage
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned
@@ -52,21 +52,30 @@ def run(
     threads: int | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> Run:
     """Run an experiment into a new run folder and open it.
 
     ``out`` names the folder (default: a new one among the kept runs). ``watch`` is called
     after each frame; setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends the run cleanly after a
     frame: a signal then raises Stopped, a KeyboardInterrupt, with the folder complete up to
-    there.
+    there. ``tell`` is called before the first step with a line on how data from a file were
+    read, and with each warning (``"warning: …"``).
     Raises InputError before anything is written, RunFailed when the run cannot go on.
     """
     ready = plan(experiment, threads)
     ready.check_room(check(out))
+    for line in lines_of(ready) if tell is not None else ():
+        tell(line)
     stop = stop or threading.Event()
     with interrupts(stop) as seen, new_folder(ready.experiment, out) as path, locked(path):
         prepare(ready, path, Pace(stop=stop)).run(watch)
     return told(open_run(path), seen)
+
+
+def lines_of(ready: Plan) -> list[str]:
+    """What should be said before a run."""
+    return [*ready.told, *(f"warning: {words}" for words in ready.warnings)]
 
 
 def told(done: Run, interrupted: Sequence[int]) -> Run:
@@ -197,6 +206,8 @@ class Recording:
                 folder = open_files.enter_context(self._folder())
                 if self.states:
                     open_files.callback(self.states.file.close)
+                if "number" not in self.facts:
+                    self.facts["number"] = order.number(self.path)
                 folder.surely(partial(folder.manifest, {**self.facts, "status": "running"}))
                 if engine is not None:
                     self.simulation.begin(engine)
@@ -274,6 +285,7 @@ class Recording:
                     self.survival.first,
                     frame.steps,
                     columns,
+                    self.plan.built.system.time_step,
                 )
             )
 
@@ -302,7 +314,9 @@ class Recording:
         by_reference = zip(*(np.asarray(exponents[name]).tolist() for name in columns), strict=True)
         rows = [[reference, *row] for reference, row in enumerate(by_reference)]
         tables = {**tables, "exponents.csv": (["reference", *columns], rows)}
-        return Preview(self.experiment, without_nan(summary), tables)
+        return Preview(
+            self.experiment, without_nan(summary), tables, self.plan.built.system.time_step
+        )
 
     def _ended(self, seconds: float) -> dict[str, Any]:
         status = "done" if self.step == self.plan.experiment.steps else "interrupted"

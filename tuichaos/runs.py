@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tuichaos import archives
+from tuichaos import archives, order
 from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
 from tuichaos.cleaning import clean, cleaned
@@ -65,6 +65,14 @@ class Run:
     def kind(self) -> str:
         """``run``, or ``sweep`` for the folder of a sweep, which has sweep.csv instead."""
         return str(self.manifest.get("kind", "run"))
+
+    @property
+    def time_step(self) -> float | None:
+        """The time a step of its system takes, 1 of a map; None where a folder of an earlier
+        version does not tell. Exponents are per unit of time."""
+        found = self.manifest.get("time_step")
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if number and found > 0 else None
 
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
@@ -191,13 +199,18 @@ def _is_there(manifest: Mapping[str, Any]) -> bool:
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run folder; InputError where there is none."""
+    """Open a run folder, or that of a sweep (see ``sweeps.result.Sweep``); InputError where
+    there is none."""
     path = Path(path)
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path}: is not a run folder (no manifest.json)")
     check_entries(path)
     run = Run(path)
     check_format(run)
+    if run.kind == "sweep":
+        from tuichaos.sweeps.result import Sweep  # it is a run, too
+
+        return Sweep(path)
     return run
 
 
@@ -276,7 +289,8 @@ def list_runs() -> list[Run]:
 
 
 def survey() -> tuple[list[Run], dict[str, str]]:
-    """All readable run folders that are kept, newest first, and why the others are not, by
+    """All readable run folders that are kept, newest first (by the order in which they began,
+    which does not follow the clock), and why the others are not, by
     their names: they are damaged, or of a newer format."""
     found, refused = [], {}
     try:
@@ -286,7 +300,7 @@ def survey() -> tuple[list[Run], dict[str, str]]:
     for path in paths:
         try:
             run = open_run(path.parent)
-            found.append((str(run.manifest.get("started", "")), run))
+            found.append((order.of(run.manifest), run))
         except (InputError, OSError) as error:
             refused[path.parent.name] = str(error)
     found.sort(key=lambda pair: pair[0], reverse=True)

@@ -110,6 +110,14 @@ def _widths(value: object) -> object:
     return value
 
 
+def _target(value: object) -> object:
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value.strip() if isinstance(value, str) else value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"must be the name of a column, or its number from 0, not {value!r}")
+    return value
+
+
 def _windows(value: object) -> object:
     for item in _as_list(value):
         _integer(item)
@@ -194,5 +202,6 @@ LayerRates = Annotated[Any, BeforeValidator(_layer_rates)]
 Multipliers = Annotated[Any, BeforeValidator(_multipliers)]
 Start = Annotated[Any, BeforeValidator(_start)]
 Counts = Annotated[Any, BeforeValidator(_counts)]
+Target = Annotated[Any, BeforeValidator(_target)]
 Widths = Annotated[list[int], BeforeValidator(_widths)]
 Windows = Annotated[list[int], BeforeValidator(_windows)]

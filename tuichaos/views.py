@@ -35,14 +35,16 @@ VIEWS: dict[str, View] = {
     "exponent": View("lyapunov", "running exponent λ(t), nats per {per}"),
     "accuracy": View("train_accuracy", "accuracy on the train part"),
     "test-accuracy": View("test_accuracy", "accuracy on the test part"),
+    "test-loss": View("test_loss", "loss on the test part"),
     "weight-norm": View("weight_norm", "weight norm (L1)"),
 }
 
 
-def title(name: str, experiment: Experiment) -> str:
-    """What a view, or a column, is called, with the unit that the system's exponents have."""
+def title(name: str, experiment: Experiment, time_step: float | None = None) -> str:
+    """What a view, or a column, is called, with the unit that the exponents of the system have;
+    ``time_step``: of the system, where it is known."""
     words = VIEWS[name].title if name in VIEWS else name
-    return words.replace("{per}", per(experiment.system.name))
+    return words.replace("{per}", per(experiment.system.name, time_step))
 
 
 class Kept:
@@ -59,6 +61,10 @@ class Kept:
         except InputError:  # the run goes on: there is no such file yet
             return None
         return int(np.nanmin(steps)) if np.isfinite(steps).any() else None
+
+    @property
+    def time_step(self) -> float | None:
+        return self.run.time_step
 
     def band(self, name: str) -> Band:
         if name not in self._bands:
@@ -102,7 +108,9 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
         marks.append(("lr" if isinstance(rate, list) else f"lr {rate:g}", change.step))
     if source.first_diverged is not None:
         marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
-    return Picture(title(name, experiment), curves, log, levels=levels, marks=marks)
+    return Picture(
+        title(name, experiment, source.time_step), curves, log, levels=levels, marks=marks
+    )
 
 
 def _spans_decades(values: np.ndarray) -> bool:

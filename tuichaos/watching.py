@@ -24,6 +24,7 @@ class Progress:
     first_diverged: int | None
     steps: np.ndarray
     columns: Mapping[str, np.ndarray]
+    time_step: float | None = None  # of the system, None where it is not known
 
 
 Watcher = Callable[[Progress], object]

@@ -13,8 +13,16 @@ from tuichaos.checkpoints.store import Checkpoint
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 
-# Words, where it is computed, how often it is kept, and what was changed while it ran.
+# Words, where it is computed, how often it is kept, and what was changed while it ran; where a
+# file of data lies: what is in it has a digest of its own.
 FREE = {"name", "title", "about", "paper", "device", "record.checkpoint", "optimizer.changes"}
+FREE |= {"data.path"}
+# Keys of later versions, left out where they say nothing: folders of earlier ones have none.
+ADDED: dict[str, Any] = {
+    "data.target": None,
+    "data.task": None,
+    "system.allow_nondeterministic": False,
+}
 STEPS = "steps"  # free too where nothing that is measured depends on them
 MOST_NAMED = 6
 DIGITS = 16  # of the digests that are kept
@@ -27,7 +35,7 @@ def prints(experiment: Experiment, data: str | None, any_steps: bool) -> dict[st
     found = {
         key: _short(value)
         for key, value in _values("", experiment.model_dump(mode="json"))
-        if key not in free
+        if key not in free and not (key in ADDED and value == ADDED[key])
     }
     return found if data is None else {**found, "data": data[:DIGITS]}
 
@@ -64,6 +72,12 @@ def known(manifest: Mapping[str, Any], checkpoint: Checkpoint | None = None) -> 
 def digest(experiment: Experiment, data: str | None) -> str:
     """All of it in one, of a sweep."""
     return _short(prints(experiment, data, any_steps=False))
+
+
+def earlier_digest(experiment: Experiment, data: str | None) -> str:
+    """The same as earlier versions made it, with the place of the data."""
+    path = {"data.path": _short(experiment.data.path)}
+    return _short(prints(experiment, data, any_steps=False) | path)
 
 
 def _short(value: Any) -> str:

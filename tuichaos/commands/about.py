@@ -13,11 +13,12 @@ from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
 
 
-@click.command()
+@click.command(
+    help="List the presets, or print one as TOML.",
+)
 @click.argument("name", required=False)
 @click.option("--keys", is_flag=True, help="Every key with its default and meaning.")
 def presets(name: str | None, keys: bool) -> None:
-    """List the presets, or print one as TOML."""
     from tuichaos import presets as kept
 
     if keys:
@@ -35,9 +36,10 @@ def presets(name: str | None, keys: bool) -> None:
             say(f"{each:<{width}}  {found.title}\n{'':<{width}}  {found.about}")
 
 
-@click.command()
+@click.command(
+    help="Print where runs, settings and presets are.",
+)
 def paths() -> None:
-    """Print where runs, settings and presets are."""
     from tuichaos import presets as kept
     from tuichaos.config import config_path
     from tuichaos.locations import runs_home
@@ -50,13 +52,14 @@ def paths() -> None:
         say(f"{name:<8} {path}")
 
 
-@click.command()
+@click.command(
+    help="Time training, measuring and tangents against the plain torch.nn loop; with `ui`, "
+    "how the explorer answers while 3 000 replicas train on the cpu.",
+)
 @click.argument("what", required=False, type=click.Choice(["ui"]))
 @click.option("--seconds", type=click.FloatRange(0.1, 60), help="For each figure [2; ui: 15].")
 @click.option("--device", default="cpu", metavar="cpu|cuda[:N]", help="Where tuichaos computes.")
 def bench(what: str | None, seconds: float | None, device: str) -> None:
-    """Time training, measuring and tangents against the plain torch.nn loop; with `ui`, how
-    the explorer answers while 3 000 replicas train on the cpu."""
     if seconds is not None and seconds != seconds:
         raise InputError("--seconds: must be a number")
     if what == "ui":
@@ -71,11 +74,13 @@ def bench(what: str | None, seconds: float | None, device: str) -> None:
         say(line)
 
 
-@click.command()
+@click.command(
+    help="Measure systems with known answers by every route, in under a minute: what was "
+    "expected, what was measured, how far off it is and may be. Exit code 1 if a check "
+    "fails.",
+)
 @click.pass_context
 def selftest(ctx: click.Context) -> None:
-    """Measure systems with known answers by every route, in under a minute: what was expected,
-    what was measured, how far off it is and may be. Exit code 1 if a check fails."""
     import time
 
     from tuichaos.selftest import perform, table, trials

@@ -10,10 +10,11 @@ from tuichaos.commands.shared import trusting
 from tuichaos.commands.telling import say
 
 
-@click.command()
+@click.command(
+    help="List the kept runs, newest first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def runs(as_json: bool) -> None:
-    """List the kept runs, newest first."""
     from tuichaos.locations import runs_home
     from tuichaos.runs import survey
 
@@ -40,13 +41,14 @@ of a plane also map and boundary, of an orbit diagram diagram, exponent, period.
         return super().get_help_record(context)
 
 
-@click.command()
+@click.command(
+    help="Chart a run (its folder, its name, the beginning of its name, or `last`).",
+)
 @click.argument("run_name", metavar="RUN")
 @click.option("--what", metavar="WHAT", cls=What)
 @click.option("--height", type=click.IntRange(5, 200), default=24, help="Lines of the chart.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
 def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
-    """Chart a run (its folder, its name, the beginning of its name, or `last`)."""
     from tuichaos.runs import find, reading
 
     found = find(run_name)
@@ -63,13 +65,14 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
         telling.chart(found, what or default, height, ascii_only=ascii_only)
 
 
-@click.command()
+@click.command(
+    help="Write the series of a run, the table of a sweep, or the points of an orbit diagram, "
+    "as one CSV or Parquet file; the map of a plane as an image (png).",
+)
 @click.argument("run_name", metavar="RUN")
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "png"]), default="csv")
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
-    """Write the series of a run, or the table of a sweep, as one CSV or Parquet file; the map
-    of a plane as an image (png)."""
     from tuichaos import exporting
     from tuichaos.runs import find, reading
 
@@ -78,13 +81,15 @@ def export(run_name: str, kind: str, out: str | None) -> None:
         say(exporting.export(found, kind, out))
 
 
-@click.command()
+@click.command(
+    help="Check a run folder: checksums, rows, finite numbers, and that its first steps (of a "
+    "sweep its first point), computed again, give the same bits. Exit code 1 if something "
+    "is wrong.",
+)
 @click.argument("run_name", metavar="RUN")
 @trusting
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
-    """Check a run folder: checksums, rows, finite numbers, and that its first steps (of a sweep
-    its first point), computed again, give the same bits. Exit code 1 if something is wrong."""
     from tuichaos.runs import find, reading
     from tuichaos.verifying import verify as checks
 

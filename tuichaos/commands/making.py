@@ -12,10 +12,14 @@ from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
+from tuichaos.locations import pasted
 
 
-@click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.command(
+    help="Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over "
+    "at every point of a grid.",
+)
+@click.argument("file", required=False)
 @click.option("--preset", "preset_name", metavar="NAME", help="Run a preset; see `presets`.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key.")
 @click.option("--seed", type=int, help="Seed of every random draw.")
@@ -47,7 +51,7 @@ from tuichaos.errors import InputError
 )
 @trusting
 def run(
-    file: Path | None,
+    file: str | None,
     preset_name: str | None,
     sets: tuple[str, ...],
     seed: int | None,
@@ -64,11 +68,10 @@ def run(
     keep: bool,
     yes: bool,
 ) -> None:
-    """Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over at
-    every point of a grid."""
     if allow_nondeterministic:
         sets = (*sets, "system.allow_nondeterministic=true")
-    experiment = _experiment(file, preset_name, sets, seed, device, overs)
+    path = None if file is None else Path(pasted(file))
+    experiment = _experiment(path, preset_name, sets, seed, device, overs)
     if experiment.sweep:
         how = {"threads": threads, "workers": workers, "scheduler": scheduler}
         _sweep(experiment, out, how, keep, yes, as_json, quiet, dry_run)
@@ -94,11 +97,16 @@ def _run(
         if not quiet:
             telling.say_plan(ready)
         return
-    for warning in experiment.warnings:
-        say(f"tuichaos: warning: {warning}", err=True)
+    said: list[str] = []
+
+    def tell(line: str) -> None:
+        said.append(line.removeprefix("warning: "))
+        if not quiet:
+            say(f"tuichaos: {line}", err=True)
+
     with interruptible(), telling.progress(quiet) as watch:
-        done = runner.run(experiment, out=out, threads=threads, watch=watch)
-    telling.tell_run(done, as_json, quiet, experiment.warnings)
+        done = runner.run(experiment, out=out, threads=threads, watch=watch, tell=tell)
+    telling.tell_run(done, as_json, quiet, said)
 
 
 def _sweep(
@@ -131,6 +139,7 @@ def _sweep(
             say(line)
         return
     with interruptible(), telling.progress(quiet, sweep=True) as watch:
+        how["tell"] = None if quiet else lambda line: say(f"tuichaos: {line}", err=True)
         done = running.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
     telling_sweeps.tell_sweep(done, as_json, quiet)
 

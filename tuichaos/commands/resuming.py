@@ -11,9 +11,14 @@ from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.errors import InputError
 
 
-@click.command()
+@click.command(
+    help="Go on with a run or a sweep that was stopped, to the files it would have had; of a "
+    "sweep, try again what failed. With --steps a run, done or not, goes further than "
+    "planned.",
+)
 @click.argument("run_name", metavar="RUN")
 @click.option("--steps", type=int, metavar="N", help="Go further than planned: N steps in all.")
+@click.option("--data", metavar="FILE", help="Where the file of its data is now.")
 @click.option("--workers", type=int, metavar="N", help="Processes [this one alone].")
 @click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
 @click.option("--threads", type=int, metavar="N", help="Threads of this process [all].")
@@ -23,21 +28,20 @@ from tuichaos.errors import InputError
 def resume(
     run_name: str,
     steps: int | None,
+    data: str | None,
     workers: int | None,
     scheduler: str | None,
     threads: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
-    try again what failed. With --steps a run, done or not, goes further than planned."""
     from tuichaos.resuming import find_or_mend
 
     found = find_or_mend(run_name)
     if found.kind != "sweep":
         if workers is not None or scheduler is not None:
             raise InputError("--workers, --scheduler: are for sweeps")
-        _resume_run(found, steps, threads, as_json, quiet)
+        _resume_run(found, steps, data, threads, as_json, quiet)
         return
     if steps is not None:
         raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
@@ -49,13 +53,18 @@ def resume(
     from tuichaos.sweeps import running
 
     with interruptible(), telling.progress(quiet, sweep=True) as watch:
-        how = {"workers": workers, "scheduler": scheduler, "threads": threads}
+        how = {"data": data, "workers": workers, "scheduler": scheduler, "threads": threads}
         done = running.resume(found, **how, watch=watch)
     telling_sweeps.tell_sweep(done, as_json, quiet)
 
 
 def _resume_run(
-    found: Any, steps: int | None, threads: int | None, as_json: bool, quiet: bool
+    found: Any,
+    steps: int | None,
+    data: str | None,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     from tuichaos import resuming
 
@@ -66,5 +75,6 @@ def _resume_run(
     before = found.manifest.get("warnings")
     said = before if isinstance(before, list) else []
     with interruptible(), telling.progress(quiet) as watch:
-        done = resuming.resume(found, steps=steps, threads=threads, watch=watch, tell=tell)
+        how = {"steps": steps, "data": data, "threads": threads}
+        done = resuming.resume(found, **how, watch=watch, tell=tell)
     telling.tell_run(done, as_json, quiet, said)

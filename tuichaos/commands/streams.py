@@ -42,5 +42,5 @@ def hush() -> None:
     if sys.warnoptions:
         return
     for words in FLOATS:
-        warnings.filterwarnings("ignore", words, RuntimeWarning)
-        sys.warnoptions.append(f"ignore:{words}:RuntimeWarning")  # workers are started with these
+        warnings.filterwarnings("ignore", words)  # of any kind: it differs between versions
+        sys.warnoptions.append(f"ignore:{words}")  # workers are started with these

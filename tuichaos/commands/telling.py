@@ -104,7 +104,7 @@ def _table(done: Run, rows: Sequence[Row]) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    unit = f"nats per {per(done.experiment.system.name)}"
+    unit = f"nats per {per(done.experiment.system.name, done.time_step)}"
     heads = [unit, "value", "95 % interval", "from", "paper"]
     shown = heads if any(row.paper for row in rows) else heads[:-1]
     for head in shown:

@@ -21,6 +21,9 @@ class Tables(Protocol):
     @property
     def summary(self) -> Mapping[str, Any]: ...
 
+    @property
+    def time_step(self) -> float | None: ...
+
     def has(self, name: str) -> bool:
         """Whether that CSV was measured."""
 

@@ -7,6 +7,7 @@ import numpy as np
 from tuichaos.bands import percentile
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.drawings.base import Tables, TableView
+from tuichaos.parameters import per
 
 MOST_CLOUDS = 4  # references that can be told apart in one cloud of points
 ZERO = (("zero", 0.0),)
@@ -72,7 +73,9 @@ def expansion(run: Tables) -> Picture:
     ends = np.flatnonzero(np.isfinite(fitted))[[0, -1]] if np.isfinite(fitted).any() else []
     if len(ends):
         rate = np.log(fitted[ends[1]] / fitted[ends[0]]) / (n[ends[1]] - n[ends[0]])
-        curves.append(Curve(f"{rate:.3g} a step", n[ends], fitted[ends], Role.FIT))
+        rate /= run.time_step or 1.0
+        unit = per(run.experiment.system.name, run.time_step)
+        curves.append(Curve(f"{rate:.3g} per {unit}", n[ends], fitted[ends], Role.FIT))
     return Picture("neighbours after n steps", curves, log=True, x_label="n")
 
 

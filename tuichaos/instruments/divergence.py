@@ -34,6 +34,8 @@ class Divergence(Instrument):
         ]
         self.first = np.full(setup.references, np.nan)
         self.last = np.full(setup.references, np.nan)
+        # The first step at which a twin holds no finite numbers while its reference does.
+        self.twins_lost_at = np.full((setup.references, setup.experiment.ensemble.twins), np.nan)
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         twins = self.setup.experiment.ensemble.twins
@@ -66,20 +68,30 @@ class Divergence(Instrument):
         if 0 <= at < len(frame.steps):
             self.first = distance[at]
         self.last = distance[-1]
+        self._count_lost(frame)
         if not self.in_series:
             return {}
         return {k: v for k, v in frame.values.items() if k.split(".")[0] == "distance"}
+
+    def _count_lost(self, frame: Frame) -> None:
+        lost = ~np.isfinite(frame["twin_distances"]) & frame["alive"][:, :, None]
+        fresh = lost.any(axis=0) & np.isnan(self.twins_lost_at)
+        self.twins_lost_at[fresh] = frame.steps[np.argmax(lost, axis=0)][fresh]
 
     def findings(self) -> Findings:
         scale = self.setup.perturbation_scale
         ratio = self.last / scale
         finite = ratio[np.isfinite(ratio)]
+        lost = self.twins_lost_at[np.isfinite(self.twins_lost_at)]
         summary = {
             "initial_median": median(self.first),
             **final(self.last),
             "perturbation_scale": scale,
             "final_over_scale_median": median(ratio),
             "final_over_scale_below_3": float((finite < 3).mean()) if len(finite) else np.nan,
+            "twins_diverged": len(lost),
+            "twins_total": self.twins_lost_at.size,
+            "twins_diverged_first": int(lost.min()) if len(lost) else None,
         }
         return Findings(summary={"distance": summary} if self.in_series else {})
 

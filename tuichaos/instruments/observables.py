@@ -14,6 +14,7 @@ from tuichaos.instruments.statistics import median
 from tuichaos.systems.base import System, parameter_mask
 
 GROUPS = {"loss": "loss", "train_accuracy": "accuracy", "test_accuracy": "accuracy"}
+GROUPS |= {"test_loss": "loss"}
 
 
 def signal_name(system: System) -> str:

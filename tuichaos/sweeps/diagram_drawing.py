@@ -37,14 +37,16 @@ def pictures(run: Run, what: str) -> list[Picture]:
     """The charts of a kept diagram: ``default`` is the diagram with the exponent below it on
     the same axis. InputError where there is nothing to draw."""
     made = Grid(run.experiment, tuple(axes(run.experiment.sweep)))
-    return of_rows(made, Journal(run.path).rows, what)
+    return of_rows(made, Journal(run.path).rows, what, run.time_step)
 
 
-def of_rows(made: Grid, rows: Rows, what: str) -> list[Picture]:
-    """The same of rows that are at hand."""
+def of_rows(made: Grid, rows: Rows, what: str, time_step: float | None = None) -> list[Picture]:
+    """The same of rows that are at hand; ``time_step`` of the system where it is known."""
     experiment = made.experiment
     wanted = VIEWS[:2] if what == "default" else (what,)
     found = [_DRAWN[name](experiment, made.points, rows) for name in wanted]
+    unit = per(experiment.system.name, time_step)
+    found = [replace(picture, title=picture.title.replace("{per}", unit)) for picture in found]
     if not any(np.isfinite(curve.y).any() for picture in found for curve in picture.curves):
         raise InputError(f"--what {what}: has no number in this diagram")
     axis = axes(experiment.sweep)[0]
@@ -119,8 +121,7 @@ def _exponent(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Pi
         spread = np.nanmax(np.abs(np.concatenate([up.y, down.y])), initial=0.0)
         same = np.abs(up.y - down.y) <= SAME * spread
         curves = [up, replace(down, y=np.where(same, np.nan, down.y))]
-    title = f"leading exponent, nats per {per(experiment.system.name)}"
-    return Picture(title, curves, levels=(("zero", 0.0),))
+    return Picture("leading exponent, nats per {per}", curves, levels=(("zero", 0.0),))
 
 
 def _period(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Picture:

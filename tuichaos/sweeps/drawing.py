@@ -7,6 +7,7 @@ import numpy as np
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment
+from tuichaos.parameters import per
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
@@ -33,15 +34,19 @@ def picture(run: Run, what: str) -> Picture:
     if what == BOUNDARY:
         return _boundary(run)
     found = {k: v for k, v in read(run.path).items() if not isinstance(v, list)}
-    return of_columns(found, run.experiment, what)
+    return of_columns(found, run.experiment, what, run.time_step)
 
 
-def of_columns(found: Columns, experiment: Experiment, what: str) -> Picture:
-    """The same of columns (points,) that are at hand, in grid order."""
+def of_columns(
+    found: Columns, experiment: Experiment, what: str, time_step: float | None = None
+) -> Picture:
+    """The same of columns (points,) that are at hand, in grid order; ``time_step`` of the
+    system where it is known."""
     first, *second = axes(experiment.sweep)
     label = f"log10 {first.key}" if first.log else first.key
+    unit = per(experiment.system.name, time_step)
     if what == "default":
-        whole = None if second else summary(found, experiment.name, first, label)
+        whole = None if second else summary(found, experiment.name, first, label, unit)
         if whole is not None:
             return whole
         what = next((name for name in FIRST if _any(found.get(name))), FIRST[0])

@@ -11,9 +11,9 @@ from typing import Any
 from tuichaos.recorder import write_json, write_table
 from tuichaos.sweeps import bifurcations
 from tuichaos.sweeps.points import Grid
+from tuichaos.sweeps.reading import DIAGRAM
 from tuichaos.sweeps.rows import Row
 
-DIAGRAM = "diagram.csv"
 BIFURCATIONS = "bifurcations.csv"
 COLUMNS = ("kind", "period", "parameter", "multiplier", "imaginary", "residual", "low", "high")
 

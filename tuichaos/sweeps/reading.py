@@ -14,17 +14,18 @@ from tuichaos.errors import InputError
 from tuichaos.runs import whole_lines
 
 NAME = "sweep.csv"
+DIAGRAM = "diagram.csv"  # the points of an orbit diagram
 MOST_BYTES = 100_000_000  # a million points; in memory ten times as much
 MOST_CELLS = 20_000_000
 SHORT = 4
 
 
-def read(folder: Path) -> dict[str, np.ndarray | list[str]]:
-    """The columns of sweep.csv: numbers (points,), NaN where empty, or texts.
+def read(folder: Path, name: str = NAME) -> dict[str, np.ndarray | list[str]]:
+    """The columns of sweep.csv, or of another table: numbers (rows,), NaN where empty, or texts.
 
     InputError where it cannot be read.
     """
-    path = folder / NAME
+    path = folder / name
     try:
         check_file(path)
         if path.stat().st_size > MOST_BYTES:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuichaos import order
 from tuichaos.checkpoints.lock import locked
-from tuichaos.checkpoints.planned import digest
+from tuichaos.checkpoints.planned import digest, earlier_digest
 from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
+from tuichaos.reading import located
 from tuichaos.recorder import checksums, new_folder, tell_end, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, check_entries, open_run, reading
@@ -27,10 +29,10 @@ from tuichaos.sweeps.crews import check_crew
 from tuichaos.sweeps.dense import tiles
 from tuichaos.sweeps.diagrams import with_component
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
+from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
 
-RUNS = "runs"  # the folder of the points' own run folders
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 
 
@@ -74,8 +76,10 @@ def sweep(
     yes: bool = False,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
-) -> Run:
-    """Run an experiment at every point of its ``[sweep]`` into a new folder and open it.
+    tell: Callable[[str], object] | None = None,
+) -> Sweep:
+    """Run an experiment at every point of its ``[sweep]`` into a new folder and open it: the
+    result has ``table()`` and ``points``.
 
     Points that differ only in per-replica parameters share one engine of ``threads`` threads;
     with ``workers`` all points are spread over that many processes of one thread each, with
@@ -84,13 +88,16 @@ def sweep(
     than MOST_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
     Setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends it early; a signal then raises Stopped, a
-    KeyboardInterrupt, and ``resume`` goes on. Raises InputError before anything is written,
-    RunFailed when the folder cannot be written, or the cluster is lost.
+    KeyboardInterrupt, and ``resume`` goes on. ``tell`` is called with a line on how data from a
+    file were read. Raises InputError before anything is written, RunFailed when the folder
+    cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
     check_crew(workers, scheduler)
     check_plans(made, threads)
     first = plan(made.base.experiment(made.points[0]), threads)
+    for line in first.told if tell is not None else ():
+        tell(line)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes), threads)
@@ -105,11 +112,12 @@ def resume(
     threads: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    data: str | Path | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
-) -> Run:
+) -> Sweep:
     """Go on with a sweep that was stopped: points that are done are not run again, those that
-    failed are tried once more.
+    failed are tried once more. ``data``: where the file of its data is now.
 
     Raises InputError for what is no sweep, or still running.
     """
@@ -117,7 +125,8 @@ def resume(
         raise InputError(f"{run.path.name}: is a single run, not a sweep")
     check_entries(run.path, deep=True)
     check_crew(workers, scheduler)
-    made = with_component(grid(run.experiment, yes=True), threads)
+    experiment = located(run.experiment, data, run.path.name)
+    made = with_component(grid(experiment, yes=True), threads)
     first = plan(made.base.experiment(made.points[0]), threads)
     keep = bool(run.manifest.get("keep"))
     with _crew(workers, scheduler) as crew:
@@ -154,8 +163,10 @@ def _run(
     with locked(path) as taken, interrupts(stop) as interrupted:
         with reading(path):
             if before is not None:
-                _check_planned(path, known, before)
+                _check_planned(path, known, before, made.experiment)
                 known = _resumed(known, before)
+        if before is not None and made.experiment.data.path is not None:
+            replace_text(path / "experiment.toml", made.experiment.to_toml())  # it may have moved
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
         folder = Folder(path, made, known, crew)
         known["warnings"] += filter(None, [folder.journal.fault])
@@ -275,6 +286,8 @@ class Folder:
         under_way = 0.0
         try:
             self.journal.mend()
+            if "number" not in self.known:
+                self.known["number"] = order.number(self.path)
             self._manifest("running")
             self._begun = True
             with contextlib.closing(source):
@@ -368,18 +381,28 @@ def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
     started = before.get("started")
     started = started if isinstance(started, str) else known["started"]
     on = {"machines": before["machines"]} if "machines" in before else {}
+    on["number"] = before.get("number")
     return {**known, **on, "started": started, "resumed": known["started"], "warnings": warnings}
 
 
-def _check_planned(path: Path, known: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+def _check_planned(
+    path: Path, known: Mapping[str, Any], before: Mapping[str, Any], experiment: Experiment
+) -> None:
     """InputError where experiment.toml was changed since: points of two experiments would
     stand in one table. Another version may have other keys, and is not asked."""
     same = before.get("versions", {}).get("tuichaos") == known["versions"]["tuichaos"]
-    if same and before.get("planned", known["planned"]) != known["planned"]:
+    data = known["data"] and known["data"]["sha256"]
+    digests = {known["planned"], earlier_digest(experiment, data)}
+    if same and before.get("planned", known["planned"]) not in digests:
         raise InputError(
             f"{path}: its experiment or its data changed since it began: set back what was "
             "changed, or begin another sweep"
         )
+
+
+def _of_data(first: Plan) -> tuple[str, ...]:
+    data = first.built.dataset
+    return () if data is None else data.warnings
 
 
 def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, Any]:
@@ -392,7 +415,7 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         **found,
         "planned": digest(made.experiment, data),
         "title": made.experiment.title,
-        "warnings": made.warnings(),
+        "warnings": [*made.warnings(), *_of_data(first)],
         "keys": list(made.keys),
         "workers": None,
         "threads": simulation.threads,

@@ -15,11 +15,12 @@ ENDS = ("its 95 %", "its 95 %, high")  # the first one stands for both
 Columns = dict[str, np.ndarray]
 
 
-def summary(found: Columns, name: str, axis: Axis, x_label: str) -> Picture | None:
+def summary(found: Columns, name: str, axis: Axis, x_label: str, unit: str) -> Picture | None:
     """The fraction that the paper's filter keeps, the mean exponent of the kept and the leading
     exponent from tangents, those there are, with their 95 % intervals, against the swept key.
 
-    They share an axis: the fraction lies in [0, 1], the exponents of training are of that order.
+    ``unit``: what exponents are per. They share an axis: the fraction lies in [0, 1], the
+    exponents of training are of that order.
     None where there is no kept fraction.
     """
     share = kept_fraction(found)
@@ -34,7 +35,7 @@ def summary(found: Columns, name: str, axis: Axis, x_label: str) -> Picture | No
             curves.append(Curve(ENDS[0], x[order], low[order], Role.LOW))
             curves.append(Curve(ENDS[1], x[order], high[order], Role.HIGH))
     return Picture(
-        f"{name}: exponents (nats per step) and kept fraction",
+        f"{name}: exponents (nats per {unit}) and kept fraction",
         curves,
         x_label=x_label,
         x_range=span(found, axis),

@@ -63,8 +63,8 @@ def _users(experiment: Experiment) -> System:
 def _training(experiment: Experiment) -> Built:
     if experiment.system.parameters:
         raise InputError("system.parameters: training has none; see data, network, optimizer")
-    data = load(experiment.data, experiment.seed)
     loss = experiment.loss.name
+    data = load(experiment.data, experiment.seed, loss)
     if loss == "cross-entropy" and data.classes is None:
         raise InputError(
             f"loss.name: cross-entropy needs classes and {experiment.data.name} has "

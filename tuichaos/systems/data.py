@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import array
-import csv
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TextIO
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tuichaos import archives
-from tuichaos.bounds import check_file
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Data
 from tuichaos.randomness import Purpose, generator
+from tuichaos.systems import tables
+from tuichaos.systems import targets as targets_of
 
 MOST_CLASSES = 10_000
-MOST_NUMBERS = 5_000_000  # in a generated data set, and in one of a CSV file
+MOST_NUMBERS = 5_000_000  # in a generated data set
 MOST_FILED = 60_000_000  # in an npz file, and in targets: MNIST has 55 million; 0.5 GB
 MOST_DEGREE = 1_000  # of a Chebyshev polynomial: a network of this size follows none of 10
-MOST_CSV = 100_000_000  # bytes; reading takes some seconds, and an npz of the same none
-MOST_LINE = 1_000_000  # characters of a CSV file: 50 000 numbers
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,9 @@ class Dataset:
 
     ``x`` (samples, features) float64. ``y``: int64 labels (samples,) from 0, or float64
     targets (samples, outputs). ``x_test``, ``y_test`` alike, with no rows where there is no
-    test part. ``classes``: how many, None for real-valued targets.
+    test part. ``classes``: how many, None for real-valued targets. ``told``: how a file was
+    read, in one line, empty where nothing was guessed; ``facts``: the same for manifest.json;
+    ``warnings``: lines on what may not be meant.
     """
 
     x: np.ndarray
@@ -41,6 +37,9 @@ class Dataset:
     x_test: np.ndarray
     y_test: np.ndarray
     classes: int | None
+    told: str = ""
+    warnings: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:
@@ -53,23 +52,29 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Raw:
-    """A data set before split and scaling; ``test`` is an (x, y) pair or None."""
+    """A data set before split and scaling; ``test`` is an (x, y) pair or None. ``told``,
+    ``warnings``, ``facts``: see Dataset; ``labels``: what the classes are called, in order."""
 
     x: np.ndarray
     y: np.ndarray
     test: tuple[np.ndarray, np.ndarray] | None = None
+    told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def is_classes(self) -> bool:
         return self.y.ndim == 1
 
 
-def load(data: Data, seed: int) -> Dataset:
-    """Read or generate the data of an experiment, split and scaled.
+def load(data: Data, seed: int, loss: str = "") -> Dataset:
+    """Read or generate the data of an experiment, split and scaled. ``loss``: its name;
+    cross-entropy takes classes only, in whatever form they are written.
 
     Raises InputError, naming the key or the file, for what cannot be used.
     """
-    raw = _raw(data, seed)
+    raw = _raw(data, seed, loss)
     classes = int(raw.y.max()) + 1 if raw.is_classes else None
     if classes is not None and classes > MOST_CLASSES:
         raise InputError(f"{_source(data)}: class labels go up to {MOST_CLASSES - 1} at most")
@@ -83,9 +88,43 @@ def load(data: Data, seed: int) -> Dataset:
     train, rest = _split(raw, data, seed)
     x_test, y_test = raw.test if raw.test is not None else (raw.x[rest], raw.y[rest])
     x, y = raw.x[train], raw.y[train]
+    warnings = _warnings(raw, data, classes, y)
+    told = _told(raw, data)
+    facts = {key: value for key, value in raw.facts.items() if key not in ("features", "names")}
+    if raw.labels:
+        facts["labels"] = list(raw.labels)
     del raw  # a large one is in memory twice by now
     x, x_test = _scaled(data.scaling, x, x_test)
-    return Dataset(x, y, x_test, y_test, classes)
+    return Dataset(x, y, x_test, y_test, classes, told, warnings, facts)
+
+
+def _told(raw: Raw, data: Data) -> str:
+    name = tables.shown(data.path) if data.path else data.name
+    return f"{name}: {'; '.join(raw.told)}" if raw.told else ""
+
+
+def _warnings(raw: Raw, data: Data, classes: int | None, y: np.ndarray) -> tuple[str, ...]:
+    """What may not be meant: classes without samples, many of them; ``y``: of the train part."""
+    found = list(raw.warnings)
+    if classes is not None and data.name in GIVEN:
+        found += targets_of.many(classes, len(raw.y))
+        absent = np.flatnonzero(np.bincount(y, minlength=classes) == 0).tolist()
+        first = int(raw.y.min())
+        if first:
+            found.append(
+                f"labels begin at {first}: the outputs of the {first} below have no sample; "
+                f"subtract {first} from y"
+            )
+        absent = [k for k in absent if k >= first]
+        if absent and data.class_counts is None:
+            named = ", ".join(raw.labels[k] if raw.labels else str(k) for k in absent[:MOST_NAMED])
+            more = ", …" if len(absent) > MOST_NAMED else ""
+            found.append(f"no training sample is of class {named}{more}")
+    return tuple(f"data: {words}" for words in found)
+
+
+MOST_NAMED = 6
+GIVEN = ("csv", "npz", "inline")  # by a person, who may err
 
 
 def _source(data: Data) -> str:
@@ -147,11 +186,11 @@ def _scaled(how: str, x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np
 # --- sources -----------------------------------------------------------------------------
 
 
-def _raw(data: Data, seed: int) -> Raw:
+def _raw(data: Data, seed: int, loss: str) -> Raw:
     if data.name in FILES:
-        return FILES[data.name](data)
+        return FILES[data.name](data, loss)
     if data.name == "inline":
-        return _inline(data)
+        return _inline(data, loss)
     source, defaults = GENERATED[data.name]
     for key in data.parameters:
         if key not in defaults:
@@ -241,12 +280,12 @@ GENERATED: dict[str, tuple[Callable[..., Raw], Mapping[str, float]]] = {
 }
 
 
-def _inline(data: Data) -> Raw:
+def _inline(data: Data, loss: str) -> Raw:
     if data.x is None or data.y is None:
         raise InputError("data.x, data.y: inline data needs both")
     if any(isinstance(item, bool) for item in _leaves([data.x, data.y])):
         raise InputError("data.x, data.y: must hold numbers, not true or false")
-    return _checked("data.x, data.y", data.x, data.y)
+    return _checked("data.x, data.y", data.x, data.y, data.task, loss)
 
 
 def _leaves(items: list) -> Iterator[object]:
@@ -254,63 +293,51 @@ def _leaves(items: list) -> Iterator[object]:
         yield from _leaves(item) if isinstance(item, list) else [item]
 
 
-def _csv(data: Data) -> Raw:
-    """Numbers separated by commas, the class in the last column; one header line may lead."""
+def _csv(data: Data, loss: str) -> Raw:
+    """A table in a text file: a sample a row, the class or the target in one column."""
     where = f"data.path: {data.path}"
-    try:
-        check_file(Path(data.path))
-        if os.path.getsize(data.path) > MOST_CSV:
-            raise InputError(f"{where}: larger than {MOST_CSV // 10**6} MB; use an npz file")
-        with open(data.path, newline="", encoding="utf-8-sig") as file:
-            values = _rows(_lines(file, where), where)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{where}: cannot be read: {_reason(error)}") from None
-    if (values[:, -1] % 1 != 0).any():
-        raise InputError(f"{where}: the last column must hold classes (whole numbers)")
-    _, labels = np.unique(values[:, -1], return_inverse=True)
-    return Raw(values[:, :-1], labels.astype(np.int64))
+    table = tables.read(data.path, where, data.target)
+    found = table.target
+    column = table.facts["target"]
+    if not isinstance(found, np.ndarray) and any(word.lower() in NO_CLASS for word in found):
+        line = tables.line_of(data.path, where, column, NO_CLASS)
+        raise InputError(f"{where}: line {line}: column {column}, the target, has no value there")
+    others = "" if data.target is not None else _others(table)
+    targets = targets_of.of_column(where, found, data.task, others)
+    warnings = [*table.warnings, *_named_otherwise(data, table), *targets.warnings]
+    facts = {**table.facts, "task": "classes" if targets.y.ndim == 1 else "regression"}
+    return Raw(
+        table.x,
+        targets.y,
+        told=(*table.told, *targets.told),
+        warnings=tuple(warnings),
+        labels=tuple(targets.labels),
+        facts=facts,
+    )
 
 
-def _lines(file: TextIO, where: str) -> Iterator[str]:
-    """The lines of a file, none longer than MOST_LINE."""
-    number = 0
-    while line := file.readline(MOST_LINE + 1):
-        number += 1
-        if len(line) > MOST_LINE:
-            raise InputError(f"{where}: line {number} is longer than {MOST_LINE:,} characters")
-        yield line
+NO_CLASS = ("", "?", "na", "nan", "n/a", "null")
+LIKE_CLASS = ("class", "target", "label", "labels", "species", "category", "y")
 
 
-def _rows(lines: Iterator[str], where: str) -> np.ndarray:
-    """The numbers of a CSV file, (rows, columns) float64; in memory as such, not as text."""
-    numbers, width, known = array.array("d"), 0, False
-    for line, row in enumerate(csv.reader(lines), 1):
-        if not row:
-            continue
-        if not known and not any(map(_is_number, row)):
-            known = True
-            continue  # the header
-        known, width = True, width or len(row)
-        if len(row) != width or width < 2:
-            raise InputError(
-                f"{where}: line {line}: {len(row):,} cells where {max(width, 2):,} are due"
-            )
-        for cell in row:
-            if not _is_number(cell):
-                raise InputError(f"{where}: line {line}: {cell[:40]!r} is not a finite number")
-        numbers.extend(map(float, row))
-        if len(numbers) > MOST_NUMBERS:
-            raise InputError(f"{where}: more than {MOST_NUMBERS:,} numbers; use an npz file")
-    if not width:
-        raise InputError(f"{where}: no rows")
-    return np.array(numbers).reshape(-1, width)
+def _others(table: tables.Table) -> str:
+    """What to say of a feature that looks like classes where the target does not."""
+    place, column = 0, table.facts["features"][0]
+    values = np.unique(table.x[:, place])
+    if (values % 1 == 0).all() and len(values) <= targets_of.MANY and len(values) > 1:
+        return f"; column {column} holds {len(values)} whole numbers: data.target = {column}"
+    return "; data.target names another column"
 
 
-def _is_number(cell: str) -> bool:
-    try:  # not as Python's source may have it, 1_0, nor in the digits of other scripts
-        return math.isfinite(float(cell)) and cell.isascii() and "_" not in cell
-    except ValueError:
-        return False
+def _named_otherwise(data: Data, table: tables.Table) -> list[str]:
+    """A warning where a feature has the name of a target, and the target has not."""
+    names, target = table.facts["names"], table.facts["target"]
+    if data.target is not None or not names or names[target].lower() in LIKE_CLASS:
+        return []
+    found = [names[k] for k in table.facts["features"] if names[k].lower() in LIKE_CLASS]
+    if not found:
+        return []
+    return [f"a feature is named {found[0]!r}; if it is the target: data.target = {found[0]!r}"]
 
 
 ARRAYS = (
@@ -319,26 +346,31 @@ ARRAYS = (
 )
 
 
-def _npz(data: Data) -> Raw:
+def _npz(data: Data, loss: str) -> Raw:
     if data.path is None:
         raise InputError(f"data.path: npz data needs a file: --set data.path=FILE, {ARRAYS}")
     where = f"data.path: {data.path}"
     parts = archives.read(data.path, ("x", "y", "x_test", "y_test"), MOST_FILED, where)
     if "x" not in parts or "y" not in parts or ("x_test" in parts) != ("y_test" in parts):
         raise InputError(f"{where}: needs x and y, and x_test with y_test or neither")
-    raw = _checked(where, parts["x"], parts["y"])
+    raw = _checked(where, parts["x"], parts["y"], data.task, loss)
     if "x_test" not in parts:
         return raw
-    test = _checked(where, parts["x_test"], parts["y_test"])
+    if (parts["y"].ndim, parts["y"].dtype.kind == "f") != (
+        parts["y_test"].ndim,
+        parts["y_test"].dtype.kind == "f",
+    ):
+        raise InputError(f"{where}: y_test is not written as y is (labels, floats, columns)")
+    task = "classes" if raw.is_classes else "regression"
+    test = _checked(where, parts["x_test"], parts["y_test"], task, loss)
     same = test.x.shape[1] == raw.x.shape[1] and test.y.shape[1:] == raw.y.shape[1:]
     if not same or (raw.is_classes and test.y.max() > raw.y.max()):
         raise InputError(f"{where}: x_test, y_test do not match x, y in width or classes")
-    return Raw(raw.x, raw.y, (test.x, test.y))
+    return replace(raw, test=(test.x, test.y))
 
 
-def _checked(where: str, x: object, y: object) -> Raw:
-    """Arrays as given by a person: x (samples, features); y integer labels (samples,), or
-    real targets (samples,) or (samples, outputs)."""
+def _checked(where: str, x: object, y: object, task: str | None, loss: str) -> Raw:
+    """Arrays as given by a person: x (samples, features); y as ``targets.of_array`` has it."""
     try:
         x, y = np.asarray(x), np.asarray(y)
     except (ValueError, OverflowError):
@@ -350,22 +382,22 @@ def _checked(where: str, x: object, y: object) -> Raw:
             f"{where}: x must be (samples, features) and y (samples,) or (samples, outputs), "
             f"not {x.shape} and {y.shape}"
         )
-    classes = y.ndim == 1 and y.dtype.kind != "f"
     with np.errstate(over="ignore"):
         x = x.astype(np.float64, copy=False)
-        y = y if classes else y.astype(np.float64, copy=False).reshape(len(x), -1)
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        finite = y if y.dtype.kind != "f" else y.astype(np.float64, copy=False)
+    if not (np.isfinite(x).all() and np.isfinite(finite).all()):
         raise InputError(f"{where}: must hold finite numbers")
-    if not classes:
-        return Raw(x, y)
-    if y.min() < 0:
+    found = targets_of.of_array(where, y, task, loss)
+    if found.y.ndim == 2:
+        return Raw(x, found.y, told=tuple(found.told))
+    if found.y.min() < 0:
         raise InputError(f"{where}: class labels must not be negative")
-    if y.max() >= MOST_CLASSES:  # before they are made what they may not fit into
+    if found.y.max() >= MOST_CLASSES:  # before they are made what they may not fit into
         raise InputError(f"{where}: class labels go up to {MOST_CLASSES - 1} at most")
-    return Raw(x, y.astype(np.int64))
+    return Raw(x, found.y.astype(np.int64), told=tuple(found.told))
 
 
-FILES: dict[str, Callable[[Data], Raw]] = {"csv": _csv, "npz": _npz}
+FILES: dict[str, Callable[[Data, str], Raw]] = {"csv": _csv, "npz": _npz}
 
 
 def _reason(error: BaseException) -> str:

@@ -148,15 +148,14 @@ def largest(z: Tensor) -> Tensor:
 
 
 class Scores(NamedTuple):
-    """Where ``survey`` puts what it finds: ``losses`` and ``hits`` (states,), and what of the
-    two is wanted; ``targets``, ``labels`` and ``weight`` (samples,) of the samples."""
+    """Where ``survey`` puts what it finds: ``losses`` and, where wanted, ``hits``
+    (states,); ``targets``, ``labels`` and ``weight`` (samples,) of the samples."""
 
     loss: str
     targets: Tensor
     weight: Tensor
     labels: Tensor
     scratch: Tensor
-    with_losses: bool
     with_hits: bool
     losses: Tensor
     hits: Tensor
@@ -183,9 +182,8 @@ def survey(f: Forward, matrices: list[tuple[int, int, int]], packed: Tensor, s: 
         if s.with_hits:
             right = (largest(z) == s.labels) & (s.weight > 0)
             s.hits[first:last] = right.to(z.dtype).sum(-1)
-        if s.with_losses:
-            losses = sample_losses_(s.loss, z, s.targets, s.scratch[:n])
-            s.losses[first:last] = losses.mul_(s.weight).sum(-1)
+        losses = sample_losses_(s.loss, z, s.targets, s.scratch[:n])
+        s.losses[first:last] = losses.mul_(s.weight).sum(-1)
         first = last
 
 

@@ -215,7 +215,7 @@ class Observer:
         self.survey = compiled(survey) if packing.positions.device.type == "cpu" else survey
 
     def observe(self, states: Tensor) -> dict[str, Tensor]:
-        """States (count, dimension) → loss and accuracies, each (count,)."""
+        """States (count, dimension) → losses and accuracies, each (count,)."""
         count = len(states)
         packed = states.new_empty(max(2, count), self.packing.width)
         self.packing.pack(padded(states, len(packed)), packed)
@@ -229,14 +229,12 @@ class Observer:
                 inputs.weight,
                 inputs.labels if known else inputs.weight,
                 scratch,
-                name == "train",
                 known,
                 packed.new_empty(len(packed)),
                 packed.new_empty(len(packed)),
             )
             self.survey(buffers, shapes, packed, scores)
-            if name == "train":
-                found["loss"] = scores.losses[:count]
+            found["loss" if name == "train" else "test_loss"] = scores.losses[:count]
             if known:
                 # A count of hits is exact; dividing it last gives the nearest fraction.
                 found[f"{name}_accuracy"] = scores.hits[:count] / inputs.count

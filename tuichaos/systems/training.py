@@ -115,8 +115,10 @@ class TrainingSystem(System):
         return state
 
     def observe(self, x: Tensor) -> Mapping[str, Tensor]:
-        """loss, train_accuracy and test_accuracy (those that apply), each (replicas,)."""
+        """loss, train_accuracy, test_accuracy, test_loss (those that apply), each (replicas,)."""
         found = {"loss": self.losses(x)}
+        if self.test is not None:
+            found["test_loss"] = self.losses(x, self.test)
         for name, samples in (("train_accuracy", self.train), ("test_accuracy", self.test)):
             if samples is not None and samples.labels is not None:
                 guess = self.network.outputs(x, samples.x).argmax(1)
@@ -139,9 +141,10 @@ class TrainingSystem(System):
 
     @property
     def observables(self) -> tuple[str, ...]:
-        if self.train.labels is None:
-            return ("loss",)
-        return ("loss", "train_accuracy", "test_accuracy")[: 2 + (self.test is not None)]
+        scored = self.train.labels is not None
+        tested = self.test is not None
+        asked = {"loss": True, "train_accuracy": scored, "test_accuracy": scored and tested}
+        return tuple(name for name, there in (asked | {"test_loss": tested}).items() if there)
 
     def take(self, index: Tensor) -> TrainingSystem:
         if all(rate.ndim == 0 for rate in (self.learning_rate, *self.learning_rates)):

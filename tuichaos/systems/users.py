@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import re
 import sys
@@ -63,6 +64,8 @@ def _look_over(system: System) -> None:
     d = system.dimension
     if isinstance(d, bool) or not isinstance(d, int) or d < 1:
         raise ValueError(f"dimension must be a positive integer, not {d!r}")
+    if not (math.isfinite(system.time_step) and system.time_step > 0):
+        raise ValueError(f"time_step must be a number above 0, not {system.time_step!r}")
     rng = np.random.default_rng(0)
     starts = [np.asarray(system.start(rng), dtype=np.float64) for _ in range(3)]
     if any(start.shape != (d,) or not np.isfinite(start).all() for start in starts):

@@ -95,7 +95,7 @@ class Compare(Living):
         try:
             self.runs = [open_run(r.path) if r.status == "running" else r for r in self.runs]
             if self.view in VIEWS:
-                name = title(self.view, self.runs[0].experiment)
+                name = title(self.view, self.runs[0].experiment, self.runs[0].time_step)
             one = len(self.runs) == 1
             shown = picture(self.runs[0], self.view) if one else overlay(self.runs, self.view)
             if self.view in TABLE_VIEWS:

@@ -1,0 +1,133 @@
+"""A sweep's folder read back: its table, its points, and their runs where they were kept."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tuichaos.errors import InputError
+from tuichaos.runs import Run, open_run
+from tuichaos.sweeps.reading import NAME, read
+
+COMMON = ("point", "status", "reason")
+RUNS = "runs"  # the folder of the points' own run folders
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """A point of a sweep that has ended.
+
+    ``values``: the swept keys with their values here; ``status``: "done" or "failed", then with
+    ``reason``; ``numbers``: those of its summary by their dotted names ("lyapunov.mean"), None
+    where there is none, and the verdict as text; ``folder``: its run folder, None unless kept.
+    """
+
+    number: int
+    values: Mapping[str, float]
+    status: str
+    reason: str
+    numbers: Mapping[str, float | str | None]
+    folder: Path | None
+
+    @property
+    def run(self) -> Run:
+        """Its own run; InputError unless run folders were kept."""
+        if self.folder is None:
+            raise InputError(f"point {self.number}: its run was not kept; see keep=True, --keep")
+        return open_run(self.folder)
+
+
+@dataclass(frozen=True)
+class Sweep(Run):
+    """The folder of a sweep read back: ``table()`` by column, ``points`` one by one."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that are swept, the first one slowest."""
+        return tuple(self.experiment.sweep)
+
+    def table(self, name: str = NAME) -> dict[str, np.ndarray | list[str]]:
+        """The columns of sweep.csv, or of another table of the folder (diagram.csv): numbers
+        (rows,), NaN where empty, or texts."""
+        return read(self.path, name)
+
+    @functools.cached_property
+    def points(self) -> list[SweepPoint]:
+        """The points that have ended, in the order of sweep.csv."""
+        table = self.table()
+        names = [name for name in table if name not in (*COMMON, *self.keys)]
+        rows = range(len(next(iter(table.values()), [])))
+        return [self._point(table, names, row) for row in rows]
+
+    def _point(self, table: Mapping[str, Any], names: list[str], row: int) -> SweepPoint:
+        number = int(table["point"][row])
+        folder = self.path / RUNS / f"{number:05d}"
+        reason = table["reason"][row]
+        return SweepPoint(
+            number,
+            {key: _value(table[key][row]) for key in self.keys},
+            str(table["status"][row]),
+            reason if isinstance(reason, str) else "",
+            {name: _value(table[name][row]) for name in names},
+            folder if (folder / "manifest.json").is_file() else None,
+        )
+
+    @functools.cached_property
+    def summary(self) -> dict[str, Any]:
+        """summary.json of a map or a diagram that is complete; of other sweeps the keys and how
+        many points there are: their numbers are those of ``points``."""
+        found = Run(self.path).summary
+        if found or self.experiment.is_dense:
+            return found
+        return {
+            "name": self.experiment.name,
+            "kind": "sweep",
+            "keys": list(self.keys),
+            "points": self.facts("points"),
+        }
+
+    @property
+    def series(self) -> NoReturn:
+        """Raises InputError: each point has its own."""
+        self._none("series")
+
+    @property
+    def steps(self) -> NoReturn:
+        """Raises InputError: each point has its own."""
+        self._none("steps")
+
+    @property
+    def exponents(self) -> NoReturn:
+        """Raises InputError: each point has its own."""
+        self._none("exponents")
+
+    @property
+    def rates(self) -> NoReturn:
+        """Raises InputError: each point has its own."""
+        self._none("rates")
+
+    @property
+    def states(self) -> NoReturn:
+        """Raises InputError: each point has its own."""
+        self._none("states")
+
+    def _none(self, what: str) -> NoReturn:
+        raise InputError(
+            f"{self.path.name}: a sweep has no {what} of its own: see table(), points, and "
+            f"points[0].run.{what} of a sweep with keep=True"
+        )
+
+
+def _value(cell: Any) -> float | int | str | None:
+    """A cell as a person would have it: whole numbers as such, None for none."""
+    if isinstance(cell, str):
+        return cell or None
+    number = float(cell)
+    if np.isnan(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
