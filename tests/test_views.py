@@ -243,7 +243,7 @@ def test_a_sentence_beside_a_verdict_judges_nothing_itself():
     apart = np.where(steps[:, None] < 300, 1e-8, 1.9e-8) * np.ones((1, 9))
     live.add(replace(progress(steps, lyapunov=rows, distance=apart), step=300))
     words = narrate(live, experiment(), judged=True)
-    assert words.startswith("Twins are 1.9 times as far apart as at first.")
+    assert words.startswith("The median distance of twins is 1.9 times the first one.")
     assert words.endswith("per step over 300 steps (mean of 9).")
 
 

@@ -16,6 +16,9 @@ MIN_POINTS = 3  # few, for a longer minimum would leave out the fastest twins
 # A step that shrinks a unit vector below so many units tells only rounding.
 COLLAPSE_UNITS = 4
 
+# Nats that nearby orbits gain or lose over a quarter of the run: below, they neither part nor meet.
+NEUTRAL_GAIN = 1.0
+
 # Batch means: consecutive spans whose rates give the error of one orbit's exponent.
 BATCHES = 20
 T_975 = 2.093  # 97.5 % point of Student's t with BATCHES − 1 = 19 degrees of freedom

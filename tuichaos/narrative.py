@@ -10,10 +10,9 @@ import numpy as np
 from tuichaos.bands import Band, running_interval
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import fit, saturation
+from tuichaos.levels import NEUTRAL_GAIN
 from tuichaos.live import LiveSeries
 from tuichaos.parameters import per
-
-NEUTRAL = 0.005  # nats per unit of time: below, neither chaos nor contraction is claimed
 
 
 def narrate(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> str:
@@ -53,9 +52,9 @@ def _twins(live: LiveSeries, experiment: Experiment) -> str:
         return "Twins have met: their distance is exactly 0 (superstable, or rounded away)."
     ratio = live.last("distance") / distance[apart[0]]
     if ratio < 0.1:
-        return f"Twins have come together to {ratio:.2g} of their first distance."
+        return f"The median distance of twins is down to {ratio:.2g} of the first one."
     times = f"{ratio:,.0f}" if 10 < ratio < 1e6 else f"{ratio:.2g}"
-    return f"Twins are {times} times as far apart as at first."
+    return f"The median distance of twins is {times} times the first one."
 
 
 def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> str:
@@ -72,18 +71,20 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> str:
     if interval is None:
         return f"Leading exponent {value:+#.3g} {over}; no interval yet."
     low, high = interval
-    words = "" if judged else f": {_so_far(low, high, _late(band, experiment))}"
+    neutral = 4 * NEUTRAL_GAIN / (max(1, steps) * (live.time_step or 1.0))
+    words = "" if judged else f": {_so_far(low, high, _late(band, experiment), neutral)}"
     return f"Leading exponent {value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {over}{words}."
 
 
-def _so_far(low: float, high: float, late: float) -> str:
-    if low > NEUTRAL:
-        if late < NEUTRAL:
+def _so_far(low: float, high: float, late: float, neutral: float) -> str:
+    """A word on the steps so far; ``neutral``: the rate that gains less than can be told."""
+    if low > neutral:
+        if late < neutral:
             return f"parting at first, {late:+.2g} in the last half"
         return "nearby orbits part so far"
-    if high < -NEUTRAL:
+    if high < -neutral:
         return "nearby orbits meet so far"
-    if low >= -NEUTRAL and high <= NEUTRAL:
+    if low >= -neutral and high <= neutral:
         return "nearby orbits neither part nor meet so far"
     return "not told apart from 0 yet"
 

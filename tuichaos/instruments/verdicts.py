@@ -25,10 +25,10 @@ from tuichaos.instruments.dead_network import DeadNetwork
 from tuichaos.instruments.motion import approached, closes_in, drifts, is_quasi_periodic
 from tuichaos.instruments.period import period
 from tuichaos.instruments.span_record import SPANS, largest_speedup
+from tuichaos.levels import NEUTRAL_GAIN
 
 GAIN = math.log(1e6)  # nats: what is a millionth apart is then as far apart as it gets
 LASTS = 3 * GAIN  # nats that the last half must add: memory is lost three times over, so it lasts
-NEUTRAL_GAIN = 1.0  # nats over the last quarter: below, nearby orbits neither part nor meet
 APPROACH_GAIN = 0.2  # nats: below, an approach and its rate are not told from none
 NEUTRAL_SWING = math.log(10)  # between any two steps of that quarter
 MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
