@@ -439,3 +439,18 @@ def test_up_and_down_are_told_apart_without_colour(command, tmp_path, monkeypatc
     _, out, _ = command("plot", run.path)
     assert "━━ up  oo down, where it differs" in out
     assert sum(line.count("o") for line in out.splitlines() if "┤" in line or "│" in line) > 10
+
+
+def test_the_period_is_that_of_the_state_not_of_what_is_drawn(tmp_path):
+    """Two classes flip their logits at every step, at a constant loss."""
+    flips = {
+        "steps": 2000,
+        "system": {"name": "softmax-map", "parameters": {"fractions": [1.0, 1.0]}},
+        "ensemble": {"references": 1},
+        "diagram": {"observable": "loss", "last": 64},
+        "sweep": {"system.parameters.eta_eff": [12.0, 13.0]},
+    }
+    run = sweep(flips, tmp_path / "s")
+    assert [row["period"] for row in rows_of(run)] == ["2", "2"]
+    drawn = [float(row["value"]) for row in rows_of(run, "diagram.csv")]
+    assert np.ptp(drawn[:64]) < 1e-9  # one level of the loss

@@ -184,3 +184,9 @@ def test_every_key_is_described():
         for name, field in experiment.Experiment.model_fields.items()
         for _ in getattr(field.annotation, "model_fields", [name])
     )
+
+
+def test_another_map_has_no_title_of_the_preset():
+    own = tuichaos.preset("logistic", {"system.name": "labelled_maps:Tent"})
+    assert (own.title, own.about) == ("", "")
+    assert "r = 3.9" in tuichaos.preset("logistic", {"system.parameters": {"r": 3.9}}).title

@@ -31,15 +31,11 @@ class StateTail(Instrument):
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        dimension = setup.system.dimension
-        self.components = min(dimension, COMPONENTS)
-        self.is_state = dimension <= COMPONENTS
+        self.components = min(setup.system.dimension, COMPONENTS)
         self._parts: list[np.ndarray] = []
         self.end = -1  # the last step that was seen
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
-        if self.is_state:
-            return {"state_tail": orbit.states.cpu().numpy().astype(np.float64)}
         return {"state_tail": projected(orbit.states)}
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
@@ -59,8 +55,11 @@ class StateTail(Instrument):
 
 
 def projected(states: Tensor) -> np.ndarray:
-    """States (T, r, dimension) along the fixed directions: (T, r, COMPONENTS). Row by row sums,
-    so that the numbers of a row do not depend on the others."""
+    """States (T, r, dimension) along the fixed directions: (T, r, COMPONENTS), or the states
+    themselves where they have no more numbers. Row by row sums, so that the numbers of a row do
+    not depend on the others."""
+    if states.shape[-1] <= COMPONENTS:
+        return states.cpu().numpy().astype(np.float64)
     directions = np.random.Generator(np.random.PCG64(PURPOSE)).standard_normal(
         (COMPONENTS, states.shape[-1])
     )

@@ -10,17 +10,18 @@ import torch
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.period import period
+from tuichaos.instruments.state_tail import projected
 from tuichaos.sweeps.observing import Observable
 
 MOST_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
 
 
 class LastValues(Instrument):
-    """An observable at the ``last`` newest states of a run of ``setup.steps`` steps, at its first
-    state (for the scale of what moves), and the very last state of a small system.
+    """An observable at the ``last`` newest states of a run of ``setup.steps`` steps, the period
+    of those states, and the very last state of a small system.
 
-    ``values`` (last, references), ``first`` (references,), ``ends`` (references, dimension),
-    which is empty for systems of more than MOST_ENDS numbers; NaN where one has diverged.
+    ``values`` (last, references), ``ends`` (references, dimension), which is empty for systems
+    of more than MOST_ENDS numbers; NaN where one has diverged.
     """
 
     def __init__(self, setup: Setup, observable: Observable, last: int) -> None:
@@ -28,17 +29,17 @@ class LastValues(Instrument):
         self.observable = observable
         self.last = last
         self.keeps_ends = setup.system.dimension <= MOST_ENDS
-        self.first = np.full(setup.references, np.nan)
         self.ends = np.empty((setup.references, 0))
         self._parts: list[np.ndarray] = []
+        self._states: list[np.ndarray] = []  # numbers of the whole states, see StateTail
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         found = {}
         late = np.flatnonzero(orbit.steps > self.setup.steps - self.last)
         if len(late):
             found["drawn"] = self._at(orbit, late)
-        if orbit.steps[0] == 0:
-            found["drawn.first"] = self._at(orbit, np.zeros(1, dtype=np.int64))
+            states = projected(orbit.states[torch.from_numpy(late)])
+            found["drawn.states"] = np.where(np.isnan(found["drawn"])[:, :, None], np.nan, states)
         if orbit.steps[-1] == self.setup.steps and self.keeps_ends:
             found["drawn.end"] = orbit.states[-1:].cpu().numpy().astype(np.float64)
         return found
@@ -52,8 +53,7 @@ class LastValues(Instrument):
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
         if "drawn" in frame.values:
             self._parts.append(frame["drawn"])
-        if "drawn.first" in frame.values:
-            self.first = frame["drawn.first"][0]
+            self._states.append(frame["drawn.states"])
         if "drawn.end" in frame.values:
             self.ends = frame["drawn.end"][0]
         return {}
@@ -63,14 +63,12 @@ class LastValues(Instrument):
         return np.concatenate(self._parts or [np.empty((0, self.setup.references))])
 
     def periods(self) -> list[int | None]:
-        """The period of the kept values of each reference (see ``period``); the scale of which
-        rounding is a share is the largest of them and of the first one."""
-        found = []
-        for values, first in zip(self.values.T, self.first, strict=True):
-            known = [abs(v) for v in (first, *values) if np.isfinite(v)]
-            scale = max(known, default=0.0)
-            found.append(period(values, scale=scale, unit=self.setup.unit))
-        return found
+        """The period of the kept states of each reference (see ``period``): the observable that
+        is drawn may repeat sooner."""
+        if not self._states:
+            return [None] * self.setup.references
+        states = np.concatenate(self._states)
+        return [period(states[:, k], unit=self.setup.unit) for k in range(states.shape[1])]
 
 
 class KeptStates(Instrument):
