@@ -187,6 +187,6 @@ def test_every_key_is_described():
 
 
 def test_another_map_has_no_title_of_the_preset():
-    own = tuichaos.preset("logistic", {"system.name": "labelled_maps:Tent"})
+    own = presets.preset("logistic", {"system.name": "labelled_maps:Tent"})
     assert (own.title, own.about) == ("", "")
-    assert "r = 3.9" in tuichaos.preset("logistic", {"system.parameters": {"r": 3.9}}).title
+    assert "r = 3.9" in presets.preset("logistic", {"system.parameters": {"r": 3.9}}).title
