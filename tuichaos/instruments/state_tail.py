@@ -14,6 +14,7 @@ from tuichaos.instruments.base import Instrument, Setup
 COMPONENTS = 3
 TAIL = 4096  # states that are kept: four times the longest period that is looked for
 SLACK = 1.25  # how much longer the kept part may grow before it is cut
+AT_ONCE = 200_000  # numbers of states that are projected at once
 PURPOSE = (7, 2404)  # of the random directions: the same in every run, whatever its seed
 
 
@@ -65,9 +66,9 @@ def projected(states: Tensor) -> np.ndarray:
     )
     along = torch.from_numpy(directions).to(states.device, states.dtype)
     found = torch.empty((*states.shape[:2], COMPONENTS), dtype=states.dtype, device=states.device)
-    product = torch.empty_like(states[:1])
-    for t in range(len(states)):  # a step at a time: no copy of all states
+    size = max(1, AT_ONCE // states[0].numel())
+    for first in range(0, len(states), size):  # a few steps at a time: no copy of all states
+        some = states[first : first + size]
         for k in range(COMPONENTS):
-            torch.mul(states[t : t + 1], along[k], out=product)
-            found[t, :, k] = product.sum(-1)[0]
+            found[first : first + size, :, k] = (some * along[k]).sum(-1)
     return found.cpu().numpy().astype(np.float64)
