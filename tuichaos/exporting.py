@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import math
 import os
 import re
@@ -21,7 +22,7 @@ from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
-from tuichaos.runs import Run, read_table, whole_lines
+from tuichaos.runs import GROWING, Run, read_table, whole_lines
 from tuichaos.sweeps.grid import Axis
 from tuichaos.sweeps.reading import read as read_sweep
 
@@ -45,11 +46,18 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
         _write_png(run.experiment, plane, target)
     elif kind == "csv":
         lines = safe_lines(run.path / ("sweep.csv" if run.kind == "sweep" else "series.csv"))
+        most = _whole_lines(run)
         with contextlib.closing(lines), _writing(target) as file:
-            file.writelines(lines)
+            file.writelines(itertools.islice(lines, most))
     else:
         _write_parquet(run, target)
     return target
+
+
+def _whole_lines(run: Run) -> int | None:
+    """How many lines of series.csv are those of whole steps, its head among them; None for all
+    of a table that grows no more."""
+    return 1 + run.whole_rows if run.kind != "sweep" and run.status in GROWING else None
 
 
 @contextlib.contextmanager
@@ -246,9 +254,11 @@ def _sweep_arrays(run: Run) -> dict[str, Any]:
 def _series_arrays(run: Run) -> dict[str, Any]:
     import pyarrow
 
+    lines = _whole_lines(run)
+    most = None if lines is None else lines - 1
     return {
         name: pyarrow.array(values.astype(np.int64))
         if name in ("reference", "step")
         else pyarrow.array(values, mask=np.isnan(values))
-        for name, values in read_table(run.path / "series.csv").items()
+        for name, values in read_table(run.path / "series.csv", most=most).items()
     }
