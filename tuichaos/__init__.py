@@ -7,7 +7,6 @@
 Names are imported when first used, so that the command line answers at once.
 """
 
-import importlib
 import os
 
 # One product of matrices has the same bits wherever it lies in memory: without this, on some
@@ -41,6 +40,8 @@ __all__ = list(_PLACES)
 def __getattr__(name: str):
     if name not in _PLACES:
         raise AttributeError(f"module 'tuichaos' has no attribute {name!r}")
+    import importlib  # here: the command line hears signals only once this module is loaded
+
     return getattr(importlib.import_module(_PLACES[name]), name)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos import shortage
+from tuichaos import interruptions, shortage
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned
@@ -56,9 +56,9 @@ def run(
     """Run an experiment into a new run folder and open it.
 
     ``out`` names the folder (default: a new one among the kept runs). ``watch`` is called
-    after each frame; setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends the run cleanly after a
-    frame: a signal then raises Stopped, a KeyboardInterrupt, with the folder complete up to
-    there.
+    after each frame; setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends the
+    run cleanly after a frame: a signal then raises Stopped, a KeyboardInterrupt, with the folder
+    complete up to there.
     Raises InputError before anything is written, RunFailed when the run cannot go on.
     """
     ready = plan(experiment, threads)
@@ -80,14 +80,12 @@ def told(done: Run, interrupted: Sequence[int]) -> Run:
     return done
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 @contextlib.contextmanager
 def interrupts(stop: threading.Event) -> Iterator[list[int]]:
-    """Let ctrl-C, SIGTERM and SIGHUP set ``stop``, and a second ctrl-C interrupt at once; a
-    terminal that closes and those that shut down a machine send several of the others. Who
-    has SIGTERM or SIGHUP ignored (nohup) goes on to ignore it."""
+    """Let ctrl-C and the other signals that ask to end (see ``interruptions``) set ``stop``, and
+    a second ctrl-C interrupt at once; a terminal that closes and those that shut down a machine
+    send several of the others. Raises Stopped where one came before and was lost on its way, as
+    one does inside a library that is being loaded."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield seen
@@ -99,17 +97,14 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
         seen.append(number)
         stop.set()
 
-    heard = [
-        number
-        for number in SIGNALS
-        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
-    ]
-    before = {number: signal.signal(number, handle) for number in heard}
+    before = {number: signal.signal(number, handle) for number in interruptions.ours()}
     try:
+        interruptions.check()
         yield seen
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # None: of a library in C, which cannot be put back
+                signal.signal(number, handler)
 
 
 def prepare(

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from tuichaos.commands.shared import Interrupted
+from tuichaos.commands.shared import interrupted
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
 
@@ -88,8 +88,8 @@ def selftest(ctx: click.Context) -> None:
             results.append(perform(trial))
             for line, well in table.lines(results[-1]):
                 click.echo(line if well or not colour else click.style(line, fg="red"))
-    except KeyboardInterrupt:  # what a run says of its folder is not true here: it is gone
-        raise Interrupted("selftest: interrupted; nothing is left behind") from None
+    except KeyboardInterrupt as error:  # what a run says of its folder is not true: it is gone
+        raise interrupted(error, "selftest: interrupted; nothing is left behind") from None
     say(table.verdict(results, time.perf_counter() - start))
     if not all(outcome.passed for result in results for outcome in result.outcomes):
         ctx.exit(1)

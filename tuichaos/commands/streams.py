@@ -36,11 +36,16 @@ def settle() -> bool:
     return True
 
 
+# Of what cleans up after processes that could not: it does so, which is all there is to it.
+TRACKER = "ignore:resource_tracker:UserWarning"
+
+
 def hush() -> None:
     """Show no warnings about numbers beyond all range: an orbit that leaves is data, and they
     name lines of libraries. Who asks Python for warnings (-W) has them."""
     if sys.warnoptions:
         return
+    sys.warnoptions.append(TRACKER)
     for words in FLOATS:
         warnings.filterwarnings("ignore", words, RuntimeWarning)
         sys.warnoptions.append(f"ignore:{words}:RuntimeWarning")  # workers are started with these

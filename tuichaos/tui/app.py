@@ -24,6 +24,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import WorkerFailed
 
+from tuichaos import interruptions
 from tuichaos.cleaning import clean_lines
 from tuichaos.config import Config, keep_theme
 from tuichaos.experiment import Experiment
@@ -84,7 +85,7 @@ def show(app: Explorer) -> NoReturn:
     app.run()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(app.return_code or 0)
+    os._exit(app.ended_by or app.return_code or 0)
 
 
 class Explorer(App):
@@ -114,6 +115,7 @@ class Explorer(App):
         self.frames_per_second = self.config.fps
         self.ascii_only = self.config.ascii
         self.threads = threads
+        self.ended_by = 0  # the exit code of the signal that ended it
         self.journey: Journey | None = None  # through the windows of a sweep
         self.first_map: Experiment | None = None
         if experiment.sweep:
@@ -184,7 +186,7 @@ class Explorer(App):
         self.theme = self.config.theme if known else DARK.name
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGHUP, signal.SIGTERM):
+            for number in interruptions.ours():
                 signal.signal(number, self._leave)
         self.push_screen(Explore(self.state.experiment, self.ascii_only))
         if self.first_map is not None:
@@ -267,12 +269,13 @@ class Explorer(App):
         Not by the event loop: writing to a terminal that is gone may hold it up for ever.
         """
         self.state.leave()
-        if number == signal.SIGTERM:
+        self.ended_by = 128 + number
+        if number != signal.SIGHUP:
             self.call_later(self.action_quit)
         threading.Thread(target=self._end, args=(number,), name="tuichaos-end").start()
 
     def _end(self, number: int) -> None:
         self.state.join(None)
-        if number == signal.SIGTERM:
+        if number != signal.SIGHUP:
             time.sleep(RESTORE_SECONDS)  # for the terminal to be put in order
-        os._exit(0)
+        os._exit(self.ended_by)
