@@ -158,6 +158,7 @@ class Recording:
         saved = [self.states] if self.states else []
         self.instruments = [*chosen(setup), self.survival, *saved, *extra]
         self.simulation = plan.simulation(self.instruments, pace)
+        self._changes = dict(self.simulation.changes)  # that experiment.toml tells
         self.facts = facts(plan, self.simulation)
         self.keeper: Keeper | None = None
         if path is not None:
@@ -240,7 +241,8 @@ class Recording:
     def _record(
         self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float
     ) -> None:
-        if len(self.simulation.changes) != len(self.experiment.optimizer.changes):
+        if self.simulation.changes != self._changes:  # one may take the place of a planned one
+            self._changes = dict(self.simulation.changes)
             self.experiment = self.experiment.with_changes(self.simulation.changes)
             folder.surely(partial(folder.experiment, self.experiment))
         columns: dict[str, np.ndarray] = {}

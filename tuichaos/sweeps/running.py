@@ -84,8 +84,8 @@ def sweep(
     than MOST_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
     Setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends it early; a signal then
-    raises Stopped, a KeyboardInterrupt, and ``resume`` goes on. Raises InputError before anything is written,
-    RunFailed when the folder cannot be written, or the cluster is lost.
+    raises Stopped, a KeyboardInterrupt, and ``resume`` goes on. Raises InputError before
+    anything is written, RunFailed when the folder cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
     check_crew(workers, scheduler)
