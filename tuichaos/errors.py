@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from tuichaos.cleaning import clean
 from tuichaos.interruptions import Stopped
 
-__all__ = ["InputError", "RunFailed", "Stopped", "is_fault", "nearest"]
+__all__ = ["InputError", "RunFailed", "Stopped", "SystemFault", "is_fault", "nearest"]
 
 MOST_COMPARED = 100  # characters: the time to compare two words grows with their product
 MOST_CHOICES = 3_000  # a network of 1 000 layers has 2 000 columns
@@ -28,6 +28,13 @@ class InputError(ValueError):
 
 class RunFailed(RuntimeError):
     """A run that had started could not go on (exit code 1); its message is as clean."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(clean(" ".join(str(message).splitlines())))
+
+
+class SystemFault(RuntimeError):
+    """What a user's own system raised, in one line: ``package.module:factory.step: …``."""
 
     def __init__(self, message: object) -> None:
         super().__init__(clean(" ".join(str(message).splitlines())))

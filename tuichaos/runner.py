@@ -20,7 +20,7 @@ from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned
 from tuichaos.engine import Engine
-from tuichaos.errors import InputError, RunFailed, Stopped, is_fault
+from tuichaos.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
 from tuichaos.frames import Frame
@@ -350,5 +350,7 @@ def _reason(error: BaseException, plan: Plan) -> str:
         return shortage.words(error, device, ensemble.references, ensemble.twins)
     if isinstance(error, OSError) and error.strerror:
         return reason(error)
+    if isinstance(error, SystemFault):
+        return str(error)
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
