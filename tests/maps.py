@@ -256,7 +256,7 @@ class Functional(System):
         return {"slope": torch.func.vmap(torch.func.grad(self.loss))(w)[:, 0]}
 
 
-class Failing(System):
+class Faulty(System):
     """Whose function ``where`` raises ``what`` from the ``after``-th call on."""
 
     dimension = 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import maps
 import pytest
 import torch
 
-import maps
 import tuichaos
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.systems.foreign import Foreign, uses_transforms
@@ -69,25 +69,25 @@ def test_transforms_are_seen_at_any_depth():
 def test_a_failure_says_in_which_function_of_the_users_it_was(where, what, simulate):
     after = 40 if where == "step" else 7
     with pytest.raises(RunFailed) as caught:
-        simulate(small("maps:Failing", where=where, what=what, after=after), threads=1)
+        simulate(small("maps:Faulty", where=where, what=what, after=after), threads=1)
     words = "'no more\\nof this'" if what == "KeyError" else "no more"
-    assert str(caught.value).endswith(f": maps:Failing.{where}: {what}: {words}")
+    assert str(caught.value).endswith(f": maps:Faulty.{where}: {what}: {words}")
 
 
 @pytest.mark.parametrize("where", ["step", "observe", "start"])
 def test_one_at_the_first_look_says_so_too(where):
     with pytest.raises(InputError) as caught:
-        users_system("maps:Failing", {"where": where, "after": 1})
-    assert str(caught.value) == f"system.name: maps:Failing.{where}: ValueError: no more"
+        users_system("maps:Faulty", {"where": where, "after": 1})
+    assert str(caught.value) == f"system.name: maps:Faulty.{where}: ValueError: no more"
 
 
 def test_want_of_memory_is_said_as_such(simulate):
     with pytest.raises(RunFailed, match="out of memory on cpu"):
-        simulate(small("maps:Failing", what="MemoryError", after=40), threads=1)
+        simulate(small("maps:Faulty", what="MemoryError", after=40), threads=1)
 
 
 def test_a_failure_ends_a_point_of_a_sweep_by_its_name(tmp_path):
-    made = tuichaos.resolve({}, {**small("maps:Failing", after=40), "sweep": {"seed": [1]}})
+    made = tuichaos.resolve({}, {**small("maps:Faulty", after=40), "sweep": {"seed": [1]}})
     done = tuichaos.sweep(made, out=tmp_path / "sweep", threads=1)
     (row,) = (done.path / "sweep.csv").read_text().splitlines()[1:]
-    assert "maps:Failing.step: ValueError: no more" in row
+    assert "maps:Faulty.step: ValueError: no more" in row

@@ -137,6 +137,36 @@ def test_a_second_ctrl_c_ends_an_import_that_takes_long(tmp_path):
     assert (done.returncode, done.stderr) == (130, SAID)
 
 
+def test_a_signal_is_said_once_whoever_answers_it(tmp_path):
+    """One that came within an import is still being looked for when a run begins, and others
+    come before the end."""
+    program = textwrap.dedent("""
+        import os, signal, sys, time
+        from tuichaos import cli, interruptions
+        from tuichaos.commands import group
+
+        def run():
+            interruptions._importing = lambda frame: True
+            os.kill(os.getpid(), signal.SIGTERM)
+            try:
+                interruptions.check()
+            except interruptions.Stopped:
+                interruptions._importing = lambda frame: False
+                group._complain("interrupted", 143)
+                interruptions.said()
+                time.sleep(5 * interruptions.LOOK_SECONDS)
+                sys.stderr.write("waited, ")
+                os.kill(os.getpid(), signal.SIGINT)
+
+        group.run = run
+        cli.main()
+        """)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=MOST_SECONDS
+    )
+    assert (done.returncode, done.stderr) == (143, SAID + "waited, ")
+
+
 @pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU])
 def test_what_is_ignored_stays_ignored(ignored):
     """As by nohup, or by a batch system's shell."""
@@ -236,7 +266,7 @@ def test_workers_have_nothing_to_say_of_any_signal(number, group, when, tmp_path
 # --- starts under load -----------------------------------------------------------------------
 
 AT_ONCE = 4  # starts that go on beside each other, which is a load as well
-BURNERS = 3
+BURNERS = 2
 SEED = 20_240
 SIGTERM_BIT = 1 << (signal.SIGTERM - 1)  # Python by itself answers only SIGINT
 
@@ -262,6 +292,17 @@ def load():
         for burner in burners:
             burner.kill()
             burner.wait()
+
+
+@contextlib.contextmanager
+def heeding():
+    """Let children heed SIGINT, also where these tests were begun in the background of a shell,
+    which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def start(out):
@@ -301,7 +342,7 @@ def interrupted_start(out, seconds):
 def interrupt_starts(count, folder):
     """The starts that were heard, and how those before the first line ended, by exit code."""
     rng = random.Random(SEED)
-    with load(), concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    with heeding(), load(), concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         # As many at once as later on.
         tries = [pool.submit(seconds_of_a_start, folder / f"try{k}") for k in range(AT_ONCE)]
         longest = max(one.result() for one in tries)
@@ -311,8 +352,10 @@ def interrupt_starts(count, folder):
         ]
         ends = [one.result() for one in found]
     early = collections.Counter(code for heard, code, _ in ends if not heard)
+    later = collections.Counter(code for heard, code, _ in ends if heard)
     began = sum((folder / f"run{k}").exists() for k in range(count))
-    print(f"\n{count} starts of {longest:.1f} s: {began} had begun; before the first line: {early}")
+    print(f"\n{count} starts, of up to {longest:.1f} s; exit codes, and how many:")
+    print(f"before the first line {dict(early)}, from there on {dict(later)}, {began} had begun")
     return [(k, *end) for k, end in enumerate(ends)], early
 
 

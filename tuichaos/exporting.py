@@ -20,6 +20,7 @@ from tuichaos.cleaning import cell, clean
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.locations import here
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
 from tuichaos.runs import GROWING, Run, read_table, whole_lines
@@ -29,7 +30,7 @@ from tuichaos.sweeps.reading import read as read_sweep
 
 def free_name(stem: str, folder: Path | None = None, kind: str = "csv") -> Path:
     """A file of that kind that is not there yet: stem.csv, stem-2.csv, …"""
-    folder, stem = folder or Path.cwd(), clean(stem)
+    folder, stem = folder or here(), clean(stem)
     names = (f"{stem}.{kind}", *(f"{stem}-{k}.{kind}" for k in range(2, 10_000)))
     return next(folder / name for name in names if not (folder / name).exists())
 
@@ -222,6 +223,8 @@ def _at(curve: Curve, places: np.ndarray) -> np.ndarray:
 
 def _new(out: str | Path, hint: str = "name another file") -> Path:
     target = Path(out)
+    if not target.is_absolute():
+        here()
     if not str(out).isprintable() or not str(out):
         raise InputError(f"--out: {str(out)!r} is not a path")
     if os.path.exists(target):  # what is too long a name is none

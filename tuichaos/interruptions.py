@@ -26,6 +26,7 @@ IMPORTING = "<frozen importlib._bootstrap>"
 LOOK_SECONDS = 0.02  # between two looks whether an import has ended
 
 _heard: list[int] = []
+_said: list[bool] = []
 
 
 class Stopped(KeyboardInterrupt):
@@ -53,6 +54,7 @@ def ours() -> list[int]:
 def listen() -> None:
     """Keep the signals that come from here on, and end the program by them."""
     _heard.clear()
+    _said.clear()
     for number in ours():
         signal.signal(number, _hear)
 
@@ -65,6 +67,7 @@ def lost() -> int | None:
 def check() -> None:
     """Raise Stopped where a signal came before."""
     if _heard:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # nobody needs to look for it any more
         raise Stopped("interrupted", _heard[0])
 
 
@@ -108,8 +111,16 @@ def _leave(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
+def said() -> None:
+    """It has been said: another signal may come before the end."""
+    _said.append(True)
+
+
 def say() -> None:
-    """Say that the program was interrupted, where nothing may be ready to say it by."""
+    """Say that the program was interrupted, where nothing may be ready to say it by; once."""
+    if _said:
+        return
+    said()
     try:  # noqa: SIM105
         os.write(2, b"tuichaos: error: interrupted\n")
     except OSError:  # the terminal may be gone

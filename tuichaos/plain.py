@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TextIO
 
 RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
 GROUPS = {
@@ -38,6 +39,23 @@ GROUPS = {
     '"': "“”",
 }
 TABLE = str.maketrans({char: plain for plain, group in GROUPS.items() for char in group})
+
+
+def only_ascii(stream: TextIO) -> bool:
+    """Whether what a stream writes to is given nothing but ASCII by charts, maps and frames of
+    tables: its encoding is not one of all characters. Rich chooses so for its tables."""
+    return not (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def fitting(text: str, stream: TextIO) -> str:
+    """``text`` as it is where a stream has all its characters, else in ASCII."""
+    if not only_ascii(stream):
+        return text
+    try:
+        text.encode(stream.encoding)
+    except UnicodeError:
+        return "\n".join(map(plain, text.split("\n")))
+    return text
 
 
 @lru_cache(4096)

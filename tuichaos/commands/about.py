@@ -11,6 +11,7 @@ import click
 from tuichaos.commands.shared import interrupted
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
+from tuichaos.locations import here
 
 
 @click.command()
@@ -59,6 +60,7 @@ def bench(what: str | None, seconds: float | None, device: str) -> None:
     the explorer answers while 3 000 replicas train on the cpu."""
     if seconds is not None and seconds != seconds:
         raise InputError("--seconds: must be a number")
+    here()
     if what == "ui":
         from tuichaos.tui import bench as screen
 
@@ -78,6 +80,7 @@ def selftest(ctx: click.Context) -> None:
     what was measured, how far off it is and may be. Exit code 1 if a check fails."""
     import time
 
+    here()
     from tuichaos.selftest import perform, table, trials
 
     start, results = time.perf_counter(), []

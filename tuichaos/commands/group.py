@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from tuichaos import shortage
+from tuichaos import interruptions, shortage
 from tuichaos.commands import about, kept, making, resuming, streams
 from tuichaos.commands.shared import Interrupted, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.files import reason
+from tuichaos.locations import here
 
 
 class Commands(click.Group):
@@ -57,6 +58,7 @@ def cli(ctx: click.Context, preset: str | None, fps: float | None, ascii_only: b
 
 def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> None:
     """Open the terminal explorer."""
+    here()
     from tuichaos.config import read_config
     from tuichaos.presets import preset as experiment
 
@@ -107,6 +109,7 @@ def _run_cli() -> int:
     except OSError as error:  # of our output, say: files name themselves
         return _complain(reason(error) if error.filename else f"output: {reason(error)}", 1)
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
+        interruptions.said()
         return _complain(str(error) or "interrupted", _code_of(error))
     except (MemoryError, ImportError, RuntimeError) as error:  # libraries are large
         if isinstance(error, RuntimeError) and not shortage.is_one(error):

@@ -8,6 +8,7 @@ from tuichaos.cleaning import clean, json_text
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import trusting
 from tuichaos.commands.telling import say
+from tuichaos.locations import here
 
 
 @click.command()
@@ -85,6 +86,7 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 def verify(ctx: click.Context, run_name: str) -> None:
     """Check a run folder: checksums, rows, finite numbers, and that its first steps (of a sweep
     its first point), computed again, give the same bits. Exit code 1 if something is wrong."""
+    here()
     from tuichaos.runs import find, reading
     from tuichaos.verifying import verify as checks
 

@@ -12,6 +12,7 @@ from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
+from tuichaos.locations import here
 
 
 @click.command()
@@ -60,6 +61,7 @@ def run(
 ) -> None:
     """Run the experiment in FILE, or a preset, into a run folder; with [sweep] or --over at
     every point of a grid."""
+    here()
     experiment = _experiment(file, preset_name, sets, seed, device, overs)
     if experiment.sweep:
         how = {"threads": threads, "workers": workers, "scheduler": scheduler}

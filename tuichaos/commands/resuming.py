@@ -9,6 +9,7 @@ import click
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.errors import InputError
+from tuichaos.locations import here
 
 
 @click.command()
@@ -31,6 +32,7 @@ def resume(
 ) -> None:
     """Go on with a run or a sweep that was stopped, to the files it would have had; of a sweep,
     try again what failed. With --steps a run, done or not, goes further than planned."""
+    here()
     from tuichaos.resuming import find_or_mend
 
     found = find_or_mend(run_name)

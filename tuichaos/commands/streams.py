@@ -38,6 +38,8 @@ def settle() -> bool:
 
 # Of what cleans up after processes that could not: it does so, which is all there is to it.
 TRACKER = "ignore:resource_tracker:UserWarning"
+# Of a library that is loaded, and not asked for processes of its own.
+SERIAL = ".*joblib will operate in serial mode"
 
 
 def hush() -> None:
@@ -46,6 +48,7 @@ def hush() -> None:
     if sys.warnoptions:
         return
     sys.warnoptions.append(TRACKER)
+    warnings.filterwarnings("ignore", SERIAL, UserWarning)
     for words in FLOATS:
         warnings.filterwarnings("ignore", words, RuntimeWarning)
         sys.warnoptions.append(f"ignore:{words}:RuntimeWarning")  # workers are started with these

@@ -133,7 +133,8 @@ def _crew(workers: int | None, scheduler: str | None) -> Iterator[Crew | None]:
         with connect(scheduler) as crew:
             yield crew
     else:
-        yield None if workers is None else Processes(workers)
+        with contextlib.nullcontext() if workers is None else Processes(workers) as crew:
+            yield crew
 
 
 def _run(

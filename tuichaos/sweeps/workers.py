@@ -8,6 +8,7 @@ is known which point it was.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -210,11 +211,22 @@ def _again(suspects: deque, unit: Unit, error: Exception) -> Iterator[Row]:
 # --- local processes -----------------------------------------------------------------------
 
 
+SHARED = "/dev/shm"
+REFUSED = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EDQUOT)
+REFUSED += (errno.ENOSYS, errno.EMFILE, errno.ENFILE)
+
+
 class Processes(Crew):
-    """``count`` processes on this machine, that end with this one."""
+    """``count`` processes on this machine, that end with this one. A context, begun before
+    anything is written: RunFailed where processes cannot be coordinated here."""
 
     def __init__(self, count: int) -> None:
         self.count = count
+
+    def __enter__(self) -> Processes:
+        with _shared(), _starting():
+            multiprocessing.get_context("spawn").Semaphore()
+        return self
 
     def slots(self) -> int:
         return self.count
@@ -224,7 +236,7 @@ class Processes(Crew):
 
     def executor(self) -> Executor:
         """They are started afresh, not forked: threads and torch do not survive a fork."""
-        with _starting():
+        with _shared(), _starting():
             return ProcessPoolExecutor(
                 self.count,
                 mp_context=multiprocessing.get_context("spawn"),
@@ -244,6 +256,23 @@ class Processes(Crew):
         executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:  # at its end it closes what the interpreter's end writes to
             manager.join(END_SECONDS)
+
+
+@contextlib.contextmanager
+def _shared() -> Iterator[None]:
+    """RunFailed that names what the system refuses: processes are coordinated by semaphores,
+    which lie in shared memory, not in the folder of the sweep."""
+    try:
+        yield
+    except (OSError, ImportError) as error:  # ImportError: a system that has no semaphores
+        number = error.errno if isinstance(error, OSError) else errno.ENOSYS
+        if number not in REFUSED:
+            raise
+        words = error.strerror if isinstance(error, OSError) else "there are no semaphores"
+        raise RunFailed(
+            f"--workers: no semaphore can be had in shared memory ({SHARED}): {words}; free or "
+            "enlarge it, or leave --workers out: one process then does all points"
+        ) from error
 
 
 @contextlib.contextmanager

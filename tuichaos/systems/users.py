@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.errors import InputError, SystemFault, is_fault
+from tuichaos.locations import here
 from tuichaos.systems.base import System
 from tuichaos.systems.foreign import Foreign, uses_transforms
 
@@ -27,8 +27,9 @@ def users_system(name: str, parameters: Mapping[str, object]) -> System:
     InputError, in one line, for whatever goes wrong in there.
     """
     module, _, factory = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    folder = str(here())
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
         made = getattr(importlib.import_module(module), factory)(**parameters)
         system = Foreign(made, name)
