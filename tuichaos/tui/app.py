@@ -194,8 +194,12 @@ class Explorer(App):
         few_arenas(self.threads)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        known = self.config.theme in self.available_themes
-        self.theme = self.config.theme if known else DARK.name
+        if self.config.theme not in self.available_themes:
+            hint = nearest(self.config.theme, self.available_themes)
+            words = f"theme: there is none named {self.config.theme}; {hint}"
+            self.call_after_refresh(self.notify, words, severity="warning", timeout=10)
+            self.config = replace(self.config, theme=DARK.name)  # and the file stays as it is
+        self.theme = self.config.theme
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         if threading.current_thread() is threading.main_thread():
             for number in interruptions.ours():
@@ -248,9 +252,6 @@ class Explorer(App):
 
     def on_ready(self) -> None:
         """The first screen is there: now load what a run needs."""
-        if self.config.theme not in self.available_themes:
-            hint = nearest(self.config.theme, self.available_themes)
-            self.notify(f"theme: there is none named {self.config.theme}; {hint}", timeout=10)
         self.call_after_refresh(self.run_worker, _load_torch, thread=True, exit_on_error=False)
 
     def on_resize(self) -> None:
@@ -263,7 +264,8 @@ class Explorer(App):
     def _look_at_size(self) -> None:
         """Heed the size of the terminal where no event told of it."""
         driver = self._driver
-        if not hasattr(driver, "_get_terminal_size") or driver._in_band_window_resize:
+        # Only of a terminal whose size is asked for, not of one that tells it by itself.
+        if getattr(driver, "_in_band_window_resize", True):
             return
         size = Size(*driver._get_terminal_size())
         if size != self.size:
