@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tuichaos.plain import fitting, only_ascii
+from tuichaos.plain import fitting, only_ascii, plain
 
 PROGRAM = "from tuichaos.cli import main; main()"
 SMALL = ["--set", "steps=80", "--set", "ensemble.references=3", "--out", "OUT"]
@@ -90,3 +90,9 @@ def test_the_explorer_heeds_it_as_well(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding="cp437"))
             assert config.poor_terminal()
+
+
+def test_letters_of_the_field_have_a_likeness():
+    """One character each, so that columns stay."""
+    assert plain("Δδμµνβσπθλ Hénon √5 ′") == "Dduuvbsptl Henon V5 '".replace("l", "L", 1)
+    assert plain("日") == "?"

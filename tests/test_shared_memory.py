@@ -4,6 +4,7 @@ named, and nothing is left."""
 from __future__ import annotations
 
 import errno
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -26,7 +27,8 @@ def test_shared_memory_is_named_and_nothing_is_left(number, command, tmp_path, m
     def refused(*arguments, **named):
         raise OSError(number, os.strerror(number))
 
-    multiprocessing.get_context("spawn").Semaphore()  # its module is loaded
+    importlib.import_module("sklearn.datasets")  # what asks for one when it is loaded
+    multiprocessing.get_context("spawn").Semaphore()
     monkeypatch.setattr("_multiprocessing.SemLock", refused)
     out = tmp_path / "sweep"
     code, said, err = command(*SWEEP, "--out", out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 from typing import TextIO
 
@@ -15,7 +16,17 @@ GROUPS = {
     "#": "█▆▇▓▰▅",
     ".": "·…⋅▱░▒˙",
     "*": "●◉•✓⭘⭑",
-    "v": "▼▾↓⌄",
+    "v": "▼▾↓⌄ν",
+    "b": "β",
+    "d": "δ∂",
+    "D": "Δ",
+    "f": "φ",
+    "p": "π",
+    "s": "σΣ",
+    "t": "θ",
+    "u": "μ",
+    "V": "√",
+    " ": "⠀",
     "^": "▲▴↑",
     ">": "▶▸→≥»⇥⏵►",
     "<": "◀◂←≤«⏎⌫",
@@ -35,7 +46,7 @@ GROUPS = {
     "7": "₇⁷",
     "8": "₈⁸∞",
     "9": "₉⁹",
-    "'": "’‘´",
+    "'": "’‘´′",
     '"': "“”",
 }
 TABLE = str.maketrans({char: plain for plain, group in GROUPS.items() for char in group})
@@ -64,4 +75,10 @@ def plain(text: str) -> str:
     for raised in RAISED:  # 10⁻⁷ as 1e-7
         text = text.replace("10" + raised, "1e" + raised)
     text = text.translate(TABLE)
-    return text.encode("ascii", "replace").decode("ascii")
+    return text if text.isascii() else "".join(map(_letter, text))
+
+
+def _letter(character: str) -> str:
+    """A letter without its accent, or the one that another form is of."""
+    found = unicodedata.normalize("NFKD", character)[:1].translate(TABLE)
+    return found if found.isascii() else "?"
