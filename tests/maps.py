@@ -259,3 +259,62 @@ class Edge(System):
 
     def step(self, x):
         return x + torch.log(2 - x - 1e300 * (x - 1).abs()) * (x - 1)
+
+
+class Functional(System):
+    """Gradient descent of a small torch network, written with function transforms; ``where``
+    they are used: in "step" or in "observe"."""
+
+    def __init__(self, where="step"):
+        self.where = where
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(1, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+        ).double()
+        self.shapes = {name: value.shape for name, value in self.net.named_parameters()}
+        self.dimension = sum(shape.numel() for shape in self.shapes.values())
+        self.x = torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
+
+    def loss(self, w):
+        pieces = w.split([shape.numel() for shape in self.shapes.values()])
+        named = {
+            name: piece.reshape(shape)
+            for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
+        }
+        found = torch.func.functional_call(self.net, named, (self.x,))
+        return ((found - self.x**2) ** 2).mean()
+
+    def step(self, w):
+        if self.where != "step":
+            return 0.9 * w
+        return w - 0.1 * torch.func.vmap(torch.func.grad(self.loss))(w)
+
+    def observe(self, w):
+        if self.where != "observe":
+            return {"w0": w[:, 0]}
+        return {"slope": torch.func.vmap(torch.func.grad(self.loss))(w)[:, 0]}
+
+
+class Faulty(System):
+    """Whose function ``where`` raises ``what`` from the ``after``-th call on."""
+
+    dimension = 1
+
+    def __init__(self, where="step", what="ValueError", after=1_000):
+        self.where, self.what, self.after, self.calls = where, what, after, 0
+
+    def _perhaps(self, where):
+        self.calls += where == self.where
+        if where == self.where and self.calls >= self.after:
+            raise __builtins__[self.what]("no more\nof this")
+
+    def step(self, x):
+        self._perhaps("step")
+        return 0.9 * x
+
+    def observe(self, x):
+        self._perhaps("observe")
+        return {"x0": x[:, 0]}
+
+    def start(self, rng):
+        self._perhaps("start")
+        return rng.standard_normal(1)

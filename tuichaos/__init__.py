@@ -7,7 +7,6 @@
 Names are imported when first used, so that the command line answers at once.
 """
 
-import importlib
 import os
 
 # One product of matrices has the same bits wherever it lies in memory: without this, on some
@@ -37,12 +36,21 @@ _PLACES = {
     "RunFailed": "tuichaos.errors",
 }
 
+_COMPUTING = ("runner", "plan", "sweeps.running", "resuming", "systems.base")
+_COMPUTING = tuple(f"tuichaos.{name}" for name in _COMPUTING)
+
 __all__ = list(_PLACES)
 
 
 def __getattr__(name: str):
     if name not in _PLACES:
         raise AttributeError(f"module 'tuichaos' has no attribute {name!r}")
+    if _PLACES[name] in _COMPUTING:
+        from tuichaos.locations import here
+
+        here()  # torch ends the process that imports it in a folder that was deleted
+    import importlib  # here: the command line hears signals only once this module is loaded
+
     return getattr(importlib.import_module(_PLACES[name]), name)
 
 

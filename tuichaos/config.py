@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import locale
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,6 +15,7 @@ from typing import Any
 import platformdirs
 
 from tuichaos.errors import InputError, nearest
+from tuichaos.plain import only_ascii
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def keep_theme(theme: str) -> None:
 def poor_terminal() -> bool:
     """Whether the terminal has little beyond ASCII: the Linux console, or no UTF-8."""
     encoding = locale.getpreferredencoding(False).lower().replace("-", "")
-    return os.environ.get("TERM") in ("linux", "dumb", "vt100") or encoding != "utf8"
+    poor = os.environ.get("TERM") in ("linux", "dumb", "vt100") or encoding != "utf8"
+    return poor or any(map(only_ascii, (sys.stdout, sys.stderr)))
 
 
 def _from_file(path: Path, config: Config) -> Config:

@@ -7,6 +7,9 @@ import itertools
 from collections.abc import Iterable
 
 from tuichaos.cleaning import clean
+from tuichaos.interruptions import Stopped
+
+__all__ = ["InputError", "RunFailed", "Stopped", "SystemFault", "is_fault", "nearest"]
 
 MOST_COMPARED = 100  # characters: the time to compare two words grows with their product
 MOST_CHOICES = 3_000  # a network of 1 000 layers has 2 000 columns
@@ -30,13 +33,11 @@ class RunFailed(RuntimeError):
         super().__init__(clean(" ".join(str(message).splitlines())))
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal ended a run after a frame, with its folder complete up to there. ``code``: the
-    exit code that is the convention, 128 and the signal's number (ctrl-C: 130)."""
+class SystemFault(RuntimeError):
+    """What a user's own system raised, in one line: ``package.module:factory.step: …``."""
 
-    def __init__(self, words: str, number: int) -> None:
-        super().__init__(words)
-        self.code = 128 + number
+    def __init__(self, message: object) -> None:
+        super().__init__(clean(" ".join(str(message).splitlines())))
 
 
 def is_fault(error: BaseException) -> bool:

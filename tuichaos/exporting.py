@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import math
 import os
 import re
@@ -19,9 +20,10 @@ from tuichaos.cleaning import cell, clean
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.locations import here
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
-from tuichaos.runs import Run, read_table, whole_lines
+from tuichaos.runs import GROWING, Run, read_table, whole_lines
 from tuichaos.sweeps.grid import Axis
 from tuichaos.sweeps.reading import DIAGRAM
 from tuichaos.sweeps.reading import read as read_sweep
@@ -29,7 +31,7 @@ from tuichaos.sweeps.reading import read as read_sweep
 
 def free_name(stem: str, folder: Path | None = None, kind: str = "csv") -> Path:
     """A file of that kind that is not there yet: stem.csv, stem-2.csv, …"""
-    folder, stem = folder or Path.cwd(), clean(stem)
+    folder, stem = folder or here(), clean(stem)
     names = (f"{stem}.{kind}", *(f"{stem}-{k}.{kind}" for k in range(2, 10_000)))
     return next(folder / name for name in names if not (folder / name).exists())
 
@@ -46,8 +48,9 @@ def export(run: Run, kind: str, out: str | Path | None) -> Path:
         _write_png(run.experiment, plane, target)
     elif kind == "csv":
         lines = safe_lines(run.path / _table_of(run))
+        most = _whole_lines(run)
         with contextlib.closing(lines), _writing(target) as file:
-            file.writelines(lines)
+            file.writelines(itertools.islice(lines, most))
     else:
         _write_parquet(run, target)
     return target
@@ -66,6 +69,12 @@ def _table_of(run: Run) -> str:
             f"tuichaos resume {run.path.name}; what there is of exponents: {run.path}/sweep.csv"
         )
     return DIAGRAM
+
+
+def _whole_lines(run: Run) -> int | None:
+    """How many lines of series.csv are those of whole steps, its head among them; None for all
+    of a table that grows no more."""
+    return 1 + run.whole_rows if run.kind != "sweep" and run.status in GROWING else None
 
 
 @contextlib.contextmanager
@@ -230,6 +239,8 @@ def _at(curve: Curve, places: np.ndarray) -> np.ndarray:
 
 def _new(out: str | Path, hint: str = "name another file") -> Path:
     target = Path(out)
+    if not target.is_absolute():
+        here()
     if not str(out).isprintable() or not str(out):
         raise InputError(f"--out: {str(out)!r} is not a path")
     if os.path.exists(target):  # what is too long a name is none
@@ -260,9 +271,11 @@ def _sweep_arrays(run: Run) -> dict[str, Any]:
 def _series_arrays(run: Run) -> dict[str, Any]:
     import pyarrow
 
+    lines = _whole_lines(run)
+    most = None if lines is None else lines - 1
     return {
         name: pyarrow.array(values.astype(np.int64))
         if name in ("reference", "step")
         else pyarrow.array(values, mask=np.isnan(values))
-        for name, values in read_table(run.path / "series.csv").items()
+        for name, values in read_table(run.path / "series.csv", most=most).items()
     }

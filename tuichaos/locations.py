@@ -46,12 +46,26 @@ def _is_there(text: str, folder: Path | None) -> bool:
         return False
 
 
+def here() -> Path:
+    """The current folder; InputError where it was deleted: libraries that are asked to compute
+    there end the process."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise InputError(
+            "the current folder was deleted, or cannot be entered any more: go to another one (cd)"
+        ) from None
+
+
 def resolved(text: str | Path, what: str, folder: Path | None = None) -> Path:
     """A path as written by a person, made absolute, ``..`` and links followed; seen from
     ``folder`` (default: here). InputError names ``what`` if it can be no path."""
     if not str(text).isprintable() or not str(text).strip():
         raise InputError(f"{what}: {str(text)!r} is not a path")
     try:
-        return ((folder or Path.cwd()) / Path(pasted(text, folder)).expanduser()).resolve()
+        path = Path(pasted(text, folder)).expanduser()
+        return (path if path.is_absolute() else (folder or here()) / path).resolve()
+    except InputError:
+        raise
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{what}: {text}: {getattr(error, 'strerror', None) or error}") from None

@@ -15,6 +15,7 @@ from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.locations import here
 from tuichaos.pace import Pace
 from tuichaos.simulation import Simulation
 from tuichaos.systems import Built, build
@@ -99,6 +100,7 @@ def plan(experiment: Experiment, threads: int | None = None) -> Plan:
         raise InputError(f"an Experiment is needed, not {experiment!r}; see load and preset")
     if experiment.sweep:
         raise InputError("sweep: this is a sweep, not one run; see tuichaos run, tuichaos.sweep")
+    here()  # before anything computes
     device = resolve_device(experiment.device)
     built = build(experiment)
     check_memory(experiment, built, threads)

@@ -17,7 +17,7 @@ from tuichaos.bounds import DOTTED, MOST_DEPTH, MOST_EXPERIMENT, look_over, read
 from tuichaos.cleaning import clean
 from tuichaos.errors import MOST_COMPARED, InputError, is_near, nearest
 from tuichaos.experiment import Experiment, Table
-from tuichaos.locations import pasted, resolved
+from tuichaos.locations import here, pasted, resolved
 from tuichaos.sweeps.grid import parse_over, swept_keys
 from tuichaos.trusted import trust_named
 
@@ -157,7 +157,7 @@ def valid(
     merged = _copied({str(key): value for key, value in table.items()})
     for key, value in (overrides or {}).items():
         if key == "data.path" and isinstance(value, str):
-            value = _absolute(value, Path.cwd())
+            value = _absolute(value, here())
         _put(merged, key, value)
     if ranges := dict(parse_over(text) for text in overs):
         merged["sweep"] = {**swept_keys(merged.get("sweep", {})), **ranges}

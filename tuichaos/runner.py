@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos import order, shortage
+from tuichaos import interruptions, order, shortage
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned
 from tuichaos.engine import Engine
-from tuichaos.errors import InputError, RunFailed, Stopped, is_fault
+from tuichaos.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
 from tuichaos.frames import Frame
@@ -57,10 +57,10 @@ def run(
     """Run an experiment into a new run folder and open it.
 
     ``out`` names the folder (default: a new one among the kept runs). ``watch`` is called
-    after each frame; setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends the run cleanly after a
-    frame: a signal then raises Stopped, a KeyboardInterrupt, with the folder complete up to
-    there. ``tell`` is called before the first step with a line on how data from a file were
-    read, and with each warning (``"warning: …"``).
+    after each frame; setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends the
+    run cleanly after a frame: a signal then raises Stopped, a KeyboardInterrupt, with the folder
+    complete up to there. ``tell`` is called before the first step with a line on how data from a
+    file were read, and with each warning (``"warning: …"``).
     Raises InputError before anything is written, RunFailed when the run cannot go on.
     """
     ready = plan(experiment, threads)
@@ -89,14 +89,12 @@ def told(done: Run, interrupted: Sequence[int]) -> Run:
     return done
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 @contextlib.contextmanager
 def interrupts(stop: threading.Event) -> Iterator[list[int]]:
-    """Let ctrl-C, SIGTERM and SIGHUP set ``stop``, and a second ctrl-C interrupt at once; a
-    terminal that closes and those that shut down a machine send several of the others. Who
-    has SIGTERM or SIGHUP ignored (nohup) goes on to ignore it."""
+    """Let ctrl-C and the other signals that ask to end (see ``interruptions``) set ``stop``, and
+    a second ctrl-C interrupt at once; a terminal that closes and those that shut down a machine
+    send several of the others. Raises Stopped where one came before and was lost on its way, as
+    one does inside a library that is being loaded."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield seen
@@ -108,17 +106,14 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
         seen.append(number)
         stop.set()
 
-    heard = [
-        number
-        for number in SIGNALS
-        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
-    ]
-    before = {number: signal.signal(number, handle) for number in heard}
+    before = {number: signal.signal(number, handle) for number in interruptions.ours()}
     try:
+        interruptions.check()
         yield seen
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # None: of a library in C, which cannot be put back
+                signal.signal(number, handler)
 
 
 def prepare(
@@ -172,6 +167,7 @@ class Recording:
         saved = [self.states] if self.states else []
         self.instruments = [*chosen(setup), self.survival, *saved, *extra]
         self.simulation = plan.simulation(self.instruments, pace)
+        self._changes = dict(self.simulation.changes)  # that experiment.toml tells
         self.facts = facts(plan, self.simulation)
         self.keeper: Keeper | None = None
         if path is not None:
@@ -256,7 +252,8 @@ class Recording:
     def _record(
         self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float
     ) -> None:
-        if len(self.simulation.changes) != len(self.experiment.optimizer.changes):
+        if self.simulation.changes != self._changes:  # one may take the place of a planned one
+            self._changes = dict(self.simulation.changes)
             self.experiment = self.experiment.with_changes(self.simulation.changes)
             folder.surely(partial(folder.experiment, self.experiment))
         columns: dict[str, np.ndarray] = {}
@@ -367,5 +364,7 @@ def _reason(error: BaseException, plan: Plan) -> str:
         return shortage.words(error, device, ensemble.references, ensemble.twins)
     if isinstance(error, OSError) and error.strerror:
         return reason(error)
+    if isinstance(error, SystemFault):
+        return str(error)
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -30,7 +30,11 @@ from tuichaos.reading import load
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder read back. Arrays are NaN where a field is empty."""
+    """A run folder read back. Arrays are NaN where a field is empty.
+
+    Of a run at work it holds the steps that were whole when series.csv was first read here;
+    rows that come later are seen by who opens the folder again.
+    """
 
     path: Path
 
@@ -98,7 +102,7 @@ class Run:
         try:
             check_file(path)
             with open(path, encoding="utf-8") as file:
-                return next(whole_lines(file, path), "").rstrip("\n").split(",")[2:]
+                return _head(whole_lines(file, path))[2:]
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read: {error}") from None
 
@@ -130,17 +134,42 @@ class Run:
         """One column of series.csv (recorded steps, references), without reading the rest."""
         return self._read(name)[name]
 
+    @property
+    def whole_rows(self) -> int:
+        """How many rows of series.csv are read: those of whole steps, as they were first seen."""
+        return math.prod(self._shape or self._read("reference")["reference"].shape)
+
+    @property
+    def _shape(self) -> tuple[int, int] | None:
+        """Recorded steps and references as they were first seen; None before that."""
+        return self.__dict__.get("_seen")
+
     def _read(self, *names: str) -> dict[str, np.ndarray]:
-        """Columns as (recorded steps, references); steps that are not whole are left out."""
+        """Columns as (recorded steps, references); steps that are not whole are left out. The
+        file may grow from one call to the next: what the first one saw is read each time."""
+        path = self.path / "series.csv"
         only = ("reference", *names) if names else None
-        found = read_table(self.path / "series.csv", only)
-        references = found.pop("reference", np.empty(0))
+        most = math.prod(self._shape) if self._shape else None
+        found = read_table(path, only, most)
+        references = found.get("reference", np.empty(0))
         _check_whole(self.path, references, len(references))
         _check_whole(self.path, found.get("step", np.empty(0)), MOST_STEPS + 1)
-        count = int(references.max()) + 1 if len(references) else 0
-        times = len(references) // count if count else 0
+        times, count = self.__dict__.setdefault("_seen", self._whole_steps(references))
+        if len(references) < times * count:  # a run that goes on begins by cutting its tables
+            raise InputError(f"{path}: was cut back while it was read; read it again")
+        if not names:
+            found.pop("reference", None)
         shaped = {k: v[: times * count].reshape(times, count) for k, v in found.items()}
         return {name: shaped.get(name, np.empty((0, 0))) for name in names} if names else shaped
+
+    def _whole_steps(self, references: np.ndarray) -> tuple[int, int]:
+        """How many steps have a row of every reference, and how many references there are."""
+        count = int(references.max()) + 1 if len(references) else 0
+        times = len(references) // count if count else 0
+        if times == 1 and self.status in GROWING:  # some rows of the first step, it may be
+            with contextlib.suppress(InputError):
+                times = int(count >= self.experiment.ensemble.references)
+        return times, count
 
     @functools.cached_property
     def exponents(self) -> dict[str, np.ndarray]:
@@ -158,13 +187,7 @@ class Run:
 
     def table(self, name: str) -> dict[str, np.ndarray]:
         """Each column of numbers of an instrument's own CSV, such as spectrum.csv, as (rows,)."""
-        try:
-            check_file(self.path / name)
-            with open(self.path / name, encoding="utf-8") as file:
-                columns = next(whole_lines(file, self.path / name), "").rstrip("\n").split(",")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{self.path / name}: cannot be read: {error}") from None
-        return read_table(self.path / name, [name for name in columns if name not in WORDS])
+        return read_table(self.path / name, but=WORDS)
 
     @functools.cached_property
     def states(self) -> dict[str, np.ndarray]:
@@ -181,6 +204,7 @@ NOTE = "note.txt"
 MOST_NOTE = 100_000  # bytes
 MOST_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
 WORDS = ("verdict", "missing", "behaviour")  # columns of text
+GROWING = ("running", "killed")  # of a run whose last rows may not be whole
 TAIL_BYTES = 65536  # more than a row of any run
 
 
@@ -346,8 +370,14 @@ def delete(run: Run) -> None:
         raise InputError(f"{run.path.name}: {error.strerror}") from None
 
 
-def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """A CSV of numbers as columns (rows,), NaN for empty fields; ``only`` some of them.
+def read_table(
+    path: Path,
+    only: Sequence[str] | None = None,
+    most: int | None = None,
+    but: Sequence[str] = (),
+) -> dict[str, np.ndarray]:
+    """A CSV of numbers as columns (rows,), NaN for empty fields; ``only`` some of them, or all
+    ``but`` some; of the first ``most`` rows.
 
     A last row that is not whole (the run is still being written) is left out. InputError
     if it cannot be read. Reads a piece at a time: memory is that of the columns.
@@ -356,12 +386,13 @@ def read_table(path: Path, only: Sequence[str] | None = None) -> dict[str, np.nd
         check_file(path)
         with open(path, encoding="utf-8", newline="\n") as file:
             lines = whole_lines(file, path)
-            header = next(lines, "").rstrip("\n")
-            names = header.split(",") if header else []
+            names = _head(lines)
+            lines = itertools.islice(lines, most)
             if len(names) > MOST_COLUMNS:
                 raise InputError(f"{path}: is damaged: {len(names):,} columns")
             at_once = max(1, min(READ_LINES, READ_CELLS // max(1, len(names))))
-            wanted = [k for k, name in enumerate(names) if only is None or name in only]
+            asked = [only is None or name in only for name in names]
+            wanted = [k for k, name in enumerate(names) if asked[k] and name not in but]
             columns: list[list[np.ndarray]] = [[] for _ in wanted]
             while piece := list(itertools.islice(lines, at_once)):
                 if not piece[-1].endswith("\n"):
@@ -394,6 +425,12 @@ def whole_lines(file: TextIO, path: Path) -> Iterator[str]:
         if len(line) == MOST_LINE and not line.endswith("\n"):
             raise InputError(f"{path}: is damaged: a line of more than {MOST_LINE:,} characters")
         yield line
+
+
+def _head(lines: Iterator[str]) -> list[str]:
+    """The names in the first line; none where it is not there yet, or not whole."""
+    line = next(lines, "")
+    return line.rstrip("\n").split(",") if line.endswith("\n") and line != "\n" else []
 
 
 def _numbers(lines: list[str], width: int, wanted: list[int]) -> np.ndarray:

@@ -26,7 +26,7 @@ from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.recorder import series_columns, series_head, series_lines, summed
 from tuichaos.runner import Recording, prepare
-from tuichaos.runs import MALFORMED, Run, check_entries, open_run, reading, whole_lines
+from tuichaos.runs import GROWING, MALFORMED, Run, check_entries, open_run, reading, whole_lines
 from tuichaos.watching import Progress
 
 FIRST_STEPS = 32  # that are computed again at least
@@ -70,7 +70,8 @@ def _files(run: Run) -> Iterator[Check]:
     for path in sorted(run.path.glob("*.json")):
         yield _json(path)
     for path in sorted(run.path.glob("*.csv")):
-        yield _table(path)
+        growing = path.name == "series.csv" and run.kind == "run" and run.status in GROWING
+        yield _table(path, growing)
     if run.kind == "run":
         yield _order(run)
 
@@ -174,12 +175,17 @@ def _json(path: Path) -> Check:
     return Check(path.name, True, "is whole, every number finite")
 
 
-def _table(path: Path) -> Check:
+def _table(path: Path, growing: bool = False) -> Check:
+    """Whether every row has a field for each column, and no number but finite ones; the last
+    line of a table that is ``growing`` may be on its way."""
     rows = 0
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            lines = csv.reader(whole_lines(file, path))
+            read = whole_lines(file, path)
+            lines = csv.reader(line for line in read if not growing or line.endswith("\n"))
             head = next(lines, None)
+            if not head and growing:
+                return Check(path.name, None, "there is no row yet")
             if not head:
                 return Check(path.name, False, "is empty")
             for rows, row in enumerate(lines, start=1):

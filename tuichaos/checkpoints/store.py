@@ -101,9 +101,19 @@ class Store:
     def newest(self, most: int, files: bool = True) -> tuple[Checkpoint | None, list[str]]:
         """The newest one of at most ``most`` bytes that can be read and, where ``files`` are
         looked at, whose files still begin as they did; and why those after it are not.
-        InputError for one of a newer format."""
+        InputError for one of a newer format. A run at work lets old ones go meanwhile: one
+        that is gone is no fault."""
+        while True:
+            stems = self.stems()
+            found, faults = self._newest_of(stems, most, files)
+            if found is not None or set(stems) <= set(self.stems()):
+                return found, faults
+
+    def _newest_of(
+        self, stems: list[str], most: int, files: bool
+    ) -> tuple[Checkpoint | None, list[str]]:
         faults = []
-        for stem in reversed(self.stems()):
+        for stem in reversed(stems):
             try:
                 found = self._read(stem, most)
                 return (self._with_files(found) if files else found), faults

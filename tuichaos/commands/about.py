@@ -8,9 +8,10 @@ import sys
 
 import click
 
-from tuichaos.commands.shared import Interrupted
+from tuichaos.commands.shared import interrupted
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
+from tuichaos.locations import here
 
 
 @click.command(
@@ -62,6 +63,7 @@ def paths() -> None:
 def bench(what: str | None, seconds: float | None, device: str) -> None:
     if seconds is not None and seconds != seconds:
         raise InputError("--seconds: must be a number")
+    here()
     if what == "ui":
         from tuichaos.tui import bench as screen
 
@@ -83,6 +85,7 @@ def bench(what: str | None, seconds: float | None, device: str) -> None:
 def selftest(ctx: click.Context) -> None:
     import time
 
+    here()
     from tuichaos.selftest import perform, table, trials
 
     start, results = time.perf_counter(), []
@@ -93,8 +96,8 @@ def selftest(ctx: click.Context) -> None:
             results.append(perform(trial))
             for line, well in table.lines(results[-1]):
                 click.echo(line if well or not colour else click.style(line, fg="red"))
-    except KeyboardInterrupt:  # what a run says of its folder is not true here: it is gone
-        raise Interrupted("selftest: interrupted; nothing is left behind") from None
+    except KeyboardInterrupt as error:  # what a run says of its folder is not true: it is gone
+        raise interrupted(error, "selftest: interrupted; nothing is left behind") from None
     say(table.verdict(results, time.perf_counter() - start))
     if not all(outcome.passed for result in results for outcome in result.outcomes):
         ctx.exit(1)

@@ -8,6 +8,7 @@ from tuichaos.cleaning import clean, json_text
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import trusting
 from tuichaos.commands.telling import say
+from tuichaos.locations import here
 
 
 @click.command(
@@ -90,6 +91,7 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 @trusting
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
+    here()
     from tuichaos.runs import find, reading
     from tuichaos.verifying import verify as checks
 

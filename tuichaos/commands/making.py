@@ -12,7 +12,7 @@ from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
-from tuichaos.locations import pasted
+from tuichaos.locations import here, pasted
 
 
 @click.command(
@@ -68,6 +68,7 @@ def run(
     keep: bool,
     yes: bool,
 ) -> None:
+    here()
     if allow_nondeterministic:
         sets = (*sets, "system.allow_nondeterministic=true")
     path = None if file is None else Path(pasted(file))

@@ -9,6 +9,7 @@ import click
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, interruptible, trusting
 from tuichaos.errors import InputError
+from tuichaos.locations import here
 
 
 @click.command(
@@ -35,6 +36,7 @@ def resume(
     as_json: bool,
     quiet: bool,
 ) -> None:
+    here()
     from tuichaos.resuming import find_or_mend
 
     found = find_or_mend(run_name)

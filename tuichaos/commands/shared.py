@@ -51,6 +51,11 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        interrupted = Interrupted(str(error))
-        interrupted.code = getattr(error, "code", Interrupted.code)
-        raise interrupted from None
+        raise interrupted(error, str(error)) from None
+
+
+def interrupted(error: KeyboardInterrupt, words: str) -> Interrupted:
+    """The same end in other words."""
+    found = Interrupted(words)
+    found.code = getattr(error, "code", Interrupted.code)
+    return found

@@ -36,11 +36,19 @@ def settle() -> bool:
     return True
 
 
+# Of what cleans up after processes that could not: it does so, which is all there is to it.
+TRACKER = "ignore:resource_tracker:UserWarning"
+# Of a library that is loaded, and not asked for processes of its own.
+SERIAL = ".*joblib will operate in serial mode"
+
+
 def hush() -> None:
     """Show no warnings about numbers beyond all range: an orbit that leaves is data, and they
     name lines of libraries. Who asks Python for warnings (-W) has them."""
     if sys.warnoptions:
         return
+    sys.warnoptions.append(TRACKER)
+    warnings.filterwarnings("ignore", SERIAL, UserWarning)
     for words in FLOATS:
         warnings.filterwarnings("ignore", words)  # of any kind: it differs between versions
         sys.warnoptions.append(f"ignore:{words}")  # workers are started with these

@@ -12,6 +12,7 @@ import click
 
 from tuichaos.cleaning import clean, clean_lines, json_text
 from tuichaos.errors import InputError
+from tuichaos.plain import fitting
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 def say(text: object, err: bool = False) -> None:
     """Print lines, and nothing else that a stranger may have put into them."""
-    click.echo(clean_lines(str(text)), err=err)
+    click.echo(fitting(clean_lines(str(text)), sys.stderr if err else sys.stdout), err=err)
+
+
+def shown(text: str) -> str:
+    """One line for stdout, as a cell of a table or alone."""
+    return fitting(clean(text), sys.stdout)
 
 
 def progress(quiet: bool, sweep: bool = False) -> Any:
@@ -98,7 +104,7 @@ def _table(done: Run, rows: Sequence[Row]) -> Table:
     from tuichaos.parameters import per
 
     table = Table(
-        title=Text(clean(done.experiment.title or done.experiment.name)),
+        title=Text(shown(done.experiment.title or done.experiment.name)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -106,12 +112,12 @@ def _table(done: Run, rows: Sequence[Row]) -> Table:
     )
     unit = f"nats per {per(done.experiment.system.name, done.time_step)}"
     heads = [unit, "value", "95 % interval", "from", "paper"]
-    shown = heads if any(row.paper for row in rows) else heads[:-1]
-    for head in shown:
-        table.add_column(head, overflow="fold", no_wrap=head != "from")
+    heads = heads if any(row.paper for row in rows) else heads[:-1]
+    for head in heads:
+        table.add_column(shown(head), overflow="fold", no_wrap=head != "from")
     for row in rows:
         cells = (row.measure, row.value, row.interval, row.count, row.paper)
-        table.add_row(*(Text(clean(cell)) for cell in cells[: len(shown)]))
+        table.add_row(*(Text(shown(cell)) for cell in cells[: len(heads)]))
     return table
 
 
@@ -119,7 +125,7 @@ def chart(
     done: Run, what: str, height: int, *, ascii_only: bool = False, optional: bool = False
 ) -> None:
     """Draw a chart as wide as the terminal; ``optional``: only where there is something."""
-    from tuichaos import charts, views
+    from tuichaos import charts, plain, views
 
     try:
         pictures = views.pictures(done, what)
@@ -129,7 +135,9 @@ def chart(
         raise
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(charts.stacked(pictures, width, height, colour=colour, ascii_only=ascii_only))
+    ascii_only = ascii_only or plain.only_ascii(sys.stdout)
+    text = charts.stacked(pictures, width, height, colour=colour, ascii_only=ascii_only)
+    click.echo(fitting(text, sys.stdout))
 
 
 def runs_table(kept: list[Run]) -> None:
@@ -142,4 +150,4 @@ def runs_table(kept: list[Run]) -> None:
             size = f"sweep, {each.facts('points').get('total', '?')}"
         name = f"{each.path.name:<36} {each.status:<12}"
         line = f"{name} {when}  {size:<15} {manifest.get('title', '')}"
-        click.echo(clean(line))  # one line, whatever a folder is called
+        click.echo(shown(line))  # one line, whatever a folder is called

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from tuichaos.cleaning import clean, json_text
+from tuichaos.cleaning import json_text
 from tuichaos.commands import telling
-from tuichaos.commands.telling import say
+from tuichaos.commands.telling import say, shown
 from tuichaos.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -65,9 +66,10 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
     """The map of a plane, in colour where the terminal can."""
     from rich.console import Console
 
-    from tuichaos import planes, printing, rasters
+    from tuichaos import plain, planes, printing, rasters
 
     console = Console(highlight=False, soft_wrap=True)
+    ascii_only = ascii_only or plain.only_ascii(sys.stdout)
     colour = printing.can_colour(console) and not ascii_only
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     raster = planes.of_run(done).raster()
@@ -83,9 +85,9 @@ def _table(title: str, heads: list[str], cells: list[list[str]]) -> None:
     from rich.text import Text
 
     say(title)
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for head in heads:
-        shown.add_column(head, overflow="fold", no_wrap=True)
+        table.add_column(shown(head), overflow="fold", no_wrap=True)
     for row in cells:
-        shown.add_row(*(Text(clean(cell)) for cell in row))
-    Console(highlight=False).print(shown)
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    Console(highlight=False).print(table)

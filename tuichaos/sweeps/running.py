@@ -87,10 +87,10 @@ def sweep(
     same in each of these ways. ``keep`` keeps each point's run folder, ``yes`` allows more
     than MOST_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
-    Setting ``stop``, ctrl-C, SIGTERM or SIGHUP ends it early; a signal then raises Stopped, a
-    KeyboardInterrupt, and ``resume`` goes on. ``tell`` is called with a line on how data from a
-    file were read. Raises InputError before anything is written, RunFailed when the folder
-    cannot be written, or the cluster is lost.
+    Setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends it early; a signal then
+    raises Stopped, a KeyboardInterrupt, and ``resume`` goes on. ``tell`` is called with a line on
+    how data from a file were read. Raises InputError before anything is written, RunFailed when
+    the folder cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
     check_crew(workers, scheduler)
@@ -142,7 +142,8 @@ def _crew(workers: int | None, scheduler: str | None) -> Iterator[Crew | None]:
         with connect(scheduler) as crew:
             yield crew
     else:
-        yield None if workers is None else Processes(workers)
+        with contextlib.nullcontext() if workers is None else Processes(workers) as crew:
+            yield crew
 
 
 def _run(

@@ -8,6 +8,7 @@ is known which point it was.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -24,7 +25,9 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
+from tuichaos import interruptions
 from tuichaos.errors import RunFailed
 from tuichaos.sweeps.batch import TRIES, Job, perform
 from tuichaos.sweeps.points import Point
@@ -34,6 +37,7 @@ from tuichaos.trusted import trust_named
 UNITS_PER_WORKER = 4  # of a batch, so that no worker is idle for long at the end
 MOST_IN_UNIT = 16  # points: what a worker that dies takes with it
 LOOK_SECONDS = 0.2
+END_SECONDS = 5.0  # for the library to see that its workers are gone
 SAFE_PATH = "PYTHONSAFEPATH"
 MOST_DEATHS = 10  # of workers in a row without one point that was done: it is not the points
 
@@ -207,11 +211,22 @@ def _again(suspects: deque, unit: Unit, error: Exception) -> Iterator[Row]:
 # --- local processes -----------------------------------------------------------------------
 
 
+SHARED = "/dev/shm"
+REFUSED = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EDQUOT)
+REFUSED += (errno.ENOSYS, errno.EMFILE, errno.ENFILE)
+
+
 class Processes(Crew):
-    """``count`` processes on this machine, that end with this one."""
+    """``count`` processes on this machine, that end with this one. A context, begun before
+    anything is written: RunFailed where processes cannot be coordinated here."""
 
     def __init__(self, count: int) -> None:
         self.count = count
+
+    def __enter__(self) -> Processes:
+        with _shared(), _starting():
+            multiprocessing.get_context("spawn").Semaphore()
+        return self
 
     def slots(self) -> int:
         return self.count
@@ -221,7 +236,7 @@ class Processes(Crew):
 
     def executor(self) -> Executor:
         """They are started afresh, not forked: threads and torch do not survive a fork."""
-        with _safe_path():
+        with _shared(), _starting():
             return ProcessPoolExecutor(
                 self.count,
                 mp_context=multiprocessing.get_context("spawn"),
@@ -230,14 +245,50 @@ class Processes(Crew):
             )
 
     def submit(self, executor: Executor, job: Job, points: tuple[Point, ...]) -> Future:
-        with _safe_path():  # a process is started for the first ones
+        with _starting():  # a process is started for the first ones
             return super().submit(executor, job, points)
 
     def end(self, executor: Executor) -> None:
         for process in list((getattr(executor, "_processes", None) or {}).values()):
             with contextlib.suppress(OSError, ValueError):
-                process.terminate()
+                process.kill()  # one that is only starting heeds nothing else
+        manager = getattr(executor, "_executor_manager_thread", None)
         executor.shutdown(wait=False, cancel_futures=True)
+        if manager is not None:  # at its end it closes what the interpreter's end writes to
+            manager.join(END_SECONDS)
+
+
+@contextlib.contextmanager
+def _shared() -> Iterator[None]:
+    """RunFailed that names what the system refuses: processes are coordinated by semaphores,
+    which lie in shared memory, not in the folder of the sweep."""
+    try:
+        yield
+    except (OSError, ImportError) as error:  # ImportError: a system that has no semaphores
+        number = error.errno if isinstance(error, OSError) else errno.ENOSYS
+        if number not in REFUSED:
+            raise
+        words = error.strerror if isinstance(error, OSError) else "there are no semaphores"
+        raise RunFailed(
+            f"--workers: no semaphore can be had in shared memory ({SHARED}): {words}; free or "
+            "enlarge it, or leave --workers out: one process then does all points"
+        ) from error
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """Let processes be started that no signal meets before they can answer it: one that goes to
+    the whole group, as ctrl-C does, would have each of them say where it was. They inherit what
+    is held back here (of this process it is answered a moment later), and so does what looks
+    after their resources, which has to outlive them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, interruptions.SIGNALS)
+    try:
+        resource_tracker.ensure_running()  # it lets go of two of them
+        signal.pthread_sigmask(signal.SIG_BLOCK, interruptions.SIGNALS)
+        with _safe_path():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -257,10 +308,11 @@ def _safe_path() -> Iterator[None]:
 
 
 def _begin(parent: int) -> None:
-    """In a worker: ctrl-C and a closed terminal are the parent's to answer, and its death
-    ends the worker."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    """In a worker: what asks to end is the parent's to answer, but for SIGTERM, by which the
+    library ends a worker; and the parent's death ends it."""
+    for number in interruptions.SIGNALS:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interruptions.SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

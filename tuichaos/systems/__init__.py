@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tuichaos import trusted
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, SystemFault
 from tuichaos.experiment import Experiment
 from tuichaos.systems.base import System
 from tuichaos.systems.data import Dataset, load
@@ -51,7 +51,10 @@ def _users(experiment: Experiment) -> System:
     """A user's system, once another one of its make was seen to be a deterministic map."""
     name, parameters = experiment.system.name, experiment.system.parameters
     if not experiment.system.allow_nondeterministic:
-        seen = nondeterminism(users_system(name, parameters))
+        try:
+            seen = nondeterminism(users_system(name, parameters))
+        except SystemFault as error:
+            raise InputError(f"system.name: {error}") from None
         if seen:
             raise InputError(
                 f"system.name: {name}: {seen}; with --allow-nondeterministic "

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from tuichaos.systems.stepping import Stepper
 
 
-# Levels of forward-mode differentiation are global in torch: one thread at a time.
-_FORWARD_MODE = threading.Lock()
+# Levels of function transforms (torch.func, forward-mode differentiation) are global in torch:
+# one thread at a time, which may nest them.
+TRANSFORMS = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class System:
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """DF(x)·v for states and tangent vectors (replicas, dimension)."""
-        with _FORWARD_MODE:
+        with TRANSFORMS:
             return torch.func.jvp(self.step, (x,), (v,))[1]
 
     def start(self, rng: np.random.Generator) -> np.ndarray:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.activations import curve, slope
-from tuichaos.systems.base import System, parameter_mask
+from tuichaos.systems.base import TRANSFORMS, System, parameter_mask
 from tuichaos.systems.kernels import Backward, Forward, backward, compiled, forward, tangent
 from tuichaos.systems.losses import loss_curve
 from tuichaos.systems.perceptron import (
@@ -47,7 +47,8 @@ class Gradient(System):
 
     def step(self, x: Tensor) -> Tensor:
         """∇L (replicas, dimension) of states (replicas, dimension)."""
-        return torch.func.grad(lambda states: self.inner.observe(states)["loss"].sum())(x)
+        with TRANSFORMS:
+            return torch.func.grad(lambda states: self.inner.observe(states)["loss"].sum())(x)
 
     def take(self, index: Tensor) -> Gradient:
         return Gradient(self.inner.take(index))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.errors import InputError
-from tuichaos.systems.base import HiddenLayer, Piece, System, spans
+from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
 from tuichaos.systems.losses import sample_losses
 from tuichaos.systems.networks import Perceptron, initial_state
 from tuichaos.systems.stepping import Stepper
@@ -93,7 +93,8 @@ class TrainingSystem(System):
 
     def gradient(self, x: Tensor) -> Tensor:
         """∇L (replicas, dimension) of states (replicas, dimension)."""
-        return torch.func.grad(lambda states: self.losses(states).sum())(x)
+        with TRANSFORMS:
+            return torch.func.grad(lambda states: self.losses(states).sum())(x)
 
     def step(self, x: Tensor) -> Tensor:
         if self.has_one_rate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -13,30 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError, is_fault
-from tuichaos.systems.base import System, SystemProtocol
+from tuichaos.errors import InputError, SystemFault, is_fault
+from tuichaos.locations import here
+from tuichaos.systems.base import System
+from tuichaos.systems.foreign import Foreign, uses_transforms
 
 # Columns of series.csv that mean something else.
 RESERVED = {"reference", "step", "distance", "lyapunov", "weight_norm", "sharpness"}
 RESERVED |= {"train_accuracy", "test_accuracy"}
-
-
-class Adapted(System):
-    """A user's object that has ``dimension`` and ``step`` but is not a subclass of System."""
-
-    def __init__(self, inner: SystemProtocol) -> None:
-        self.inner = inner
-        self.dimension = inner.dimension
-        for name in ("start", "observe", "tangent"):
-            if hasattr(inner, name):
-                setattr(self, name, getattr(inner, name))
-
-    @property
-    def time_step(self) -> float:
-        return float(getattr(self.inner, "time_step", 1.0))
-
-    def step(self, x: Tensor) -> Tensor:
-        return self.inner.step(x)
 
 
 def users_system(name: str, parameters: Mapping[str, object]) -> System:
@@ -45,12 +28,15 @@ def users_system(name: str, parameters: Mapping[str, object]) -> System:
     InputError, in one line, for whatever goes wrong in there.
     """
     module, _, factory = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    folder = str(here())
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
-        found = getattr(importlib.import_module(module), factory)(**parameters)
-        system = found if isinstance(found, System) else Adapted(found)
-        _look_over(system)
+        made = getattr(importlib.import_module(module), factory)(**parameters)
+        system = Foreign(made, name)
+        system.alone = _look_over(system)
+    except SystemFault as error:
+        raise InputError(f"system.name: {error}") from None
     except BaseException as error:  # it is anyone's code: told, not traced
         if not is_fault(error):
             raise
@@ -59,8 +45,9 @@ def users_system(name: str, parameters: Mapping[str, object]) -> System:
     return system
 
 
-def _look_over(system: System) -> None:
-    """Raise ValueError for a system that would give wrong numbers without saying so."""
+def _look_over(system: Foreign) -> bool:
+    """Raise ValueError for a system that would give wrong numbers without saying so. Returns
+    whether its functions use transforms of torch, which two threads cannot at once."""
     d = system.dimension
     if isinstance(d, bool) or not isinstance(d, int) or d < 1:
         raise ValueError(f"dimension must be a positive integer, not {d!r}")
@@ -81,6 +68,11 @@ def _look_over(system: System) -> None:
             raise ValueError(f"observe: {name!r} cannot name a column")
         if not isinstance(values, Tensor) or values.shape != (3,):
             raise ValueError(f"observe: {name} must be a tensor (replicas,)")
+    return (
+        uses_transforms(lambda: system.step(x))
+        or uses_transforms(lambda: system.observe(x))
+        or (system.own("tangent") and uses_transforms(lambda: system.tangent(x, v)))
+    )
 
 
 def _alike(found: object, x: Tensor, what: str) -> None:

@@ -18,14 +18,18 @@ from typing import Any, NoReturn
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.css.query import NoMatches
-from textual.events import Event, InputEvent
+from textual.events import Event, InputEvent, Resize
 from textual.filter import LineFilter
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.timer import Timer
 from textual.worker import WorkerFailed
 
+from tuichaos import interruptions
 from tuichaos.cleaning import clean_lines
 from tuichaos.config import Config, keep_theme
+from tuichaos.errors import nearest
 from tuichaos.experiment import Experiment
 from tuichaos.release import few_arenas
 from tuichaos.runs import Run
@@ -40,6 +44,7 @@ from tuichaos.tui.screens.explore import Explore
 from tuichaos.windows import middle
 
 SWITCH_SECONDS = 0.001
+SIZE_SECONDS = 0.3  # after the last event of another size
 # What Textual binds everywhere, or puts into the palette by itself.
 EVERYWHERE = ("quit", "help", "command_palette", "app.focus_next", "app.focus_previous")
 EVERYWHERE += ("screen.copy_text", "help_quit")
@@ -84,7 +89,7 @@ def show(app: Explorer) -> NoReturn:
     app.run()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(app.return_code or 0)
+    os._exit(app.ended_by or app.return_code or 0)
 
 
 class Explorer(App):
@@ -100,6 +105,13 @@ class Explorer(App):
             "question_mark", "help", "Help", key_display="?", tooltip="The keys that work here"
         ),
         Binding("s", "shot", "Screenshot", show=False),
+        Binding(
+            "ctrl+z",
+            "suspend_process",
+            "Suspend",
+            show=False,
+            tooltip="Back to the shell, until fg",
+        ),
     ]
 
     def __init__(
@@ -114,6 +126,8 @@ class Explorer(App):
         self.frames_per_second = self.config.fps
         self.ascii_only = self.config.ascii
         self.threads = threads
+        self._size_timer: Timer | None = None
+        self.ended_by = 0  # the exit code of the signal that ended it
         self.journey: Journey | None = None  # through the windows of a sweep
         self.first_map: Experiment | None = None
         if experiment.sweep:
@@ -180,11 +194,15 @@ class Explorer(App):
         few_arenas(self.threads)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        known = self.config.theme in self.available_themes
-        self.theme = self.config.theme if known else DARK.name
+        if self.config.theme not in self.available_themes:
+            hint = nearest(self.config.theme, self.available_themes)
+            words = f"theme: there is none named {self.config.theme}; {hint}"
+            self.call_after_refresh(self.notify, words, severity="warning", timeout=10)
+            self.config = replace(self.config, theme=DARK.name)  # and the file stays as it is
+        self.theme = self.config.theme
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGHUP, signal.SIGTERM):
+            for number in interruptions.ours():
                 signal.signal(number, self._leave)
         self.push_screen(Explore(self.state.experiment, self.ascii_only))
         if self.first_map is not None:
@@ -236,6 +254,23 @@ class Explorer(App):
         """The first screen is there: now load what a run needs."""
         self.call_after_refresh(self.run_worker, _load_torch, thread=True, exit_on_error=False)
 
+    def on_resize(self) -> None:
+        """Look at the size again when it has come to rest: a signal that arrives while the last
+        one is answered, or while the process was stopped, may not be heard."""
+        if self._size_timer is not None:
+            self._size_timer.stop()
+        self._size_timer = self.set_timer(SIZE_SECONDS, self._look_at_size)
+
+    def _look_at_size(self) -> None:
+        """Heed the size of the terminal where no event told of it."""
+        driver = self._driver
+        # Only of a terminal whose size is asked for, not of one that tells it by itself.
+        if getattr(driver, "_in_band_window_resize", True):
+            return
+        size = Size(*driver._get_terminal_size())
+        if size != self.size:
+            self.post_message(Resize(size, size))
+
     def _keep_theme(self, theme: Theme) -> None:
         if theme.name != self.config.theme:
             self.config = replace(self.config, theme=theme.name)
@@ -267,12 +302,13 @@ class Explorer(App):
         Not by the event loop: writing to a terminal that is gone may hold it up for ever.
         """
         self.state.leave()
-        if number == signal.SIGTERM:
+        self.ended_by = 128 + number
+        if number != signal.SIGHUP:
             self.call_later(self.action_quit)
         threading.Thread(target=self._end, args=(number,), name="tuichaos-end").start()
 
     def _end(self, number: int) -> None:
         self.state.join(None)
-        if number == signal.SIGTERM:
+        if number != signal.SIGHUP:
             time.sleep(RESTORE_SECONDS)  # for the terminal to be put in order
-        os._exit(0)
+        os._exit(self.ended_by)

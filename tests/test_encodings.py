@@ -1,0 +1,98 @@
+"""Where the output cannot carry the characters of charts all of them turn to ASCII: tables,
+charts and maps, by one choice."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tuichaos.plain import fitting, only_ascii, plain
+
+PROGRAM = "from tuichaos.cli import main; main()"
+SMALL = ["--set", "steps=80", "--set", "ensemble.references=3", "--out", "OUT"]
+ASKED = {
+    "a run": ["run", "--preset", "quick", *SMALL],
+    "a sweep": ["run", "--preset", "quick", "--over", "seed=[1,2]", *SMALL],
+    "a map": ["run", "--preset", "fractal-tanh", "--set", "steps=30", "--out", "OUT",
+              "--over", "optimizer.learning_rates.0=log:0.1:10:6",
+              "--over", "optimizer.learning_rates.1=log:0.1:10:6"],
+    "a diagram": ["run", "--preset", "orbit-quartic", "--out", "OUT",
+                  "--over", "system.parameters.a=linear:0.9:1.2:12"],
+    "what would run": ["run", "--preset", "quick", "--dry-run"],
+    "keys": ["presets", "--keys"],
+}  # fmt: skip
+ENCODINGS = ["ascii", "latin-1", "cp437", "koi8-r"]
+
+
+def said(arguments, encoding, out):
+    call = [str(out) if one == "OUT" else one for one in arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *call],
+        capture_output=True,
+        check=False,
+        timeout=170,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "100"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_nothing_turns_to_question_marks(asked, tmp_path):
+    usual = said(ASKED[asked], "utf-8", tmp_path / "utf8")
+    assert not usual.isascii()
+    found = said(ASKED[asked], "cp437", tmp_path / "cp437")
+    assert found.count("?") == usual.count("?")
+    assert len(found.splitlines()) == len(usual.splitlines())
+    assert not set(found) & set("┌│─┤█▄⣿")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_charts_are_those_that_were_asked_for_in_ascii(encoding, simulate, tmp_path):
+    done = simulate({"steps": 60, "ensemble.references": 3, "ensemble.twins": 2})
+    how = ["plot", str(done.path), "--what", "distance"]
+    ascii_chart = said([*how, "--ascii"], "utf-8", None)
+    assert said(how, encoding, None) == ascii_chart
+    assert ascii_chart.isascii()
+    assert said(how, "utf-8", None) != ascii_chart
+
+
+@pytest.mark.parametrize(
+    ("encoding", "poor"),
+    [("utf-8", False), ("UTF-8", False), ("utf-16", False), *((one, True) for one in ENCODINGS)],
+)
+def test_the_choice_is_that_of_tables(encoding, poor):
+    """Of the library that draws their frames."""
+    from rich.console import Console
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    assert only_ascii(stream) is poor
+    assert Console(file=stream).options.ascii_only is poor
+
+
+def test_a_text_that_fits_stays():
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    assert fitting("0.3 ± 0.1 × 2", latin) == "0.3 ± 0.1 × 2"
+    assert fitting("η = 10⁻⁷ ± 0.1\nη", latin) == "n = 1e-7 ~ 0.1\nn"
+
+
+def test_the_explorer_heeds_it_as_well(monkeypatch):
+    from tuichaos import config
+
+    monkeypatch.setattr("locale.getpreferredencoding", lambda *_: "UTF-8")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert not config.poor_terminal()
+    for name in ("stdout", "stderr"):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding="cp437"))
+            assert config.poor_terminal()
+
+
+def test_letters_of_the_field_have_a_likeness():
+    """One character each, so that columns stay."""
+    assert plain("Δδμµνβσπθλ Hénon √5 ′") == "Dduuvbsptl Henon V5 '".replace("l", "L", 1)
+    assert plain("日") == "?"
