@@ -85,7 +85,9 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     kept = f"{nmle['kept']} of {nmle['total']}"
     yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
     share = f"{nmle['kept'] / nmle['total']:.3f}"
-    yield Row("  kept by filter", share, "", kept, paper.get("nmle.kept", ""))
+    ends = nmle.get("kept_ci95")  # none in runs of earlier versions
+    shown = f"[{number(ends[0])}, {number(ends[1])}]" if ends else ""
+    yield Row("  kept by filter", share, shown, kept, paper.get("nmle.kept", ""))
 
 
 def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
