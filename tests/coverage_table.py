@@ -22,10 +22,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))  # maps.py, for systems
 
+from fractals import KOCH, SIERPINSKI, half_plane, snowflake, triangle
+
 import tuichaos
 from tuichaos.instruments.nmle import POINTS, best_windows
 from tuichaos.instruments.statistics import ANY, mean_and_interval, median_interval, share_interval
 from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION, T_975
+from tuichaos.sweeps import boxes
 from tuichaos.sweeps.summary import mean_of_kept
 
 TENT_P = 0.3
@@ -155,12 +158,14 @@ def twins() -> Iterator[Row]:
     known = f"{LARGE:,} others, NumPy"
     for n in (5, 10):
         yield Row("growth, mean", "skew tent", known, str(n), *means(table["growth"], n), growth)
-    yield Row("growth, mean", "skew tent", "λ, closed form", "10", *means(table["growth"], 10), TENT)
+    yield Row(
+        "growth, mean", "skew tent", "λ, closed form", "10", *means(table["growth"], 10), TENT
+    )
     yield Row("nMLE, mean of kept", "skew tent", known, "10", *nmle(kept, 10), papers)
 
 
 def nmle(kept: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
-    """The intervals of means of the kept, NaN where the filter kept none, as sweeps draw them."""
+    """The intervals of means of the kept (others are NaN) where sweeps draw one."""
 
     def one(group: np.ndarray) -> tuple[float, float] | None:
         own = group[np.isfinite(group)]
@@ -173,7 +178,7 @@ def nmle(kept: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
             "nmle.total": n,
         }
         _, low, high = mean_of_kept({k: np.array([float(v)]) for k, v in columns.items()})
-        return float(low[0]), float(high[0])
+        return None if np.isnan(low[0]) else (float(low[0]), float(high[0]))
 
     return ends(grouped(kept, n), one)
 
@@ -242,43 +247,54 @@ def frames() -> Iterator[Row]:
 
 # --- training ------------------------------------------------------------------------------
 
-OF_NETWORK = 2000  # references in experiments; as many others are the truth
+OF_EXPERIMENTS = 4000  # references in experiments; 2,000 others are the truth
+TRAINING = {
+    "network.hidden": [3],
+    "optimizer.learning_rate": 1.5,
+    "ensemble.references": OF_EXPERIMENTS + 2000,
+    "measure.accuracy": False,
+    "measure.weight_norm": False,
+}
 
 
 def networks() -> Iterator[Row]:
-    """Means over references of training, the kept fraction, and the step of an accuracy."""
-    overrides = {
-        "network.hidden": [3],
-        "optimizer.learning_rate": 1.5,
-        "ensemble.references": 2 * OF_NETWORK,
-        "ensemble.twins": 2,
-        "steps": 80,
-        "measure.projection": {"points": 20, "references": 2 * OF_NETWORK},
-        "measure.reach": {"accuracy": 0.8},
-    }
-    tables, summary = run(overrides)
-    table, parts = tables["exponents.csv"], tables["projection-components.csv"]
-    plane = parts["explained"].reshape(-1, 2).sum(axis=1)
-    assert summary["projection"]["plane_ci95"] == mean_and_interval(plane, (0.0, 1.0))["ci95"]
-    assert summary["nmle"]["kept_ci95"] == share_interval(int(table["kept"].sum()), len(plane))
-    for name, values, bounds in (
-        ("tangent, mean", table["lyapunov"], ANY),
-        ("growth, mean", table["growth"], ANY),
-        ("variance in the plane, mean", plane, (0.0, 1.0)),
-    ):
-        own, truth = values[:OF_NETWORK], float(np.nanmean(values[OF_NETWORK:]))
-        yield Row(name, "network", OTHER, "10", *means(own, 10, bounds), truth)
+    """Means over references of training, and the kept fraction."""
+    tables, summary = run({**TRAINING, "ensemble.twins": 2, "steps": 80})
+    table = tables["exponents.csv"]
+    assert summary["nmle"]["kept_ci95"] == share_interval(
+        int(table["kept"].sum()), len(table["kept"])
+    )
     nmles = np.where(table["kept"] == 1, table["nmle"], np.nan)
-    own, truth = nmles[:OF_NETWORK], float(np.nanmean(nmles[OF_NETWORK:]))
-    yield Row("nMLE, mean of kept", "network", OTHER, "10", *nmle(own, 10), truth)
-    own, truth = table["kept"][:OF_NETWORK], float(table["kept"][OF_NETWORK:].mean())
-    pair = ends(grouped(own, 10), lambda group: share_interval(int(group.sum()), len(group)))
-    yield Row("kept fraction", "network", OTHER, "10", *pair, truth)
-    waits = np.where(np.isfinite(table["reach_train"]), table["reach_train"], np.inf)
-    truth = float(np.median(waits[OF_NETWORK:]))
-    for n in (10, 20):
-        pair = ends(grouped(waits[:OF_NETWORK], n), median_interval)
-        yield Row("reach, median", "network", OTHER, str(n), *pair, truth, least=True)
+    for name, values, intervals, n in (
+        ("tangent, mean", table["lyapunov"], means, 20),
+        ("growth, mean", table["growth"], means, 20),
+        ("nMLE, mean of kept", nmles, nmle, 40),  # of which ten are kept
+        ("kept fraction", table["kept"], fractions, 20),
+    ):
+        own, truth = values[:OF_EXPERIMENTS], float(np.nanmean(values[OF_EXPERIMENTS:]))
+        yield Row(name, "network", OTHER, str(n), *intervals(own, n), truth)
+
+
+def fractions(kept: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
+    return ends(grouped(kept, n), lambda group: share_interval(int(group.sum()), len(group)))
+
+
+def further() -> Iterator[Row]:
+    """The step at which an accuracy is reached, and the mean of another instrument."""
+    overrides = {"steps": 40, "measure.tangent": False, "measure.accuracy": True}
+    overrides |= {"measure.projection": {"points": 10, "references": OF_EXPERIMENTS + 2000}}
+    overrides |= {"measure.reach": {"accuracy": 0.6}}
+    tables, summary = run({**TRAINING, **overrides})
+    plane = tables["projection-components.csv"]["explained"].reshape(-1, 2).sum(axis=1)
+    assert summary["projection"]["plane_ci95"] == mean_and_interval(plane, (0.0, 1.0))["ci95"]
+    own, truth = plane[:OF_EXPERIMENTS], float(plane[OF_EXPERIMENTS:].mean())
+    pair = means(own, 20, (0.0, 1.0))
+    yield Row("variance in the plane, mean", "network", OTHER, "20", *pair, truth)
+    reached = tables["exponents.csv"]["reach_train"]
+    waits = np.where(np.isfinite(reached), reached, np.inf)
+    truth = float(np.median(waits[OF_EXPERIMENTS:]))
+    pair = ends(grouped(waits[:OF_EXPERIMENTS], 20), median_interval)
+    yield Row("reach, median", "network", OTHER, "20", *pair, truth, least=True)
 
 
 def shares() -> Iterator[Row]:
@@ -296,9 +312,26 @@ def shares() -> Iterator[Row]:
             )
 
 
+def boundaries() -> Iterator[Row]:
+    """The box dimension of sets whose place in the plane is random. Its interval counts what
+    slopes at different sizes lie apart as well, so that it promises 95 % at least."""
+    rng = np.random.default_rng(0)
+    lines = (half_plane(128, slope, rng.uniform(0.3, 0.7, 2)) for slope in rng.uniform(-3, 3, 200))
+    flakes = (snowflake(128, turn, 1024) for turn in rng.uniform(0, 2, 200))
+    pieces = (triangle(512)[a : a + 256, b : b + 256] for a, b in rng.integers(0, 140, (200, 2)))
+    for name, truth, images in (
+        ("straight line", 1.0, lines),
+        ("Koch snowflake", KOCH, flakes),
+        ("part of a Sierpinski triangle", SIERPINSKI, pieces),
+    ):
+        found = [boxes.dimension(image)[0]["dimension_ci95"] for image in images]
+        pair = np.array([ends for ends in found if ends is not None]).T
+        yield Row("box dimension", name, CLOSED, "one map", *pair, truth, least=True)
+
+
 def table() -> Iterator[Row]:
     """All rows."""
-    for part in (tangents, windows, twins, spectra, frames, networks, shares):
+    for part in (tangents, windows, twins, spectra, frames, networks, further, shares, boundaries):
         yield from part()
 
 

@@ -84,7 +84,9 @@ def of_plane(summary: Mapping[str, Any]) -> Iterator[str]:
         return
     total = summary["points"]
     shares = (f"{name} {count / total:.1%}" for name, count in summary["classes"].items())
-    yield f"{summary['value']} of {total:,} points: {', '.join(shares)}"
+    bounds = summary.get("neutral_bounds")  # none in maps of earlier versions
+    sure = f" (neutral: |λ| up to {' … '.join(_said(bounds))})" if bounds else ""
+    yield f"{summary['value']} of {total:,} points: {', '.join(shares)}{sure}"
     part = summary["boundary"]
     if part["dimension"] is None:
         yield f"dimension of the boundary: no number: {part['reason']}"
@@ -97,6 +99,11 @@ def of_plane(summary: Mapping[str, Any]) -> Iterator[str]:
         f"{part['fitted'][0]} to {part['fitted'][1]} cells (slopes {slopes}), "
         f"{part['points_on_boundary']:,} points on it"
     )
+
+
+def _said(bounds: list[float]) -> list[str]:
+    """Two bounds as texts, one where they read alike."""
+    return list(dict.fromkeys(f"{end:.2g}" for end in bounds))
 
 
 def _chosen(lines: list[Line]) -> list[Line]:
