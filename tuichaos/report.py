@@ -227,6 +227,12 @@ def look_up(summary: Mapping[str, Any], key: str) -> Any:
     return found
 
 
+ONE_SPLIT = (
+    "kept: its interval is for this one split of the data; other splits may differ by more (sweep "
+    "data.seed)"
+)
+
+
 def remarks(run: Run) -> Iterator[str]:
     """What the numbers alone do not say, and where everything is."""
     summary, floor = run.summary, run.manifest.get("noise_floor", {})
@@ -244,6 +250,8 @@ def remarks(run: Run) -> Iterator[str]:
             f"reference did not, the first at step {twins['twins_diverged_first']}: their "
             "distances are left out"
         )
+    if run.experiment.system.name == "training" and (summary.get("nmle") or {}).get("kept_ci95"):
+        yield ONE_SPLIT
     for name, part in summary.items():
         if isinstance(part, Mapping) and part.get("reason"):
             yield f"{name}: {part['reason']}"
