@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from coverage_table import (
-    boundaries,
-    frames,
-    further,
-    networks,
-    shares,
-    spectra,
-    tangents,
-    twins,
-    windows,
-)
+from coverage_table import PARTS
 
 LOW, HIGH = 0.90, 0.98
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "part",
-    [tangents, windows, twins, spectra, frames, networks, further, shares, boundaries],
-    ids=lambda part: part.__name__,
-)
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_intervals_hold_the_truth_as_often_as_they_say(part):
     for row in part():
         assert row.weights is not None or len(row.low) >= 100
