@@ -318,3 +318,16 @@ class Faulty(System):
     def start(self, rng):
         self._perhaps("start")
         return rng.standard_normal(1)
+
+
+class Arcsine(System):
+    """x ← 4x(1 − x) from its invariant law: with x = sin²(πφ), φ uniform, the growth over w
+    steps is 2^w·|sin(2^(w+1)·πφ)/sin(2πφ)| exactly."""
+
+    dimension = 1
+
+    def step(self, x):
+        return 4 * x * (1 - x)
+
+    def start(self, rng):
+        return [math.sin(math.pi * rng.uniform(0, 1)) ** 2]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import math
+import re
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from fractals import IMAGES, KOCH, snowflake
 
 from tuichaos.sweeps import boxes
-
-KOCH = math.log(4) / math.log(3)
 
 
 def half_plane(slope: float, n: int = 256, through: tuple[float, float] = (0.47, 0.55)):
@@ -43,25 +40,6 @@ def test_a_circle_has_dimension_1():
     y, x = np.mgrid[:256, :256]
     disc = ((x - 128) ** 2 + (y - 128) ** 2 < 80**2).astype(int)
     assert boxes.dimension(disc)[0]["dimension"] == pytest.approx(1, abs=0.01)
-
-
-def snowflake(n: int, turn: float) -> np.ndarray:
-    """The inside of Koch's snowflake at the points of an n × n grid."""
-    corner = [0.42 * np.exp(1j * (np.pi / 2 - 2 * np.pi * k / 3 + turn)) for k in range(4)]
-    path = []
-    for a, b in itertools.pairwise(corner):
-        side = np.array([a, b])
-        for _ in range(7):
-            u, d = side[:-1], np.diff(side) / 3
-            bump = u + d + d * np.exp(1j * np.pi / 3)
-            side = np.append(np.stack([u, u + d, bump, u + 2 * d], 1).ravel(), b)
-        path.append(side[:-1])
-    fine = 4096
-    picture = Image.new("1", (fine, fine))
-    corners = [((z.real + 0.5) * fine, (z.imag + 0.5) * fine) for z in np.concatenate(path)]
-    ImageDraw.Draw(picture).polygon(corners, fill=1)
-    every = fine // n
-    return np.array(picture).astype(int)[every // 2 :: every, every // 2 :: every]
 
 
 @pytest.mark.parametrize("n", [256, 512])
@@ -132,3 +110,48 @@ def test_what_is_not_known_has_no_boundary():
 def test_too_small_a_plane_has_no_number():
     assert "fewer than 128" in boxes.dimension(half_plane(1, 100))[0]["reason"]
     assert boxes.dimension(half_plane(1, 128))[0]["dimension"] is not None
+
+
+# --- no number without the interval that holds the truth --------------------------------------
+
+# Which of the images have no number, and why.
+NONE = {
+    "sine of 5": "disagree",
+    "sine of 10": "disagree",
+    "sine of 20": "disagree",
+    "sine of 40": "disagree",
+    "Weierstrass 1.5": "along x otherwise than along y",
+    "Weierstrass 1.8": "along x otherwise than along y",
+    "10 dots": "disagree|below 1",
+    "60 dots": "disagree|below 1",
+    "300 dots": "disagree",
+    "dust of 0.45": "disagree",
+}
+
+
+@pytest.mark.parametrize("n", [256, 512])
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_interval_holds_the_dimension_or_there_is_no_number(name, n):
+    draw, truth = IMAGES[name]
+    found = boxes.dimension(draw(n))[0]
+    if name in NONE:
+        assert found["dimension"] is None
+        assert found["dimension_ci95"] is None
+        assert re.search(NONE[name], found["reason"])
+        assert len(found["slopes"]) >= 3  # what it was seen from
+        return
+    low, high = found["dimension_ci95"]
+    assert low <= truth <= high
+    assert high - low < 0.85
+    assert found["dimension"] == pytest.approx(truth, abs=0.13)
+
+
+def test_the_report_says_why_there_is_no_dimension():
+    from tuichaos.sweeps.report import of_plane
+
+    boundary = boxes.dimension(IMAGES["sine of 20"][0](512))[0]
+    summary = {"value": "exponent", "points": 4, "classes": {"stable": 4}, "boundary": boundary}
+    assert list(of_plane(summary))[1] == (
+        "dimension of the boundary: no number: slopes between neighbouring box sizes disagree "
+        "(1.02 … 1.90)"
+    )

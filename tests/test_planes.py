@@ -450,6 +450,79 @@ def test_an_exponent_has_a_sign_and_what_diverged_has_none():
     assert warm[0] > warm[2]
 
 
+NEUTRAL_ROWS = [
+    {"lyapunov": value, "lyapunov_error": error, "diverged_at": None}
+    for value, error in (
+        (-0.0002, None),
+        (0.01, 0.001),
+        (0.41, 0.01),
+        (-0.03, 0.001),
+        (0.05, 0.04),  # its error is larger than the bound
+        (-0.82, 0.01),
+        (0.0, None),
+    )
+]
+
+
+def test_exponents_not_told_from_0_are_a_class_of_their_own():
+    """4 nats over 200 steps: 0.02 a step."""
+    found = planes.PlaneValues("exponent", AXES, averaged=200.0)
+    for point, row in enumerate(NEUTRAL_ROWS):
+        found.add(point, row)
+    assert found.counts() == {"stable": 2, "neutral": 4, "unstable": 1}
+    assert found.kinds().T.ravel().tolist()[:7] == [0, 0, 1, 0, 0, 0, 0]
+    assert found.neutral_bounds() == pytest.approx([0.02, 2.093 * 0.04])
+    raster = found.raster()
+    for shown in ({"colour": True}, {"colour": False}, {"colour": False, "ascii_only": True}):
+        words = ["".join(c.char for c in entry) for entry in rasters.legend(raster, **shown)]
+        dots = "..." if "ascii_only" in shown else "…"
+        assert words[1].endswith(f" neutral: |λ| up to 0.02 {dots} 0.084")
+    letters = rasters.cells(raster, 3, 3, colour=False)
+    assert [cell.char for row in letters for cell in row].count("0") == 4
+
+
+def test_both_signs_have_one_scale_about_0():
+    """As far from 0, as far along the scale; and near 0 the colours of both are near."""
+    rows = [{"lyapunov": v, "diverged_at": None} for v in (0.4, -0.4, -0.0002, 0.0002, 0.1, -0.1)]
+    found = planes.PlaneValues("exponent", AXES)
+    for point, row in enumerate(rows):
+        found.add(point, row)
+    raster = found.raster()
+    stable, unstable = (s for s in raster.scales if s.name in ("stable", "unstable"))
+    assert (stable.low, stable.high) == (-unstable.high, -unstable.low)
+    levels = raster.levels.T.ravel()
+    assert levels[0] == pytest.approx(1 - levels[1])
+    assert levels[4] == pytest.approx(1 - levels[5])
+    colours = rasters.image(raster)[::-1].transpose(1, 0, 2).reshape(-1, 3).astype(int)
+    assert abs(colours[2] - colours[3]).max() <= 12  # −.0002 and .0002 look alike
+    assert abs(colours[2] - colours[0]).max() > 100  # and nothing like .4
+
+
+def test_the_bounds_of_a_neutral_class_follow_the_steps_that_are_averaged():
+    keys = {"steps": [100, 200, 400], "measure.discard": [0, 50]}
+    table = {"plane.value": "exponent", "ensemble.twins": 0, "sweep": keys}
+    found = planes.of_experiment(resolve({}, table)).bounds
+    expected = [[4 / (s - d) for s in keys["steps"]] for d in keys["measure.discard"]]
+    assert found == pytest.approx(np.array(expected))
+    flow = {"plane.value": "exponent", "ensemble.twins": 0, "system.name": "lorenz", "steps": 1000}
+    flow |= {"system.parameters": {"dt": 0.02}, "sweep": {"system.parameters.rho": [20.0, 28.0]}}
+    assert planes.of_experiment(resolve({}, flow)).bounds == pytest.approx(np.full((1, 2), 0.2))
+
+
+def test_a_neutral_map_says_its_bounds_in_its_files(tmp_path):
+    from tuichaos.sweeps.report import of_plane
+
+    table = {**LINE, "sweep": {**LINE["sweep"]}}
+    table["sweep"] = {"system.parameters.eta": {"linear": [1.0, 5.0, 8]},
+                      "system.parameters.beta": {"linear": [0.1, 0.9, 8]}}  # fmt: skip
+    run = running.sweep(resolve(table), out=tmp_path / "sweep")
+    low, high = run.summary["neutral_bounds"]
+    assert low == pytest.approx(4 / 60)
+    assert f"(neutral: |λ| up to 0.067 … {high:.2g})" in next(iter(of_plane(run.summary)))
+    with Image.open(export(run, "png", tmp_path / "map.png")) as image:
+        assert f"neutral (|λ| up to 0.067 … {high:.2g})" in image.text["classes"]
+
+
 def test_periods_and_verdicts_are_classes():
     periods = plane_of("period", *({"period": p, "diverged_at": None} for p in (1, 2, 3, None, 40)))
     assert periods.kinds().T.ravel().tolist() == [1, 2, 3, 0, 40, -1]

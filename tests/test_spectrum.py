@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -244,10 +245,14 @@ def test_exponents_of_another_frame_lie_within(simulate, monkeypatch):
         table = run.table("spectrum.csv")
         return [table[name].reshape(2, -1) for name in ("exponent", "low", "high")]
 
-    first, low, high = found(0)
-    assert (np.diff(first, axis=1) <= 0).all()
-    others = [found(1000 * k)[0] for k in range(1, 6)]
-    inside = [(low <= other) & (other <= high) for other in others]
+    runs = [found(1000 * k) for k in range(6)]
+    assert all((np.diff(first, axis=1) <= 0).all() for first, _, _ in runs)
+    inside, fell, above = [], 0, 0
+    for (_, low, high), (other, _, _) in itertools.permutations(runs, 2):
+        inside.append((low <= other) & (other <= high))
+        fell += ((other <= 0) & (low > 0)).sum()
+        above += (low > 0).sum()
+    # Intervals count how exponents differ along the orbit as well, which other frames leave
+    # alone: that part by itself holds 98 % of other frames.
     assert 0.90 <= np.mean(inside) <= 0.995
-    beyond = [(other <= 0) & (low > 0) for other in others]
-    assert np.sum(beyond) <= 0.05 * len(others) * (low > 0).sum()
+    assert fell <= 0.05 * above

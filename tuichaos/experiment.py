@@ -87,6 +87,11 @@ class Data(Table):
     scaling: Literal["none", "standard", "minmax"] = Field(
         "none", description="of each feature, fitted on the train part"
     )
+    seed: Annotated[Integer, Field(ge=0, le=MAX_SEED)] | None = Field(
+        None,
+        description="of the split, and of generated data: others with the same references; default "
+        "the experiment's seed",
+    )
     class_counts: Counts = Field(
         None, description="train samples of each class; default as the split falls"
     )

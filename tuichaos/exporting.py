@@ -169,7 +169,9 @@ def _axis(axis: Axis) -> str:
 def _said(scale: Scale) -> str:
     """What a colour of the map means."""
     colours = " ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in scale.colours)
-    spread = f" ({scale.unit} {scale.low!r} … {scale.high!r})" if len(scale.colours) > 1 else ""
+    spread = f" ({scale.note})" if scale.note else ""
+    if len(scale.colours) > 1:
+        spread = f" ({scale.unit} {scale.low!r} … {scale.high!r})"
     return f"{scale.name}{spread} {colours}"
 
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
+from tuichaos.levels import T_975
+from tuichaos.parameters import FLOWS, REFERENCE
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
@@ -27,6 +29,7 @@ STUCK: tuple[RGB, ...] = ((206, 150, 214), (122, 1, 119))
 SOON_LATE: tuple[RGB, ...] = ((90, 8, 20), (200, 40, 30), (253, 164, 72))
 NEGATIVE: tuple[RGB, ...] = ((5, 48, 97), (67, 147, 195), (240, 244, 247))
 POSITIVE: tuple[RGB, ...] = ((247, 240, 236), (214, 96, 77), (103, 0, 31))
+NEUTRAL: tuple[RGB, ...] = ((150, 200, 150),)  # as of marginal verdicts
 NOTHING: tuple[RGB, ...] = ((120, 120, 124),)
 GONE: tuple[RGB, ...] = ((24, 24, 26),)
 
@@ -48,7 +51,7 @@ VERDICTS: dict[str, tuple[tuple[RGB, ...], str]] = {
     "monotone": (((0, 114, 178),), "m"),
     "catapult": (((86, 180, 233),), "u"),
     "edge-of-stability": (((0, 158, 115),), "e"),
-    "marginal": (((150, 200, 150),), "g"),
+    "marginal": (NEUTRAL, "g"),
     "periodic": (((240, 228, 66), (230, 159, 0)), "23456789p"),
     "transient-chaos": (((204, 121, 167),), "t"),
     "chaotic": (((213, 94, 0),), "c"),
@@ -57,14 +60,17 @@ VERDICTS: dict[str, tuple[tuple[RGB, ...], str]] = {
     "diverged": (GONE, "#"),
 }
 MOST_PERIODS = len(CYCLES)  # that have a colour of their own
-WIDE = 98  # percentile of the exponents of one sign that ends its scale: a few would hide all
+WIDE = 98  # percentile of the sizes of exponents that ends their scale: a few would hide all
+# An exponent is neutral where nearby orbits gain or lose less than so many nats over the steps
+# that are averaged: at that rate 1 nat in a quarter of them, where verdicts say marginal.
+NEUTRAL_NATS = 4.0
 PERIODS = 1_000  # more than a period that is looked for: verdicts with periods as one number
 
 
 # The numbers of a point that each value is made of.
 NUMBERS = {
     "convergence": ("convergence", "converged", "diverged_at"),
-    "exponent": ("lyapunov", "diverged_at"),
+    "exponent": ("lyapunov", "lyapunov_error", "diverged_at"),
     "period": ("period", "diverged_at"),
     "verdict": ("verdict",),
 }
@@ -75,10 +81,17 @@ class PlaneValues:
 
     ``value``: convergence, exponent, period or verdict; ``axes``: of the swept keys, one or
     two, as ``sweeps.grid.axes`` gives them. Points are numbered in grid order, the first key
-    slowest, as in sweep.csv.
+    slowest, as in sweep.csv. ``averaged``: the time that exponents are averaged over, one
+    number or (points,); infinite where the error of a point alone says whether it is neutral.
     """
 
-    def __init__(self, value: str, axes: Sequence[Axis], title: str = "") -> None:
+    def __init__(
+        self,
+        value: str,
+        axes: Sequence[Axis],
+        title: str = "",
+        averaged: np.ndarray | float = math.inf,
+    ) -> None:
         self.value = value
         self.title = title or value
         self.axes = tuple(axes)
@@ -88,6 +101,7 @@ class PlaneValues:
         self._failed = np.zeros(size, dtype=bool)
         self._numbers = {name: np.full(size, np.nan) for name in NUMBERS[value]}
         self._periods = np.full(size, np.nan)  # of verdicts that have one
+        self._averaged = np.broadcast_to(averaged, size)
 
     @property
     def size(self) -> int:
@@ -125,8 +139,9 @@ class PlaneValues:
 
     def kinds(self) -> np.ndarray:
         """What each point is, as whole numbers (ny, nx): the classes between which the boundary
-        runs. Converged or not; an exponent above 0 or not; the period (0 for none); the
-        verdict. −1: not known, −2: no number, −3 (of exponents and periods): diverged."""
+        runs. Converged or not; an exponent above 0 (1) or not, or neutral (0), so that the noise
+        about 0 makes no boundary; the period (0 for none); the verdict. −1: not known, −2: no
+        number, −3 (of exponents and periods): diverged."""
         if self.value == "convergence":
             found = self.grid("converged")
         elif self.value == "verdict":
@@ -134,13 +149,33 @@ class PlaneValues:
         else:
             own = self.grid("lyapunov" if self.value == "exponent" else "period")
             if self.value == "exponent":
-                own = np.where(np.isfinite(own), own > 0, np.nan)
+                own = np.where(np.isfinite(own), (own > 0) & ~self.neutral, np.nan)
             else:
                 own = np.nan_to_num(own)
             # What an exponent was until its orbit left is none of the orbit.
             found = np.where(np.isfinite(self.grid("diverged_at")), -3.0, own)
         found = np.where(np.isfinite(found) & ~self._turned(self._failed), found, -2.0)
         return np.where(self.known, found, -1.0).astype(np.int64)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """The size (ny, nx) that an exponent must exceed not to be neutral: NEUTRAL_NATS over
+        the time averaged, or what its 95 % interval from batch means spans to either side."""
+        with np.errstate(divide="ignore"):
+            gain = NEUTRAL_NATS / self._turned(self._averaged)
+        return np.fmax(gain, T_975 * self.grid("lyapunov_error"))
+
+    @property
+    def neutral(self) -> np.ndarray:
+        """Which exponents (ny, nx) are not told from 0."""
+        with np.errstate(invalid="ignore"):
+            return np.abs(self.grid("lyapunov")) <= self.bounds
+
+    def neutral_bounds(self) -> list[float] | None:
+        """The smallest and the largest bound of points that have an exponent."""
+        known = np.isfinite(self.grid("lyapunov")) & ~np.isfinite(self.grid("diverged_at"))
+        own = self.bounds[known]
+        return [float(own.min()), float(own.max())] if own.size else None
 
     def counts(self) -> dict[str, int]:
         """How many points there are of each class that has some, by its name."""
@@ -183,12 +218,19 @@ class PlaneValues:
         return classes, np.where(classes == 2, gone, ratio), scales
 
     def _exponent(self) -> tuple[np.ndarray, np.ndarray, tuple[Scale, ...]]:
+        """Both signs on one scale, as long on either side of 0; what is not told from 0 apart."""
         exponent = self.grid("lyapunov")
         gone = np.isfinite(self.grid("diverged_at"))
-        classes = np.select([gone, exponent > 0, exponent <= 0], [2, 1, 0], default=3)
+        classes = np.select(
+            [gone, np.isnan(exponent), self.neutral, exponent > 0], [3, 4, 1, 2], default=0
+        )
+        end = _wide(np.abs(exponent[classes < 3]))
+        bounds = self.neutral_bounds()
+        note = "" if bounds is None else "|λ| up to " + " … ".join(_ends_said(*bounds))
         scales = (
-            Scale("stable", NEGATIVE, "=~:", -_wide(-exponent[classes == 0]), 0.0, unit="λ"),
-            Scale("unstable", POSITIVE, "ox8", 0.0, _wide(exponent[classes == 1]), unit="λ"),
+            Scale("stable", NEGATIVE, "=~:", -end, 0.0, unit="λ"),
+            Scale("neutral", NEUTRAL, "0", note=note),
+            Scale("unstable", POSITIVE, "ox8", 0.0, end, unit="λ"),
             Scale("diverged", GONE, "#"),
             Scale("no number (superstable)", NOTHING, "?"),
         )
@@ -229,12 +271,31 @@ def _family(verdict: str) -> tuple[float, float]:
     return number, float(period) if period.isdecimal() else math.nan
 
 
+def of_experiment(experiment: Experiment) -> PlaneValues:
+    """The plane of an experiment, without a point yet."""
+    swept = axes(experiment.sweep)
+    return PlaneValues(experiment.plane.value, swept, experiment.title, averaged(experiment, swept))
+
+
+def averaged(experiment: Experiment, swept: Sequence[Axis]) -> np.ndarray:
+    """The time (points,) over which the exponent of each point is averaged."""
+    grids = np.meshgrid(*(axis.values for axis in swept), indexing="ij")
+    own = {axis.key: grid.ravel() for axis, grid in zip(swept, grids, strict=True)}
+    steps = own.get("steps", experiment.steps)
+    discard = own.get("measure.discard", experiment.measure.discard)
+    time_step = 1.0
+    if experiment.system.name in FLOWS:
+        default = experiment.system.parameters.get("dt", REFERENCE[experiment.system.name]["dt"])
+        time_step = own.get("system.parameters.dt", default)
+    return np.broadcast_to((steps - discard) * time_step, math.prod(len(a.values) for a in swept))
+
+
 def of_run(run: Run) -> PlaneValues:
     """The plane of a kept sweep, as far as it goes; InputError where it is none."""
     experiment = run.experiment
     if run.kind != "sweep" or experiment.plane.value == "none":
         raise InputError(f"{run.path.name}: is no map; it has no [plane]")
-    found = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
+    found = of_experiment(experiment)
     columns = read(run.path)
     known = [name for name in NUMBERS[found.value] if name in columns]
     values = zip(*(columns[name] for name in known), strict=True) if known else ()
@@ -247,7 +308,7 @@ def of_run(run: Run) -> PlaneValues:
 
 def of_rows(experiment: Experiment, rows: Iterable[Row]) -> PlaneValues:
     """The plane of rows that are at hand."""
-    found = PlaneValues(experiment.plane.value, axes(experiment.sweep), experiment.title)
+    found = of_experiment(experiment)
     for row in rows:
         found.add(row.point, row.numbers)
     return found
@@ -264,6 +325,11 @@ def _largest(values: np.ndarray, otherwise: float) -> float:
 def _ends(values: np.ndarray) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (1.0, 10.0)
+
+
+def _ends_said(low: float, high: float) -> list[str]:
+    """Two bounds as texts, one where they read alike."""
+    return list(dict.fromkeys(f"{end:.2g}" for end in (low, high)))
 
 
 def _wide(values: np.ndarray) -> float:

@@ -42,7 +42,8 @@ class Scale:
     """How the points of one class are painted: from ``low`` to ``high`` through ``colours``,
     which are evenly spaced and blended linearly; values outside have the colours of the ends.
     A class without values has one colour. ``log``: evenly in the logarithm. ``marks``:
-    characters by level, for where there is no colour. ``unit``: what the values are."""
+    characters by level, for where there is no colour. ``unit``: what the values are; ``note``:
+    what the legend adds to the name of a class of one colour."""
 
     name: str
     colours: tuple[RGB, ...]
@@ -51,6 +52,7 @@ class Scale:
     high: float = 1.0
     log: bool = False
     unit: str = ""
+    note: str = ""
 
     def levels(self, values: np.ndarray) -> np.ndarray:
         """Where values lie between low and high: 0 … 1, same shape; what is no number is 1."""
@@ -227,7 +229,11 @@ def legend(raster: Raster, *, colour: bool, ascii_only: bool = False) -> list[li
         words = f" {scale.name}"
         if several:
             unit = f"{scale.unit} " if scale.unit else ""
-            words += f": {unit}{scale.low:.3g} {'...' if ascii_only else '…'} {scale.high:.3g}"
+            words += f": {unit}{scale.low:.3g} … {scale.high:.3g}"
+        elif scale.note:
+            words += f": {scale.note}"
+        if ascii_only:
+            words = words.replace("…", "...")
         found.append([*entry, *map(Cell, words)])
     return found
 

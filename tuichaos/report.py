@@ -85,7 +85,9 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     kept = f"{nmle['kept']} of {nmle['total']}"
     yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
     share = f"{nmle['kept'] / nmle['total']:.3f}"
-    yield Row("  kept by filter", share, "", kept, paper.get("nmle.kept", ""))
+    ends = nmle.get("kept_ci95")  # none in runs of earlier versions
+    shown = f"[{number(ends[0])}, {number(ends[1])}]" if ends else ""
+    yield Row("  kept by filter", share, shown, kept, paper.get("nmle.kept", ""))
 
 
 def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
@@ -225,6 +227,12 @@ def look_up(summary: Mapping[str, Any], key: str) -> Any:
     return found
 
 
+ONE_SPLIT = (
+    "kept: its interval is for this one split of the data; other splits may differ by more (sweep "
+    "data.seed)"
+)
+
+
 def remarks(run: Run) -> Iterator[str]:
     """What the numbers alone do not say, and where everything is."""
     summary, floor = run.summary, run.manifest.get("noise_floor", {})
@@ -242,6 +250,8 @@ def remarks(run: Run) -> Iterator[str]:
             f"reference did not, the first at step {twins['twins_diverged_first']}: their "
             "distances are left out"
         )
+    if run.experiment.system.name == "training" and (summary.get("nmle") or {}).get("kept_ci95"):
+        yield ONE_SPLIT
     for name, part in summary.items():
         if isinstance(part, Mapping) and part.get("reason"):
             yield f"{name}: {part['reason']}"

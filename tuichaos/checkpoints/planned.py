@@ -19,6 +19,7 @@ FREE = {"name", "title", "about", "paper", "device", "record.checkpoint", "optim
 FREE |= {"data.path"}
 # Keys of later versions, left out where they say nothing: folders of earlier ones have none.
 ADDED: dict[str, Any] = {
+    "data.seed": None,
     "data.target": None,
     "data.task": None,
     "system.allow_nondeterministic": False,

@@ -52,7 +52,10 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
             say(words)
     elif not quiet:
         _table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
-        for words in filter(None, (report.remark(lines), f"sweep folder: {done.path}")):
+        splits = (
+            report.of_splits(lines, grid.keys) if done.experiment.system.name == "training" else ()
+        )
+        for words in filter(None, (report.remark(lines), *splits, f"sweep folder: {done.path}")):
             say(words)
     if counts["failed"]:
         reason = next(line["reason"] for line in lines if line["status"] == "failed")

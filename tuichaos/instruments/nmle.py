@@ -15,6 +15,7 @@ import numpy as np
 
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.statistics import share_interval
 
 STARTS = range(0, 101, 5)
 LENGTHS = range(30, 101, 5)
@@ -104,6 +105,7 @@ class PaperExponent(Instrument):
             "mean": float(slopes.mean()) if len(slopes) else np.nan,
             "std": float(slopes.std(ddof=1)) if len(slopes) > 1 else np.nan,
             "kept": int(best.kept.sum()),
+            "kept_ci95": share_interval(int(best.kept.sum()), self.setup.references),
             "total": self.setup.references,
             "window": [self.setup.perturb_at, self.setup.perturb_at + POINTS - 1],
         }

@@ -38,10 +38,12 @@ def settings(switch: Any, references: int, dimension: int) -> tuple[int, int]:
 
 class Spectrum(Instrument):
     """λ_1 ≥ … ≥ λ_k of each reference, averaged from ``measure.discard`` and over a few frames of
-    tangents that begin independently. Intervals of 95 % count both what differs along the orbit
-    (bootstrap over BLOCKS consecutive spans, Carlstein 1986, Ann. Stat. 14, 1171–1179) and what
-    differs between frames: exponents that lie close align themselves slowly, in 1/(λ_i − λ_i+1)
-    steps, and until then depend on how the frame began. So another frame lies within as well.
+    tangents that begin independently. Intervals of 95 % are the wider of two, either way: what
+    differs along the orbit (bootstrap over BLOCKS consecutive spans of the mean over frames,
+    Carlstein 1986, Ann. Stat. 14, 1171–1179), which holds most of what differs between frames
+    too, and how far another frame may lie from that mean. For exponents that lie close
+    align themselves slowly, in 1/(λ_i − λ_i+1) steps, and until then depend on how the frame
+    began.
 
     An orbit that diverges has no spectrum. A direction whose length falls below
     COLLAPSE_UNITS units in the last place in one step tells only rounding (its exponent is
@@ -139,10 +141,14 @@ class Spectrum(Instrument):
         by_frame = self._between(self.discard, self.read_to)
         unsorted = by_frame.mean(axis=1)
         order = np.argsort(-unsorted, axis=1, kind="stable")  # NaN goes last
-        exponents, low, high, collapsed = (
+        exponents, early, late, collapsed = (
             np.take_along_axis(rows, order, axis=1)
-            for rows in (unsorted, *self._intervals(by_frame), self.collapsed.any(axis=1))
+            for rows in (unsorted, *self._in_time(unsorted), self.collapsed.any(axis=1))
         )
+        half = np.stack([half_width(rows) for rows in by_frame])
+        half = np.maximum(half, self._noise)
+        low = exponents - np.maximum(exponents - early, half)
+        high = exponents + np.maximum(late - exponents, half)
         told = exponents if self.edges else np.full(exponents.shape, np.nan)
         dimension = np.array([kaplan_yorke(row, self._whole) for row in told])
         positive = _positive_sum(told)
@@ -176,22 +182,23 @@ class Spectrum(Instrument):
         total = self.total if end == self.read_to else self.at[end]
         found = (total - self.at[start]) / ((end - start) * self.setup.time_step)
         # A rate of less than a rounding error a step is 0, as of a quantity that is conserved.
-        noise = FLOOR_UNITS * self.setup.unit / self.setup.time_step
-        found = np.where(np.abs(found) < noise, 0.0, found)
+        found = np.where(np.abs(found) < self._noise, 0.0, found)
         return np.where(np.logical_or.accumulate(self.collapsed, axis=2), np.nan, found)
 
-    def _intervals(self, by_frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """95 % intervals of exponents (references, frames, count), two arrays (references,
-        count); NaN where the run is too short or was ended before."""
-        mean = by_frame.mean(axis=1)
+    @property
+    def _noise(self) -> float:
+        """What rounding alone makes of a rate."""
+        return FLOOR_UNITS * self.setup.unit / self.setup.time_step
+
+    def _in_time(self, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """95 % intervals of exponents (references, count) from how they differ along the orbit,
+        two arrays of that shape; NaN where the run is too short or was ended before."""
         if not self.edges or not all(edge in self.at for edge in self.edges):
             return np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
         pairs = itertools.pairwise(self.edges)
         spans = np.stack([self._between(a, b).mean(axis=1) for a, b in pairs], axis=1)
         found = [bootstrap_blocks(span, self.setup.experiment.seed) for span in spans]
-        low, high = (np.stack(ends) for ends in zip(*found, strict=True))
-        half = np.stack([half_width(rows) for rows in by_frame])
-        return mean - np.hypot(mean - low, half), mean + np.hypot(high - mean, half)
+        return tuple(np.stack(ends) for ends in zip(*found, strict=True))
 
     def _summary(
         self,
@@ -240,15 +247,22 @@ def frames_for(count: int) -> int:
 
 
 def half_width(by_frame: np.ndarray) -> np.ndarray:
-    """Of exponents (frames, count) of one orbit: how far another frame may lie from their mean,
-    95 % (Student's t; variances pooled over NEAR exponents to either side)."""
+    """Of the i-th largest exponent of one orbit, from its exponents (frames, count): how far that
+    of another frame may lie from their mean, 95 % (Student's t; variances pooled over NEAR
+    exponents to either side).
+
+    Exponents of each frame are compared in descending order: which vector has which of several
+    that are nearly alike is chance, and no difference of the exponents.
+    """
     from scipy.special import stdtrit
 
     frames, count = by_frame.shape
-    variance = by_frame.var(axis=0, ddof=1)
-    width = np.empty(count)
-    for i in range(count):
+    variance = -np.sort(-by_frame, axis=1)  # NaN goes last
+    variance = variance.var(axis=0, ddof=1)
+    width = np.full(count, np.nan)
+    for i in np.flatnonzero(np.isfinite(variance)):
         own = variance[max(0, i - NEAR) : i + NEAR + 1]
+        own = own[np.isfinite(own)]
         t = stdtrit(len(own) * (frames - 1), 0.975)
         width[i] = t * np.sqrt(own.mean() * (1 + 1 / frames))
     return width

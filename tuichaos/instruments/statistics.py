@@ -56,6 +56,20 @@ def mean_and_interval(values: np.ndarray, bounds: tuple[float, float] = ANY) -> 
     }
 
 
+def share_interval(count: int, total: int) -> list[float] | None:
+    """95 % interval of the probability that gave ``count`` of ``total`` independent cases
+    (Wilson 1927, J. Am. Stat. Assoc. 22, 209–212); None of no case."""
+    if not total:
+        return None
+    z = 1.959964  # 97.5 % point of the normal law
+    share, weight = count / total, z * z / total
+    middle = (share + weight / 2) / (1 + weight)
+    half = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
+    # At either end the interval reaches it, but for rounding.
+    low = 0.0 if count == 0 else middle - half
+    return [low, 1.0 if count == total else middle + half]
+
+
 def median(values: np.ndarray) -> float:
     """The median of the finite values, NaN when there is none."""
     values = values[np.isfinite(values)]

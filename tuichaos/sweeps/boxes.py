@@ -28,6 +28,22 @@ LEAST_CELLS = 16  # on the boundary: fewer are not a curve
 PARTS = 4  # the plane is cut into 4 × 4 parts, and the slope found without each in turn
 LEAST_PARTS = 4  # that hold some boundary, for an interval
 
+# What has one dimension has one slope at all sizes, and in both directions. Local slopes are
+# compared from this size on; below, what is seen at all depends on the grid too much.
+COMPARED = 2
+# Between the largest and the smallest local slope: beyond, there is no number. Those of the
+# Koch curve, the Sierpinski triangle and carpet differ by .08 to .23, of grids of 256² and 512²;
+# of a sine of 20 periods by .8, of isolated points by .3 to 1.2.
+MOST_SPREAD = 0.25
+MOST_BELOW = 0.4  # with those of boxes too small to be fitted
+LEAST_SLOPE = 0.9  # what parts regions has 1 at least; below are points smaller than the grid
+# Of the ratio of steps across the boundary in either direction, as a power of the grid's
+# spacing: 0 of a self-similar set, D − 1 of a graph whose dimension is D (self-affine). Slopes
+# of such a graph approach D so slowly that a grid tells nothing of it: 1.3 for 1.5, 1.45 for 1.8.
+MOST_AFFINE = 0.25
+SPACINGS = (1, 2, 4, 8)
+LEAST_STEPS = 16  # across the boundary, in either direction, for such a ratio
+
 
 @dataclass(frozen=True)
 class Boxes:
@@ -120,13 +136,61 @@ def fit(sizes: np.ndarray, counts: np.ndarray) -> Fit:
     return Fit(float(-slope), float(intercept), float(straight))
 
 
-def interval(cells: np.ndarray, sizes: Sequence[int]) -> tuple[float, float] | None:
-    """95 % interval of the dimension: the slope without the boundary in each of PARTS² parts of
-    the plane in turn (jackknife; Student's t with one degree less than parts that hold some).
+def local_slopes(boxes: Boxes) -> np.ndarray:
+    """The dimension between neighbouring sizes."""
+    return -np.diff(np.log(boxes.counts)) / np.diff(np.log(boxes.sizes))
 
-    It says how much the parts of this boundary differ, and so what another piece of it might
-    have given. The scatter about the fitted line would say nothing of that: counts at
-    different sizes are counts of the same cells. None where too few parts hold some.
+
+def spread(boxes: Boxes) -> float:
+    """How far local slopes lie apart, from boxes of COMPARED cells on."""
+    large = boxes.sizes >= COMPARED
+    return float(np.ptp(local_slopes(Boxes(boxes.sizes[large], boxes.counts[large]))))
+
+
+def affine(kinds: np.ndarray) -> float:
+    """The power of the grid's spacing by which steps across the boundary along x and along y
+    grow apart; NaN where either are too few to tell."""
+    ratios = []
+    for every in SPACINGS:
+        part = kinds[::every, ::every]
+        along = [_steps(part[:, :-1], part[:, 1:]), _steps(part[:-1], part[1:])]
+        if min(along) < LEAST_STEPS:
+            return math.nan
+        ratios.append(math.log(along[0] / along[1]))
+    return float(np.polyfit(np.log(SPACINGS), ratios, 1)[0])
+
+
+def _steps(a: np.ndarray, b: np.ndarray) -> int:
+    return int(((a != b) & (a != -1) & (a != -2) & (b != -1) & (b != -2)).sum())
+
+
+def why_none(every: Boxes, kinds: np.ndarray) -> str | None:
+    """Why the slope of a line through the counts would be no dimension; None if it is one."""
+    large = every.sizes >= COMPARED
+    slopes = local_slopes(Boxes(every.sizes[large], every.counts[large]))
+    ends = f"{slopes.min():.2f} … {slopes.max():.2f}"
+    if np.ptp(local_slopes(every.fitted)) > MOST_SPREAD or np.ptp(slopes) > MOST_BELOW:
+        return f"slopes between neighbouring box sizes disagree ({ends})"
+    if slopes.min() < LEAST_SLOPE:
+        return f"slopes below 1 ({ends}): points smaller than the grid can show"
+    power = affine(kinds)
+    if abs(power) > MOST_AFFINE:
+        return (
+            "it scales along x otherwise than along y (their ratio goes as the spacing to the "
+            f"power {power:.2f}): slopes are far from a dimension at these sizes"
+        )
+    return None
+
+
+def interval(cells: np.ndarray, sizes: Sequence[int], wider: float = 0.0) -> list[float] | None:
+    """95 % interval of the dimension: the slope without the boundary in each of PARTS² parts of
+    the plane in turn (jackknife; Student's t with one degree less than parts that hold some),
+    made wider on either side by what slopes at different sizes lie apart (``wider``).
+
+    The first says how much the parts of this boundary differ, and so what another piece of it
+    might have given; the second what other sizes might have. The scatter about the fitted line
+    would say neither: counts at different sizes are counts of the same cells. None where too
+    few parts hold some.
     """
     from scipy.stats import t
 
@@ -140,8 +204,9 @@ def interval(cells: np.ndarray, sizes: Sequence[int]) -> tuple[float, float] | N
     n = len(held)
     error = math.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
     whole = count(cells, sizes)
-    half, middle = float(t.ppf(0.975, n - 1)) * error, fit(whole.sizes, whole.counts).dimension
-    return middle - half, middle + half
+    half = float(t.ppf(0.975, n - 1)) * error + wider
+    middle = fit(whole.sizes, whole.counts).dimension
+    return [max(0.0, middle - half), min(2.0, middle + half)]
 
 
 def nothing(reason: str | None) -> dict[str, Any]:
@@ -154,9 +219,9 @@ def dimension(kinds: np.ndarray) -> tuple[dict[str, Any], Boxes | None]:
     """The boundary of classes (ny, nx), as the part ``boundary`` of summary.json, and the box
     counts that it rests on; numbers are None where ``reason`` says why.
 
-    ``dimension`` with its interval, ``fitted``: the smallest and the largest box that the line
-    goes through; ``slopes`` between neighbouring sizes there: of a true power law all alike;
-    ``sizes`` and ``counts`` of all boxes.
+    ``dimension`` with its interval, none where the counts follow no power law; ``fitted``: the
+    smallest and the largest box that the line goes through; ``slopes`` between neighbouring
+    sizes there: of a true power law all alike; ``sizes`` and ``counts`` of all boxes.
     """
     cells = boundary_cells(kinds)
     found = nothing(None)
@@ -173,16 +238,19 @@ def dimension(kinds: np.ndarray) -> tuple[dict[str, Any], Boxes | None]:
         return {**found, "reason": f"fewer than {LEAST_CELLS} cells on the boundary"}, None
     every = count(cells, sizes)
     boxes = every.fitted
-    line, ends = fit(boxes.sizes, boxes.counts), interval(cells, boxes.sizes.tolist())
-    steps = -np.diff(np.log(boxes.counts)) / np.diff(np.log(boxes.sizes))
     found |= {
-        "dimension": line.dimension,
-        "dimension_ci95": None if ends is None else list(ends),
-        "slopes": steps.tolist(),
-        "r_squared": line.r_squared,
+        "slopes": local_slopes(boxes).tolist(),
         "fitted": boxes.sizes[[0, -1]].tolist(),
         "sizes": sizes,
         "counts": every.counts.tolist(),
+    }
+    if reason := why_none(every, kinds):
+        return {**found, "reason": reason}, every
+    line = fit(boxes.sizes, boxes.counts)
+    found |= {
+        "dimension": line.dimension,
+        "dimension_ci95": interval(cells, boxes.sizes.tolist(), spread(every)),
+        "r_squared": line.r_squared,
     }
     return found, every
 

@@ -122,7 +122,8 @@ def _parts(found: Columns, what: str, second: Axis | None):
 def _bounds(found: Columns, what: str) -> list[tuple[str, Role, str]]:
     """The columns of its 95 % interval: ``x.ci95.low`` beside ``x.mean``, ``x_ci95.low``
     beside another ``x``; none where it has none."""
-    for stem in (f"{what.removesuffix('.mean')}.ci95", f"{what}_ci95"):
+    of_kept = "nmle.kept_ci95" if what == KEPT else f"{what}_ci95"
+    for stem in (f"{what.removesuffix('.mean')}.ci95", of_kept):
         if _any(found.get(f"{stem}.low")) and f"{stem}.high" in found:
             return [
                 ("95 % low", Role.LOW, f"{stem}.low"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.files import replace_text
-from tuichaos.planes import PlaneValues
+from tuichaos.planes import of_experiment
 from tuichaos.recorder import without_nan
 from tuichaos.sweeps import boxes
 from tuichaos.sweeps.points import Grid
@@ -38,7 +38,7 @@ def summary(
     grid: Grid, rows: Mapping[int, Row]
 ) -> tuple[dict[str, Any], tuple[list[str], list[list[Any]]]]:
     """summary.json of a plane, and columns and rows of boundary.csv."""
-    plane = PlaneValues(grid.experiment.plane.value, grid.axes)
+    plane = of_experiment(grid.experiment)
     for point, row in rows.items():
         plane.add(point, row.numbers)
     found = {
@@ -48,6 +48,8 @@ def summary(
         "points": grid.size,
         "classes": plane.counts(),
     }
+    if plane.value == "exponent":
+        found["neutral_bounds"] = plane.neutral_bounds()
     uneven = [axis.key for axis in grid.axes if not axis.even]
     if len(grid.axes) == 1:
         part, counted = boxes.nothing("one key is swept: no plane"), None

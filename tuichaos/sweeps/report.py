@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.plan import Plan
-from tuichaos.report import number, plan_lines
+from tuichaos.report import ONE_SPLIT, number, plan_lines
 from tuichaos.runs import Run
 from tuichaos.sweeps.points import Grid
 
@@ -15,6 +18,7 @@ MAIN = {
     "lyapunov.mean": "exponent",
     "nmle.mean": "nMLE",
     "nmle.kept": "kept",
+    "nmle.kept_ci95.low": "kept, 95 %",
     "growth.mean": "growth",
     "loss.final_median": "loss",
     "sharpness.final": "sharpness",
@@ -44,7 +48,11 @@ def plan_of(made: Grid, first: Plan) -> Iterator[str]:
     yield from plan_lines(first)
 
 
-SHORT = {"optimizer.learning_rate": "η", "ensemble.perturbation": "ε"}  # heads of the table
+SHORT = {
+    "optimizer.learning_rate": "η",
+    "ensemble.perturbation": "ε",
+    "data.seed": "data.seed",
+}  # heads of the table
 
 
 def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
@@ -53,7 +61,7 @@ def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[lis
     shown = {k: name for k, name in MAIN.items() if any(row.get(k) is not None for row in lines)}
     if not any(row.get("diverged") for row in lines):
         shown.pop("diverged", None)
-    heads = [SHORT.get(key, _last(key)) for key in keys] + list(shown.values())
+    heads = [_short(key) for key in keys] + list(shown.values())
     rows = []
     for line in _chosen(lines):
         cells = [_value(line[key]) for key in keys]
@@ -63,6 +71,10 @@ def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[lis
             cells += [_of(line, key) for key in shown]
         rows.append(cells)
     return heads, rows
+
+
+def _short(key: str) -> str:
+    return SHORT.get(key, _last(key))
 
 
 def _last(key: str) -> str:
@@ -78,13 +90,48 @@ def remark(lines: list[Line]) -> str:
     return f"{MOST_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
 
 
+SPLIT = "data.seed"
+
+
+def of_splits(lines: list[Line], keys: tuple[str, ...]) -> Iterator[str]:
+    """The kept fraction over several splits of the data, where their seed is swept: mean and 95 %
+    interval by Student's t over splits, for each value of the other key; else that there is one
+    split."""
+    known = [line for line in lines if line.get("nmle.total")]
+    if not known or not any(line.get("nmle.kept_ci95.low") is not None for line in known):
+        return
+    if SPLIT not in keys:
+        yield ONE_SPLIT
+        return
+    others = [key for key in keys if key != SPLIT]
+    groups: dict[tuple[Any, ...], list[Line]] = {}
+    for line in known:
+        groups.setdefault(tuple(line[key] for key in others), []).append(line)
+    chosen = list(groups.items())
+    for values, own in _chosen(chosen):
+        where = "".join(
+            f" at {_short(k)} = {_value(v)}" for k, v in zip(others, values, strict=True)
+        )
+        yield f"kept over {len(own)} splits{where}: {_kept_over(own)}"
+
+
+def _kept_over(lines: list[Line]) -> str:
+    shares = np.array([line["nmle.kept"] / line["nmle.total"] for line in lines])
+    found = mean_and_interval(shares, (0.0, 1.0))
+    ends = found["ci95"]
+    sure = "" if ends is None else f" [{number(ends[0])}, {number(ends[1])}]"
+    return f"{number(found['mean'])}{sure}, from {number(shares.min())} to {number(shares.max())}"
+
+
 def of_plane(summary: Mapping[str, Any]) -> Iterator[str]:
     """How many points each class of a plane has, and the dimension of the boundary."""
     if not summary:
         return
     total = summary["points"]
     shares = (f"{name} {count / total:.1%}" for name, count in summary["classes"].items())
-    yield f"{summary['value']} of {total:,} points: {', '.join(shares)}"
+    bounds = summary.get("neutral_bounds")  # none in maps of earlier versions
+    sure = f" (neutral: |λ| up to {' … '.join(_said(bounds))})" if bounds else ""
+    yield f"{summary['value']} of {total:,} points: {', '.join(shares)}{sure}"
     part = summary["boundary"]
     if part["dimension"] is None:
         yield f"dimension of the boundary: no number: {part['reason']}"
@@ -99,14 +146,22 @@ def of_plane(summary: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _chosen(lines: list[Line]) -> list[Line]:
+def _said(bounds: list[float]) -> list[str]:
+    """Two bounds as texts, one where they read alike."""
+    return list(dict.fromkeys(f"{end:.2g}" for end in bounds))
+
+
+def _chosen(lines: list[Any]) -> list[Any]:
     if len(lines) <= MOST_ROWS:
         return lines
     return [lines[k * (len(lines) - 1) // (MOST_ROWS - 1)] for k in range(MOST_ROWS)]
 
 
 def _of(line: Line, key: str) -> str:
-    """A number of a point, a count with what it is of."""
+    """A number of a point, a count with what it is of, an interval with both its ends."""
+    if key.endswith("ci95.low"):
+        ends = [line.get(key), line.get(key.removesuffix("low") + "high")]
+        return "" if None in ends else f"[{number(ends[0])}, {number(ends[1])}]"
     total = line.get("nmle.total") if key == "nmle.kept" else None
     return _value(line.get(key)) + (f"/{total}" if total else "")
 

@@ -75,14 +75,19 @@ def _exponents(found: Columns) -> dict[str, tuple[np.ndarray, np.ndarray, np.nda
     """Mean, lower and upper end of the 95 % interval of the mean, by label."""
     known = {}
     if "nmle.mean" in found and "nmle.std" in found:
-        mean, half = enough(found, found["nmle.mean"]), _half_width(found)
-        known[PAPERS] = (mean, mean - half, mean + half)
+        known[PAPERS] = mean_of_kept(found)
     if "lyapunov.mean" in found:
         mean = found["lyapunov.mean"]
         nothing = np.full(len(mean), np.nan)
         ends = (found.get(f"lyapunov.ci95.{end}", nothing) for end in ("low", "high"))
         known[LEADING] = (mean, *ends)
     return known
+
+
+def mean_of_kept(found: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean exponent of the kept, and the ends of its 95 % interval (Student's t)."""
+    mean, half = enough(found, found["nmle.mean"]), _half_width(found)
+    return mean, mean - half, mean + half
 
 
 def _half_width(found: Columns) -> np.ndarray:

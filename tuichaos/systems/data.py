@@ -69,11 +69,13 @@ class Raw:
 
 
 def load(data: Data, seed: int, loss: str = "") -> Dataset:
-    """Read or generate the data of an experiment, split and scaled. ``loss``: its name;
-    cross-entropy takes classes only, in whatever form they are written.
+    """Read or generate the data of an experiment, split and scaled. ``seed``: the experiment's,
+    where the data have none; ``loss``: its name; cross-entropy takes classes only, in whatever
+    form they are written.
 
     Raises InputError, naming the key or the file, for what cannot be used.
     """
+    seed = seed if data.seed is None else data.seed
     raw = _raw(data, seed, loss)
     classes = int(raw.y.max()) + 1 if raw.is_classes else None
     if classes is not None and classes > MOST_CLASSES:

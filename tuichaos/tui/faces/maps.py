@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.geometry import Region
 
 from tuichaos import rasters
-from tuichaos.planes import PlaneValues
+from tuichaos.planes import of_experiment
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.faces.base import Face, Look, short, told
 from tuichaos.tui.faces.words import said
@@ -49,7 +49,7 @@ class PlaneFace(Face):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.value = self.experiment.plane.value
-        self.known = PlaneValues(self.value, self.axes)
+        self.known = of_experiment(self.experiment)
         self.raster: rasters.Raster | None = None
         self._waiting: list[Row] = []
         self._cells: tuple[Look, list[list[Mark]]] | None = None
@@ -59,7 +59,7 @@ class PlaneFace(Face):
         return self.value
 
     def legend_lines(self, width: int) -> int:
-        return 1 if width >= WIDE and self.value in ("convergence", "exponent") else 2
+        return 1 if width >= WIDE and self.value == "convergence" else 2
 
     @property
     def tall(self) -> int:
