@@ -24,20 +24,24 @@ DRIFT_PERIOD = 16  # the longest cycle that may drift
 @dataclass(frozen=True)
 class DeadNetwork:
     """Dead since step ``stuck_since``; ``stuck_on`` units of the last hidden layer on since
-    ``k_since``, NaN where another layer is the stuck one; ``eta_eff`` of the map."""
+    ``k_since``, NaN where another layer is the stuck one; ``eta_eff`` of the map;
+    ``level_cycle``: after how many steps the loss repeats, None where it does not."""
 
     stuck_since: float
     stuck_on: float
     k_since: float
     eta_eff: float
+    level_cycle: int | None = None
 
     @property
     def facts(self) -> dict[str, float]:
-        return dict(vars(self))
+        names = ("stuck_since", "stuck_on", "k_since", "eta_eff")
+        return {name: getattr(self, name) for name in names}
 
     def behaviour(self, end: np.ndarray, cycle: int | None, *, is_chaotic: bool) -> str:
         """What the state (m, P) does at the last steps: units that are all but stuck still
-        move, so a cycle whose levels drift by less than DRIFT of their range is told as one."""
+        move, so a cycle that drifts by less than DRIFT of its range is told as one, and said to
+        be drifting unless the loss repeats with it."""
         end = end[-DRIFT_STEPS:]
         if len(end) < 2 * DRIFT_PERIOD:
             return "k has just changed"
@@ -48,12 +52,18 @@ class DeadNetwork:
         found = cycle if cycle is not None else next(near, None)
         if found is not None:
             word = "fixed" if found == 1 else f"periodic-{found}"
-            return word if cycle is not None else f"{word} (drifting)"
+            return word if found in (cycle, self.level_cycle) else f"{word} (drifting)"
         return "chaotic" if is_chaotic else "wandering"
 
 
 def dead_network(
-    looked: np.ndarray, dead: np.ndarray, stuck_on: np.ndarray, steps: int, eta: float, bias: bool
+    looked: np.ndarray,
+    dead: np.ndarray,
+    stuck_on: np.ndarray,
+    steps: int,
+    eta: float,
+    bias: bool,
+    level_cycle: int | None = None,
 ) -> DeadNetwork | None:
     """What is to be said of a network that was seen ``dead`` (n,) at steps ``looked`` with
     ``stuck_on`` units on; None for one whose inputs matter at the end, or mattered late."""
@@ -66,4 +76,4 @@ def dead_network(
     other = np.flatnonzero(dead & (on != on[-1]) & ~(np.isnan(on) & np.isnan(on[-1])))
     k_since = max(since, float(looked[other[-1] + 1]) if len(other) else 0.0)
     eta_eff = eta * (bias + float(on[-1])) if not math.isnan(on[-1]) else math.nan
-    return DeadNetwork(since, float(on[-1]), k_since, eta_eff)
+    return DeadNetwork(since, float(on[-1]), k_since, eta_eff, level_cycle)

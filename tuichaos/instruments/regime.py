@@ -16,6 +16,7 @@ from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.dead_network import DeadNetwork, dead_network
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import signal_name
+from tuichaos.instruments.period import period
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.span_record import SpanRecord, Spans
 from tuichaos.instruments.state_tail import StateTail
@@ -194,6 +195,7 @@ class Regime(Instrument):
             self.end,
             float(self.eta[reference]),
             self.setup.experiment.network.bias,
+            period(self.tail[-max(1, (self.end + 1) // 4) :, reference], unit=self.setup.unit),
         )
 
     def findings(self) -> Findings:
