@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from labelled_orbits import ORBITS
 from PIL import Image
 
 from tuichaos import planes, rasters, runner
@@ -719,3 +720,14 @@ async def test_the_settings_show_no_rate_where_layers_have_their_own():
             settings = pilot.app.screen.query_one(Settings)
             row = settings.query_one("#field-optimizer-learning-rate").parent
             assert row.display == shown
+
+
+def test_every_word_and_period_of_a_verdict_has_a_class():
+    from tuichaos.instruments.period import LONGEST
+    from tuichaos.planes import PERIODS, VERDICTS
+
+    words = {word for orbit in ORBITS for word in orbit.words}
+    assert {"periodic" if w.startswith("periodic-") else w for w in words} <= set(VERDICTS)
+    assert PERIODS > LONGEST
+    signs = [sign for _, sign in VERDICTS.values()]
+    assert len(set("".join(signs))) == len("".join(signs))

@@ -58,13 +58,15 @@ VERDICTS: dict[str, tuple[tuple[RGB, ...], str]] = {
     "dead-network": (((120, 94, 60),), "d"),
     "undecided": (NOTHING, "?"),
     "diverged": (GONE, "#"),
+    "saddle-escape": (((150, 80, 200),), "s"),
+    "quasi-periodic": (((0, 190, 190),), "q"),
 }
 MOST_PERIODS = len(CYCLES)  # that have a colour of their own
 WIDE = 98  # percentile of the sizes of exponents that ends their scale: a few would hide all
 # An exponent is neutral where nearby orbits gain or lose less than so many nats over the steps
 # that are averaged: at that rate 1 nat in a quarter of them, where verdicts say marginal.
 NEUTRAL_NATS = 4.0
-PERIODS = 1_000  # more than a period that is looked for: verdicts with periods as one number
+PERIODS = 10_000  # more than a period that is looked for: verdicts with periods as one number
 
 
 # The numbers of a point that each value is made of.
