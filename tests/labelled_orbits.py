@@ -112,7 +112,7 @@ MAPS = [
         curvatures=[2.5, 1.0],
         eta=0.8,
     ),
-    system("cat", "periodic-1", "0 is a fixed point", 300, start=[0.0, 0.0]),
+    system("cat", "undecided", "rests on 0, which is unstable", 300, start=[0.0, 0.0]),
     # contraction, rounding floor
     system("Affine", "periodic-1", FIXED, c=0.5),
     system("Affine", "periodic-1", FIXED, c=-0.5, b=1e8),

@@ -99,11 +99,13 @@ def test_chaos_that_passes_tells_when(simulate):
 
 @pytest.mark.slow
 def test_dead_networks_of_every_plateau(simulate):
-    """The levels of the loss tell which attractor of the class-fraction map it is."""
+    """The levels of the loss tell which attractor of the class-fraction map it is. A network or
+    two of 20 have units that still move so fast that they may wake."""
     run = simulate(preset="large")
-    assert words(run) == ["dead-network"] * 20
+    assert words(run).count("dead-network") >= 18
+    assert set(words(run)) <= {"dead-network", "undecided"}
     seen = set()
-    for row in rows(run):
+    for row in (row for row in rows(run) if row["verdict"] == "dead-network"):
         tail = run.series["loss"][-200:, int(row["reference"])]
         k = int(float(row["stuck_on"]))
         assert float(row["eta_eff"]) == 5 * (1 + k)
@@ -219,9 +221,9 @@ def evidence(growth=0.0, rises=0.0, motion=None, steps=640, **others):
         **dict.fromkeys(("begins", "ends", "best"), np.maximum(grown, 0)),
         "rises": rises * spans * steps / 32,
         "falls": spans,
-        "slowest": 0 * spans,
-        "fastest": spans,
-        "speedup": spans,
+        "slowest": 0 * spans[:, None],
+        "fastest": spans[:, None],
+        "speedup": spans[:, None],
         "means": rng.standard_normal((32, 2)),
         "spread": np.ones(2),
         "heights": spans,
@@ -272,17 +274,55 @@ REST = np.zeros((160, 1))
 
 def test_an_orbit_that_speeds_up_as_its_neighbours_part_is_no_chaos():
     growth = np.concatenate([np.full(10, 0.1), np.full(22, -0.1)])  # 20 nats, then a fixed point
-    speed = np.concatenate([-20 + 2.0 * np.arange(10), -2.0 * np.arange(22)])
-    escape = {"slowest": speed, "fastest": speed + 2, "speedup": np.full(32, 2.0)}
+    speed = np.concatenate([-20 + 2.0 * np.arange(10), -2.0 * np.arange(22)])[:, None]
+    escape = {"slowest": speed, "fastest": speed + 2, "speedup": np.full((32, 1), 2.0)}
     found = judge(evidence(growth, rises=0.1, motion=REST, **escape))
     assert found.verdict != "transient-chaos"
     assert found.folded < GAIN < found.gain
     calm = judge(evidence(growth, motion=REST, **escape))
     assert (calm.verdict, calm.ends_at) == ("saddle-escape", 200)
-    # The same growth at a steady speed, with a loss that rises: chaos that passed.
-    assert judge(evidence(growth, rises=0.1, motion=REST)).verdict == "transient-chaos"
-    # A loss that only falls never comes back, however the speed looks.
-    assert judge(evidence(growth, motion=REST)).verdict == "saddle-escape"
+    # The same growth at a steady speed, with a loss that rises, is more than a saddle gives only
+    # where it is more: then it is chaos that passed.
+    steady = judge(evidence(growth, rises=0.1, motion=REST))
+    assert (steady.verdict, "too little" in steady.missing) == ("undecided", True)
+    more = np.maximum(2 * growth, growth)
+    assert judge(evidence(more, rises=0.1, motion=REST)).verdict == "transient-chaos"
+    # A loss that only falls never comes back, however the speed looks; nor did it leave a saddle
+    # where it did not speed up.
+    assert judge(evidence(more, motion=REST)).verdict == "monotone"
+
+
+def test_a_state_that_repeats_while_nearby_orbits_part_is_undecided():
+    flips = (-1.0) ** np.arange(160)[:, None]
+    assert judge(evidence(-0.1, motion=flips)).verdict == "periodic-2"
+    assert judge(evidence(0.0, motion=flips)).verdict == "periodic-2"
+    assert "unstable cycle" in judge(evidence(0.5, rises=0.4, motion=flips)).missing
+    # In the bottleneck of an intermittency: chaos before, and an exponent that does not tell.
+    dwells = np.concatenate([np.full(20, 0.5), np.zeros(4), np.tile([0.02, -0.02], 4)])
+    assert judge(evidence(dwells, rises=0.4, motion=flips)).verdict == "undecided"
+
+
+def test_an_unstable_torus_is_no_chaos():
+    turns = np.cos(0.6180339887 * 2 * np.pi * np.arange(1000))[:, None]
+    assert "torus" in judge(evidence(0.5, rises=0.4, motion=turns)).missing
+    assert judge(evidence(0.0, rises=0.01, motion=turns)).verdict == "quasi-periodic"
+    shrinks = evidence(-0.001, rises=0.01, motion=turns)  # neutral, but beyond its interval
+    assert judge(shrinks).verdict == "marginal"
+    cycle = np.cos(2 * np.pi * 401 / 1500 * np.arange(4096))[:, None]
+    assert judge(evidence(0.0, rises=0.01, motion=cycle)).verdict == "marginal"
+
+
+def test_chaos_whose_rate_drifts_is_not_yet_chaos():
+    falling = np.linspace(0.6, 0.2, 32)
+    assert "drifts" in judge(evidence(falling, rises=0.4)).missing
+
+
+def test_units_that_may_wake_are_not_dead():
+    assert dead(0, slopes=np.full(33, 5e-3)).verdict == "marginal"  # saturated, but not firmly
+    rising = 1e-6 * 1.2 ** np.arange(33)  # at its limit before the run has doubled
+    assert dead(0, slopes=rising).verdict == "marginal"
+    slowly = 1e-6 * 1.01 ** np.arange(33)
+    assert dead(0, slopes=slowly).verdict == "dead-network"
 
 
 def test_chaos_that_drifts_is_not_yet_chaos():
@@ -304,11 +344,12 @@ def test_chaos_that_may_come_back_is_undecided():
     assert found.gain == pytest.approx(240 * 0.2)
 
 
-def dead(since, on=2.0, growth=0.0, stuck=None, bias=True, **others):
+def dead(since, on=2.0, growth=0.0, stuck=None, bias=True, slopes=None, **others):
     """All units stuck from a look (of 33, 20 steps apart) on, ``on`` of them on."""
     stuck = np.arange(33) >= since if stuck is None else stuck
     looked = np.linspace(0, 640, 33).astype(int)
-    found = dead_network(looked, stuck, np.where(stuck, on, np.nan), 640, 5.0, bias)
+    slopes = np.full(33, 1e-6) if slopes is None else slopes
+    found = dead_network(looked, stuck, np.where(stuck, on, np.nan), slopes, 640, 5.0, bias)
     return judge(evidence(growth, **{"dead": found, **others}))
 
 
@@ -410,10 +451,10 @@ def test_regression_that_runs_away(simulate):
 
 def test_resting_on_an_unstable_point_is_not_chaos(simulate):
     cat = {**ALONE, "system.name": "cat", "system.start": [0.0, 0.0], "steps": 300}
-    assert words(simulate(cat)) == ["periodic-1"] * 3
+    assert words(simulate(cat)) == ["undecided"] * 3
     run = quartic(simulate, 1.5, system__start=[1.0])  # |1 − 2a| = 2
     assert words(run) == ["undecided"] * 3
-    assert "unstable fixed point" in rows(run)[0]["missing"]
+    assert "unstable cycle" in rows(run)[0]["missing"]
 
 
 def test_a_cycle_at_constant_loss_is_a_cycle(simulate):

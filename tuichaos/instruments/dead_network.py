@@ -16,6 +16,8 @@ from tuichaos.instruments.period import size
 
 LATE = 0.75  # of the run: a network that died later is not yet dead
 MOSTLY = 0.9  # of the looks: a unit that is stuck may stir now and then
+FIRM = 1e-3  # slope: a tenth of what counts as saturated
+AWAKE = 0.01  # slope at which a unit is not saturated any more
 DRIFT = 0.01
 DRIFT_STEPS = 256  # at the end of the run that are looked at
 DRIFT_PERIOD = 16  # the longest cycle that may drift
@@ -60,16 +62,21 @@ def dead_network(
     looked: np.ndarray,
     dead: np.ndarray,
     stuck_on: np.ndarray,
+    slopes: np.ndarray,
     steps: int,
     eta: float,
     bias: bool,
     level_cycle: int | None = None,
 ) -> DeadNetwork | None:
     """What is to be said of a network that was seen ``dead`` (n,) at steps ``looked`` with
-    ``stuck_on`` units on; None for one whose inputs matter at the end, or mattered late."""
+    ``stuck_on`` units on; None for one whose inputs matter at the end, or mattered late, and for
+    one whose units may wake: ``slopes`` (n,) of its activations that are above FIRM, or that
+    would reach AWAKE within as many steps again if they grew on as in the second half."""
     share = np.cumsum(dead[::-1])[::-1] / np.arange(len(dead), 0, -1)
     stuck = np.flatnonzero(dead & (share >= MOSTLY))
     if not len(dead) or not dead[-1] or looked[stuck[0]] > LATE * steps:
+        return None
+    if _wakes(looked, slopes, steps):
         return None
     since = float(looked[stuck[0]])
     on = stuck_on
@@ -77,3 +84,17 @@ def dead_network(
     k_since = max(since, float(looked[other[-1] + 1]) if len(other) else 0.0)
     eta_eff = eta * (bias + float(on[-1])) if not math.isnan(on[-1]) else math.nan
     return DeadNetwork(since, float(on[-1]), k_since, eta_eff, level_cycle)
+
+
+def _wakes(looked: np.ndarray, slopes: np.ndarray, steps: int) -> bool:
+    """Whether units that are stuck so far may move soon."""
+    at = looked / max(1, steps)
+    late, half = slopes[at >= 7 / 8], slopes[(at >= 1 / 2) & (at < 5 / 8)]
+    now = late.max()
+    if not now <= FIRM:
+        return True
+    before = half.max(initial=0.0)
+    if not 0 < before < now:
+        return False
+    doublings = math.log(AWAKE / now) / math.log(now / before)
+    return doublings * 3 / 8 < 1  # the two windows lie 3/8 of the run apart

@@ -13,11 +13,13 @@ from tuichaos.instruments.period import LEAST
 
 NEAR = 0.05  # of a component's range: an almost-period brings the orbit back so near
 RECORD = 0.2  # of the range: returns worse than this are no return
+EXACT = 1e-6  # of the range: the orbit repeats
 BETTER = 0.7  # of the record before: what a further record must come to
 MOSTLY = 0.9  # of the times: an angle jumps where it is wrapped
 COVERED = 0.5  # of the range, within one almost-period
 STEADY = 0.1  # of the range, that the first third or the last may leave out
 APPROACH_PERIOD = 64  # the longest cycle that an orbit is seen to close in on
+SAMPLE = 128  # times at which returns are looked at, of which so many at once
 SLOWER = 0.2  # of the rate at which neighbours meet: a gap that shrinks so fast is an approach
 SHRINKS = 0.97  # from the first third to the last, times
 CLOSE = 1e-3  # of the range
@@ -88,23 +90,32 @@ def is_quasi_periodic(states: np.ndarray) -> bool:
     if (np.minimum(early, late) < (1 - STEADY) * reach).any():
         return False
     records = _records(states / reach, third)
-    if len(records) < 2 or records[-1][1] > NEAR:
+    if len(records) < 2 or not EXACT < records[-1][1] <= NEAR:
         return False
+    if min(near for _, near in _nearness(states / reach, third, count // 2)) <= EXACT:
+        return False  # a cycle, longer than those that are looked for
     k = records[-1][0]
     return bool((np.ptp(states[: k + 1], axis=0) >= COVERED * reach).all())
 
 
 def _records(states: np.ndarray, most: int) -> list[tuple[int, float]]:
-    """The times k ≤ ``most`` that bring the orbit nearer than every one before, with how near:
-    the MOSTLY quantile of the largest difference of a component."""
-    sample = np.unique(np.linspace(0, len(states) - most - 1, 256).round().astype(int))
+    """The times k ≤ ``most`` that bring the orbit nearer than every one before, with how near."""
     found: list[tuple[int, float]] = []
-    for k in range(1, most + 1):
-        gaps = np.abs(states[sample + k] - states[sample]).max(axis=1)
-        near = float(np.partition(gaps, int(MOSTLY * len(gaps)))[int(MOSTLY * len(gaps))])
+    for k, near in _nearness(states, 0, most):
         if near <= RECORD and (not found or near < BETTER * found[-1][1]):
             found.append((k, near))
     return found
+
+
+def _nearness(states: np.ndarray, above: int, most: int) -> Iterator[tuple[int, float]]:
+    """How near the orbit comes after k steps, ``above`` < k ≤ ``most``: the MOSTLY quantile, over
+    its times, of the largest difference of a component."""
+    sample = np.unique(np.linspace(0, len(states) - most - 1, SAMPLE).round().astype(int))
+    at = int(MOSTLY * len(sample))
+    for first in range(above + 1, most + 1, SAMPLE):
+        times = np.arange(first, min(first + SAMPLE, most + 1))
+        gaps = np.abs(states[sample[None] + times[:, None]] - states[sample]).max(axis=2)
+        yield from zip(times.tolist(), np.partition(gaps, at, axis=1)[:, at].tolist(), strict=True)
 
 
 def drifts(means: np.ndarray, spread: np.ndarray) -> bool:

@@ -60,6 +60,7 @@ class Regime(Instrument):
         self.looked: list[int] = []
         self.dead: list[np.ndarray] = []
         self.stuck_on: list[np.ndarray] = []
+        self.slopes: list[np.ndarray] = []
         self.eta = np.full(count, np.nan)
         self.late_sharpness: list[tuple[int, np.ndarray]] = []
         self.tail = np.empty((0, count))  # of the scalar series
@@ -73,9 +74,10 @@ class Regime(Instrument):
     # --- in the worker threads ---
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
-        """Rows for the steps that are looked at: dead, units stuck on, and the learning rate."""
+        """Rows for the steps that are looked at: dead, units stuck on, the learning rate, and the
+        largest slope in a stuck layer."""
         times = np.flatnonzero(np.isin(orbit.steps, self.look_at))
-        rows = np.full((len(times), orbit.states.shape[1], 3), np.nan)
+        rows = np.full((len(times), orbit.states.shape[1], 4), np.nan)
         rate = getattr(orbit.system, "output_rate", None)
         if len(times) and rate is not None:
             rows[:, :, 2] = rate.cpu().numpy()
@@ -87,6 +89,7 @@ class Regime(Instrument):
             on = np.where(full[:, -1], found.on[:, -1], np.nan)
             rows[:, :, 0] = dead.reshape(rows.shape[:2])
             rows[:, :, 1] = on.reshape(rows.shape[:2])
+            rows[:, :, 3] = found.slope.reshape(rows.shape[:2])
         return {"regime": rows}
 
     # --- folding ---
@@ -101,6 +104,7 @@ class Regime(Instrument):
             self.dead.append(row[:, 0] == 1)
             self.stuck_on.append(row[:, 1])
             self.eta = row[:, 2]
+            self.slopes.append(row[:, 3])
         growth = frame.values.get("growth")
         if growth is not None:
             with np.errstate(invalid="ignore"):
@@ -192,6 +196,7 @@ class Regime(Instrument):
             np.array(self.looked),
             np.array([row[reference] for row in self.dead]),
             np.array([row[reference] for row in self.stuck_on]),
+            np.array([row[reference] for row in self.slopes]),
             self.end,
             float(self.eta[reference]),
             self.setup.experiment.network.bias,

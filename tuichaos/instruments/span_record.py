@@ -21,10 +21,10 @@ class Spans:
     ``growth`` (n, references): sum of ln of the tangent's growth, nats; ``begins``, ``ends``,
     ``best``: the largest such sum of the first steps of the span, of its last, and of any in a
     row, none among them. ``rises``, ``falls``: steps that raised or lowered the signal beyond
-    rounding. ``slowest``, ``fastest``, ``speedup``: the least and largest logarithm of
-    ‖x(t+1) − x(t)‖ (of the projections), and by how much it rose at most from an earlier step to
-    a later one. ``heights``: the largest size of the signal. ``sums`` (n, references, P + 1): of
-    projections and signal over its states.
+    rounding. ``slowest``, ``fastest``, ``speedup`` (n, references, P): the least and largest
+    logarithm of |x(t+1) − x(t)| of each projection, and by how much it rose at most from an
+    earlier step to a later one. ``heights``: the largest size of the signal. ``sums`` (n,
+    references, P + 1): of projections and signal over its states.
     """
 
     edges: np.ndarray
@@ -59,8 +59,9 @@ class SpanRecord:
         self.highest, self.lowest = np.zeros(shape), np.zeros(shape)  # of the sum so far
         self.best = np.zeros(shape)
         self.rises, self.falls = np.zeros(shape), np.zeros(shape)
-        self.slowest, self.fastest = np.full(shape, np.inf), np.full(shape, -np.inf)
-        self.speedup = np.zeros(shape)
+        each = (*shape, components)
+        self.slowest, self.fastest = np.full(each, np.inf), np.full(each, -np.inf)
+        self.speedup = np.zeros(each)
         self.heights = np.zeros(shape)
         self.sums = np.zeros((*shape, components + 1))
         self.before = np.full((references, components + 1), np.nan)
@@ -105,7 +106,9 @@ class SpanRecord:
             signal = np.abs(both[1:, :, -1])
             sizes = np.fmax.accumulate(np.concatenate([self.largest[None], signal]))
             floor = FLOOR_UNITS * self.unit * sizes[1:]
-            speed = 0.5 * np.log((moved[:, :, :-1] ** 2).sum(axis=2))
+            # What did not move at all moved by less than half a unit in its last place.
+            least = 0.5 * self.unit * np.abs(both[1:, :, :-1])
+            speed = np.log(np.maximum(np.abs(moved[:, :, :-1]), least))
             rose, fell = moved[:, :, -1] > floor, moved[:, :, -1] < -floor
         self.largest = sizes[-1]
         first = int(steps[0] == 0)  # no step led to the state it starts from
@@ -169,7 +172,7 @@ class SpanRecord:
             largest_speedup(self.slowest[a:b], self.fastest[a:b], self.speedup[a:b])[-1]
             for a, b in itertools.pairwise(edges)
         ]
-        return np.array(found).reshape(len(found), self.growth.shape[1])
+        return np.array(found).reshape(len(found), *self.speedup.shape[1:])
 
 
 def largest_speedup(slowest: np.ndarray, fastest: np.ndarray, within: np.ndarray) -> np.ndarray:

@@ -31,12 +31,15 @@ EVERY = 10
 class Stuck:
     """Units of states (n,): ``saturated``, ``stuck`` and ``on`` (n, layers), counts of units that
     are saturated, stuck, and stuck on; ``outputs_alike`` (n,): whether the outputs of the network
-    are the same for all training samples, to within ALIKE of the range of the targets."""
+    are the same for all training samples, to within ALIKE of the range of the targets;
+    ``slope`` (n,): the largest slope in the layer whose units are stuck most firmly, ∞ where no
+    layer is stuck as a whole."""
 
     saturated: np.ndarray
     stuck: np.ndarray
     on: np.ndarray
     outputs_alike: np.ndarray
+    slope: np.ndarray
 
 
 def stuck_units(system: System, states: Tensor) -> Stuck | None:
@@ -49,11 +52,12 @@ def stuck_units(system: System, states: Tensor) -> Stuck | None:
         for first in range(0, len(states), size)
     ]
     counts = np.concatenate([part[0] for part in parts], axis=1)
-    return Stuck(*counts, np.concatenate([part[1] for part in parts]))
+    return Stuck(*counts, *(np.concatenate([part[k] for part in parts]) for k in (1, 2)))
 
 
-def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """(3, n, layers): how many are saturated, stuck, and stuck on; and outputs alike (n,)."""
+def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(3, n, layers): how many are saturated, stuck, and stuck on; outputs alike (n,); the
+    slope (n,)."""
     layers = system.hidden_units(states)
     saturated = [layer.slope.abs().amax(2) < SATURATED for layer in layers]
     same = [layer.output.amax(2) - layer.output.amin(2) <= SAME for layer in layers]
@@ -64,7 +68,10 @@ def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray]:
         for each in (saturated, stuck, on)
     ]
     alike = system.output_spread(states) <= ALIKE
-    return np.stack(counts), alike.cpu().numpy()
+    largest = [layer.slope.abs().amax((1, 2)) for layer in layers]
+    firm = [torch.where(s.all(1), rise, torch.inf) for s, rise in zip(stuck, largest, strict=True)]
+    slope = torch.stack(firm).amin(0)
+    return np.stack(counts), alike.cpu().numpy(), slope.cpu().numpy()
 
 
 class SaturatedUnits(Instrument):

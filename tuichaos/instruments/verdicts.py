@@ -22,12 +22,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuichaos.instruments.dead_network import DeadNetwork
-from tuichaos.instruments.motion import approached, closes_in, drifts, is_quasi_periodic
+from tuichaos.instruments.motion import DRIFT_SIZE, approached, closes_in, drifts, is_quasi_periodic
 from tuichaos.instruments.period import period
 from tuichaos.instruments.span_record import SPANS, largest_speedup
 from tuichaos.levels import NEUTRAL_GAIN
 
 GAIN = math.log(1e6)  # nats: what is a millionth apart is then as far apart as it gets
+PASSED = 30.0  # nats that chaos which has passed must have folded: leaving a saddle gains as much
+EXACTLY = 0.01  # nats, of that swing: what is conserved, or flips for ever
+ROUNDED = 1e-6  # nats over the last quarter that rounding alone may give
+RATE_SIZE = 0.5  # standard deviations between spans, by which their growth must drift
 LASTS = 3 * GAIN  # nats that the last half must add: memory is lost three times over, so it lasts
 APPROACH_GAIN = 0.2  # nats: below, an approach and its rate are not told from none
 NEUTRAL_SWING = math.log(10)  # between any two steps of that quarter
@@ -43,7 +47,8 @@ WINDOWS = {8: 2.365, 16: 2.131, 24: 2.069}
 RUNS_AWAY = "the orbit runs away: more steps would tell whether it diverges"
 LITTLE = "nearby orbits part, but not yet by 1e6: more steps would tell"
 LEAVES = "nearby orbits part only as the orbit itself speeds up: it leaves a saddle or runs away"
-UNSTABLE = "it rests on an unstable fixed point"
+UNSTABLE = "it stays on an unstable cycle or torus, or moves by less than can be seen"
+TOO_LITTLE = "nearby orbits parted and do no longer, too little to tell chaos from leaving a saddle"
 DRIFTS = "chaotic so far, but the state still drifts: more steps would tell whether it lasts"
 FEW = "chaotic so far, but over few steps: more would tell whether it lasts"
 COMES_BACK = "chaos has passed or comes back: more steps would tell"
@@ -204,22 +209,39 @@ def _word(
     """The word for an orbit that is finite and has its wits, and what is missing for one."""
     if runs_away(evidence):
         return "undecided", RUNS_AWAY
-    settles = cycle
+    if decisive.is_positive:
+        if cycle is not None or is_quasi_periodic(evidence.motion):
+            return "undecided", UNSTABLE
+        return _parting(evidence, gain, folded)
+    settles = cycle if _may_settle(late, folded) else None
     if cycle is None and late.high < 0 and late.per_quarter < -APPROACH_GAIN:
         settles = approached(evidence.motion, late.exponent * evidence.time_step)
     if settles is not None and (settles > 1 or not evidence.is_loss):
         return f"periodic-{settles}", ""
-    if decisive.is_positive:
-        if cycle == 1:
-            return "undecided", UNSTABLE
-        return _parting(evidence, gain, folded)
     if folded >= GAIN:
-        rests = late.is_neutral or late.is_negative or cycle == 1
-        return ("transient-chaos", "") if rests else ("undecided", COMES_BACK)
-    word, missing = _calm(evidence, late, settled=cycle == 1)
-    if gain >= GAIN and word in ("monotone", "marginal"):
+        dwells = cycle is not None and settles is None
+        if dwells or not (late.is_neutral or late.is_negative or settles == 1):
+            return "undecided", COMES_BACK
+        return ("transient-chaos", "") if folded >= PASSED else ("undecided", TOO_LITTLE)
+    word, missing = _calm(evidence, late, settled=settles == 1)
+    if gain >= GAIN and word in ("monotone", "marginal") and _sped_up(evidence) >= GAIN / 2:
         return "saddle-escape", ""
     return word, missing
+
+
+def _may_settle(late: Window, folded: float) -> bool:
+    """Whether the exponent lets a state that repeats be a cycle to stay on: below 0 beyond its
+    interval, exactly 0, or unknown; or neutral where there was no chaos. Else it dwells there:
+    in the bottleneck of an intermittency, at a saddle that it leaves again."""
+    if math.isnan(late.exponent) or late.high < 0 or late.swing <= EXACTLY:
+        return True
+    return late.is_neutral and folded < GAIN
+
+
+def _sped_up(evidence: Evidence) -> float:
+    """By how much the orbit itself sped up at most, in nats."""
+    rows = (evidence.slowest, evidence.fastest, evidence.speedup)
+    return float(largest_speedup(*rows)[-1].max())
 
 
 def _parting(evidence: Evidence, gain: float, folded: float) -> tuple[str, str]:
@@ -228,7 +250,9 @@ def _parting(evidence: Evidence, gain: float, folded: float) -> tuple[str, str]:
         return "undecided", LEAVES if gain >= GAIN and folded < gain / 2 else LITTLE
     if largest_folded(evidence, SPANS // 2) < LASTS:
         return "undecided", FEW
-    if drifts(evidence.means[SPANS // 2 :], evidence.spread):
+    rates = (evidence.growth / np.diff(evidence.edges))[SPANS // 2 :, None]
+    trend = drifts(rates, rates.std(axis=0) * RATE_SIZE / DRIFT_SIZE)
+    if trend or drifts(evidence.means[SPANS // 2 :], evidence.spread):
         return "undecided", DRIFTS
     return "chaotic", ""
 
@@ -244,7 +268,7 @@ def _calm(evidence: Evidence, late: Window, *, settled: bool) -> tuple[str, str]
             return "monotone", ""
     elif not evidence.rises[SPANS // 2 :].any() and evidence.fell:
         return "catapult", ""
-    elif late.is_neutral and is_quasi_periodic(evidence.motion):
+    elif _winds(evidence, late):
         return "quasi-periodic", ""
     elif evidence.fell and _often(evidence, late):
         if math.isnan(evidence.sharpness):
@@ -255,7 +279,7 @@ def _calm(evidence: Evidence, late: Window, *, settled: bool) -> tuple[str, str]
 
 
 def _without_a_loss(evidence: Evidence, late: Window) -> tuple[str, str]:
-    if late.is_neutral and is_quasi_periodic(evidence.motion):
+    if _winds(evidence, late):
         return "quasi-periodic", ""
     cycle = closes_in(evidence.motion)
     if cycle is not None and (cycle > 1 or not evidence.is_loss):
@@ -263,6 +287,12 @@ def _without_a_loss(evidence: Evidence, late: Window) -> tuple[str, str]:
     if late.is_neutral:
         return "marginal", ""
     return "undecided", MEETS if late.high < 0 else UNCLEAR
+
+
+def _winds(evidence: Evidence, late: Window) -> bool:
+    """Whether the orbit winds around a torus: neighbours neither part nor meet, at all."""
+    is_zero = late.low <= 0 <= late.high or abs(late.gain) <= ROUNDED
+    return late.is_neutral and is_zero and is_quasi_periodic(evidence.motion)
 
 
 def _often(evidence: Evidence, late: Window) -> bool:
@@ -376,7 +406,7 @@ def largest_folded(evidence: Evidence, spans: int = SPANS) -> float:
         # From the last steps of span a to the first of each later one, whole spans in between.
         between = np.concatenate([[0.0], np.cumsum(growth[a + 1 : -1])])
         gains = np.concatenate([within[a : a + 1], ends[a] + between + begins[a + 1 :]])
-        beyond = gains - largest_speedup(slowest[a:], fastest[a:], speedup[a:])
+        beyond = gains - largest_speedup(slowest[a:], fastest[a:], speedup[a:]).max(axis=1)
         beyond[np.logical_and.accumulate(one_way[a:])] = 0.0
         best = max(best, float(np.nanmax(beyond, initial=0.0)))
     return best
