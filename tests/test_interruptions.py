@@ -137,6 +137,22 @@ def test_a_second_ctrl_c_ends_an_import_that_takes_long(tmp_path):
     assert (done.returncode, done.stderr) == (130, SAID)
 
 
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_before_a_run_begins_is_one_line(number):
+    program = textwrap.dedent(f"""
+        import os, sys
+        from tuichaos import cli
+        from tuichaos.commands import making
+        making._experiment = lambda *_: os.kill(os.getpid(), {int(number)})
+        sys.argv = ["tuichaos", "run", "--preset", "quick"]
+        cli.main()
+        """)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=MOST_SECONDS
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (CODES[number], "", SAID)
+
+
 def test_a_signal_is_said_once_whoever_answers_it(tmp_path):
     """One that came within an import is still being looked for when a run begins, and others
     come before the end."""

@@ -10,7 +10,7 @@ import click
 
 from tuichaos import interruptions, shortage
 from tuichaos.commands import about, kept, making, resuming, streams
-from tuichaos.commands.shared import Interrupted, trusting
+from tuichaos.commands.shared import Interrupted, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.files import reason
@@ -18,7 +18,16 @@ from tuichaos.locations import here
 
 
 class Commands(click.Group):
-    """A group whose error for an unknown command names the nearest one."""
+    """A group whose error for an unknown command names the nearest one, and of whose
+    interruption one line is said, by us: click would begin with an empty one."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with interruptible():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with interruptible():
+            return super().invoke(ctx)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if self.get_command(ctx, args[0]) is None:
