@@ -35,7 +35,7 @@ RIGID = _turn(
     0.0,
     (
         exact("λ1 = 0", "tangent", tangent(), 0.0),
-        word("twins stay near", "orbital", stability(0), "near at the same time"),
+        word("twins stay near", "orbital", stability(0), "same time"),
         word("neither part nor meet", "regime", verdict(), "marginal"),
         *(exact(f"explained by axis {k + 1}", "projection", _explained(k), 0.5) for k in range(2)),
         *(
@@ -59,7 +59,7 @@ RIGID = _turn(
 TWISTED = _turn(
     "rotation with a twist: twins run ahead on it",
     1.0,
-    (word("twins run ahead", "orbital", stability(0), "near the orbit"),),
+    (word("twins run ahead", "orbital", stability(0), "the orbit"),),
     orbital=True,
 )
 

@@ -104,7 +104,8 @@ def verdict(references: References = None, column: str = "verdict") -> Reader:
 
 def stability(reference: int) -> Reader:
     """The verdict on the twins' distance to the orbit."""
-    return lambda run: run.summary["orbital"]["verdicts"][reference]
+    short = {"near at the same time": "same time", "near the orbit": "the orbit"}
+    return lambda run: short.get(word := run.summary["orbital"]["verdicts"][reference], word)
 
 
 def noise_floor(run: Run) -> float:

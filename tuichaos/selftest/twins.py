@@ -168,7 +168,7 @@ LINE = Trial(
     },
     (
         *_lines(),
-        word("contraction", "orbital", stability(0), "near at the same time"),
+        word("contraction", "orbital", stability(0), "same time"),
     ),
 )
 
