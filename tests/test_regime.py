@@ -463,3 +463,22 @@ def test_a_cycle_at_constant_loss_is_a_cycle(simulate):
     system = {"system.name": "quadratic", "system.parameters": flips}
     run = simulate({**ALONE, **system, "steps": 600})
     assert words(run) == ["periodic-2"] * 3
+
+
+def test_evidence_does_not_depend_on_where_frames_end():
+    """Frames of one step, as in the explorer, give the bits of long ones."""
+    from tuichaos.instruments.span_record import SpanRecord
+
+    rng = np.random.default_rng(0)
+    states, signal = rng.standard_normal((301, 2, 3)), rng.standard_normal((301, 2))
+    growth = rng.standard_normal((301, 2))
+
+    def record(*edges):
+        made = SpanRecord(300, 2, 3, 2.0**-52)
+        for a, b in zip((0, *edges), (*edges, 301), strict=True):
+            made.add(np.arange(a, b), states[a:b], signal[a:b], growth[a:b])
+        return vars(made.judged(300))
+
+    whole = record()
+    for other in (record(1), record(*range(1, 301)), record(7, 100, 299)):
+        assert all(np.array_equal(whole[name], other[name]) for name in whole)

@@ -187,6 +187,8 @@ def largest_speedup(slowest: np.ndarray, fastest: np.ndarray, within: np.ndarray
 
 def _runs(spans: np.ndarray) -> list[tuple[int, slice]]:
     """Each value of ascending numbers (T,), with where it stands."""
+    if not len(spans):
+        return []
     values, starts = np.unique(spans, return_index=True)
     stops = [*starts[1:], len(spans)]
     return [(int(v), slice(int(a), int(b))) for v, a, b in zip(values, starts, stops, strict=True)]
