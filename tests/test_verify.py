@@ -152,7 +152,7 @@ SWEEPS = {
         "sweep": RATES,
     },
     "diagram": {**QUARTIC, "diagram": {"observable": "x0", "last": 8}, "sweep": SHAPES},
-    "plane": {**QUARTIC, "plane": {"value": "period"}, "sweep": SHAPES},
+    "plane": {**QUARTIC, "steps": 400, "plane": {"value": "period"}, "sweep": SHAPES},
 }
 
 
