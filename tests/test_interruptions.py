@@ -273,7 +273,7 @@ def test_workers_have_nothing_to_say_of_a_signal(number, group, when, tmp_path):
     end_a_sweep(number, group, when, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(("number", "group", "when"), [one for one in ALL if one not in QUICK])
 def test_workers_have_nothing_to_say_of_any_signal(number, group, when, tmp_path):
     end_a_sweep(number, group, when, tmp_path)
