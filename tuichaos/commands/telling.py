@@ -62,10 +62,11 @@ def warn_of_noise(manifest: dict[str, Any]) -> None:
             "torch was at work in this process before tuichaos was imported)"
         )
     else:
+        apart = floor["largest_distance"]  # null: one of the two diverged
+        far = "without bound" if apart is None else f"to {apart:.3g}"
         found = (
             f"an unperturbed twin parted from its reference (at step {floor['first_step']}, "
-            f"to {floor['largest_distance']:.3g}); exponents near or below that distance mean "
-            "nothing"
+            f"{far}); exponents near or below that distance mean nothing"
         )
     say(f"tuichaos: warning: the noise floor is not 0: {found}", err=True)
 
