@@ -113,3 +113,13 @@ def test_allowed_it_runs_without_a_verdict(told):
     with open(out / "regime.csv", encoding="utf-8") as file:
         assert {row["exponent"] for row in csv.DictReader(file)} == {""}
     assert run.summary["lyapunov"]["count"] == 4  # what was measured stays
+
+
+def test_a_noise_floor_without_bound_is_one_line(capfd):
+    from tuichaos.commands.telling import warn_of_noise
+
+    floor = {"holds": False, "first_step": 3, "largest_distance": None}
+    warn_of_noise({"noise_floor": floor})
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "(at step 3, without bound)" in err
