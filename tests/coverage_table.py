@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # maps.py, for systems
 from fractals import KOCH, SIERPINSKI, half_plane, snowflake, triangle
 
 import tuichaos
-from tuichaos.instruments import spectrum
+from tuichaos.instruments import sizes, spectrum
 from tuichaos.instruments.nmle import POINTS, best_windows
 from tuichaos.instruments.statistics import ANY, mean_and_interval, median_interval, share_interval
 from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION, T_975
@@ -38,6 +38,7 @@ from tuichaos.sweeps.summary import mean_of_kept
 TENT_P = 0.3
 TENT = -TENT_P * math.log(TENT_P) - (1 - TENT_P) * math.log(1 - TENT_P)
 HENON = (0.41922, -1.62319)  # Sprott 2003, Chaos and Time-Series Analysis, app. A
+SIZES = (1e-10, 1e-8, 1e-6)
 LARGE = 20_000  # orbits of an ensemble that stands for the truth
 CLOSED, LONG, OTHER = "closed form", "published", "2,000 others"
 
@@ -286,7 +287,7 @@ def verdicts() -> Iterator[Row]:
 
 # --- training ------------------------------------------------------------------------------
 
-OF_EXPERIMENTS = 4000  # references in experiments; 2,000 others are the truth
+OF_EXPERIMENTS = 8000  # references in experiments; 2,000 others are the truth
 TRAINING = {
     "network.hidden": [3],
     "optimizer.learning_rate": 1.5,
@@ -316,6 +317,45 @@ def networks() -> Iterator[Row]:
 
 def fractions(kept: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
     return ends(grouped(kept, n), lambda group: share_interval(int(group.sum()), len(group)))
+
+
+def others() -> Iterator[Row]:
+    """Means over references of what other instruments measure of the skew tent map."""
+    overrides = {"system.name": "maps:SkewTent", "ensemble.references": 6000, "steps": 60}
+    overrides |= {"ensemble.twins": 1, "measure.tangent": False, "measure.sizes": list(SIZES)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sizes, "REFERENCES", 6000)
+        tables, summary = run({**overrides, "measure.routes": {"references": 6000}})
+    routes = tables["routes.csv"]
+    common = np.isfinite(routes["free"])
+    for name in ("free", "renormalised", "tangent"):
+        found = np.full(6000, np.nan)
+        found[routes["reference"][common].astype(int)] = routes[name][common]
+        name = {"free": "free twins", "renormalised": "renormalised twins"}.get(name, "tangents")
+        yield of_others(f"{name}, mean", "skew tent", found)
+    size = tables["sizes.csv"]
+    own = size["perturbation"] == SIZES[0]
+    assert summary["sizes"]["growth_ci95"][0] == mean_and_interval(size["growth"][own])["ci95"]
+    growth = np.stack([size["growth"][size["perturbation"] == one] for one in SIZES], axis=1)
+    yield of_others("growth of 1e-10, mean", "skew tent", growth[:, 0])
+    yield of_others(
+        "growth per decade, mean", "skew tent", sizes.per_decade(np.array(SIZES), growth)
+    )
+
+
+def of_network() -> Iterator[Row]:
+    """The mean over references of the sharpness of training."""
+    overrides = {**TRAINING, "ensemble.references": 6000, "measure.tangent": False, "steps": 20}
+    tables, summary = run({**overrides, "measure.sharpness": {"every": 20}})
+    found = tables["exponents.csv"]["sharpness"]
+    assert summary["sharpness"]["final_ci95"] == mean_and_interval(found)["ci95"]
+    yield of_others("sharpness, mean", "network", found)
+
+
+def of_others(name: str, system: str, found: np.ndarray, bounds: tuple[float, float] = ANY) -> Row:
+    """Intervals of means over 20 of 4,000 references; the mean of 2,000 others is the truth."""
+    own, truth = found[:4000], float(np.nanmean(found[4000:]))
+    return Row(name, system, OTHER, "20", *means(own, 20, bounds), truth)
 
 
 def further() -> Iterator[Row]:
@@ -352,8 +392,8 @@ def shares() -> Iterator[Row]:
 
 
 def boundaries() -> Iterator[Row]:
-    """The box dimension of sets whose place in the plane is random. Its interval counts what
-    slopes at different sizes lie apart as well, so that it promises 95 % at least."""
+    """The box dimension of sets whose place in the plane is random. Its bounds
+    count what slopes at different sizes lie apart: they are no confidence interval."""
     rng = np.random.default_rng(0)
     lines = (half_plane(128, slope, rng.uniform(0.3, 0.7, 2)) for slope in rng.uniform(-3, 3, 200))
     flakes = (snowflake(128, turn, 1024) for turn in rng.uniform(0, 2, 200))
@@ -363,9 +403,9 @@ def boundaries() -> Iterator[Row]:
         ("Koch snowflake", KOCH, flakes),
         ("part of a Sierpinski triangle", SIERPINSKI, pieces),
     ):
-        found = [boxes.dimension(image)[0]["dimension_ci95"] for image in images]
+        found = [boxes.dimension(image)[0]["dimension_bounds"] for image in images]
         pair = np.array([ends for ends in found if ends is not None]).T
-        yield Row("box dimension", name, CLOSED, "one map", *pair, truth, least=True)
+        yield Row("box dimension, bounds", name, CLOSED, "one map", *pair, truth, least=True)
 
 
 PARTS = (
@@ -375,6 +415,8 @@ PARTS = (
     spectra,
     frames,
     networks,
+    others,
+    of_network,
     further,
     shares,
     boundaries,

@@ -20,7 +20,7 @@ def half_plane(slope: float, n: int = 256, through: tuple[float, float] = (0.47,
 def test_a_straight_line_has_dimension_1(slope):
     found = boxes.dimension(half_plane(slope))[0]
     assert found["dimension"] == pytest.approx(1, abs=0.03)
-    low, high = found["dimension_ci95"]
+    low, high = found["dimension_bounds"]
     assert low <= 1 <= high
     assert found["fitted"] == [4, 32]
     assert found["sizes"] == [1, 2, 4, 8, 16, 32]
@@ -47,7 +47,7 @@ def test_a_circle_has_dimension_1():
 def test_a_koch_curve_has_its_dimension(n, turn):
     found = boxes.dimension(snowflake(n, turn))[0]
     assert found["dimension"] == pytest.approx(KOCH, abs=0.05)
-    low, high = found["dimension_ci95"]
+    low, high = found["dimension_bounds"]
     assert low < KOCH < high
     assert low > 1.05  # and not a line's
 
@@ -136,11 +136,11 @@ def test_the_interval_holds_the_dimension_or_there_is_no_number(name, n):
     found = boxes.dimension(draw(n))[0]
     if name in NONE:
         assert found["dimension"] is None
-        assert found["dimension_ci95"] is None
+        assert found["dimension_bounds"] is None
         assert re.search(NONE[name], found["reason"])
         assert len(found["slopes"]) >= 3  # what it was seen from
         return
-    low, high = found["dimension_ci95"]
+    low, high = found["dimension_bounds"]
     assert low <= truth <= high
     assert high - low < 0.85
     assert found["dimension"] == pytest.approx(truth, abs=0.13)

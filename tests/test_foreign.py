@@ -13,6 +13,7 @@ from tuichaos.errors import InputError, RunFailed
 from tuichaos.systems.foreign import Foreign, uses_transforms
 from tuichaos.systems.users import users_system
 
+LATE = 130  # calls: after those of the check that it is a map, before a run ends
 SMALL = {"steps": 60, "ensemble.references": 64, "ensemble.twins": 3}
 
 
@@ -67,9 +68,10 @@ def test_transforms_are_seen_at_any_depth():
 @pytest.mark.parametrize("what", ["ValueError", "KeyError", "SystemExit", "OSError"])
 @pytest.mark.parametrize("where", ["step", "observe"])
 def test_a_failure_says_in_which_function_of_the_users_it_was(where, what, simulate):
-    after = 40 if where == "step" else 7
+    after = LATE if where == "step" else 7
+    faulty = small("maps:Faulty", where=where, what=what, after=after)
     with pytest.raises(RunFailed) as caught:
-        simulate(small("maps:Faulty", where=where, what=what, after=after), threads=1)
+        simulate({**faulty, "steps": 200}, threads=1)
     words = "'no more\\nof this'" if what == "KeyError" else "no more"
     assert str(caught.value).endswith(f": maps:Faulty.{where}: {what}: {words}")
 
@@ -83,11 +85,13 @@ def test_one_at_the_first_look_says_so_too(where):
 
 def test_want_of_memory_is_said_as_such(simulate):
     with pytest.raises(RunFailed, match="out of memory on cpu"):
-        simulate(small("maps:Faulty", what="MemoryError", after=40), threads=1)
+        simulate({**small("maps:Faulty", what="MemoryError", after=LATE), "steps": 200}, threads=1)
 
 
 def test_a_failure_ends_a_point_of_a_sweep_by_its_name(tmp_path):
-    made = tuichaos.resolve({}, {**small("maps:Faulty", after=40), "sweep": {"seed": [1]}})
+    made = tuichaos.resolve(
+        {}, {**small("maps:Faulty", after=LATE), "steps": 200, "sweep": {"seed": [1]}}
+    )
     done = tuichaos.sweep(made, out=tmp_path / "sweep", threads=1)
     (row,) = (done.path / "sweep.csv").read_text().splitlines()[1:]
     assert "maps:Faulty.step: ValueError: no more" in row

@@ -630,10 +630,10 @@ def test_the_report_and_json_say_what_was_found(kept):
     assert first.startswith("convergence of 30 points: converged ")
     assert second == "dimension of the boundary: no number: fewer than 128 points a side"
     whole = {**kept.summary, "boundary": {**kept.summary["boundary"], "dimension": 1.25,
-             "dimension_ci95": [1.1, 1.4], "slopes": [1.2, 1.3], "fitted": [4, 32],
+             "dimension_bounds": [1.1, 1.4], "slopes": [1.2, 1.3], "fitted": [4, 32],
              "points_on_boundary": 1234}}  # fmt: skip
     assert list(of_plane(whole))[1] == (
-        "dimension of the boundary: 1.250 [1.10, 1.40], boxes of 4 to 32 cells "
+        "dimension of the boundary: 1.250, bounds 1.10 to 1.40, boxes of 4 to 32 cells "
         "(slopes 1.20, 1.30), 1,234 points on it"
     )
 

@@ -144,7 +144,7 @@ def test_the_loss_on_the_test_part_is_recorded(loss, real, tmp_path):
             expected = numpy_loss(loss, z, saved["y_test"], classes)
             assert run.series["test_loss"][at, reference] == pytest.approx(expected, rel=1e-12)
     assert run.summary["test_loss"]["final_median"] == np.median(run.series["test_loss"][-1])
-    assert any(row.measure == "loss, test" for row in report.rows(run))
+    assert any(row.measure == "final loss, test" for row in report.rows(run))
 
 
 def test_there_is_no_test_loss_without_a_test_part(tmp_path):

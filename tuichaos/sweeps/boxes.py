@@ -182,15 +182,16 @@ def why_none(every: Boxes, kinds: np.ndarray) -> str | None:
     return None
 
 
-def interval(cells: np.ndarray, sizes: Sequence[int], wider: float = 0.0) -> list[float] | None:
-    """95 % interval of the dimension: the slope without the boundary in each of PARTS² parts of
+def bounds(cells: np.ndarray, sizes: Sequence[int], wider: float = 0.0) -> list[float] | None:
+    """Bounds of the dimension: the slope without the boundary in each of PARTS² parts of
     the plane in turn (jackknife; Student's t with one degree less than parts that hold some),
     made wider on either side by what slopes at different sizes lie apart (``wider``).
 
-    The first says how much the parts of this boundary differ, and so what another piece of it
-    might have given; the second what other sizes might have. The scatter about the fitted line
-    would say neither: counts at different sizes are counts of the same cells. None where too
-    few parts hold some.
+    No confidence interval: what a slope at these sizes is off by is no random error. The first
+    says how much the parts of this boundary differ, and so what another piece of it might have
+    given; the second what other sizes might have. The scatter about the fitted line would say
+    neither: counts at different sizes are counts of the same cells. None where too few parts
+    hold some.
     """
     from scipy.stats import t
 
@@ -211,7 +212,7 @@ def interval(cells: np.ndarray, sizes: Sequence[int], wider: float = 0.0) -> lis
 
 def nothing(reason: str | None) -> dict[str, Any]:
     """The part ``boundary`` of summary.json where there is no number."""
-    names = ("dimension", "dimension_ci95", "slopes", "r_squared", "fitted", "sizes", "counts")
+    names = ("dimension", "dimension_bounds", "slopes", "r_squared", "fitted", "sizes", "counts")
     return {**dict.fromkeys(names), "cells": None, "points_on_boundary": None, "reason": reason}
 
 
@@ -219,7 +220,7 @@ def dimension(kinds: np.ndarray) -> tuple[dict[str, Any], Boxes | None]:
     """The boundary of classes (ny, nx), as the part ``boundary`` of summary.json, and the box
     counts that it rests on; numbers are None where ``reason`` says why.
 
-    ``dimension`` with its interval, none where the counts follow no power law; ``fitted``: the
+    ``dimension`` with its bounds, none where the counts follow no power law; ``fitted``: the
     smallest and the largest box that the line goes through; ``slopes`` between neighbouring
     sizes there: of a true power law all alike; ``sizes`` and ``counts`` of all boxes.
     """
@@ -249,7 +250,7 @@ def dimension(kinds: np.ndarray) -> tuple[dict[str, Any], Boxes | None]:
     line = fit(boxes.sizes, boxes.counts)
     found |= {
         "dimension": line.dimension,
-        "dimension_ci95": interval(cells, boxes.sizes.tolist(), spread(every)),
+        "dimension_bounds": bounds(cells, boxes.sizes.tolist(), spread(every)),
         "r_squared": line.r_squared,
     }
     return found, every

@@ -136,8 +136,8 @@ def of_plane(summary: Mapping[str, Any]) -> Iterator[str]:
     if part["dimension"] is None:
         yield f"dimension of the boundary: no number: {part['reason']}"
         return
-    ends = part["dimension_ci95"]
-    sure = "" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]"
+    ends = part.get("dimension_bounds")  # none in maps of earlier versions
+    sure = "" if ends is None else f", bounds {ends[0]:.2f} to {ends[1]:.2f}"
     slopes = ", ".join(f"{slope:.2f}" for slope in part["slopes"])
     yield (
         f"dimension of the boundary: {part['dimension']:.3f}{sure}, boxes of "

@@ -283,9 +283,9 @@ def _starting() -> Iterator[None]:
     after their resources, which has to outlive them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, interruptions.SIGNALS)
     try:
-        resource_tracker.ensure_running()  # it lets go of two of them
-        signal.pthread_sigmask(signal.SIG_BLOCK, interruptions.SIGNALS)
         with _safe_path():
+            resource_tracker.ensure_running()  # it lets go of two of them
+            signal.pthread_sigmask(signal.SIG_BLOCK, interruptions.SIGNALS)
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
