@@ -33,6 +33,10 @@ class RunFailed(RuntimeError):
         super().__init__(clean(" ".join(str(message).splitlines())))
 
 
+class OtherData(RunFailed):
+    """The data are not those that a sweep was begun with: its rows would be of both."""
+
+
 class SystemFault(RuntimeError):
     """What a user's own system raised, in one line: ``package.module:factory.step: …``."""
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    PrivateAttr,
     field_validator,
     model_validator,
 )
@@ -109,6 +110,18 @@ class Data(Table):
     parameters: dict[str, Any] = Field({}, description="of a generated set: samples, noise, …")
     x: list[Any] | None = Field(None, description="inline inputs, a list of rows")
     y: list[Any] | None = Field(None, description="inline labels, or targets as a list of rows")
+    # What the file has to hold: the digest of what was read when a sweep was begun. No key.
+    _expected: str = PrivateAttr("")
+
+    def expecting(self, digest: str) -> Data:
+        """The same, of a file that holds what has this digest."""
+        found = self.model_copy()
+        found._expected = digest
+        return found
+
+    @property
+    def expected(self) -> str:
+        return self._expected
 
     @model_validator(mode="after")
     def _source(self) -> Data:

@@ -82,6 +82,7 @@ def _data(data: Dataset) -> dict[str, Any]:
         "features": data.x.shape[1],
         "outputs": data.outputs,
         "sha256": digest(data),
+        **({"source_sha256": data.source} if data.source else {}),
         **({"read": data.told, **data.facts} if data.told else {}),
     }
 

@@ -27,6 +27,7 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import series_columns, series_head, series_lines, summed
 from tuichaos.runner import Recording, prepare
 from tuichaos.runs import GROWING, MALFORMED, Run, check_entries, open_run, reading, whole_lines
+from tuichaos.systems.data import load
 from tuichaos.watching import Progress
 
 FIRST_STEPS = 32  # that are computed again at least
@@ -65,6 +66,7 @@ def _files(run: Run) -> Iterator[Check]:
         words = f"{', '.join(keys[:MOST_NAMED])} changed since it began"
     yield Check("experiment", not keys, words)
     yield _status(run)
+    yield from _data(run)
     yield from checksums(run)
     yield from _checkpoints(run)
     for path in sorted(run.path.glob("*.json")):
@@ -87,6 +89,21 @@ def _status(run: Run) -> Check:
     if run.kind == "run" and last != run.experiment.steps:
         return Check("status", False, f"{words}, at step {last} of {run.experiment.steps}")
     return Check("status", True, words)
+
+
+def _data(run: Run) -> Iterator[Check]:
+    """Whether the file of data still holds what it held; None where it cannot be read."""
+    before = run.manifest.get("data")
+    before = before.get("source_sha256") if isinstance(before, dict) else None
+    if run.experiment.data.path is None or not isinstance(before, str):
+        return
+    try:
+        now = load(run.experiment.data, run.experiment.seed, run.experiment.loss.name).source
+    except InputError as error:
+        yield Check("data", None, str(error))
+        return
+    same = now == before
+    yield Check("data", same, f"{'are those' if same else 'are not those'} that it began with")
 
 
 def checksums(run: Run) -> Iterator[Check]:

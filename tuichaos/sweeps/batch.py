@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuichaos.engine import Engine
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.errors import InputError, OtherData, RunFailed
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, prepare
@@ -73,6 +73,8 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
                     member = Member(point, tries, recording, recording.advance(None, engine))
                     next(member.frames)
                     members.append(member)
+                except OtherData:  # no point can be done
+                    raise
                 except (InputError, RunFailed) as error:
                     yield from _again(waiting, point, tries, _said(error))
                 continue
@@ -102,6 +104,8 @@ def _dense(job: Job, tile: Sequence[Point], stop: threading.Event) -> Iterator[R
                     waiting.pop(found.point, None)
                 yield found
             return
+        except OtherData:
+            raise
         except (InputError, RunFailed) as error:
             if tries == TRIES:
                 yield from (Row(index, "failed", _said(error)) for index in waiting)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, OtherData
 from tuichaos.manifest import versions
 from tuichaos.plan import plan
 from tuichaos.sweeps.batch import Job, perform
@@ -45,6 +45,8 @@ def work(job: Job, points: tuple[Point, ...], session: str) -> Answer:
         return Answer((), machine(), unfit)
     try:
         return Answer(tuple(_rows(job, points)), machine())
+    except OtherData as error:
+        return Answer((), machine(), str(error))
     except Exception as error:
         words = str(error).strip().splitlines()
         return Answer((), machine(), fault=words[0] if words else type(error).__name__)
@@ -74,7 +76,7 @@ def _unfit(job: Job, session: str) -> str:
         return ""
     try:
         plan(job.base.experiment(job.known), 1)
-    except InputError as error:
+    except (InputError, OtherData) as error:
         return str(error)
     if job.runs is not None and not (Path(job.runs).parent / "experiment.toml").exists():
         return f"--keep: it does not see {Path(job.runs).parent}; that takes a shared file system"

@@ -60,6 +60,7 @@ class Base:
     diagram: Diagram | None = None  # of an orbit diagram, with all its points
     path: tuple[Point, ...] = ()
     component: Component | None = None  # that is drawn, once it is known
+    data: str = ""  # the digest of what their file of data holds
 
     @property
     def continued(self) -> bool:
@@ -70,7 +71,10 @@ class Base:
         """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
         names the key."""
         overrides = dict(zip(self.keys, point.values, strict=True))
-        return valid(told(self.table, overrides), overrides)
+        found = valid(told(self.table, overrides), overrides)
+        if not self.data:
+            return found
+        return found.model_copy(update={"data": found.data.expecting(self.data)})
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Grid:
     experiment: Experiment
     axes: tuple[Axis, ...]
     component: Component | None = None  # that a diagram draws, once it is known
+    data: str = ""  # the digest of what their file of data holds, once it was read
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -105,10 +110,17 @@ class Grid:
             table["measure"] |= measured(self.experiment)
             del table["plane"], table["diagram"]
         if self.experiment.diagram.observable == "none":
-            return Base(table, self.keys, dense)
+            return Base(table, self.keys, dense, data=self.data)
         table["ensemble"]["twins"] = 0  # no measure of a diagram needs them
-        path = tuple(self.points)
-        return Base(table, self.keys, dense, self.experiment.diagram, path, self.component)
+        return Base(
+            table,
+            self.keys,
+            dense,
+            self.experiment.diagram,
+            tuple(self.points),
+            self.component,
+            self.data,
+        )
 
     @functools.cached_property
     def points(self) -> list[Point]:

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def sweep(
         tell(line)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
-    made = with_component(Grid(base, made.axes), threads)
+    made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
     with _crew(workers, scheduler) as crew, new_folder(base, out) as path:
         replace_text(path / "experiment.toml", base.to_toml())
         return _run(path, made, first, crew, threads, keep, watch, stop)
@@ -126,8 +126,9 @@ def resume(
     check_entries(run.path, deep=True)
     check_crew(workers, scheduler)
     experiment = located(run.experiment, data, run.path.name)
-    made = with_component(grid(experiment, yes=True), threads)
+    made = grid(experiment, yes=True)
     first = plan(made.base.experiment(made.points[0]), threads)
+    made = with_component(replace(made, data=_digest(first)), threads)
     keep = bool(run.manifest.get("keep"))
     with _crew(workers, scheduler) as crew:
         return _run(run.path, made, first, crew, threads, keep, watch, stop, run.manifest)
@@ -200,7 +201,8 @@ def stream(
     set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
-    made = with_component(made, threads)
+    first = plan(made.base.experiment(made.points[0]), threads)
+    made = with_component(replace(made, data=_digest(first)), threads)
     todo = [[p for p in batch if p.index not in known] for batch in made.batches()]
     todo = tiles(made, todo) if made.base.dense else todo
     todo = [batch for batch in todo if batch]
@@ -229,7 +231,7 @@ def keep(
     made = grid(experiment, yes=True)
     first = plan(made.base.experiment(made.points[0]), threads)
     base = experiment.model_copy(update={"device": first.experiment.device})
-    made = with_component(Grid(base, made.axes), threads)
+    made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
     with new_folder(base, out) as path, locked(path):
         replace_text(path / "experiment.toml", base.to_toml())
         known = _facts(made, first, None, keep=False)
@@ -399,6 +401,12 @@ def _check_planned(
             f"{path}: its experiment or its data changed since it began: set back what was "
             "changed, or begin another sweep"
         )
+
+
+def _digest(first: Plan) -> str:
+    """Of what the file of data holds; "" where there is none."""
+    data = first.built.dataset
+    return "" if data is None else data.source
 
 
 def _of_data(first: Plan) -> tuple[str, ...]:

@@ -92,6 +92,6 @@ def _training(experiment: Experiment) -> Built:
 
 
 def _samples(data: Dataset, x: np.ndarray, y: np.ndarray) -> Samples:
-    labels = None if data.classes is None else torch.from_numpy(y)
-    targets = torch.from_numpy(np.ascontiguousarray(data.targets(y).T))
-    return Samples(torch.from_numpy(np.ascontiguousarray(x.T)), targets, labels)
+    labels = None if data.classes is None else torch.tensor(y)
+    targets = torch.from_numpy(np.array(data.targets(y).T, order="C"))
+    return Samples(torch.from_numpy(np.array(x.T, order="C")), targets, labels)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tuichaos import archives
-from tuichaos.errors import InputError, nearest
+from tuichaos.errors import InputError, OtherData, nearest
 from tuichaos.experiment import Data
 from tuichaos.randomness import Purpose, generator
 from tuichaos.systems import tables
 from tuichaos.systems import targets as targets_of
+from tuichaos.systems.once import Once
 
 MOST_CLASSES = 10_000
 MOST_NUMBERS = 5_000_000  # in a generated data set
@@ -29,7 +31,8 @@ class Dataset:
     targets (samples, outputs). ``x_test``, ``y_test`` alike, with no rows where there is no
     test part. ``classes``: how many, None for real-valued targets. ``told``: how a file was
     read, in one line, empty where nothing was guessed; ``facts``: the same for manifest.json;
-    ``warnings``: lines on what may not be meant.
+    ``warnings``: lines on what may not be meant; ``source``: the digest of what a file holds.
+    It is shared by all who ask for it: arrays are read-only.
     """
 
     x: np.ndarray
@@ -40,6 +43,7 @@ class Dataset:
     told: str = ""
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    source: str = ""
 
     @property
     def outputs(self) -> int:
@@ -67,6 +71,15 @@ class Raw:
     def is_classes(self) -> bool:
         return self.y.ndim == 1
 
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        return (self.x, self.y, *(self.test or ()))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A checksum of all samples, and of what their classes are called."""
+        return _checksum(self.arrays, "\n".join(self.labels))
+
 
 def load(data: Data, seed: int, loss: str = "") -> Dataset:
     """Read or generate the data of an experiment, split and scaled. ``seed``: the experiment's,
@@ -76,6 +89,17 @@ def load(data: Data, seed: int, loss: str = "") -> Dataset:
     Raises InputError, naming the key or the file, for what cannot be used.
     """
     seed = seed if data.seed is None else data.seed
+    key = (data.model_dump_json(), seed, loss)
+    found = _sets.get(key, data.path, lambda: _loaded(data, seed, loss))
+    if data.expected and found.source != data.expected:
+        raise OtherData(
+            f"data.path: {data.path} holds other data than when the sweep began "
+            f"(digest {found.source[:SHOWN]}, then {data.expected[:SHOWN]})"
+        )
+    return found
+
+
+def _loaded(data: Data, seed: int, loss: str) -> Dataset:
     raw = _raw(data, seed, loss)
     classes = int(raw.y.max()) + 1 if raw.is_classes else None
     if classes is not None and classes > MOST_CLASSES:
@@ -95,9 +119,28 @@ def load(data: Data, seed: int, loss: str = "") -> Dataset:
     facts = {key: value for key, value in raw.facts.items() if key not in ("features", "names")}
     if raw.labels:
         facts["labels"] = list(raw.labels)
+    source = raw.digest if data.path is not None else ""
     del raw  # a large one is in memory twice by now
     x, x_test = _scaled(data.scaling, x, x_test)
-    return Dataset(x, y, x_test, y_test, classes, told, warnings, facts)
+    _freeze((x, y, x_test, y_test))
+    return Dataset(x, y, x_test, y_test, classes, told, warnings, facts, source)
+
+
+SHOWN = 12  # digits of a digest in a message
+MOST_KEPT = 16_000_000  # numbers, 128 MB, of data sets as they are used, and as many as read
+
+
+def _size(arrays: Iterable[np.ndarray]) -> int:
+    return sum(array.size for array in arrays)
+
+
+_sets: Once[Dataset] = Once(MOST_KEPT, lambda d: _size((d.x, d.y, d.x_test, d.y_test)))
+_read: Once[Raw] = Once(MOST_KEPT, lambda raw: _size(raw.arrays))
+
+
+def _freeze(arrays: Iterable[np.ndarray]) -> None:
+    for array in arrays:
+        array.flags.writeable = False
 
 
 def _told(raw: Raw, data: Data) -> str:
@@ -190,7 +233,9 @@ def _scaled(how: str, x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np
 
 def _raw(data: Data, seed: int, loss: str) -> Raw:
     if data.name in FILES:
-        return FILES[data.name](data, loss)
+        # The split, the scaling and the seed are not asked for yet.
+        key = (data.name, data.target, data.task, loss)
+        return _read.get((data.path, *key), data.path, lambda: _of_file(data, loss))
     if data.name == "inline":
         return _inline(data, loss)
     source, defaults = GENERATED[data.name]
@@ -220,13 +265,16 @@ def _number(key: str, value: object, default: float) -> float:
 
 
 def _sklearn(loader: str) -> Callable[[np.random.Generator], Raw]:
-    def source(rng: np.random.Generator) -> Raw:
+    @functools.cache
+    def read() -> Raw:
         from sklearn import datasets
 
         found = getattr(datasets, loader)()
-        return Raw(found.data.astype(np.float64), found.target.astype(np.int64))
+        raw = Raw(found.data.astype(np.float64), found.target.astype(np.int64))
+        _freeze(raw.arrays)
+        return raw
 
-    return source
+    return lambda rng: read()
 
 
 def _made(maker: str, **renamed: str) -> Callable[..., Raw]:
@@ -399,6 +447,12 @@ def _checked(where: str, x: object, y: object, task: str | None, loss: str) -> R
     return Raw(x, found.y.astype(np.int64), told=tuple(found.told))
 
 
+def _of_file(data: Data, loss: str) -> Raw:
+    raw = FILES[data.name](data, loss)
+    _freeze(raw.arrays)
+    return raw
+
+
 FILES: dict[str, Callable[[Data, str], Raw]] = {"csv": _csv, "npz": _npz}
 
 
@@ -409,10 +463,14 @@ def _reason(error: BaseException) -> str:
 
 def digest(dataset: Dataset) -> str:
     """A checksum of the samples as used, to tell whether a file has changed since."""
+    return _checksum((dataset.x, dataset.y, dataset.x_test, dataset.y_test))
+
+
+def _checksum(arrays: Iterable[np.ndarray], words: str = "") -> str:
     import hashlib
 
-    total = hashlib.sha256()
-    for part in (dataset.x, dataset.y, dataset.x_test, dataset.y_test):
+    total = hashlib.sha256(words.encode())
+    for part in arrays:
         total.update(repr((part.shape, part.dtype.str)).encode())
         total.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
     return total.hexdigest()
