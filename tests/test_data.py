@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tuichaos import InputError, experiment
+from tuichaos.systems import data as source
 from tuichaos.systems.data import FILES, GENERATED, load
 
 
@@ -228,3 +229,27 @@ def test_data_that_scaling_would_make_infinite_are_refused(how):
     x = [[1e308], [-1e308], [1e308], [1e308], [0.5]]
     with pytest.raises(InputError, match=r"data\.scaling"):
         data(name="inline", x=x, y=[0, 1, 0, 1, 1], scaling=how, train=5)
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+@pytest.mark.parametrize(
+    ("name", "loader"),
+    [
+        ("iris", "load_iris"),
+        ("digits", "load_digits"),
+        ("wine", "load_wine"),
+        ("breast-cancer", "load_breast_cancer"),
+    ],
+)
+def test_sets_of_scikit_learn_are_what_its_loaders_give(name, loader, bundled, monkeypatch):
+    """Its tables are read without it; by the loader where another version has them elsewhere."""
+    from sklearn import datasets
+
+    if not bundled:
+        monkeypatch.setattr(source.importlib.util, "find_spec", lambda name: None)
+    found = getattr(datasets, loader)()
+    made = source._sklearn(loader, *source.TABLES[name])
+    raw = made(None)
+    assert np.array_equal(raw.x, found.data)
+    assert np.array_equal(raw.y, found.target)
+    assert (raw.x.dtype, raw.y.dtype) == (np.float64, np.int64)

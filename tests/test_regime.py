@@ -242,6 +242,14 @@ def test_the_edge_of_stability_needs_the_sharpness():
     assert judge(evidence(wild, rises=0.3, sharpness=0.5)).verdict != "edge-of-stability"
 
 
+def test_slow_parting_at_the_edge_is_no_hindrance():
+    """As the curvature grows on; with folding it would be chaos."""
+    slow, fast = np.full(32, 0.015), np.full(32, 0.15)
+    assert judge(evidence(slow, rises=0.3, sharpness=1.0)).verdict == "edge-of-stability"
+    assert judge(evidence(slow, rises=0.3, sharpness=0.5)).verdict == "undecided"
+    assert judge(evidence(fast, rises=0.3, sharpness=1.0)).verdict == "chaotic"
+
+
 def test_growth_must_have_been_enough():
     late = np.concatenate([np.zeros(24), np.full(8, 0.05)])
     found = judge(evidence(late, rises=0.4))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import fft
 
 from tuichaos.errors import InputError
 from tuichaos.instruments.base import Findings, Setup, option
@@ -106,6 +105,8 @@ def autocorrelation(x: np.ndarray, lags: int) -> np.ndarray:
 
     Raises Unmeasured for a constant series.
     """
+    from scipy import fft
+
     deviations = (x - x.mean(axis=0)).reshape(len(x), -1)
     size = fft.next_fast_len(len(x) + lags, real=True)
     power = (np.abs(fft.rfft(deviations, size, axis=0)) ** 2).sum(axis=1)
@@ -120,6 +121,8 @@ def null_band(
     x: np.ndarray, lags: int, rng: np.random.Generator, shuffles: int = SHUFFLES
 ) -> tuple[np.ndarray, np.ndarray]:
     """Between which 95 % of the autocorrelations of shuffled series lie, by lag: two (lags,)."""
+    from scipy import fft
+
     count = len(x)
     deviations = x - x.mean()
     size = fft.next_fast_len(count + lags, real=True)

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from tuichaos.devices import repeatable
@@ -295,6 +294,8 @@ def irrelevant(knockout: np.ndarray) -> np.ndarray:
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Rank correlation (Spearman 1904) where both are finite; NaN for fewer than three pairs
     or where one is constant."""
+    from scipy.stats import rankdata
+
     good = np.isfinite(a) & np.isfinite(b)
     if good.sum() < 3 or min(np.ptp(a[good]), np.ptp(b[good])) == 0:
         return math.nan

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr
 
 from tuichaos.instruments.base import Findings
 from tuichaos.instruments.stretches import OfSeries, Stretch, Unmeasured, summary
@@ -226,6 +225,8 @@ def _lines(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _p_value(slope: np.ndarray, r_squared: np.ndarray, points: int) -> np.ndarray:
     """Two-sided p-value of slopes ≠ 0 by Student's t with ``points`` − 2 degrees of freedom."""
+    from scipy.special import stdtr
+
     with np.errstate(invalid="ignore", divide="ignore"):
         t = np.sqrt(r_squared * (points - 2) / (1 - r_squared))
     p = 2 * stdtr(points - 2, -t)

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial.distance import cdist
 
 from tuichaos.checkpoints.encoding import kept
 from tuichaos.errors import InputError
@@ -130,6 +129,8 @@ class OrbitalDistance(Instrument):
     def _search(self, twins: Waiting, track: np.ndarray, first: int) -> None:
         """Compare with the states (own, S, parameters) from step ``first`` on, as far as they
         are new and within the window."""
+        from scipy.spatial.distance import cdist
+
         start = twins.searched + 1
         end = min(twins.step + self.window, first + track.shape[1] - 1)
         at = twins.step - start

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
 from tuichaos.errors import InputError
 from tuichaos.instruments.base import Findings, Setup, option
@@ -105,6 +104,8 @@ def recurrence(x: np.ndarray) -> Recurrence:
     The threshold is SHARE of the orbit's size, the root mean square distance from its mean
     (of a series, its standard deviation), so that the rate tells how much comes back.
     """
+    from scipy.spatial.distance import pdist, squareform
+
     size = float(np.sqrt(((x - x.mean(axis=0)) ** 2).sum(axis=1).mean()))
     threshold = SHARE * size
     matrix = squareform(pdist(x)) <= threshold

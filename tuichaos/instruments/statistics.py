@@ -15,11 +15,11 @@ RESAMPLES = 2000
 def t_interval(values: np.ndarray) -> list[float] | None:
     """95 % interval of the mean of independent values (n,) by Student's t, the one that charts
     draw step by step; None for fewer than two: one value does not tell how it varies."""
-    from scipy.special import stdtrit
-
     count = len(values)
     if count < 2:
         return None
+    from scipy.special import stdtrit
+
     mean = float(values.mean())
     half = float(stdtrit(count - 1, 0.975) * values.std(ddof=1) / math.sqrt(count))
     return [mean - half, mean + half]

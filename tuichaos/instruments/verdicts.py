@@ -212,6 +212,8 @@ def _word(
     if decisive.is_positive:
         if cycle is not None or is_quasi_periodic(evidence.motion):
             return "undecided", UNSTABLE
+        if folded < GAIN and _hovers(evidence, late):
+            return "edge-of-stability", ""
         return _parting(evidence, gain, folded)
     settles = cycle if _may_settle(late, folded) else None
     if cycle is None and late.high < 0 and late.per_quarter < -APPROACH_GAIN:
@@ -270,11 +272,10 @@ def _calm(evidence: Evidence, late: Window, *, settled: bool) -> tuple[str, str]
         return "catapult", ""
     elif _winds(evidence, late):
         return "quasi-periodic", ""
-    elif evidence.fell and _often(evidence, late):
-        if math.isnan(evidence.sharpness):
-            return "undecided", HOVERING
-        if HOVERS[0] <= evidence.sharpness <= HOVERS[1]:
-            return "edge-of-stability", ""
+    elif _hovers(evidence, late):
+        return "edge-of-stability", ""
+    elif evidence.fell and _often(evidence, late) and math.isnan(evidence.sharpness):
+        return "undecided", HOVERING
     return _without_a_loss(evidence, late)
 
 
@@ -293,6 +294,13 @@ def _winds(evidence: Evidence, late: Window) -> bool:
     """Whether the orbit winds around a torus: neighbours neither part nor meet, at all."""
     is_zero = late.low <= 0 <= late.high or abs(late.gain) <= ROUNDED
     return late.is_neutral and is_zero and is_quasi_periodic(evidence.motion)
+
+
+def _hovers(evidence: Evidence, late: Window) -> bool:
+    """Whether the loss falls in the long run but rises in many steps, at the edge of stability.
+    Nearby orbits may part slowly there, as the curvature goes on to grow."""
+    at_edge = HOVERS[0] <= evidence.sharpness <= HOVERS[1]
+    return at_edge and evidence.is_loss and evidence.fell and _often(evidence, late)
 
 
 def _often(evidence: Evidence, late: Window) -> bool:

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import fft
 
 from tuichaos.instruments.autocorrelation import autocorrelation
 from tuichaos.instruments.base import Findings
@@ -141,6 +140,8 @@ def zero_one(x: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
 def displacements(x: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     """D_c(n), the mean square displacement of (p, q) over n = 1 … N/10 steps from each of the
     first 9N/10 on, of a series (N,) and frequencies (k,): (k, N/10). By FFT."""
+    from scipy import fft
+
     z = _translations(x, frequencies)
     z = z - z.mean(axis=1, keepdims=True)  # displacements stay; smaller numbers cancel less
     cut = len(x) // CUT

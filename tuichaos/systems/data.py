@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -264,17 +266,33 @@ def _number(key: str, value: object, default: float) -> float:
     return value
 
 
-def _sklearn(loader: str) -> Callable[[np.random.Generator], Raw]:
+def _sklearn(loader: str, table: str, heads: int) -> Callable[[np.random.Generator], Raw]:
+    """One of scikit-learn's data sets, from the table that its loader reads, below ``heads``
+    lines: to load the package takes longer than torch. By the loader where that is not there."""
+
     @functools.cache
     def read() -> Raw:
-        from sklearn import datasets
-
-        found = getattr(datasets, loader)()
-        raw = Raw(found.data.astype(np.float64), found.target.astype(np.int64))
+        spec = importlib.util.find_spec("sklearn")
+        places = (spec.submodule_search_locations if spec else None) or ()
+        files = [Path(place) / "datasets" / "data" / table for place in places]
+        if file := next((file for file in files if file.is_file()), None):
+            numbers = np.loadtxt(file, delimiter=",", skiprows=heads)
+            x, y = np.ascontiguousarray(numbers[:, :-1]), numbers[:, -1].astype(np.int64)
+        else:
+            x, y = loaded(loader)
+        raw = Raw(x, y)
         _freeze(raw.arrays)
         return raw
 
     return lambda rng: read()
+
+
+def loaded(loader: str) -> tuple[np.ndarray, np.ndarray]:
+    """What a loader of scikit-learn gives: x (samples, features), y (samples,)."""
+    from sklearn import datasets
+
+    found = getattr(datasets, loader)()
+    return found.data.astype(np.float64), found.target.astype(np.int64)
 
 
 def _made(maker: str, **renamed: str) -> Callable[..., Raw]:
@@ -309,11 +327,18 @@ def _gaussian(rng: np.random.Generator, samples: int, features: int, outputs: in
     return Raw(x, rng.standard_normal((samples, outputs)))
 
 
+# Tables of scikit-learn, and how many lines of a head they have.
+TABLES = {
+    "iris": ("iris.csv", 1),
+    "digits": ("digits.csv.gz", 0),
+    "wine": ("wine_data.csv", 1),
+    "breast-cancer": ("breast_cancer.csv", 1),
+}
 GENERATED: dict[str, tuple[Callable[..., Raw], Mapping[str, float]]] = {
-    "iris": (_sklearn("load_iris"), {}),
-    "digits": (_sklearn("load_digits"), {}),
-    "wine": (_sklearn("load_wine"), {}),
-    "breast-cancer": (_sklearn("load_breast_cancer"), {}),
+    "iris": (_sklearn("load_iris", *TABLES["iris"]), {}),
+    "digits": (_sklearn("load_digits", *TABLES["digits"]), {}),
+    "wine": (_sklearn("load_wine", *TABLES["wine"]), {}),
+    "breast-cancer": (_sklearn("load_breast_cancer", *TABLES["breast-cancer"]), {}),
     "moons": (_made("make_moons", samples="n_samples"), {"samples": 200, "noise": 0.1}),
     "circles": (
         _made("make_circles", samples="n_samples"),
