@@ -341,6 +341,18 @@ class Experiment(Table):
             )
 
     @property
+    def called(self) -> str:
+        """What charts of it are headed by: its name; of a map without a title the name of the
+        map: that of the experiment may be of a preset with another one."""
+        own = bool(self.title) or self.system.name == "training"
+        return self.name if own else self.system.name
+
+    @property
+    def heading(self) -> str:
+        """What tables of it are headed by: its title, or what it is called."""
+        return self.title or self.called
+
+    @property
     def is_dense(self) -> bool:
         """Whether the points of its sweep are single numbers or orbits, not runs."""
         return self.plane.value != "none" or self.diagram.observable != "none"

@@ -142,7 +142,7 @@ def picture(run: Run, what: str) -> Picture:
         raise InputError(f"--what {what}: {nearest(what, choices)}")
     if not any(np.isfinite(curve.y).any() for curve in shown.curves):
         raise InputError(f"--what {what}: {_why_empty(run, what)}")
-    return replace(shown, title=f"{run.experiment.name}: {shown.title}")
+    return replace(shown, title=f"{run.experiment.called}: {shown.title}")
 
 
 def pictures(run: Run, what: str) -> list[Picture]:

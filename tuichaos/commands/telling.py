@@ -105,7 +105,7 @@ def _table(done: Run, rows: Sequence[Row]) -> Table:
     from tuichaos.parameters import per
 
     table = Table(
-        title=Text(shown(done.experiment.title or done.experiment.name)),
+        title=Text(shown(done.experiment.heading)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

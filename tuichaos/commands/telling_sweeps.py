@@ -46,12 +46,12 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
         for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
             say(words)
     elif diagram and not quiet:
-        say(done.experiment.title or done.experiment.name)
+        say(done.experiment.heading)
         telling.chart(done, "default", 30, optional=True)
         for words in (*diagram, f"sweep folder: {done.path}"):
             say(words)
     elif not quiet:
-        _table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
+        _table(done.experiment.heading, *report.table(lines, grid.keys))
         splits = (
             report.of_splits(lines, grid.keys) if done.experiment.system.name == "training" else ()
         )

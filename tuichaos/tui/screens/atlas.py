@@ -248,7 +248,7 @@ class Atlas(Living):
 
     def _headline(self) -> str:
         experiment = self.level.experiment
-        parts = (experiment.name, self.level.face.title, experiment.title)
+        parts = (experiment.called, self.level.face.title, experiment.title)
         return f"tuichaos ─ {' · '.join(filter(None, parts))}"
 
     def reading(self) -> str:
