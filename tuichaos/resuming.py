@@ -28,6 +28,7 @@ from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, check_entries, find, open_run, reading
 from tuichaos.states import PARTS
 from tuichaos.watching import Progress, Watcher
+from tuichaos.written import whole
 
 
 def resume(
@@ -55,6 +56,7 @@ def resume(
     ``data``: where the file of its data is now; what is in it must be the same.
     ``tell`` is called with a line on how that will be.
     """
+    steps = whole(steps)
     if run.kind == "sweep":
         from tuichaos.sweeps.running import resume as resume_sweep
 

@@ -6,7 +6,7 @@ import click
 
 from tuichaos.cleaning import clean, json_text
 from tuichaos.commands import telling, telling_sweeps
-from tuichaos.commands.shared import trusting
+from tuichaos.commands.shared import WholeRange, trusting
 from tuichaos.commands.telling import say
 from tuichaos.locations import here
 
@@ -47,7 +47,7 @@ of a plane also map and boundary, of an orbit diagram diagram, exponent, period.
 )
 @click.argument("run_name", metavar="RUN")
 @click.option("--what", metavar="WHAT", cls=What)
-@click.option("--height", type=click.IntRange(5, 200), default=24, help="Lines of the chart.")
+@click.option("--height", type=WholeRange(5, 200), default=24, help="Lines of the chart.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
 def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
     from tuichaos.runs import find, reading

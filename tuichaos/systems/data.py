@@ -14,6 +14,7 @@ from tuichaos.experiment import Data
 from tuichaos.randomness import Purpose, generator
 from tuichaos.systems import tables
 from tuichaos.systems import targets as targets_of
+from tuichaos.written import whole
 
 MOST_CLASSES = 10_000
 MOST_NUMBERS = 5_000_000  # in a generated data set
@@ -212,6 +213,7 @@ def _raw(data: Data, seed: int, loss: str) -> Raw:
 def _number(key: str, value: object, default: float) -> float:
     """A parameter of the kind of its default: a positive integer, or a number from 0 up."""
     wanted = int if isinstance(default, int) else (int, float)
+    value = whole(value) if wanted is int else value
     low = 1 if isinstance(default, int) else 0
     if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value < math.inf:
         kind = "a positive integer" if isinstance(default, int) else "a number from 0 up"
