@@ -18,7 +18,7 @@ from tuichaos.checkpoints.lock import is_held, locked
 from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
-from tuichaos.locations import resolved, runs_home
+from tuichaos.locations import pasted, resolved, runs_home
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
@@ -82,7 +82,7 @@ def find_or_mend(name: str) -> Run:
     try:
         return find(name)
     except InputError:
-        for path in (resolved(name, "RUN"), runs_home() / name):
+        for path in (resolved(name, "RUN"), runs_home() / pasted(name)):
             if _mended(path):
                 return open_run(path)
             there = [(path / name).exists() for name in ("series.csv", "manifest.json")]
