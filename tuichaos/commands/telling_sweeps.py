@@ -11,7 +11,7 @@ import click
 from tuichaos.cleaning import json_text
 from tuichaos.commands import telling
 from tuichaos.commands.telling import say, shown
-from tuichaos.errors import RunFailed
+from tuichaos.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run
@@ -69,12 +69,14 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
     """The map of a plane, in colour where the terminal can."""
     from rich.console import Console
 
-    from tuichaos import plain, planes, printing, rasters
+    from tuichaos import plain, planes, printing, rasters, views
 
     console = Console(highlight=False, soft_wrap=True)
     ascii_only = ascii_only or plain.only_ascii(sys.stdout)
     colour = printing.can_colour(console) and not ascii_only
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
+    if words := views.nothing_yet(done):
+        raise InputError(f"{done.path.name}: {words}")
     raster = planes.of_run(done).raster()
     drawn = rasters.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
     for line in printing.texts(drawn):
