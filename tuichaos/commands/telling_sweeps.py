@@ -6,11 +6,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
-from tuichaos.cleaning import json_text
 from tuichaos.commands import telling
-from tuichaos.commands.telling import say, shown
+from tuichaos.commands.telling import say, say_json, shown
 from tuichaos.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -40,7 +37,7 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
         facts |= {key: value for key, value in done.summary.items() if key in OVERALL}
-        click.echo(json_text({**facts, "points": lines}))
+        say_json({**facts, "points": lines})
     elif not quiet and done.experiment.plane.value != "none":
         plane_map(done, MAP_LINES)
         for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
