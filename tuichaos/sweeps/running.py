@@ -210,9 +210,14 @@ def stream(
     return _source(Job(made.base, None, threads), todo, None, stop or threading.Event())
 
 
-def where(made: Grid, threads: int | None = None) -> str:
-    """What the points of a grid are computed on: "cpu, 2 threads"."""
-    simulation = plan(made.base.experiment(made.points[0]), threads).simulation([])
+def first(made: Grid, threads: int | None = None) -> Plan:
+    """The plan of the first point of a grid; raises InputError."""
+    return plan(made.base.experiment(made.points[0]), threads)
+
+
+def where(ready: Plan) -> str:
+    """What the points of a grid are computed on, by the plan of one: "cpu, 2 threads"."""
+    simulation = ready.simulation([])
     share = f", {simulation.threads} threads" if simulation.threads > 1 else ""
     return f"{simulation.device}{share}"
 

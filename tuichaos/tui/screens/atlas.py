@@ -167,6 +167,7 @@ class Atlas(Living):
         if not self.there:
             return
         self._words()
+        self.tell(self.level.survey.told)
         other = self.stale or self.face is not self.level.face
         if self.drawing or not (other or time.monotonic() > self.rest_until):
             return
