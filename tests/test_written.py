@@ -164,3 +164,4 @@ def test_a_map_without_a_title_is_headed_by_its_name(command, tmp_path):
     )
     assert out.lstrip().startswith("henon ")
     assert resolve({"name": "mine"}).heading == "mine"
+    assert resolve({"name": "mine", "system": {"name": "henon"}}).heading == "mine"

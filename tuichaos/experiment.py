@@ -342,10 +342,11 @@ class Experiment(Table):
 
     @property
     def called(self) -> str:
-        """What charts of it are headed by: its name; of a map without a title the name of the
-        map: that of the experiment may be of a preset with another one."""
-        own = bool(self.title) or self.system.name == "training"
-        return self.name if own else self.system.name
+        """What charts of it are headed by: its name; without a title that of a map of the
+        user's, and that of the map where its own is another map's, as of a preset."""
+        other = self.name in REFERENCE and self.name != self.system.name
+        own = ":" in self.system.name or other
+        return self.system.name if own and not self.title else self.name
 
     @property
     def heading(self) -> str:
