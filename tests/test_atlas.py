@@ -743,3 +743,16 @@ def test_a_survey_that_is_stopped_twice_and_joined_is_at_rest():
     assert survey.whole
     assert sorted(row.point for row in survey.rows) == list(range(256))
     assert threading.active_count() <= before + 1
+
+
+async def test_how_the_data_of_a_map_were_read_is_said(tmp_path):
+    rows = "".join(f"{k % 7};{k % 5};{'ab'[k % 2]}\n" for k in range(40))
+    (tmp_path / "a.csv").write_text("width;height;kind\n" + rows)
+    data = {"name": "csv", "path": str(tmp_path / "a.csv")}
+    swept = {"optimizer.learning_rate": {"log": [1e-2, 1, 3]}}
+    app = explorer({**PLANE, "data": data, "loss": {}, "sweep": swept})
+    async with app.run_test(size=SIZE):
+        await until(lambda: isinstance(app.screen, Atlas))
+        await until(lambda: app.screen.level.survey.whole and app._notifications)
+        (note,) = app._notifications
+        assert note.message.startswith("data: a.csv: separator semicolon")

@@ -158,7 +158,7 @@ class Bomb:
         {"x": np.zeros(3), "y": np.zeros(3)},
         {"x": np.zeros((3, 2, 2)), "y": np.zeros(3)},
         {"x": np.zeros((0, 2)), "y": np.zeros(0)},
-        {"x": np.zeros((3, 2)), "y": np.array(["a", "b", "c"])},
+        {"x": np.zeros((3, 2)), "y": np.array(["a", "b", ""])},
         {"x": np.zeros((3, 2)), "y": np.array([0, -1, 1])},
         {"x": np.full((3, 2), np.inf), "y": np.array([0, 1, 1])},
         {"x": np.full((3, 2), np.longdouble("1e4000")), "y": np.array([0, 1, 1])},

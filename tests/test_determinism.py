@@ -123,3 +123,28 @@ def test_a_noise_floor_without_bound_is_one_line(capfd):
     err = capfd.readouterr().err
     assert err.count("\n") == 1
     assert "(at step 3, without bound)" in err
+
+
+class Noisy(Contracting):
+    """Another orbit each time, also of the same seed."""
+
+    def __init__(self):
+        super().__init__(noisy)
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_verify_says_that_such_a_run_cannot_be_compared(swept, tmp_path, command):
+    system = {"name": "test_determinism:Noisy", "allow_nondeterministic": True}
+    table = {"steps": 40, "system": system, "ensemble": {"references": 2, "twins": 0}}
+    made = tuichaos.resolve(table | ({"sweep": {"seed": [1, 2]}} if swept else {}))
+    out = tmp_path / "run"
+    (tuichaos.sweep if swept else tuichaos.run)(made, out=out)
+    code, said, _ = command("verify", out)
+    (line,) = [line for line in said.splitlines() if "again" in line]
+    assert (code, line[:2], "FAIL" in said) == (0, "--", False)
+    assert "declared nondeterministic" in line
+    assert "cannot be compared bit for bit" in line
+    name = "sweep.csv" if swept else "series.csv"
+    (out / name).write_text((out / name).read_text()[:-20])
+    code, said, _ = command("verify", out)
+    assert (code, "FAIL" in said) == (1, True)

@@ -4,13 +4,18 @@ charts and maps, by one choice."""
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
-from tuichaos.plain import fitting, only_ascii, plain
+import tuichaos
+from tuichaos import presets
+from tuichaos.cli import _run_cli
+from tuichaos.plain import ascii_toml, fitting, only_ascii, plain
 
 PROGRAM = "from tuichaos.cli import main; main()"
 SMALL = ["--set", "steps=80", "--set", "ensemble.references=3", "--out", "OUT"]
@@ -77,7 +82,58 @@ def test_the_choice_is_that_of_tables(encoding, poor):
 def test_a_text_that_fits_stays():
     latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     assert fitting("0.3 ± 0.1 × 2", latin) == "0.3 ± 0.1 × 2"
-    assert fitting("η = 10⁻⁷ ± 0.1\nη", latin) == "n = 1e-7 ~ 0.1\nn"
+    assert fitting("η = 10⁻⁷ ± 0.1\nη", latin) == "n = 1e-7 ± 0.1\nn"
+    assert fitting("blü η", latin) == "blü n"
+    cyrillic = io.TextIOWrapper(io.BytesIO(), encoding="koi8-r")
+    assert fitting("имя ü η", cyrillic) == "имя u n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_presets_are_toml_in_every_encoding(encoding, monkeypatch):
+    for name in presets.names():
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stream)
+            patch.setattr(sys, "argv", ["tuichaos", "presets", name])
+            assert _run_cli() == 0
+        stream.flush()
+        found = stream.buffer.getvalue()
+        wanted = presets.path(name).read_text(encoding="utf-8")
+        assert found.isascii()
+        assert tomllib.loads(found.decode("utf-8")) == tomllib.loads(wanted)
+        assert found.count(b"#") == wanted.count("#")
+        assert "?" not in found.decode() or "?" in wanted
+
+
+def test_toml_in_ascii():
+    text = '''# η → 1, "ü"
+"größe" = "λ \\"é\\" # no comment 🜁" # ε
+'é' = 'C:\\é "q" #'
+a = """é
+"η" \\
+"""
+b = \'\'\'é
+\\η\'\'\'
+plain = "as it is"
+'''
+    found = ascii_toml(text)
+    assert found.isascii()
+    assert tomllib.loads(found) == tomllib.loads(text)
+    assert found.startswith('# n > 1, "u"\n')
+    assert "\\U0001f701" in found
+
+
+def test_json_is_whole_in_every_encoding(monkeypatch):
+    tuichaos.run(
+        tuichaos.resolve({"name": "blü", "title": "η", "steps": 3}, {"ensemble.references": 1})
+    )
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", errors="replace")
+    monkeypatch.setattr(sys, "argv", ["tuichaos", "runs", "--json"])
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert _run_cli() == 0
+    stream.flush()
+    (found,) = json.loads(stream.buffer.getvalue().decode("utf-8"))
+    assert (found["name"], found["title"]) == ("blü", "η")
 
 
 def test_the_explorer_heeds_it_as_well(monkeypatch):

@@ -141,3 +141,51 @@ def test_a_table_that_was_cut_meanwhile_is_said_not_called_damaged(at_work, monk
     (folder / "series.csv").write_bytes(content[: 2 * PIECE])
     with pytest.raises(tuichaos.InputError, match="was cut back while it was read"):
         run.column("loss")
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"reference,step,loss\n", b"reference,step,loss\n0,"]
+)
+@pytest.mark.parametrize(("pid", "why"), [(os.getpid, "a run at work"), (None, "killed before")])
+def test_a_run_without_a_row_says_that_nothing_is_written_yet(
+    content, pid, why, simulate, command, monkeypatch
+):
+    done = simulate({"steps": 40, "ensemble.references": 2, "measure.spectrum": True})
+    manifest = json.loads((done.path / "manifest.json").read_text())
+    gone = 2**22 + 1  # no process has this number
+    manifest |= {"status": "running", "pid": pid() if pid else gone}
+    (done.path / "manifest.json").write_text(json.dumps(manifest))
+    for path in done.path.glob("*.csv"):
+        path.unlink()
+    (done.path / "summary.json").unlink()
+    if content is not None:
+        (done.path / "series.csv").write_bytes(content)
+    for asked in ([], ["--what", "loss"], ["--what", "layers"], ["--what", "spectrum"]):
+        code, _, err = command("plot", done.path, *asked)
+        assert code == 2
+        assert "nothing is written yet" in err
+        assert why in err
+
+
+def test_tables_of_the_end_are_not_missed_before_it(at_work):
+    folder, *_ = at_work
+    run = tuichaos.open_run(folder)
+    with pytest.raises(tuichaos.InputError, match="exponents: is written at the end of a run"):
+        views.picture(run, "exponents")
+    with pytest.raises(tuichaos.InputError, match="knock-out: was not measured in this run"):
+        views.picture(run, "knock-out")
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_sweep_without_a_point_says_that_nothing_is_written_yet(dense, tmp_path, command):
+    table = {"steps": 40, "system": {"name": "henon"}, "ensemble": {"references": 1, "twins": 0}}
+    table["sweep"] = {"seed": [1, 2]}
+    table["plane"] = {"value": "exponent" if dense else "none"}
+    done = tuichaos.sweep(tuichaos.resolve(table), out=tmp_path / "s")
+    manifest = json.loads((done.path / "manifest.json").read_text())
+    manifest |= {"status": "running", "pid": os.getpid()}
+    (done.path / "manifest.json").write_text(json.dumps(manifest))
+    for name in ("points.jsonl", "sweep.csv", "summary.json"):
+        (done.path / name).unlink(missing_ok=True)
+    code, _, err = command("plot", done.path)
+    assert (code, "nothing is written yet: it is a run at work" in err) == (2, True), err

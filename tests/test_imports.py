@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -85,3 +87,12 @@ def test_a_bad_sweep_is_refused_before_torch_is_loaded(arguments):
 def test_public_names_of_the_package():
     for name in tuichaos.__all__:
         assert getattr(tuichaos, name) is not None
+
+
+def test_no_public_name_is_that_of_a_module():
+    """Once a module is imported, the package has it under that name, whatever it had before."""
+    taken = [name for name in tuichaos.__all__ if importlib.util.find_spec(f"tuichaos.{name}")]
+    assert taken == []
+    importlib.import_module("tuichaos.runner")
+    importlib.import_module("tuichaos.cli")
+    assert all(not isinstance(getattr(tuichaos, name), ModuleType) for name in tuichaos.__all__)

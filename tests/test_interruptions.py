@@ -81,6 +81,33 @@ def test_a_signal_that_a_library_swallows_ends_the_run_before_it_begins(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("place", ["group.say", "streams.settle"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_behind_the_last_line_adds_none(place, number):
+    """While that line is said, and later, until the program has ended."""
+    program = textwrap.dedent(f"""
+        import os, sys
+        from tuichaos.commands import group, streams
+        before = {place}
+
+        def heard(*arguments, **options):
+            found = before(*arguments, **options)
+            os.kill(os.getpid(), {int(number)})
+            for _ in range(100_000):  # a moment in which it is answered
+                pass
+            return found
+
+        {place} = heard
+        sys.argv = ["tuichaos", "run", "--preset", "nothing"]
+        from tuichaos.cli import main
+        main()
+        """)
+    call = [sys.executable, "-c", program]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=MOST_SECONDS, check=False)
+    assert done.stderr.startswith("tuichaos: error: preset 'nothing'"), done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 def test_no_exception_is_raised_inside_an_import(tmp_path):
     """C code that is loaded there may end the process by one; it comes when the import has
     ended."""

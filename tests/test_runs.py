@@ -285,3 +285,34 @@ def test_a_folder_without_a_manifest_is_told_from_no_folder(tmp_path, command):
         code, _, err = command("resume", name)
         assert code == 2
         assert words in err
+
+
+def test_a_run_is_found_by_what_is_pasted(small, command, monkeypatch):
+    for form in ("{}\n", "  {}\t", "'{}'\n", "{}/series.csv", "{}/experiment.toml", "file://{}\n"):
+        assert tuichaos.runs.find(form.format(small.path)).path == small.path
+    monkeypatch.chdir(small.path)
+    assert tuichaos.runs.find("series.csv").path == small.path
+    with pytest.raises(tuichaos.InputError, match="is not a path"):
+        tuichaos.runs.find("a\nb")
+    kept = tuichaos.run(tuichaos.preset("quick", {"steps": 5, "ensemble.references": 1}))
+    for name in (f" {kept.path.name}\n", "'quick'", "last\n", f"{kept.path}/rates.csv"):
+        assert tuichaos.runs.find(name).path == kept.path
+
+
+def test_only_tables_of_the_folder_are_read(small, tmp_path):
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    for name in ("../x.csv", str(tmp_path / "x.csv"), "nope.csv", "", "summary.json"):
+        with pytest.raises(
+            tuichaos.InputError, match=r"has no table .*; it has exponents\.csv, ra"
+        ):
+            small.table(name)
+        assert not small.has(name)
+    assert small.has("rates.csv")
+    assert len(small.table("rates.csv")["start"])
+
+
+def test_a_file_that_is_not_there_is_told_without_a_number(small, tmp_path):
+    shutil.copytree(small.path, tmp_path / "copy")
+    (tmp_path / "copy" / "rates.csv").unlink()
+    with pytest.raises(tuichaos.InputError, match=r"rates\.csv: cannot be read: No such file"):
+        _ = tuichaos.open_run(tmp_path / "copy").rates

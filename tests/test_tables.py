@@ -266,6 +266,118 @@ def test_labels_in_other_forms_with_cross_entropy(form, tmp_path):
     assert asked.classes == 3
 
 
+def test_one_hot_targets_with_mse_are_told(tmp_path, simulate):
+    path = npz(tmp_path, x=IRIS.data, y=np.eye(3)[IRIS.target])
+    small = {"steps": 2, "ensemble.references": 1, "ensemble.twins": 0, "loss.name": "mse"}
+    said = []
+    run = simulate(small | {"data.name": "npz", "data.path": path}, tell=said.append)
+    words = "y has a single 1 in each row of 3, taken as numbers; data.task = 'classes' takes it as"
+    assert said[0].startswith(f"data: a.npz: {words}")
+    assert words in run.manifest["data"]["read"]
+    assert run.manifest["data"]["task"] == "regression"
+
+
+@pytest.mark.parametrize("dtype", ["?", "U", "U9"])
+def test_labels_that_are_texts_or_true_and_false(dtype, tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((40, 2)), rng.integers(0, 2, 40)
+    names = np.array(["ant", "bee"]) if dtype != "?" else np.array([False, True])
+    labels = names[y].astype(dtype)
+    for form in (labels, labels[:, None]):
+        path = npz(tmp_path, x=x, y=form, x_test=x[:5], y_test=form[:5])
+        for loss in ("mse", "cross-entropy"):
+            if dtype == "?" and form.ndim == 2 and loss == "mse":
+                continue  # numbers, as any column of them
+            found = load(Data(name="npz", path=path, task="classes"), 0, loss)
+            assert found.classes == 2
+            assert found.y.tolist() == y.tolist()
+            assert found.y_test.tolist() == y[:5].tolist()
+            said = "holds true and false, taken as" if dtype == "?" else "2 classes: ant, bee"
+            assert said in found.told
+    if dtype != "?":
+        assert found.facts["labels"] == ["ant", "bee"]
+
+
+def test_texts_of_numbers_are_what_they_are_in_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((30, 2)), rng.integers(9, 12, 30)
+    path = npz(tmp_path, x=x, y=y.astype(str), x_test=x[:3], y_test=(y[:3] * 1.0).astype(str))
+    found = load(Data(name="npz", path=path), 0)
+    assert found.facts["labels"] == ["9", "10", "11"]
+    assert (found.y + 9).tolist() == y.tolist()
+    assert (found.y_test + 9).tolist() == y[:3].tolist()
+    path = npz(tmp_path, x=x, y=(y / 4).astype(str))
+    assert load(Data(name="npz", path=path, task="regression"), 0).y[:, 0].tolist() == list(y / 4)
+    with pytest.raises(InputError, match=r"a\.npz: y: the target must hold classes"):
+        load(Data(name="npz", path=path), 0)
+
+
+X, WORDS = np.zeros((40, 2)), np.array(["ant", "bee"] * 20)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "task", "words"),
+    [
+        ({"x": X}, None, "has no array y; it needs x and y"),
+        ({"y": WORDS}, None, "has no array x; it needs x and y"),
+        ({"x": X, "y": WORDS, "x_test": X}, None, "has x_test and no y_test"),
+        ({"x": X[:, 0], "y": WORDS}, None, r"x must be \(samples, features\), not \(40,\)"),
+        ({"x": X, "y": np.zeros((40, 1, 1))}, None, r"y must be \(samples,\) or \(samples, outp"),
+        ({"x": X, "y": WORDS[:3]}, None, "x has 40 samples, y 3"),
+        ({"x": X[:0], "y": WORDS[:0]}, None, "x is empty"),
+        ({"x": X.astype(str), "y": WORDS}, None, "x must hold numbers, and holds texts"),
+        ({"x": X.astype(bool), "y": WORDS}, None, "x must hold numbers, and holds true and false"),
+        ({"x": X + np.inf, "y": WORDS}, None, "x must hold finite numbers"),
+        ({"x": X, "y": X + np.nan}, None, "y must hold finite numbers"),
+        ({"x": X, "y": np.arange(40) - 1}, "classes", "y: class labels must not be negative"),
+        ({"x": X, "y": WORDS, "x_test": X, "y_test": X}, None, "y_test is not written as y is"),
+        ({"x": X, "y": WORDS, "x_test": X[:, :1], "y_test": WORDS}, None, "x_test has 1 feat"),
+        ({"x": X, "y": WORDS, "x_test": X[:2], "y_test": np.array(["ant", "cow"])}, None,
+         "y_test holds 'cow', which y does not"),
+        ({"x": X, "y": np.arange(40) % 2, "x_test": X, "y_test": np.arange(40) % 3}, None,
+         "y_test has class 2, y goes up to 1"),
+        ({"x": X, "y": np.array(["ant", " "] * 20)}, None, r"y\[1\] has no value"),
+        ({"x": X, "y": np.array(["a" * 300, "b"] * 20)}, None, "y holds texts of more than 200"),
+        ({"x": X, "y": WORDS.astype("S")}, None, r"y: must hold numbers; labels that are bytes"),
+        ({"x": X, "y": WORDS.astype(object)}, None, r"y: must hold numbers; .* astype\(str\)"),
+        ({"x": X, "y": WORDS}, "regression", "data.task = 'regression' needs numbers, and the"),
+        ({"x": X, "y": np.arange(40).astype(str)}, None, "40 different targets in 40 samples"),
+    ],
+)  # fmt: skip
+def test_an_npz_that_is_refused_names_the_array(arrays, task, words, tmp_path):
+    with pytest.raises(InputError, match=rf"a\.npz: .*{words}") as caught:
+        load(Data(name="npz", path=npz(tmp_path, **arrays), task=task), 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_words_are_not_advised_to_be_numbers(tmp_path):
+    text = "a,name\n" + "".join(f"{k * k},n{k % 25}\n" for k in range(50))
+    path = written(tmp_path, text)
+    with pytest.raises(InputError, match="25 different targets in 50 samples") as caught:
+        load(Data(name="csv", path=path), 0)
+    assert "regression" not in str(caught.value)
+    assert "data.task = 'classes' insists; " in str(caught.value)
+    found = load(Data(name="csv", path=path, task="classes"), 0)
+    assert any("25 classes for 50 samples" in words for words in found.warnings)
+    assert not any("regression" in words for words in found.warnings)
+    path = npz(tmp_path, x=np.arange(50.0)[:, None], y=np.arange(50) % 25)
+    found = load(Data(name="npz", path=path, task="classes"), 0)  # numbers may be
+    assert any("regression" in words for words in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (1, "labels begin at 1: output 0 has no samples; subtract 1 from y"),
+        (2, "labels begin at 2: outputs 0 and 1 have no samples; subtract 2 from y"),
+        (5, "labels begin at 5: outputs 0 to 4 have no samples; subtract 5 from y"),
+    ],
+)
+def test_outputs_without_samples_are_named(first, words, tmp_path):
+    path = npz(tmp_path, x=IRIS.data, y=IRIS.target + first)
+    assert any(words in said for said in load(Data(name="npz", path=path), 0).warnings)
+
+
 def test_labels_from_1_leave_an_output_empty_which_is_told(tmp_path):
     found = load(Data(name="npz", path=npz(tmp_path, x=IRIS.data, y=IRIS.target + 1)), 0)
     assert found.classes == 4

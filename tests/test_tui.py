@@ -930,3 +930,31 @@ async def test_a_stopped_sweep_goes_on_from_the_runs_screen(home):
         await pilot.press("g")
         await until(app.state.join, 60)
     assert (part.path / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
+
+
+async def test_how_data_were_read_is_said_once(tmp_path):
+    """What `tuichaos run` says at the start."""
+    rows = "".join(f"{k % 7};{k % 5},5;{'ab'[k % 2]}\n" for k in range(40))
+    (tmp_path / "[b]a.csv").write_text("width;height;kind\n" + rows)
+    table = {
+        "data": {"name": "csv", "path": str(tmp_path / "[b]a.csv")}, "steps": 40,
+        "ensemble": {"references": 2, "twins": 1, "perturbation": 1e-14},
+        "measure": {"regime": False},
+    }  # fmt: skip
+    made = resolve(table)
+    said = []
+    tuichaos.run(made, out=tmp_path / "headless", tell=said.append)
+    assert len(said) == 2
+    assert said[0].startswith("data: [b]a.csv: separator semicolon")
+    app = Explorer(made, Config(fps=20))
+    async with app.run_test(size=SIZE) as pilot:
+        for _ in range(2):
+            await pilot.press("space")
+            await until(lambda: app.state.session is not None and app.state.session.join(0))
+            await until(lambda: len(app._notifications) == 2)
+            await pilot.pause()
+            await pilot.press("r")
+        notes = list(app._notifications)
+        assert [note.message for note in notes] == [line.removeprefix("warning: ") for line in said]
+        assert [note.severity for note in notes] == ["information", "warning"]
+        await finish(app)

@@ -20,7 +20,6 @@ _PLACES = {
     "resolve": "tuichaos.reading",
     "preset": "tuichaos.presets",
     "run": "tuichaos.runner",
-    "plan": "tuichaos.plan",
     "sweep": "tuichaos.sweeps.running",
     "Sweep": "tuichaos.sweeps.result",
     "Piece": "tuichaos.systems.base",
@@ -36,7 +35,7 @@ _PLACES = {
     "RunFailed": "tuichaos.errors",
 }
 
-_COMPUTING = ("runner", "plan", "sweeps.running", "resuming", "systems.base")
+_COMPUTING = ("runner", "sweeps.running", "resuming", "systems.base")
 _COMPUTING = tuple(f"tuichaos.{name}" for name in _COMPUTING)
 
 __all__ = list(_PLACES)

@@ -26,6 +26,10 @@ from tuichaos.files import NO_ROOM, settle
 
 MOST_MEMBERS = 1_000  # ours have 8
 MOST_HEADER = 10_000  # bytes of what a member says of itself; NumPy reads it whole, then asks
+AS_TEXT = {
+    "O": "; an array of Python objects is pickled, and never read: labels go in as astype(str)",
+    "S": "; labels that are bytes go in as astype(str)",
+}
 NPY = b"\x93NUMPY"  # how a single array begins
 # What the readers of zip, of npy headers and of what is compressed raise of broken ones.
 BROKEN = (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile)
@@ -94,7 +98,7 @@ def _check(
         if total > most or min(shape, default=0) < 0:
             raise InputError(f"{where}: {name} is {shape}: more than {most:,} numbers")
         if dtype.kind not in kinds:
-            raise InputError(f"{where}: {name}: must hold numbers")
+            raise InputError(f"{where}: {name}: must hold numbers{AS_TEXT.get(dtype.kind, '')}")
         if member.file_size != start + count * dtype.itemsize:
             raise InputError(f"{where}: {name}: its size is not that of {shape}")
 

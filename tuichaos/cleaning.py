@@ -55,9 +55,10 @@ def cleaned(value: Any) -> Any:
     return [cleaned(item) for item in value] if isinstance(value, list) else value
 
 
-def json_text(value: Any) -> str:
-    """JSON for a terminal or a pipe: nothing is lost, and what is not printed is escaped."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+def json_text(value: Any, only_ascii: bool = False) -> str:
+    """JSON for a terminal or a pipe: nothing is lost, and what is not printed is escaped;
+    ``only_ascii``: as well what is not ASCII."""
+    text = json.dumps(value, indent=2, ensure_ascii=only_ascii)
     return text if text.replace("\n", "").isprintable() else _escaped(text)
 
 

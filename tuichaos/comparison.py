@@ -9,6 +9,7 @@ from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
 from tuichaos.views import VIEWS, Kept, title
+from tuichaos.written import said
 
 MOST = 8
 TALK = ("title", "about", "paper")  # keys that change nothing of a run
@@ -33,7 +34,7 @@ def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     tables = [_flat(run.experiment.model_dump()) for run in runs]
     keys = list(dict.fromkeys(key for table in tables for key in table))
     keys = [key for key in keys if not key.startswith(TALK)]
-    rows = [(key, [str(table.get(key, "")) for table in tables]) for key in keys]
+    rows = [(key, [said(table.get(key, "")) for table in tables]) for key in keys]
     return [(key, values) for key, values in rows if len(set(values)) > 1]
 
 

@@ -354,6 +354,19 @@ class Experiment(Table):
             )
 
     @property
+    def called(self) -> str:
+        """What charts of it are headed by: its name; without a title that of a map of the
+        user's, and that of the map where its own is another map's, as of a preset."""
+        other = self.name in REFERENCE and self.name != self.system.name
+        own = ":" in self.system.name or other
+        return self.system.name if own and not self.title else self.name
+
+    @property
+    def heading(self) -> str:
+        """What tables of it are headed by: its title, or what it is called."""
+        return self.title or self.called
+
+    @property
     def is_dense(self) -> bool:
         """Whether the points of its sweep are single numbers or orbits, not runs."""
         return self.plane.value != "none" or self.diagram.observable != "none"

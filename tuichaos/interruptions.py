@@ -27,6 +27,7 @@ LOOK_SECONDS = 0.02  # between two looks whether an import has ended
 
 _heard: list[int] = []
 _said: list[bool] = []
+_ending: list[int] = []  # the exit code, once the last line is about to be said
 
 
 class Stopped(KeyboardInterrupt):
@@ -55,6 +56,7 @@ def listen() -> None:
     """Keep the signals that come from here on, and end the program by them."""
     _heard.clear()
     _said.clear()
+    _ending.clear()
     for number in ours():
         signal.signal(number, _hear)
 
@@ -83,6 +85,10 @@ def finish(code: int) -> None:
 
 
 def _hear(number: int, frame: FrameType | None) -> None:
+    if _ending:
+        if number == signal.SIGINT:
+            os._exit(_ending[0])
+        return
     if number == signal.SIGINT and number in _heard:  # again: it takes too long
         _leave(number)
     _heard.append(number)
@@ -114,6 +120,23 @@ def _leave(number: int) -> NoReturn:
 def said() -> None:
     """It has been said: another signal may come before the end."""
     _said.append(True)
+
+
+class LastWord:
+    """While the last line is said, with which the program ends by ``code``: a signal that comes
+    in there, or later, does not add another one."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def __enter__(self) -> None:
+        if signal.getsignal(signal.SIGINT) is _hear:
+            _ending.append(self.code)
+
+    def __exit__(self, *error: object) -> None:
+        said()
+        if _ending:
+            finish(self.code)
 
 
 def say() -> None:

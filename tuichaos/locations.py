@@ -60,10 +60,11 @@ def here() -> Path:
 def resolved(text: str | Path, what: str, folder: Path | None = None) -> Path:
     """A path as written by a person, made absolute, ``..`` and links followed; seen from
     ``folder`` (default: here). InputError names ``what`` if it can be no path."""
-    if not str(text).isprintable() or not str(text).strip():
+    meant = pasted(text, folder)
+    if not meant.isprintable() or not meant.strip():
         raise InputError(f"{what}: {str(text)!r} is not a path")
     try:
-        path = Path(pasted(text, folder)).expanduser()
+        path = Path(meant).expanduser()
         return (path if path.is_absolute() else (folder or here()) / path).resolve()
     except InputError:
         raise

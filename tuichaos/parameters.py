@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from tuichaos.errors import nearest
+from tuichaos.written import whole
 
 # The first number is the one that is turned to see a route to chaos.
 REFERENCE: dict[str, dict[str, object]] = {
@@ -55,8 +56,9 @@ def check(name: str, parameters: Mapping[str, object]) -> None:
 
 def _unfit(key: str, value: object) -> str:
     """What is wrong with a parameter that makes the system what it is; empty if nothing."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if key == "factors" and not (whole and 1 <= value <= MOST_FACTORS):
+    count = whole(value)
+    is_whole = isinstance(count, int) and not isinstance(count, bool)
+    if key == "factors" and not (is_whole and 1 <= count <= MOST_FACTORS):
         return f"must be a whole number from 1 to {MOST_FACTORS}"
     if key == "dt" and (isinstance(value, list) or value <= 0):
         return "must be one number greater than 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import TextIO
@@ -59,14 +60,57 @@ def only_ascii(stream: TextIO) -> bool:
 
 
 def fitting(text: str, stream: TextIO) -> str:
-    """``text`` as it is where a stream has all its characters, else in ASCII."""
-    if not only_ascii(stream):
+    """``text`` with ASCII in the place of what a stream's encoding does not have."""
+    if not only_ascii(stream) or _fits(text, stream.encoding):
         return text
+    return "\n".join(_carried(line, stream.encoding) for line in text.split("\n"))
+
+
+@lru_cache(4096)
+def _carried(text: str, encoding: str) -> str:
+    for raised in RAISED:
+        if not _fits(raised, encoding):  # 10⁻⁷ as 1e-7
+            text = text.replace("10" + raised, "1e" + raised)
+    return "".join(c if _fits(c, encoding) else plain(c) for c in text)
+
+
+def _fits(text: str, encoding: str) -> bool:
     try:
-        text.encode(stream.encoding)
+        text.encode(encoding)
     except UnicodeError:
-        return "\n".join(map(plain, text.split("\n")))
-    return text
+        return False
+    return True
+
+
+# Texts of TOML, and comments, each as a whole.
+TOML = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*',
+    re.DOTALL,
+)
+
+
+def ascii_toml(text: str) -> str:
+    """The same TOML in ASCII: texts with escapes, which are read back as they were; comments
+    as people read them."""
+    return TOML.sub(_ascii_token, text)
+
+
+def _ascii_token(found: re.Match[str]) -> str:
+    token = found[0]
+    if token.isascii():
+        return token
+    if token.startswith("#"):
+        return plain(token)
+    if token.startswith("'"):  # there are no escapes in it: as a text that has some
+        marks = 3 if token.startswith("'''") else 1
+        inner = token[marks:-marks].replace("\\", "\\\\").replace('"', '\\"')
+        token = '"' * marks + inner + '"' * marks
+    return "".join(c if c.isascii() else _escape(c) for c in token)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 @lru_cache(4096)

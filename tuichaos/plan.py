@@ -19,6 +19,7 @@ from tuichaos.locations import here
 from tuichaos.pace import Pace
 from tuichaos.simulation import Simulation
 from tuichaos.systems import Built, build
+from tuichaos.written import whole
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ MOST_THREADS = 512  # more than machines have; each takes memory, and time to be
 
 def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     """Check an experiment against this machine and its data; raises InputError."""
+    threads = whole(threads)
     if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS):
         raise InputError(f"--threads: must be an integer from 1 to {MOST_THREADS}, not {threads}")
     if not isinstance(experiment, Experiment):

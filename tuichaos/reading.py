@@ -20,6 +20,7 @@ from tuichaos.experiment import Experiment, Table
 from tuichaos.locations import here, pasted, resolved
 from tuichaos.sweeps.grid import parse_over, swept_keys
 from tuichaos.trusted import trust_named
+from tuichaos.written import as_toml, number, number_fault, said
 
 
 def load(
@@ -43,6 +44,7 @@ def load(
     return valid(told(table, overrides or {}), overrides, overs)
 
 
+MOST_LISTED = 20  # entries of a list in a title
 # What may differ from a published experiment while its figures still stand for comparison.
 COMPARABLE = ("seed", "device", "ensemble.references", "record.", "measure.", "name", "about")
 
@@ -54,7 +56,7 @@ def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str,
     beyond = {k: v for k, v in changed.items() if not k.startswith((*COMPARABLE, "title", "paper"))}
     if not beyond:
         return table
-    words = ", ".join(f"{key} = {_said(value)}" for key, value in beyond.items())
+    words = ", ".join(f"{key} = {_short(value)}" for key, value in beyond.items())
     told = {key: value for key, value in table.items() if key != "paper"}
     if "system.name" in beyond or "system" in beyond:  # what the title was of is not there
         told = {key: value for key, value in told.items() if key not in ("title", "about")}
@@ -92,11 +94,9 @@ def longer(experiment: Experiment, steps: int) -> Experiment:
     return valid(table, {"steps": steps})
 
 
-def _said(value: Any) -> str:
-    """A value in a title."""
-    if not isinstance(value, Mapping):
-        return shortened(value) if isinstance(value, list) else str(value)
-    return "{" + ", ".join(f"{key} = {_said(item)}" for key, item in value.items()) + "}"
+def _short(value: Any) -> str:
+    """A value in a title; a long list as how long it is."""
+    return shortened(value) if isinstance(value, list) and len(value) > MOST_LISTED else said(value)
 
 
 def _value(table: Mapping[str, Any], key: str) -> Any:
@@ -122,7 +122,16 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number too long
-        raise InputError(f"{path}: is not TOML: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path}: is not TOML: {_toml_fault(text, error)}") from None
+
+
+def _toml_fault(text: str, error: Exception) -> str:
+    """What is wrong with TOML, in one line: a number that others write so, or what the parser
+    says."""
+    words = str(error).splitlines()[0]
+    place = re.search(r"\(at line (\d+), column (\d+)\)", words)
+    fault = number_fault(text, int(place[1]), int(place[2])) if place else ""
+    return fault or words
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -178,33 +187,15 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text}: must be KEY=VALUE")
-    if NUMBER.fullmatch(value.strip()):
-        return key.strip(), _number(value.strip())
-    for written in dict.fromkeys((value, _as_toml(value))):
+    if (found := number(value)) is not None:
+        return key.strip(), found
+    for form in dict.fromkeys((value, as_toml(value))):
         try:
-            table = parse_toml(f"value = {written}")
+            table = parse_toml(f"value = {form}")
         except (ValueError, RecursionError):
             continue
         return key.strip(), table["value"] if list(table) == ["value"] else value
     return key.strip(), value
-
-
-# Numbers as people write them, and TOML does not: .5, 5., and 1e4 where a whole one is due.
-NUMBER = re.compile(r"[+-]?(?:\.\d+|\d+\.)(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+")
-MOST_WHOLE = 2**53  # from here on floats have no fractions anyway
-
-
-def _number(text: str) -> int | float:
-    number = float(text)
-    return int(number) if number.is_integer() and abs(number) < MOST_WHOLE else number
-
-
-def _as_toml(text: str) -> str:
-    """A list or a table with such numbers in it as TOML has them."""
-    if not text.lstrip().startswith(("[", "{")):
-        return text
-    text = re.sub(r"(?<![\w.\"'])([+-]?)\.(?=\d)", r"\g<1>0.", text)
-    return re.sub(r"(?<![\w.])(\d+)\.(?![\w.])", r"\g<1>.0", text)
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -283,9 +274,20 @@ def _explained(fault: Mapping[str, Any]) -> str:
     return f"{'.'.join(where) or 'experiment'}: {message}".replace("\n", " ")
 
 
+# What others call a key, and its letters do not tell.
+ALIASES = {
+    "optimizer.learning_rate": ("lr", "eta", "step_size", "stepsize"),
+    "steps": ("epochs", "iterations", "iters", "n_steps"),
+    "ensemble.perturbation": ("epsilon",),
+}
+
+
 def _nearest_key(where: list[str]) -> str:
     """``did you mean …?`` for the known dotted key most like an unknown one, by its own name and
     as a whole; if none is like it, what there is in its place."""
+    for key, others in ALIASES.items():
+        if where[-1].lower() in others and len(where) <= 2:
+            return f"did you mean {key!r}?"
     keys = [key for key, _, _ in describe_keys()]
     last, whole = where[-1][:MOST_COMPARED], ".".join(where)[:MOST_COMPARED]
 

@@ -271,7 +271,7 @@ def plan_lines(plan: Any) -> Iterator[str]:
     """What an experiment that has been checked would run, and how large it is."""
     experiment, data = plan.experiment, plan.built.dataset
     system = plan.built.system
-    yield f"{experiment.name}: {experiment.title}" if experiment.title else experiment.name
+    yield f"{experiment.name}: {experiment.title}" if experiment.title else experiment.called
     if data is not None:
         if data.told:
             yield f"read         {data.told}"

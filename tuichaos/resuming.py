@@ -18,7 +18,7 @@ from tuichaos.checkpoints.lock import is_held, locked
 from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
-from tuichaos.locations import resolved, runs_home
+from tuichaos.locations import pasted, resolved, runs_home
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
@@ -28,6 +28,7 @@ from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, check_entries, find, open_run, reading
 from tuichaos.states import PARTS
 from tuichaos.watching import Progress, Watcher
+from tuichaos.written import whole
 
 
 def resume(
@@ -55,6 +56,7 @@ def resume(
     ``data``: where the file of its data is now; what is in it must be the same.
     ``tell`` is called with a line on how that will be.
     """
+    steps = whole(steps)
     if run.kind == "sweep":
         from tuichaos.sweeps.running import resume as resume_sweep
 
@@ -80,7 +82,7 @@ def find_or_mend(name: str) -> Run:
     try:
         return find(name)
     except InputError:
-        for path in (resolved(name, "RUN"), runs_home() / name):
+        for path in (resolved(name, "RUN"), runs_home() / pasted(name)):
             if _mended(path):
                 return open_run(path)
             there = [(path / name).exists() for name in ("series.csv", "manifest.json")]

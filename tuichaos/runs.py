@@ -24,7 +24,7 @@ from tuichaos.cleaning import clean, cleaned
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.files import NO_ROOM
-from tuichaos.locations import resolved, runs_home
+from tuichaos.locations import pasted, resolved, runs_home
 from tuichaos.reading import load
 
 
@@ -104,7 +104,7 @@ class Run:
             with open(path, encoding="utf-8") as file:
                 return _head(whole_lines(file, path))[2:]
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from None
+            raise InputError(f"{path}: cannot be read: {words_of(error)}") from None
 
     @property
     def status(self) -> str:
@@ -183,11 +183,12 @@ class Run:
 
     def has(self, name: str) -> bool:
         """Whether an instrument's own CSV is there."""
-        return (self.path / name).exists()
+        return name in tables_of(self.path)
 
     def table(self, name: str) -> dict[str, np.ndarray]:
-        """Each column of numbers of an instrument's own CSV, such as spectrum.csv, as (rows,)."""
-        return read_table(self.path / name, but=WORDS)
+        """Each column of numbers of an instrument's own CSV, such as spectrum.csv, as (rows,);
+        InputError where there is no such table in the folder."""
+        return read_table(table_path(self.path, name), but=WORDS)
 
     @functools.cached_property
     def states(self) -> dict[str, np.ndarray]:
@@ -287,12 +288,13 @@ MALFORMED += (MemoryError, OSError)
 
 
 def find(name: str) -> Run:
-    """A run by its folder, by its name among the kept runs, or by a beginning of the name:
-    the newest one that fits. ``last`` is the newest of all."""
-    path = resolved(name, "RUN")
+    """A run by its folder, by a file in it, by its name among the kept runs, or by a beginning
+    of the name: the newest one that fits. ``last`` is the newest of all."""
+    path, name = resolved(name, "RUN"), pasted(name)
     with contextlib.suppress(OSError):  # a name too long for a file may still be no run
-        if (path / "manifest.json").is_file():
-            return open_run(path)
+        for folder in (path, path.parent) if path.is_file() else (path,):
+            if (folder / "manifest.json").is_file():
+                return open_run(folder)
     kept, refused = survey()
     if name in refused:
         raise InputError(refused[name])
@@ -370,6 +372,25 @@ def delete(run: Run) -> None:
         raise InputError(f"{run.path.name}: {error.strerror}") from None
 
 
+def tables_of(folder: Path) -> list[str]:
+    """The names of the tables in a run folder."""
+    return sorted(path.name for path in folder.glob("*.csv"))
+
+
+def table_path(folder: Path, name: str) -> Path:
+    """A table of a run folder; InputError, naming those that are there, for what is none."""
+    there = tables_of(folder)
+    if name not in there:
+        known = f"it has {', '.join(there)}" if there else "it has none"
+        raise InputError(f"{folder}: has no table {name!r}; {known}")
+    return folder / name
+
+
+def words_of(error: Exception) -> str:
+    """What went wrong, without the number that the system has for it."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def read_table(
     path: Path,
     only: Sequence[str] | None = None,
@@ -402,7 +423,7 @@ def read_table(
                 ):
                     column.append(values)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{path}: cannot be read: {words_of(error)}") from None
     except InputError:
         raise
     except ValueError:
@@ -455,7 +476,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         check_file(path)
         found = json.loads(read_text(path, MOST_JSON))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{path}: cannot be read: {words_of(error)}") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: is damaged: not an object")
     return cleaned(found)

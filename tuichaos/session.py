@@ -69,6 +69,7 @@ class Session:
         self.asked = experiment  # as it came from the settings
         self.path = goes_on
         self.reason = ""
+        self.told: list[str] | None = None  # what is said before a run, once it is known
         self._watch = watch
         self._threads = threads
         self._out = out
@@ -179,7 +180,7 @@ class Session:
         from tuichaos.plan import plan
         from tuichaos.recorder import check, new_folder
         from tuichaos.resuming import going_on, rows_before
-        from tuichaos.runner import prepare
+        from tuichaos.runner import lines_of, prepare
 
         if self.path is not None:
             with going_on(self.path, self._threads, self._pace) as recording:
@@ -188,6 +189,7 @@ class Session:
                 yield recording
             return
         ready = plan(self.asked, self._threads)
+        self.told = lines_of(ready)
         ready.check_room(check(self._out))
         with new_folder(ready.experiment, self._out) as self.path, locked(self.path):
             yield prepare(ready, self.path, self._pace)

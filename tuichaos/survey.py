@@ -47,6 +47,7 @@ class Survey:
         self.under_way = 0.0
         self.reason = ""
         self.device = ""
+        self.told: list[str] | None = None  # how data were read, once it is known
         self._threads, self._yes = threads, yes
         self.before = len(self.rows)  # those that it did not compute
         self._seconds, self._since = 0.0, None
@@ -190,7 +191,8 @@ class Survey:
 
         made = points.grid(self.experiment, self._yes)
         known = frozenset(row.point for row in self.rows)
-        self.device = running.where(made, self._threads)
+        first = running.first(made, self._threads)
+        self.told, self.device = first.told, running.where(first)
         if self._stop is stop:
             self._status = Status.RUNNING
             self._count(self._going.is_set())

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from tuichaos.errors import nearest
+from tuichaos.written import whole
 
 MOST_LAYERS = 1_000  # hidden ones: each has columns of its own in series.csv
 MOST_SIZE = 1e100  # of a perturbation: a draw from −ε to ε needs 2 ε, and a distance its sum
@@ -20,10 +21,20 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-def _integer(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"must be an integer, not {value!r}")
-    return value
+def _integer(value: object) -> int:
+    """A whole number, also one that is written as a float."""
+    found = whole(value)
+    if isinstance(found, bool) or not isinstance(found, int):
+        exact = "; write all its digits" if isinstance(value, float) and value.is_integer() else ""
+        raise ValueError(f"must be an integer, not {value!r}{exact}")
+    return found
+
+
+def _at_least_1(key: str, value: object) -> int:
+    found = _integer(value)
+    if found < 1:
+        raise ValueError(f"{key} must be at least 1")
+    return found
 
 
 def _real(value: object) -> float:
@@ -91,12 +102,12 @@ def _as_list(value: object) -> list:
 def _counts(value: object) -> object:
     if value is None:
         return None
-    for item in _as_list(value):
-        if _integer(item) < 0:
-            raise ValueError("must not be negative")
-    if sum(value) == 0:
+    counts = [_integer(item) for item in _as_list(value)]
+    if min(counts) < 0:
+        raise ValueError("must not be negative")
+    if sum(counts) == 0:
         raise ValueError("must leave at least one sample")
-    return value
+    return counts
 
 
 def _widths(value: object) -> object:
@@ -104,26 +115,27 @@ def _widths(value: object) -> object:
         raise ValueError(f"must be a list of widths such as [10] or [32, 16], not {value!r}")
     if len(value) > MOST_LAYERS:
         raise ValueError(f"{len(value):,} layers; at most {MOST_LAYERS:,}")
-    for item in value:
-        if not 1 <= _integer(item) <= 1_000_000:
+    widths = [_integer(item) for item in value]
+    for item in widths:
+        if not 1 <= item <= 1_000_000:
             raise ValueError(f"widths must lie between 1 and 1000000, not {item}")
-    return value
+    return widths
 
 
 def _target(value: object) -> object:
     if value is None or (isinstance(value, str) and value.strip()):
         return value.strip() if isinstance(value, str) else value
-    if isinstance(value, bool) or not isinstance(value, int):
+    found = whole(value)
+    if isinstance(found, bool) or not isinstance(found, int):
         raise ValueError(f"must be the name of a column, or its number from 0, not {value!r}")
-    return value
+    return found
 
 
 def _windows(value: object) -> object:
-    for item in _as_list(value):
-        _integer(item)
-    if value[0] < 0 or any(b <= a for a, b in itertools.pairwise(value)):
+    edges = [_integer(item) for item in _as_list(value)]
+    if edges[0] < 0 or any(b <= a for a, b in itertools.pairwise(edges)):
         raise ValueError("must be increasing steps from 0 up")
-    return value
+    return edges
 
 
 def _switch(value: object) -> object:
@@ -131,12 +143,10 @@ def _switch(value: object) -> object:
         return value
     if not isinstance(value, dict):
         raise ValueError(f"must be true, false or a table such as {{ every = 10 }}, not {value!r}")
-    for key, item in value.items():
+    for key in value:
         if key != "every":
             raise ValueError(f"unknown key {key!r}; there is only 'every'")
-        if _integer(item) < 1:
-            raise ValueError("every must be at least 1")
-    return value
+    return {key: _at_least_1(key, item) for key, item in value.items()}
 
 
 def options(*keys: str) -> Any:
@@ -148,12 +158,10 @@ def options(*keys: str) -> Any:
             return value
         if not isinstance(value, dict):
             raise ValueError(f"must be true, false or {shown}, not {value!r}")
-        for key, item in value.items():
+        for key in value:
             if key not in keys:
                 raise ValueError(f"unknown key {key!r}; {nearest(key, keys)}")
-            if _integer(item) < 1:
-                raise ValueError(f"{key} must be at least 1")
-        return value
+        return {key: _at_least_1(key, item) for key, item in value.items()}
 
     return Annotated[Any, BeforeValidator(check)]
 
@@ -170,8 +178,8 @@ def _reach(value: object) -> object:
             raise ValueError(f"unknown key {key!r}; {nearest(key, REACH)}")
         if key == "accuracy" and not 0 < _real(item) <= 1:
             raise ValueError(f"accuracy must lie above 0 and at most at 1, not {item!r}")
-        if key == "every" and _integer(item) < 1:
-            raise ValueError("every must be at least 1")
+    if "every" in value:
+        return {**value, "every": _at_least_1("every", value["every"])}
     return value
 
 

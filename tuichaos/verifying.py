@@ -249,10 +249,23 @@ def _last_row(run: Run, steps: np.ndarray) -> Any:
     return int(steps[-1, 0]) if steps.size else None
 
 
+DECLARED = (
+    "declared nondeterministic (system.allow_nondeterministic): it cannot be compared bit for bit"
+)
+
+
+def is_declared(run: Run) -> bool:
+    """Whether it is a run, or a sweep, of a map of the user's that may be random."""
+    system = run.experiment.system
+    return system.allow_nondeterministic and ":" in system.name
+
+
 def _again(run: Run) -> Check:
     """Whether the first steps, computed again, give the same bytes."""
     steps = _steps_again(run.experiment.record.every)
     name = f"first {steps} steps again"
+    if is_declared(run):
+        return Check(name, None, DECLARED)
     stop, frames = threading.Event(), []
 
     def watch(progress: Progress) -> None:

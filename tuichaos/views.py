@@ -9,7 +9,7 @@ import numpy as np
 from tuichaos import landmarks
 from tuichaos.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
 from tuichaos.curves import Curve, Picture
-from tuichaos.drawings import TABLE_VIEWS
+from tuichaos.drawings import TABLE_VIEWS, TABS
 from tuichaos.errors import InputError, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
@@ -17,6 +17,7 @@ from tuichaos.parameters import per
 from tuichaos.runs import Run
 from tuichaos.sweeps import diagram_drawing
 from tuichaos.sweeps.drawing import picture as sweep_picture
+from tuichaos.sweeps.rows import Journal
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def picture(run: Run, what: str) -> Picture:
     elif what in TABLE_VIEWS:
         chart = TABLE_VIEWS[what]
         if not run.has(chart.file):
-            raise InputError(f"--what {what}: was not measured in this run")
+            raise InputError(f"--what {what}: {_why_absent(run, chart.file)}")
         shown = chart.draw(run)
     elif what in VIEWS or what in known:
         shown = view(what, Kept(run), run.experiment)
@@ -142,17 +143,60 @@ def picture(run: Run, what: str) -> Picture:
         raise InputError(f"--what {what}: {nearest(what, choices)}")
     if not any(np.isfinite(curve.y).any() for curve in shown.curves):
         raise InputError(f"--what {what}: {_why_empty(run, what)}")
-    return replace(shown, title=f"{run.experiment.name}: {shown.title}")
+    return replace(shown, title=f"{run.experiment.called}: {shown.title}")
 
 
 def pictures(run: Run, what: str) -> list[Picture]:
     """The charts of a kept run that belong under one another, mostly a single one; of an orbit
-    diagram with ``default`` the diagram and the exponent, on one axis."""
+    diagram with ``default`` the diagram and the exponent, on one axis. InputError as ``picture``,
+    and where nothing is written yet."""
+    try:
+        return _pictures(run, what)
+    except InputError:
+        if words := nothing_yet(run):
+            raise InputError(f"--what {what}: {words}") from None
+        raise
+
+
+def _pictures(run: Run, what: str) -> list[Picture]:
     if run.kind != "sweep":
         return [picture(run, what)]
     if diagram_drawing.is_diagram(run) and what in ("default", *diagram_drawing.VIEWS):
         return diagram_drawing.pictures(run, what)
     return [sweep_picture(run, what)]
+
+
+AT_WORK = {"running": "it is a run at work", "killed": "it was killed before"}
+
+
+def nothing_yet(run: Run) -> str:
+    """What to say of a run, or a sweep, that has not come to its first row; empty where there
+    are some, or it has ended."""
+    status = run.status
+    if status not in AT_WORK:
+        return ""
+    if run.kind == "sweep":
+        empty = not Journal(run.path).rows
+    else:
+        try:
+            empty = not run.columns or not run.steps.size
+        except InputError:  # the file is not there yet
+            empty = not (run.path / "series.csv").exists()
+    return f"nothing is written yet: {AT_WORK[status]}" if empty else ""
+
+
+# Switches of [measure] behind tables of another name.
+SWITCHES = {"weights": ("dimensions",), "orbit": TABS["Orbit"][1:], "exponents": ()}
+
+
+def _why_absent(run: Run, file: str) -> str:
+    """Why a table of an instrument is not there."""
+    name = file.partition(".")[0].partition("-")[0]
+    switches = SWITCHES.get(name, (name,))
+    asked = not switches or any(getattr(run.experiment.measure, each) for each in switches)
+    if asked and run.status in AT_WORK:
+        return f"is written at the end of a run: {AT_WORK[run.status]}"
+    return "was not measured in this run"
 
 
 def _why_empty(run: Run, what: str) -> str:

@@ -12,6 +12,7 @@ from tuichaos.commands.shared import interrupted
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
 from tuichaos.locations import here
+from tuichaos.plain import ascii_toml, only_ascii
 
 
 @click.command(
@@ -29,7 +30,8 @@ def presets(name: str | None, keys: bool) -> None:
             shown = "" if default is None else json.dumps(default)
             say(f"{key} = {shown}\n    {meaning}")
     elif name is not None:
-        click.echo(kept.path(name).read_text(encoding="utf-8"), nl=False)
+        text = kept.path(name).read_text(encoding="utf-8")
+        click.echo(ascii_toml(text) if only_ascii(sys.stdout) else text, nl=False)
     else:
         width = max(map(len, kept.names()))
         for each in kept.names():

@@ -122,7 +122,6 @@ def _run_cli() -> int:
     except OSError as error:  # of our output, say: files name themselves
         return _complain(reason(error) if error.filename else f"output: {reason(error)}", 1)
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
-        interruptions.said()
         return _complain(str(error) or "interrupted", _code_of(error))
     except (MemoryError, ImportError, RuntimeError) as error:  # libraries are large
         if isinstance(error, RuntimeError) and not shortage.is_one(error):
@@ -141,6 +140,9 @@ def _code_of(error: BaseException) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):  # the terminal may be gone
+    lost = interruptions.lost()
+    if code < 128 and lost is not None:  # a library made something else of it
+        message, code = "interrupted", 128 + lost
+    with interruptions.LastWord(code), contextlib.suppress(OSError):  # the terminal may be gone
         say(f"tuichaos: error: {' '.join(message.split())}", err=True)
     return code

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from tuichaos.cleaning import clean, json_text
+from tuichaos.cleaning import clean
 from tuichaos.commands import telling, telling_sweeps
-from tuichaos.commands.shared import trusting
-from tuichaos.commands.telling import say
+from tuichaos.commands.shared import WholeRange, trusting
+from tuichaos.commands.telling import say, say_json
 from tuichaos.locations import here
 
 
@@ -24,7 +24,7 @@ def runs(as_json: bool) -> None:
         say(f"tuichaos: warning: {' '.join(why.split())}", err=True)
     if as_json:
         facts = [{"path": str(run.path), **run.manifest} for run in kept]
-        click.echo(json_text(facts))
+        say_json(facts)
         return
     if not kept:
         say(f"no runs yet in {runs_home()}", err=True)
@@ -47,7 +47,7 @@ of a plane also map and boundary, of an orbit diagram diagram, exponent, period.
 )
 @click.argument("run_name", metavar="RUN")
 @click.option("--what", metavar="WHAT", cls=What)
-@click.option("--height", type=click.IntRange(5, 200), default=24, help="Lines of the chart.")
+@click.option("--height", type=WholeRange(5, 200), default=24, help="Lines of the chart.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
 def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
     from tuichaos.runs import find, reading

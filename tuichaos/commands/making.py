@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tuichaos.commands import telling, telling_sweeps
-from tuichaos.commands.shared import CLUSTER, interruptible, trusting
+from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
 from tuichaos.locations import here, pasted
@@ -22,7 +22,7 @@ from tuichaos.locations import here, pasted
 @click.argument("file", required=False)
 @click.option("--preset", "preset_name", metavar="NAME", help="Run a preset; see `presets`.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key.")
-@click.option("--seed", type=int, help="Seed of every random draw.")
+@click.option("--seed", type=WHOLE, help="Seed of every random draw.")
 @click.option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")
 @click.option(
     "--allow-nondeterministic",
@@ -30,7 +30,7 @@ from tuichaos.locations import here, pasted
     help="Run a map of your own that is random, keeps a time or couples its rows; no verdict.",
 )
 @click.option("--out", metavar="DIR", help="The run folder (new or empty).")
-@click.option("--threads", type=int, metavar="N", help="Threads of a cpu run [all].")
+@click.option("--threads", type=WHOLE, metavar="N", help="Threads of a cpu run [all].")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--dry-run", is_flag=True, help="Check, say how large it is, write nothing.")
@@ -41,7 +41,7 @@ from tuichaos.locations import here, pasted
     metavar="KEY=RANGE",
     help="Sweep a key: log:A:B:N, linear:A:B:N or [v, v, …].",
 )
-@click.option("--workers", type=int, metavar="N", help="Processes of a sweep [this one alone].")
+@click.option("--workers", type=WHOLE, metavar="N", help="Processes of a sweep [this one alone].")
 @click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
 @click.option("--keep", is_flag=True, help="Keep the run folder of each point of a sweep.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tuichaos.commands import telling, telling_sweeps
-from tuichaos.commands.shared import CLUSTER, interruptible, trusting
+from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.errors import InputError
 from tuichaos.locations import here
 
@@ -18,11 +18,11 @@ from tuichaos.locations import here
     "planned.",
 )
 @click.argument("run_name", metavar="RUN")
-@click.option("--steps", type=int, metavar="N", help="Go further than planned: N steps in all.")
+@click.option("--steps", type=WHOLE, metavar="N", help="Go further than planned: N steps in all.")
 @click.option("--data", metavar="FILE", help="Where the file of its data is now.")
-@click.option("--workers", type=int, metavar="N", help="Processes [this one alone].")
+@click.option("--workers", type=WHOLE, metavar="N", help="Processes [this one alone].")
 @click.option("--scheduler", metavar="ADDRESS", help=CLUSTER)
-@click.option("--threads", type=int, metavar="N", help="Threads of this process [all].")
+@click.option("--threads", type=WHOLE, metavar="N", help="Threads of this process [all].")
 @click.option("--json", "as_json", is_flag=True, help="Print the points and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @trusting

@@ -8,6 +8,22 @@ from typing import Any
 
 import click
 
+from tuichaos.written import whole_text
+
+
+class Whole(click.types.IntParamType):
+    """An integer, also one that is written as a float (``1e3``, ``5.0``)."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return super().convert(whole_text(value) if isinstance(value, str) else value, param, ctx)
+
+
+class WholeRange(Whole, click.IntRange):
+    """The same between two bounds."""
+
+
+WHOLE = Whole()
+
 CLUSTER = (
     "A Dask cluster does the sweep: tcp://HOST:PORT of its scheduler. It has workers of its own, "
     "so --workers is refused beside it; --keep needs a file system that they share."

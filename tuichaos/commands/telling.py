@@ -12,7 +12,7 @@ import click
 
 from tuichaos.cleaning import clean, clean_lines, json_text
 from tuichaos.errors import InputError
-from tuichaos.plain import fitting
+from tuichaos.plain import fitting, only_ascii
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 def say(text: object, err: bool = False) -> None:
     """Print lines, and nothing else that a stranger may have put into them."""
     click.echo(fitting(clean_lines(str(text)), sys.stderr if err else sys.stdout), err=err)
+
+
+def say_json(value: Any) -> None:
+    """Print JSON that every reader takes, whatever the output's encoding."""
+    click.echo(json_text(value, only_ascii(sys.stdout)))
 
 
 def shown(text: str) -> str:
@@ -78,7 +83,7 @@ def tell_run(done: Any, as_json: bool, quiet: bool, said: Sequence[str]) -> None
         if warning not in said and not quiet:
             say(f"tuichaos: warning: {warning}", err=True)
     if as_json:
-        click.echo(json_text(done.summary))
+        say_json(done.summary)
     elif not quiet:
         run_report(done)
 
@@ -105,7 +110,7 @@ def _table(done: Run, rows: Sequence[Row]) -> Table:
     from tuichaos.parameters import per
 
     table = Table(
-        title=Text(shown(done.experiment.title or done.experiment.name)),
+        title=Text(shown(done.experiment.heading)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -126,7 +131,7 @@ def chart(
     done: Run, what: str, height: int, *, ascii_only: bool = False, optional: bool = False
 ) -> None:
     """Draw a chart as wide as the terminal; ``optional``: only where there is something."""
-    from tuichaos import charts, plain, views
+    from tuichaos import charts, views
 
     try:
         pictures = views.pictures(done, what)
@@ -136,7 +141,7 @@ def chart(
         raise
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    ascii_only = ascii_only or plain.only_ascii(sys.stdout)
+    ascii_only = ascii_only or only_ascii(sys.stdout)
     text = charts.stacked(pictures, width, height, colour=colour, ascii_only=ascii_only)
     click.echo(fitting(text, sys.stdout))
 

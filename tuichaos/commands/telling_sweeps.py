@@ -6,12 +6,9 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
-from tuichaos.cleaning import json_text
 from tuichaos.commands import telling
-from tuichaos.commands.telling import say, shown
-from tuichaos.errors import RunFailed
+from tuichaos.commands.telling import say, say_json, shown
+from tuichaos.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run
@@ -40,18 +37,18 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
         facts |= {key: value for key, value in done.summary.items() if key in OVERALL}
-        click.echo(json_text({**facts, "points": lines}))
+        say_json({**facts, "points": lines})
     elif not quiet and done.experiment.plane.value != "none":
         plane_map(done, MAP_LINES)
         for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
             say(words)
     elif diagram and not quiet:
-        say(done.experiment.title or done.experiment.name)
+        say(done.experiment.heading)
         telling.chart(done, "default", 30, optional=True)
         for words in (*diagram, f"sweep folder: {done.path}"):
             say(words)
     elif not quiet:
-        _table(done.experiment.title or done.experiment.name, *report.table(lines, grid.keys))
+        _table(done.experiment.heading, *report.table(lines, grid.keys))
         splits = (
             report.of_splits(lines, grid.keys) if done.experiment.system.name == "training" else ()
         )
@@ -69,12 +66,14 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
     """The map of a plane, in colour where the terminal can."""
     from rich.console import Console
 
-    from tuichaos import plain, planes, printing, rasters
+    from tuichaos import plain, planes, printing, rasters, views
 
     console = Console(highlight=False, soft_wrap=True)
     ascii_only = ascii_only or plain.only_ascii(sys.stdout)
     colour = printing.can_colour(console) and not ascii_only
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
+    if words := views.nothing_yet(done):
+        raise InputError(f"{done.path.name}: {words}")
     raster = planes.of_run(done).raster()
     drawn = rasters.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
     for line in printing.texts(drawn):

@@ -3,6 +3,20 @@
 v(t+1) = DF(x(t))·v(t), rescaled to length 1 at every step (Benettin et al. 1980, Meccanica
 15, 9–20, part 2; the derivative is that of the step itself). The mean of the logarithms of
 the lengths is the exponent; means over windows of time show chaos that passes.
+
+The first vector v(0) of reference ``i``, at step 0, can be had with NumPy alone::
+
+    sequence = np.random.SeedSequence(seed, spawn_key=(4, i))  # 4: Purpose.TANGENT
+    drawn = np.random.Generator(np.random.PCG64(sequence)).standard_normal(m)
+    v = np.zeros(dimension)
+    v[moved] = drawn  # in the order of the state (layout)
+    v /= np.linalg.norm(v)  # L2; then rounded to the experiment's dtype
+
+``seed`` is the experiment's; ``moved`` are the ``m`` entries that ``ensemble.perturb`` moves:
+with "weights" no biases, and never the state of an optimizer; all entries of a map. ln‖v(t)‖₂ is
+the sum of the logarithms of the lengths before they are made 1. At step t the column
+``lyapunov`` is (ln‖v(t)‖ − ln‖v(discard)‖)/((t − discard)·time_step), with the states x(t) those
+of series and states.npz; a rate in rates.csv likewise between the ends of its window.
 """
 
 from __future__ import annotations

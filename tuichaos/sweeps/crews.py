@@ -17,7 +17,7 @@ def check_crew(workers: int | None, scheduler: str | None) -> None:
     """Refuse a crew that cannot be; whether a scheduler answers is not asked."""
     if workers is not None and scheduler is not None:
         raise InputError("--workers, --scheduler: one of them; a cluster has workers of its own")
-    if workers is not None and (isinstance(workers, bool) or workers < 1):
+    if workers is not None and (type(workers) is not int or workers < 1):
         raise InputError(f"--workers: must be an integer from 1 up, not {workers}")
     if scheduler is not None:
         check(scheduler)

@@ -74,7 +74,7 @@ def _diagram(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Pic
         clouds = {**clouds, "down": _elsewhere(clouds["down"], clouds["up"], log)}
     curves = [Curve(NAMES[name], x, y, joined=False) for name, (x, y) in clouds.items()]
     diagram = experiment.diagram
-    title = f"{experiment.name}: the last {diagram.last} values of {diagram.observable}"
+    title = f"{experiment.called}: the last {diagram.last} values of {diagram.observable}"
     return Picture(title, curves, log)
 
 
@@ -126,7 +126,7 @@ def _exponent(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Pi
 
 def _period(experiment: Experiment, points: Sequence[Point], rows: Rows) -> Picture:
     curves = _curves(experiment, points, rows, "period", joined=False)
-    return Picture(f"{experiment.name}: period, where it has settled", curves, log=True)
+    return Picture(f"{experiment.called}: period, where it has settled", curves, log=True)
 
 
 def _curves(

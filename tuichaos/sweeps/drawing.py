@@ -46,7 +46,7 @@ def of_columns(
     label = f"log10 {first.key}" if first.log else first.key
     unit = per(experiment.system.name, time_step)
     if what == "default":
-        whole = None if second else summary(found, experiment.name, first, label, unit)
+        whole = None if second else summary(found, experiment.called, first, label, unit)
         if whole is not None:
             return whole
         what = next((name for name in FIRST if _any(found.get(name))), FIRST[0])
@@ -61,7 +61,7 @@ def of_columns(
     curves = list(_curves(found, what, first, second[0] if second else None))
     y = found[what][np.isfinite(found[what])]
     log = y.min() > 0 and y.max() / 10.0**DECADES > y.min()
-    title = f"{experiment.name}: {TITLES.get(what, what)}"
+    title = f"{experiment.called}: {TITLES.get(what, what)}"
     ends = span(found, first)
     return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log)
 
@@ -78,7 +78,7 @@ def _boundary(run: Run) -> Picture:
         Curve("boxes that hold some", size, found["count"]),
         Curve(f"dimension {part['dimension']:.3f}", size[line], found["line"][line], Role.FIT),
     ]
-    title = f"{run.experiment.name}: boxes on the boundary"
+    title = f"{run.experiment.called}: boxes on the boundary"
     return Picture(title, curves, log=True, x_label="log10 of the box size, in cells")
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from tuichaos.errors import InputError, nearest
+from tuichaos.written import as_toml, whole
 
 MOST_KEYS = 2
 MOST_VALUES = 1_000_000  # of one key: a grid must fit in memory
@@ -62,7 +63,7 @@ def parse_over(text: str) -> tuple[str, Any]:
         )
     inner = value if value.startswith("[") else f"[{', '.join(numbers)}]"
     try:
-        found = tomllib.loads(f"value = {inner}")["value"]
+        found = tomllib.loads(f"value = {as_toml(inner)}")["value"]
     except (ValueError, RecursionError):
         raise InputError(f"--over {text}: {inner} is not a list of numbers") from None
     return key, found if value.startswith("[") else {kind: found}
@@ -84,12 +85,19 @@ def _ranges(value: object) -> dict[str, Any]:
             found[key] = spec = {"values": spec}
         try:
             _check(spec)
+            found[key] = _counted(spec)
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from None
     size = math.prod(_count(spec) for spec in found.values())
     if size > MOST_GRID:
         raise ValueError(f"{size:,} points; at most {MOST_GRID:,}")
     return found
+
+
+def _counted(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A checked range whose number of points, if it has one, is an integer."""
+    ((kind, ends),) = spec.items()
+    return spec if kind == "values" else {kind: [*ends[:2], whole(ends[2])]}
 
 
 def _count(spec: Mapping[str, Any]) -> int:
@@ -134,7 +142,7 @@ def _check(spec: object) -> None:
         return
     if not isinstance(ends, list) or len(ends) != 3:
         raise ValueError(f"{kind} must be [from, to, points], not {ends!r}")
-    _check_range(kind, *ends)
+    _check_range(kind, *ends[:2], whole(ends[2]))
 
 
 def _check_range(kind: str, low: object, high: object, count: object) -> None:

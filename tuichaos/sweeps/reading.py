@@ -11,7 +11,7 @@ import numpy as np
 
 from tuichaos.bounds import check_file
 from tuichaos.errors import InputError
-from tuichaos.runs import whole_lines
+from tuichaos.runs import whole_lines, words_of
 
 NAME = "sweep.csv"
 DIAGRAM = "diagram.csv"  # the points of an orbit diagram
@@ -33,7 +33,7 @@ def read(folder: Path, name: str = NAME) -> dict[str, np.ndarray | list[str]]:
         with open(path, encoding="utf-8", newline="") as file:
             head, *rows = _rows(file, path) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{path}: cannot be read: {words_of(error)}") from None
     if any(len(row) != len(head) for row in rows):
         raise InputError(f"{path}: is damaged: a row of another length")
     return {name: _column([row[k] for row in rows]) for k, name in enumerate(head)}

@@ -12,6 +12,7 @@ from tuichaos.plan import Plan
 from tuichaos.report import ONE_SPLIT, number, plan_lines
 from tuichaos.runs import Run
 from tuichaos.sweeps.points import Grid
+from tuichaos.written import said
 
 MOST_ROWS = 40  # of the table on the terminal
 MAIN = {
@@ -169,7 +170,7 @@ def _of(line: Line, key: str) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return ""
-    return number(value) if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else said(value)
 
 
 # --- orbit diagrams -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tuichaos.errors import InputError
-from tuichaos.runs import Run, open_run
+from tuichaos.runs import Run, open_run, table_path
 from tuichaos.sweeps.reading import NAME, read
 
 COMMON = ("point", "status", "reason")
@@ -54,7 +54,7 @@ class Sweep(Run):
     def table(self, name: str = NAME) -> dict[str, np.ndarray | list[str]]:
         """The columns of sweep.csv, or of another table of the folder (diagram.csv): numbers
         (rows,), NaN where empty, or texts."""
-        return read(self.path, name)
+        return read(table_path(self.path, name).parent, name)
 
     @functools.cached_property
     def points(self) -> list[SweepPoint]:

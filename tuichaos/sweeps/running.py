@@ -32,6 +32,7 @@ from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
+from tuichaos.written import whole
 
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 
@@ -93,6 +94,7 @@ def sweep(
     the folder cannot be written, or the cluster is lost.
     """
     made = grid(experiment, yes)
+    workers = whole(workers)
     check_crew(workers, scheduler)
     check_plans(made, threads)
     first = plan(made.base.experiment(made.points[0]), threads)
@@ -124,6 +126,7 @@ def resume(
     if run.kind != "sweep":
         raise InputError(f"{run.path.name}: is a single run, not a sweep")
     check_entries(run.path, deep=True)
+    workers = whole(workers)
     check_crew(workers, scheduler)
     experiment = located(run.experiment, data, run.path.name)
     made = grid(experiment, yes=True)
@@ -209,9 +212,14 @@ def stream(
     return _source(Job(made.base, None, threads), todo, None, stop or threading.Event())
 
 
-def where(made: Grid, threads: int | None = None) -> str:
-    """What the points of a grid are computed on: "cpu, 2 threads"."""
-    simulation = plan(made.base.experiment(made.points[0]), threads).simulation([])
+def first(made: Grid, threads: int | None = None) -> Plan:
+    """The plan of the first point of a grid; raises InputError."""
+    return plan(made.base.experiment(made.points[0]), threads)
+
+
+def where(ready: Plan) -> str:
+    """What the points of a grid are computed on, by the plan of one: "cpu, 2 threads"."""
+    simulation = ready.simulation([])
     share = f", {simulation.threads} threads" if simulation.threads > 1 else ""
     return f"{simulation.device}{share}"
 

@@ -18,6 +18,7 @@ from tuichaos.randomness import Purpose, generator
 from tuichaos.systems import tables
 from tuichaos.systems import targets as targets_of
 from tuichaos.systems.once import Once
+from tuichaos.written import whole
 
 MOST_CLASSES = 10_000
 MOST_NUMBERS = 5_000_000  # in a generated data set
@@ -154,13 +155,13 @@ def _warnings(raw: Raw, data: Data, classes: int | None, y: np.ndarray) -> tuple
     """What may not be meant: classes without samples, many of them; ``y``: of the train part."""
     found = list(raw.warnings)
     if classes is not None and data.name in GIVEN:
-        found += targets_of.many(classes, len(raw.y))
+        found += targets_of.many(classes, len(raw.y), targets_of.are_words(raw.labels))
         absent = np.flatnonzero(np.bincount(y, minlength=classes) == 0).tolist()
         first = int(raw.y.min())
         if first:
             found.append(
-                f"labels begin at {first}: the outputs of the {first} below have no sample; "
-                f"subtract {first} from y"
+                f"labels begin at {first}: {_outputs_below(first)}; subtract {first} from y, so "
+                "that they begin at 0"
             )
         absent = [k for k in absent if k >= first]
         if absent and data.class_counts is None:
@@ -168,6 +169,13 @@ def _warnings(raw: Raw, data: Data, classes: int | None, y: np.ndarray) -> tuple
             more = ", …" if len(absent) > MOST_NAMED else ""
             found.append(f"no training sample is of class {named}{more}")
     return tuple(f"data: {words}" for words in found)
+
+
+def _outputs_below(first: int) -> str:
+    """What is said of the outputs of the classes below the smallest label."""
+    if first == 1:
+        return "output 0 has no samples"
+    return f"outputs 0 {'and' if first == 2 else 'to'} {first - 1} have no samples"
 
 
 MOST_NAMED = 6
@@ -259,6 +267,7 @@ def _raw(data: Data, seed: int, loss: str) -> Raw:
 def _number(key: str, value: object, default: float) -> float:
     """A parameter of the kind of its default: a positive integer, or a number from 0 up."""
     wanted = int if isinstance(default, int) else (int, float)
+    value = whole(value) if wanted is int else value
     low = 1 if isinstance(default, int) else 0
     if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value < math.inf:
         kind = "a positive integer" if isinstance(default, int) else "a number from 0 up"
@@ -391,7 +400,7 @@ def _csv(data: Data, loss: str) -> Raw:
     )
 
 
-NO_CLASS = ("", "?", "na", "nan", "n/a", "null")
+NO_CLASS = targets_of.NO_CLASS
 LIKE_CLASS = ("class", "target", "label", "labels", "species", "category", "y")
 
 
@@ -425,51 +434,123 @@ def _npz(data: Data, loss: str) -> Raw:
     if data.path is None:
         raise InputError(f"data.path: npz data needs a file: --set data.path=FILE, {ARRAYS}")
     where = f"data.path: {data.path}"
-    parts = archives.read(data.path, ("x", "y", "x_test", "y_test"), MOST_FILED, where)
-    if "x" not in parts or "y" not in parts or ("x_test" in parts) != ("y_test" in parts):
-        raise InputError(f"{where}: needs x and y, and x_test with y_test or neither")
+    parts = archives.read(data.path, PARTS, MOST_FILED, where, kinds="fiubU")
+    _check_parts(where, parts)
+    named = _named(where, parts, data.task)
     raw = _checked(where, parts["x"], parts["y"], data.task, loss)
+    raw = raw if named is None else _with_names(raw, named)
     if "x_test" not in parts:
         return raw
-    if (parts["y"].ndim, parts["y"].dtype.kind == "f") != (
-        parts["y_test"].ndim,
-        parts["y_test"].dtype.kind == "f",
-    ):
-        raise InputError(f"{where}: y_test is not written as y is (labels, floats, columns)")
     task = "classes" if raw.is_classes else "regression"
-    test = _checked(where, parts["x_test"], parts["y_test"], task, loss)
-    same = test.x.shape[1] == raw.x.shape[1] and test.y.shape[1:] == raw.y.shape[1:]
-    if not same or (raw.is_classes and test.y.max() > raw.y.max()):
-        raise InputError(f"{where}: x_test, y_test do not match x, y in width or classes")
+    test = _checked(where, parts["x_test"], parts["y_test"], task, loss, ("x_test", "y_test"))
+    if test.x.shape[1] != raw.x.shape[1]:
+        raise InputError(f"{where}: x_test has {test.x.shape[1]} features, x has {raw.x.shape[1]}")
+    if test.y.shape[1:] != raw.y.shape[1:]:
+        raise InputError(f"{where}: y_test has another number of outputs than y")
+    if raw.is_classes and test.y.max() > raw.y.max():
+        raise InputError(f"{where}: y_test has class {test.y.max()}, y goes up to {raw.y.max()}")
     return replace(raw, test=(test.x, test.y))
 
 
-def _checked(where: str, x: object, y: object, task: str | None, loss: str) -> Raw:
-    """Arrays as given by a person: x (samples, features); y as ``targets.of_array`` has it."""
-    try:
-        x, y = np.asarray(x), np.asarray(y)
-    except (ValueError, OverflowError):
-        raise InputError(f"{where}: ragged rows, or numbers beyond all range") from None
-    if x.dtype.kind not in "fiu" or y.dtype.kind not in "fiu":
-        raise InputError(f"{where}: must hold numbers")
-    if x.ndim != 2 or y.ndim not in (1, 2) or len(x) != len(y) or 0 in x.shape + y.shape:
-        raise InputError(
-            f"{where}: x must be (samples, features) and y (samples,) or (samples, outputs), "
-            f"not {x.shape} and {y.shape}"
-        )
+PARTS = ("x", "y", "x_test", "y_test")
+
+
+def _check_parts(where: str, parts: Mapping[str, np.ndarray]) -> None:
+    """Raise InputError where an array is missing, or y_test is of another form than y."""
+    for name in ("x", "y"):
+        if name not in parts:
+            raise InputError(f"{where}: has no array {name}; it needs x and y")
+    for name, other in (("x_test", "y_test"), ("y_test", "x_test")):
+        if name in parts and other not in parts:
+            raise InputError(f"{where}: has {name} and no {other}; it needs both or neither")
+    if "y_test" in parts:
+        y, y_test = parts["y"], parts["y_test"]
+        forms = [(a.ndim, a.dtype.kind if a.dtype.kind in "fU" else "") for a in (y, y_test)]
+        if forms[0] != forms[1]:
+            raise InputError(
+                f"{where}: y_test is not written as y is (labels, floats, texts, columns): "
+                f"{_form(y_test)}, y {_form(y)}"
+            )
+
+
+def _form(array: np.ndarray) -> str:
+    return f"{array.dtype} of shape {array.shape}"
+
+
+def _named(where: str, parts: dict[str, np.ndarray], task: str | None) -> targets_of.Named | None:
+    """Put numbers in the place of labels that are texts; what they are called, None where they
+    are not texts."""
+    if parts["y"].dtype.kind != "U":
+        return None
+    _check_shapes(where, parts["x"], parts["y"], ("x", "y"))
+    named = targets_of.of_texts(where, parts["y"], task)
+    parts["y"] = named.targets.y
+    if "y_test" in parts:
+        parts["y_test"] = named.of(where, "y_test", parts["y_test"])
+    return named
+
+
+def _with_names(raw: Raw, named: targets_of.Named) -> Raw:
+    found = named.targets
+    told, warnings, labels = tuple(found.told), tuple(found.warnings), tuple(found.labels)
+    return replace(raw, told=told, warnings=warnings, labels=labels)
+
+
+def _check_shapes(where: str, x: np.ndarray, y: np.ndarray, names: tuple[str, str]) -> None:
+    """Raise InputError naming the array that has not the shape it needs."""
+    for name, array in zip(names, (x, y), strict=True):
+        forms = (2,) if array is x else (1, 2)
+        if array.ndim not in forms:
+            wanted = "(samples, features)" if array is x else "(samples,) or (samples, outputs)"
+            raise InputError(f"{where}: {name} must be {wanted}, not {array.shape}")
+        if 0 in array.shape:
+            raise InputError(f"{where}: {name} is empty, of shape {array.shape}")
+    if len(x) != len(y):
+        raise InputError(f"{where}: {names[0]} has {len(x):,} samples, {names[1]} {len(y):,}")
+
+
+def _checked(
+    where: str,
+    x: object,
+    y: object,
+    task: str | None,
+    loss: str,
+    names: tuple[str, str] = ("x", "y"),
+) -> Raw:
+    """Arrays as given by a person: x (samples, features); y as ``targets.of_array`` has it, or
+    of true and false. ``names``: what messages call the two."""
+    x, y = (_array(where, name, part) for name, part in zip(names, (x, y), strict=True))
+    told = []
+    if y.dtype.kind == "b":
+        told = [f"{names[1]} holds true and false, taken as 1 and 0"]
+        y = y.astype(np.uint8)
+    for name, array in zip(names, (x, y), strict=True):
+        if array.dtype.kind not in "fiu":
+            kind = "true and false" if array.dtype.kind == "b" else "texts"
+            raise InputError(f"{where}: {name} must hold numbers, and holds {kind}")
+    _check_shapes(where, x, y, names)
     with np.errstate(over="ignore"):
         x = x.astype(np.float64, copy=False)
         finite = y if y.dtype.kind != "f" else y.astype(np.float64, copy=False)
-    if not (np.isfinite(x).all() and np.isfinite(finite).all()):
-        raise InputError(f"{where}: must hold finite numbers")
+    for name, array in zip(names, (x, finite), strict=True):
+        if not np.isfinite(array).all():
+            raise InputError(f"{where}: {name} must hold finite numbers")
     found = targets_of.of_array(where, y, task, loss)
+    told = (*told, *found.told)
     if found.y.ndim == 2:
-        return Raw(x, found.y, told=tuple(found.told))
+        return Raw(x, found.y, told=told, facts={"task": "regression"})
     if found.y.min() < 0:
-        raise InputError(f"{where}: class labels must not be negative")
+        raise InputError(f"{where}: {names[1]}: class labels must not be negative")
     if found.y.max() >= MOST_CLASSES:  # before they are made what they may not fit into
-        raise InputError(f"{where}: class labels go up to {MOST_CLASSES - 1} at most")
-    return Raw(x, found.y.astype(np.int64), told=tuple(found.told))
+        raise InputError(f"{where}: {names[1]}: class labels go up to {MOST_CLASSES - 1} at most")
+    return Raw(x, found.y.astype(np.int64), told=told, facts={"task": "classes"})
+
+
+def _array(where: str, name: str, part: object) -> np.ndarray:
+    try:
+        return np.asarray(part)
+    except (ValueError, OverflowError):
+        raise InputError(f"{where}: {name}: ragged rows, or numbers beyond all range") from None
 
 
 def _of_file(data: Data, loss: str) -> Raw:

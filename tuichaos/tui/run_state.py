@@ -152,7 +152,7 @@ class RunState:
     def headline(self) -> str:
         experiment = self.shown
         title = f" · {experiment.title}" if experiment.title else ""
-        words = f"tuichaos ─ {experiment.name}{title}"
+        words = f"tuichaos ─ {experiment.called}{title}"
         if self.session is not None and self._edited():
             how = "space" if self.ended else "r, then space,"
             words += f" — settings changed: {how} runs them"

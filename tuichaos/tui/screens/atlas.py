@@ -167,6 +167,7 @@ class Atlas(Living):
         if not self.there:
             return
         self._words()
+        self.tell(self.level.survey.told)
         other = self.stale or self.face is not self.level.face
         if self.drawing or not (other or time.monotonic() > self.rest_until):
             return
@@ -248,7 +249,7 @@ class Atlas(Living):
 
     def _headline(self) -> str:
         experiment = self.level.experiment
-        parts = (experiment.name, self.level.face.title, experiment.title)
+        parts = (experiment.called, self.level.face.title, experiment.title)
         return f"tuichaos ─ {' · '.join(filter(None, parts))}"
 
     def reading(self) -> str:

@@ -167,6 +167,7 @@ class Explore(Living):
             return
         state = self.state
         self._words()
+        self.tell(state.session.told if state.session is not None else None)
         self.pages.refresh_tables(state.session, state.experiment)
         newest = (state.live.version, state.ended)
         if newest == self.drawn:

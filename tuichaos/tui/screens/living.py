@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widget import Widget
+
+TOLD_SECONDS = 15.0  # that a line on how data were read stays: it is read, not glanced at
 
 
 class Clickable:
@@ -22,6 +26,19 @@ class Clickable:
 class Living(Clickable, Screen):
     """``there``: whether its widgets can be asked for. When the app ends they go one by one
     while keys and timers still arrive; whatever comes late then does nothing."""
+
+    told: Sequence[str] = ()  # what was said before a run
+
+    def tell(self, lines: Sequence[str] | None) -> None:
+        """Show what is said before a run, as on the command line, unless it was just shown;
+        None: it is not known yet."""
+        if lines is None or list(lines) == list(self.told):
+            return
+        self.told = lines
+        for line in lines:
+            warns = line.startswith("warning: ")
+            words, severity = line.removeprefix("warning: "), "warning" if warns else "information"
+            self.notify(words, severity=severity, timeout=TOLD_SECONDS, markup=False)
 
     @property
     def there(self) -> bool:
