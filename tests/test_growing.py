@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import comparison, exporting, runs, verifying, views
+from tuichaos import columns, comparison, exporting, runs, verifying, views
 
 PIECE = 1_237  # bytes that come between two looks: neither whole rows nor whole steps
 REFERENCES = 3
@@ -45,7 +45,7 @@ def at_work(simulate, monkeypatch):
             looks.append(path.stat().st_size)
             path.write_bytes(content[: looks[-1] + PIECE])
 
-    for module in (runs, exporting):
+    for module in (runs, exporting, columns):
         monkeypatch.setattr(module, "check_file", grow)
     assert tuichaos.open_run(done.path).status == "running"
     return done.path, looks, content

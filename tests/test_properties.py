@@ -20,11 +20,11 @@ from safetensors.numpy import load, save
 from tuichaos import charts, presets, rasters
 from tuichaos.checkpoints.encoding import Decoder, Encoder
 from tuichaos.cleaning import cell, clean, json_text
+from tuichaos.columns import read_table
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.parameters import REFERENCE
 from tuichaos.reading import describe_keys, parse_override, resolve
 from tuichaos.recorder import series_head, series_lines, write_table
-from tuichaos.runs import read_table
 from tuichaos.sweeps.grid import Axis, axes
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import InputError, runs
+from tuichaos import InputError, columns, runs
 from tuichaos.recorder import write_table
 from tuichaos.states import StatesFile
 
@@ -226,7 +226,7 @@ def test_memory_of_states_is_not_held(tmp_path):
 def test_tables_come_back(tmp_path):
     values = [0.1, 1e-300, -2.5e17, 3.0, float("nan"), float("inf")]
     write_table(tmp_path / "t.csv", ["k", "v"], list(enumerate(values)))
-    found = runs.read_table(tmp_path / "t.csv")
+    found = columns.read_table(tmp_path / "t.csv")
     assert found["v"][:4].tolist() == values[:4]
     assert np.isnan(found["v"][4:]).all()
 

@@ -17,13 +17,14 @@ import numpy as np
 
 from tuichaos.bounds import check_file
 from tuichaos.cleaning import cell, clean
+from tuichaos.columns import read_pieces, whole_lines
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.locations import here
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
-from tuichaos.runs import GROWING, Run, read_table, whole_lines
+from tuichaos.runs import GROWING, Run
 from tuichaos.sweeps.grid import Axis
 from tuichaos.sweeps.reading import DIAGRAM
 from tuichaos.sweeps.reading import read as read_sweep
@@ -254,9 +255,18 @@ def _write_parquet(run: Run, target: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.table(_sweep_arrays(run) if run.kind == "sweep" else _series_arrays(run))
     with _writing(target, "xb") as file:
-        pyarrow.parquet.write_table(table, file)
+        if run.kind == "sweep":
+            pyarrow.parquet.write_table(pyarrow.table(_sweep_arrays(run)), file)
+            return
+        with contextlib.ExitStack() as stack:
+            writer = None
+            for table in _series_tables(run):
+                if writer is None:
+                    writer = pyarrow.parquet.ParquetWriter(file, table.schema)
+                    stack.enter_context(writer)
+                if table.num_rows:
+                    writer.write_table(table)
 
 
 def _sweep_arrays(run: Run) -> dict[str, Any]:
@@ -270,14 +280,18 @@ def _sweep_arrays(run: Run) -> dict[str, Any]:
     }
 
 
-def _series_arrays(run: Run) -> dict[str, Any]:
+def _series_tables(run: Run) -> Iterator[Any]:
+    """series.csv a piece at a time: a long one does not fit in memory."""
     import pyarrow
 
     lines = _whole_lines(run)
     most = None if lines is None else lines - 1
-    return {
-        name: pyarrow.array(values.astype(np.int64))
-        if name in ("reference", "step")
-        else pyarrow.array(values, mask=np.isnan(values))
-        for name, values in read_table(run.path / "series.csv", most=most).items()
-    }
+    for piece in read_pieces(run.path / "series.csv", most):
+        yield pyarrow.table(
+            {
+                name: pyarrow.array(values.astype(np.int64))
+                if name in ("reference", "step")
+                else pyarrow.array(values, mask=np.isnan(values))
+                for name, values in piece.items()
+            }
+        )

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import json
 import math
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from tuichaos import archives, order
 from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
 from tuichaos.cleaning import clean, cleaned
+from tuichaos.columns import names_of, read_table
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.files import NO_ROOM
@@ -101,8 +101,7 @@ class Run:
         path = self.path / "series.csv"
         try:
             check_file(path)
-            with open(path, encoding="utf-8") as file:
-                return _head(whole_lines(file, path))[2:]
+            return names_of(path)[2:]
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read: {words_of(error)}") from None
 
@@ -133,6 +132,10 @@ class Run:
     def column(self, name: str) -> np.ndarray:
         """One column of series.csv (recorded steps, references), without reading the rest."""
         return self._read(name)[name]
+
+    def read_along(self, *names: str) -> None:
+        """Read columns in one pass, for those who will ask for one after the other."""
+        self._read("step", *(name for name in names if name in self.columns))
 
     @property
     def whole_rows(self) -> int:
@@ -203,7 +206,6 @@ class Run:
 STATES = ("steps", "states", "twins", "layout", "x", "y", "x_test", "y_test")
 NOTE = "note.txt"
 MOST_NOTE = 100_000  # bytes
-MOST_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
 WORDS = ("verdict", "missing", "behaviour")  # columns of text
 GROWING = ("running", "killed")  # of a run whose last rows may not be whole
 TAIL_BYTES = 65536  # more than a row of any run
@@ -389,79 +391,6 @@ def table_path(folder: Path, name: str) -> Path:
 def words_of(error: Exception) -> str:
     """What went wrong, without the number that the system has for it."""
     return getattr(error, "strerror", None) or str(error)
-
-
-def read_table(
-    path: Path,
-    only: Sequence[str] | None = None,
-    most: int | None = None,
-    but: Sequence[str] = (),
-) -> dict[str, np.ndarray]:
-    """A CSV of numbers as columns (rows,), NaN for empty fields; ``only`` some of them, or all
-    ``but`` some; of the first ``most`` rows.
-
-    A last row that is not whole (the run is still being written) is left out. InputError
-    if it cannot be read. Reads a piece at a time: memory is that of the columns.
-    """
-    try:
-        check_file(path)
-        with open(path, encoding="utf-8", newline="\n") as file:
-            lines = whole_lines(file, path)
-            names = _head(lines)
-            lines = itertools.islice(lines, most)
-            if len(names) > MOST_COLUMNS:
-                raise InputError(f"{path}: is damaged: {len(names):,} columns")
-            at_once = max(1, min(READ_LINES, READ_CELLS // max(1, len(names))))
-            asked = [only is None or name in only for name in names]
-            wanted = [k for k, name in enumerate(names) if asked[k] and name not in but]
-            columns: list[list[np.ndarray]] = [[] for _ in wanted]
-            while piece := list(itertools.islice(lines, at_once)):
-                if not piece[-1].endswith("\n"):
-                    piece.pop()
-                for column, values in zip(
-                    columns, _numbers(piece, len(names), wanted), strict=True
-                ):
-                    column.append(values)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {words_of(error)}") from None
-    except InputError:
-        raise
-    except ValueError:
-        raise InputError(f"{path}: is damaged: not a table of numbers") from None
-    found = {}
-    for at, k in enumerate(wanted):  # one by one: each is in memory twice for a moment
-        found[names[k]] = np.concatenate([np.empty(0), *columns[at]])
-        columns[at].clear()
-    return found
-
-
-READ_LINES = 10_000
-READ_CELLS = 2_000_000
-MOST_COLUMNS = 100_000  # a network of 1 000 layers has 2 000
-
-
-def whole_lines(file: TextIO, path: Path) -> Iterator[str]:
-    """The lines of a file; InputError for one that no table of ours has."""
-    while line := file.readline(MOST_LINE):
-        if len(line) == MOST_LINE and not line.endswith("\n"):
-            raise InputError(f"{path}: is damaged: a line of more than {MOST_LINE:,} characters")
-        yield line
-
-
-def _head(lines: Iterator[str]) -> list[str]:
-    """The names in the first line; none where it is not there yet, or not whole."""
-    line = next(lines, "")
-    return line.rstrip("\n").split(",") if line.endswith("\n") and line != "\n" else []
-
-
-def _numbers(lines: list[str], width: int, wanted: list[int]) -> np.ndarray:
-    """The wanted columns (columns, rows)."""
-    if any(line.count(",") != width - 1 for line in lines):  # before they are cut
-        raise ValueError("a row of another length")
-    rows = [line.rstrip("\n").split(",") for line in lines]
-    cells = (float(row[k]) if row[k] else math.nan for k in wanted for row in rows)
-    found = np.fromiter(cells, np.float64, len(rows) * len(wanted))
-    return found.reshape(len(wanted), len(rows))
 
 
 def _check_whole(path: Path, values: np.ndarray, end: int) -> None:

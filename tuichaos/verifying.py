@@ -19,6 +19,7 @@ from tuichaos import further
 from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.checkpoints.planned import MOST_NAMED, changed, check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
+from tuichaos.columns import whole_lines
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.files import reason
 from tuichaos.manifest import differing
@@ -26,7 +27,7 @@ from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.recorder import series_columns, series_head, series_lines, summed
 from tuichaos.runner import Recording, prepare
-from tuichaos.runs import GROWING, MALFORMED, Run, check_entries, open_run, reading, whole_lines
+from tuichaos.runs import GROWING, MALFORMED, Run, check_entries, open_run, reading
 from tuichaos.systems.data import load
 from tuichaos.watching import Progress
 

@@ -48,6 +48,10 @@ def title(name: str, experiment: Experiment, time_step: float | None = None) -> 
     return words.replace("{per}", per(experiment.system.name, time_step))
 
 
+# What the chart of a column asks for.
+ALONG = {"distance": ("distance", "weight_norm")}
+
+
 class Kept:
     """The columns of a run folder as bands."""
 
@@ -73,6 +77,7 @@ class Kept:
         return self._bands[name]
 
     def _read(self, name: str) -> Band:
+        self.run.read_along(*ALONG.get(name, (name,)))
         steps, averaged = self.run.steps, name in AVERAGED
         if name not in self.run.columns or not self.run.column(name).size:
             references = self.run.experiment.ensemble.references

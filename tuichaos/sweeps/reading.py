@@ -10,8 +10,9 @@ from typing import TextIO
 import numpy as np
 
 from tuichaos.bounds import check_file
+from tuichaos.columns import whole_lines
 from tuichaos.errors import InputError
-from tuichaos.runs import whole_lines, words_of
+from tuichaos.runs import words_of
 
 NAME = "sweep.csv"
 DIAGRAM = "diagram.csv"  # the points of an orbit diagram
