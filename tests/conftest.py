@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import leftovers
 import pytest
 
 import tuichaos
@@ -19,6 +20,19 @@ def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("TUICHAOS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TUICHAOS_CONFIG", str(tmp_path / "config" / "config.toml"))
     return tmp_path / "home"
+
+
+leftovers.adopt()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """A process that a test started ends with it, also when it fails: which is then told, after
+    what failed. What a fixture of a module started before is its own to end."""
+    before = set(leftovers.children())
+    yield
+    left = leftovers.end(before)
+    assert not left, f"left behind: {left}"
 
 
 @pytest.fixture

@@ -531,10 +531,10 @@ async def test_a_real_computation_is_given_up_soon():
         survey = app.screen.level.survey
         await until(lambda: survey.under_way > 0)
         await pilot.press("escape")
-        start = time.monotonic()
+        done = survey.done
         await until(lambda: survey.join(0))
-        assert time.monotonic() - start < 0.5
         assert survey.status == Status.INTERRUPTED
+        assert survey.done <= done + survey.size / 4  # what was under way, at most
 
 
 async def test_a_map_is_exported_as_an_image(stream, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from effort import at_most
 from test_resume import TRAINING, files, small_frames, stopped
 
 from tuichaos import manifest, resuming, runner
@@ -31,11 +32,10 @@ def test_arrays_larger_than_an_experiment_has_are_not_read(tmp_path):
         store.write(step, {"lengths": {}}, {}, {"0": np.zeros(3)})
     with open(store.path / "000000000000002.safetensors", "r+b") as file:
         file.truncate(10**13)  # it takes no room: there is nothing in it
-    start = time.perf_counter()
-    found, faults = store.newest(10**6)
+    with at_most(2):
+        found, faults = store.newest(10**6)
     assert found.step == 1
     assert "larger than what the experiment" in faults[0]
-    assert time.perf_counter() - start < 2
 
 
 def bits(value):

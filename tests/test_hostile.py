@@ -11,12 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from effort import at_most
 from mutations import stopped_run
 from peaks import forget, peak
 
@@ -42,12 +42,11 @@ def make(**parameters):
 
 def refusal(command, *arguments):
     """The one line with which a command refuses, quickly."""
-    start = time.perf_counter()
-    code, out, err = command(*arguments)
+    with at_most(10):
+        code, out, err = command(*arguments)
     assert (code, out) == (2, ""), (out, err)
     assert err.count("\n") == 1
     assert err.replace("\n", "").isprintable()
-    assert time.perf_counter() - start < 10
     return err
 
 
@@ -204,10 +203,8 @@ def test_rows_that_no_disk_can_take_name_the_stride_that_would_do(command):
 
 def test_bombs_of_nesting():
     for text in ("a." * 200_000 + "a = 1", "a = " + "[" * 200_000, "a = " + "{b = " * 5000):
-        start = time.perf_counter()
-        with pytest.raises((ValueError, RecursionError)):
+        with at_most(5), pytest.raises((ValueError, RecursionError)):
             parse_toml(text)
-        assert time.perf_counter() - start < 5
     with pytest.raises(InputError, match="tables within each other"):
         resolve(parse_toml("system.parameters.a = " + "{b = " * 40 + "1" + "}" * 40))
 
@@ -681,9 +678,8 @@ def test_formulas_within_a_cell_that_a_spreadsheet_may_cut(text, safe):
 
 def test_long_cells_take_no_time():
     for text in ("\t" * 200_000, "\xa0" * 200_000, ";-" * 100_000, "-" + "1" * 200_000 + "x"):
-        start = time.perf_counter()
-        cell(text)
-        assert time.perf_counter() - start < 2
+        with at_most(2):
+            cell(text)
 
 
 @pytest.mark.parametrize(
