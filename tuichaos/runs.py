@@ -359,11 +359,15 @@ def annotate(run: Run, text: str) -> None:
         raise InputError(f"{run.path.name}: {error.strerror}") from None
 
 
+def check_ended(run: Run) -> None:
+    """Raise InputError for a run that is at work, as its folder says now."""
+    if open_run(run.path).status == "running" or is_held(run.path):
+        raise InputError(f"{run.path.name}: is still running; not deleted")
+
+
 def delete(run: Run) -> None:
     """Delete a run folder that has ended; InputError for one that is running or stays."""
-    fresh = open_run(run.path)
-    if fresh.status == "running" or is_held(run.path):
-        raise InputError(f"{run.path.name}: is still running; not deleted")
+    check_ended(run)
     try:
         shutil.rmtree(run.path)
     except OSError as error:

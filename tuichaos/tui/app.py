@@ -37,6 +37,7 @@ from tuichaos.session import load_libraries
 from tuichaos.survey import Kept, Survey
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.ascii import AsciiFilter
+from tuichaos.tui.gate import Gate
 from tuichaos.tui.journey import Journey
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.atlas import Atlas
@@ -133,6 +134,7 @@ class Explorer(App):
         if experiment.sweep:
             self.first_map, experiment = experiment, middle(experiment)
         self.state = RunState(experiment, threads)
+        self.gate = Gate(self)
         self.ascii_filter = AsciiFilter(enabled=self.ascii_only)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -178,8 +180,11 @@ class Explorer(App):
                 self.state.join(None)
 
     async def on_event(self, event: Event) -> None:
-        """Keys and clicks that come after the last screen has gone do nothing."""
-        if self.screen_stack or not isinstance(event, InputEvent):
+        """Keys and clicks wait for the effect of those before; those that come after the last
+        screen has gone do nothing."""
+        if not self.screen_stack and isinstance(event, InputEvent):
+            return
+        if self.gate.admits(event):
             await super().on_event(event)
 
     def _handle_exception(self, error: Exception) -> None:

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Input, Static
 
 from tuichaos import runs as kept
+from tuichaos import trash
 from tuichaos.cleaning import clean
 from tuichaos.comparison import MOST
 from tuichaos.errors import InputError
@@ -45,6 +46,9 @@ class Runs(Living):
         Binding("n", "rename", "Rename"),
         Binding("t", "note", "Note"),
         Binding("delete,d", "delete", "Delete"),
+        Binding(
+            "u", "undo", "Undo", show=False, tooltip="Bring back the run that was deleted last"
+        ),
         Binding("escape,o", "back", "Back"),
     ]
 
@@ -217,13 +221,28 @@ class Runs(Living):
 
     def action_delete(self) -> None:
         run = self.current()
-        if run is not None:
-            question = f"Delete {run.path.name} and all its files? This cannot be undone."
-            self.app.push_screen(
-                Confirm(question), lambda yes: self._do(kept.delete, run) if yes else None
-            )
+        if run is None:
+            return
+        back = "u brings it back" if trash.fits(run) else "It is too large to be brought back"
+        question = f"Delete {run.path.name} and all its files? {back}."
+        self.app.push_screen(Confirm(question), lambda yes: self._do(self._discard, run, yes))
 
-    def _do(self, action, run: Run, *arguments: str | None) -> None:
+    def _discard(self, run: Run, yes: bool | None) -> None:
+        if yes:
+            back = trash.discard(run)
+            words = ": u brings it back" if back else ""
+            self.notify(f"Deleted {run.path.name}{words}.", markup=False)
+
+    def action_undo(self) -> None:
+        try:
+            words = f"{trash.restore().path.name} is back."
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(words, markup=False)
+        self.fill()
+
+    def _do(self, action, run: Run, *arguments: object) -> None:
         """Change a run folder; what cannot be done is said."""
         if arguments == (None,):
             return
