@@ -20,8 +20,9 @@ from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_curves, free_name
+from tuichaos.live import LiveSeries
 from tuichaos.suited import suited
-from tuichaos.tui.run_state import RunState
+from tuichaos.tui.run_state import RunState, nudged
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
@@ -98,7 +99,7 @@ class Explore(Living):
         super().__init__()
         self.first = experiment
         self.ascii_only = ascii_only
-        self.drawn: tuple[int, bool] | None = None
+        self.drawn: tuple[LiveSeries, int, bool] | None = None
         self.round = 0
         self.phase = ""
         self.said: dict[str, str] = {}
@@ -168,7 +169,7 @@ class Explore(Living):
         state = self.state
         self._words()
         self.pages.refresh_tables(state.session, state.experiment)
-        newest = (state.live.version, state.ended)
+        newest = (state.live, state.live.version, state.ended)
         if newest == self.drawn:
             return
         self.drawn = newest
@@ -261,7 +262,7 @@ class Explore(Living):
         if action == "measure":
             return self.pages.current != LIVE
         if action == "stop":
-            return not state.ended
+            return not state.ending
         if action == "reset":
             return state.session is not None
         if action == "export":
@@ -278,13 +279,13 @@ class Explore(Living):
         return bool(fault)
 
     def action_toggle(self) -> None:
-        if self.state.ended and self._refused():
+        if self.state.ending and self._refused():
             return
         self.state.toggle()
         self.refresh_run()
 
     def action_step(self) -> None:
-        if self.state.ended and self._refused():
+        if self.state.ending and self._refused():
             return
         self.state.step()
         self.refresh_run()
@@ -302,27 +303,27 @@ class Explore(Living):
         rate = self.state.nudge(factor)
         if rate is not None:
             settings.set_learning_rate(rate)
-        elif not self.state.ended:
+        elif not self.state.ending:
             words = "No single learning rate to nudge while this runs; { and } restart with another"
             self.notify(f"{words} parameter.", severity="warning", markup=False)
         elif settings.turn(factor) is None:
             self.notify("There is no single learning rate or parameter to nudge.")
 
     def action_nudge_restart(self, direction: int) -> None:
+        """Another learning rate or parameter, and a run with it in the place of this one."""
         if self._refused():
             return
-        self.state.reset()
-        self.action_nudge(direction)
-        # The field's own message comes later: the run is to have the new value.
+        settings, factor = self.query_one(Settings), NUDGE**direction
+        old = settings.experiment
+        rate = nudged(old, old.optimizer.learning_rate, factor)
+        if rate is not None:
+            settings.set_learning_rate(rate)
+        elif settings.turn(factor) is None:
+            self.notify("There is no single learning rate or parameter to nudge.")
         if not self._refused():
-            self.call_after_refresh(self._restart)
-
-    def _restart(self) -> None:
-        if not self.there:
-            return
-        self.state.experiment = self.query_one(Settings).experiment
-        self.state.start()
-        self.refresh_run()
+            self.state.experiment = settings.experiment
+            self.state.start()
+            self.refresh_run()
 
     def action_maximise(self) -> None:
         charts = self.pages.charts
