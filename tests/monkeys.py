@@ -60,6 +60,10 @@ async def until(condition) -> None:
         await asyncio.sleep(0.01)
 
 
+def all_dealt_with(app: Explorer) -> bool:
+    return app._exit or not (app.message_queue_size or app.gate.busy)
+
+
 async def at_rest(app: Explorer) -> None:
     """Nothing is computed any more, and every key has been dealt with."""
     app.state.leave()
@@ -80,9 +84,9 @@ async def walk(pilot, rng: random.Random, keys: int) -> int:
         if rng.random() < RESIZED:
             await pilot.resize_terminal(rng.randrange(40, 200), rng.randrange(12, 60))
         if rng.random() < 0.5:  # else more keys come while these are at work
-            await until(lambda: not app.gate.busy or app._exit)
+            await until(lambda: all_dealt_with(app))
         await asyncio.sleep(0)
-    await until(lambda: not app.gate.busy or app._exit)
+    await until(lambda: all_dealt_with(app))
     return pressed
 
 

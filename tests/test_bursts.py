@@ -37,8 +37,7 @@ async def burst(app, *keys):
     """All at once; and until all have been dealt with."""
     for key in keys:
         app.simulate_key(key)
-    await asyncio.sleep(0)
-    await until(lambda: not app.gate.busy)
+    await until(lambda: not (app.message_queue_size or app.gate.busy))
 
 
 async def runs_screen(app, pilot):

@@ -18,6 +18,7 @@ from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.runs import MALFORMED, Run, open_run
+from tuichaos.tui.faults import noted
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.keys import Keys
@@ -102,8 +103,8 @@ class Compare(Living):
                 name = shown.title
         except InputError as error:
             words = str(error).removeprefix(f"--what {self.view}: ")
-        except MALFORMED:  # as on the tabs: too little is there, or it is damaged
-            words = "too little was measured to be drawn"
+        except Exception as error:  # what grows or is damaged may be anything
+            words = noted(error, f"{self.view} of {self.runs[0].path.name}")
         if not words and not any(np.isfinite(curve.y).any() for curve in shown.curves):
             words = "was not measured in these runs"
         kept = replace(shown, curves=[]) if words else shown

@@ -15,13 +15,14 @@ from textual.events import Resize
 from textual.widgets import Input, Sparkline, Static
 
 from tuichaos.cleaning import clean_lines
-from tuichaos.curves import cropped
+from tuichaos.curves import Picture, cropped
 from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.suited import suited
+from tuichaos.tui.faults import noted
 from tuichaos.tui.run_state import RunState, nudged
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.screens.runs import Runs
@@ -184,7 +185,10 @@ class Explore(Living):
         state = self.state
         self._say("headline", state.headline())
         self._say("status", state.status_line(self.app.size.width - 2))
-        words = state.sentence()
+        try:
+            words = state.sentence()
+        except Exception as error:
+            words = noted(error, "the sentence")
         width = max(10, self.query_one("#sentence").content_size.width)
         lines = len(textwrap.wrap(words, width)), width
         # A new layout of the whole screen only where the words need more lines, or fewer.
@@ -216,14 +220,21 @@ class Explore(Living):
         chart = self.chart(name)
         if not chart.display:
             return
+        try:
+            picture = self._picture(name, chart.log_axis)
+            note = self.state.noise_floor() if name == "distance" else ""
+        except Exception as error:  # said in its place: the run goes on
+            chart.show(Picture("", []), empty=noted(error, f"chart {name}"))
+        else:
+            chart.show(picture, note)
+
+    def _picture(self, name: str, log: bool | None) -> Picture:
+        """What a live chart shows now: all of it from one look at the series."""
         what = self.state.observable if name == "loss" else name
         live = self.state.live.still()
-        picture = view(what, live, self.state.shown, log=chart.log_axis)
+        picture = view(what, live, self.state.shown, log=log)
         step = live.latest.step if live.latest else 0
-        if step > 0:
-            picture = replace(picture, x_range=(0.0, float(step)))
-        note = self.state.noise_floor() if name == "distance" else ""
-        chart.show(picture, note)
+        return replace(picture, x_range=(0.0, float(step))) if step > 0 else picture
 
     def draw_all(self) -> None:
         for name in CHARTS:
