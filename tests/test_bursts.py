@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 from textual.command import CommandPalette
-from textual.widgets import DataTable, Input
+from textual.widgets import DataTable, Input, OptionList, Select
 
 import tuichaos
 from tuichaos.config import Config
@@ -92,6 +92,43 @@ async def test_every_key_finds_the_screen_of_the_one_before(home):
         assert app.screen.query_one(Settings).experiment.optimizer.learning_rate == pytest.approx(
             rate * 1.1**7, rel=1e-3
         )
+
+
+PAGES = ("pageup", "pagedown", "home", "end", "up", "down", "pageup")
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 12), (40, 3)])
+async def test_page_keys_in_a_list_that_is_being_filled(size):
+    app = explorer()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.1)
+        for first in (["ctrl+p", "space"], ["ctrl+p"], ["ctrl+p", "x", "backspace"]):
+            await pilot.resize_terminal(*size)
+            await burst(app, *first, *PAGES)
+            await pilot.resize_terminal(120, 36)
+            await burst(app, *PAGES, "escape", "escape")
+        app.screen.query_one("#preset", Select).focus()
+        await pilot.resize_terminal(*size)
+        await burst(app, "enter", *PAGES)
+        await pilot.resize_terminal(120, 36)
+        await burst(app, *PAGES, "escape")
+        assert isinstance(app.screen, Explore)
+
+
+async def test_a_list_without_lines_has_no_pages():
+    app = explorer()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.1)
+        app.screen.query_one("#preset", Select).expanded = True
+        await pilot.pause(0.1)
+        overlay = app.screen.query_one("#preset SelectOverlay", OptionList)
+        overlay.styles.height = 0
+        await pilot.pause(0.1)
+        overlay._clear_caches()
+        with pytest.raises(KeyError):  # Textual's own: it goes when this does not hold any more
+            overlay.action_page_up()
+        for action in ("page_up", "page_down"):
+            assert await app.run_action(action, overlay)
 
 
 async def test_keys_are_heard_while_messages_never_cease(home, monkeypatch):

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,16 @@ from typing import Any, NoReturn
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.css.query import NoMatches
+from textual.dom import DOMNode
 from textual.events import Event, InputEvent, Resize
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
+from textual.widgets import OptionList
 from textual.worker import WorkerFailed
 
 from tuichaos import interruptions
@@ -186,6 +189,20 @@ class Explorer(App):
             return
         if self.gate.admits(event):
             await super().on_event(event)
+
+    async def run_action(
+        self,
+        action: Any,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """A list that is being filled, or has no room, knows no pages: their keys do nothing."""
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except (KeyError, IndexError):
+            if not isinstance(default_namespace, OptionList | CommandPalette):
+                raise
+            return True
 
     def _handle_exception(self, error: Exception) -> None:
         """A palette that is closed while it is still being filled misses its list: no fault."""
