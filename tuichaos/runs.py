@@ -20,7 +20,7 @@ import numpy as np
 from tuichaos import archives, order
 from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
-from tuichaos.cleaning import clean, cleaned
+from tuichaos.cleaning import clean, cleaned, is_clean
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.files import NO_ROOM
@@ -460,10 +460,10 @@ def _check_whole(path: Path, values: np.ndarray, end: int) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        check_file(path)
-        found = json.loads(read_text(path, MOST_JSON))
+        text = read_text(path, MOST_JSON)
+        found = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: is damaged: not an object")
-    return cleaned(found)
+    return found if is_clean(text) else cleaned(found)

@@ -30,6 +30,7 @@ from textual.widgets import OptionList
 from textual.worker import WorkerFailed
 
 from tuichaos import interruptions
+from tuichaos.catalogue import Catalogue
 from tuichaos.cleaning import clean_lines
 from tuichaos.config import Config, keep_theme
 from tuichaos.errors import nearest
@@ -138,6 +139,7 @@ class Explorer(App):
             self.first_map, experiment = experiment, middle(experiment)
         self.state = RunState(experiment, threads)
         self.gate = Gate(self)
+        self.catalogue = Catalogue()
         self.ascii_filter = AsciiFilter(enabled=self.ascii_only)
 
     def get_line_filters(self) -> Sequence[LineFilter]:

@@ -496,7 +496,7 @@ class Atlas(Living):
     def action_runs(self) -> None:
         from tuichaos.tui.screens.runs import Runs
 
-        self.app.push_screen(Runs())
+        self.app.push_screen(Runs(self.app.catalogue))
 
     def action_export(self) -> None:
         if not self.level.survey.rows:

@@ -35,6 +35,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
+def _at_work(run: Run) -> bool:
+    try:
+        return run.status == "running"
+    except InputError:  # it has gone
+        return False
+
+
 class Compare(Living):
     """A chart of kept runs; tab goes through the views, runs that grow are read again."""
 
@@ -66,12 +73,12 @@ class Compare(Living):
             return
         self.query_one(Chart).focus()
         self.read()
-        if any(run.status == "running" for run in self.runs):
+        if any(map(_at_work, self.runs)):
             self.set_interval(REFRESH_SECONDS, self.grow)
 
     def grow(self) -> None:
         """Read the folders of runs that go on again."""
-        if self.there and any(run.status == "running" for run in self.runs):
+        if self.there and any(map(_at_work, self.runs)):
             self.read()
 
     def read(self) -> None:
@@ -94,7 +101,7 @@ class Compare(Living):
         name, words = self.view, ""
         shown = Picture("", [])
         try:
-            self.runs = [open_run(r.path) if r.status == "running" else r for r in self.runs]
+            self.runs = [open_run(r.path) if _at_work(r) else r for r in self.runs]
             if self.view in VIEWS:
                 name = title(self.view, self.runs[0].experiment, self.runs[0].time_step)
             one = len(self.runs) == 1

@@ -396,7 +396,7 @@ class Explore(Living):
         self.app.come_back()
 
     def action_runs(self) -> None:
-        self.app.push_screen(Runs())
+        self.app.push_screen(Runs(self.app.catalogue))
 
     def action_back(self) -> None:
         if self.has_class("-drawer"):
