@@ -216,9 +216,11 @@ class RunState:
         return f"noise floor: {floor.largest:.2g}, from step {floor.first_step}"
 
     def status_line(self, width: int = 1000) -> str:
-        """How far and how fast, on what; in shorter words where ``width`` is too small."""
+        """How far and how fast, on what; less of it where it would not fit."""
         line = self._status_line(short=False)
-        return line if len(line) <= width else self._status_line(short=True)
+        if len(line) > width:
+            line = self._status_line(short=True)
+        return line if len(line) <= width else line.rpartition(" · ")[0]
 
     def _status_line(self, short: bool) -> str:
         if self.session is None:
@@ -240,7 +242,7 @@ class RunState:
                 del parts[3]  # how long it took is in its folder
         device = self.session.device or self.shown.device
         parts.append(device.split(",")[0] if short else device)
-        parts.append(f"{memory_megabytes():.0f} MB")
+        parts.append(f"memory {memory_megabytes():.0f} MB")
         return " · ".join(parts)
 
     @property
@@ -255,7 +257,7 @@ class RunState:
         parts = [f"{self.live.last(self.observable):.4g}"]
         accuracy = self.live.last("train_accuracy")
         if np.isfinite(accuracy):
-            parts.append(f"acc {accuracy:.2f}")
+            parts.append(f"train acc {accuracy:.2f}")
         count = self.live.references
         parts.append(f"median of {count}" if count > 1 else "1 reference")
         return " ".join(parts)

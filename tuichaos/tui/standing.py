@@ -29,5 +29,5 @@ def _parts(journey: Journey, brief: bool) -> list[str]:
     device = survey.device or journey.level.experiment.device
     parts.append(device.split(",")[0] if brief else device)
     if not (brief or survey.ended):  # what has ended says nothing new
-        parts.append(f"{memory_megabytes():.0f} MB")
+        parts.append(f"memory {memory_megabytes():.0f} MB")
     return parts

@@ -25,6 +25,7 @@ from tuichaos.tui.widgets.keys import Keys
 from tuichaos.views import VIEWS, picture, title
 
 REFRESH_SECONDS = 2.0
+HEADING = ("measure", "value", "95 % interval", "from")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -131,7 +132,8 @@ class Compare(Living):
                 found = rows(runs[0])
             except MALFORMED:
                 return "summary.json is damaged"
-            return "\n".join(aligned([(r.measure, r.value, r.interval, r.count) for r in found]))
+            lines = [(r.measure, r.value, r.interval, r.count) for r in found]
+            return "\n".join(aligned([HEADING, *lines]))
         lines = [f"{key}: {' | '.join(values)}" for key, values in differences(runs)]
         return "\n".join(["differs in", *lines]) if lines else "The experiments are the same."
 
