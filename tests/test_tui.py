@@ -269,7 +269,7 @@ async def test_runs_screen_lists_marks_compares_notes_renames_and_deletes(simula
         await pilot.press("d")
         await pilot.pause(0.1)
         await pilot.press("y")
-        await until(lambda: len(list((home / "runs").iterdir())) == 1)
+        await until(lambda: len(list((home / "runs").glob("*/manifest.json"))) == 1)
         await pilot.press("escape")
         await until(lambda: not isinstance(app.screen, Runs))
 

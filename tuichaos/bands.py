@@ -30,6 +30,12 @@ class Band:
     references: int
     averaged: bool = False
 
+    def __post_init__(self) -> None:
+        length = min(len(self.steps), self.rows.shape[1])
+        if length < max(len(self.steps), self.rows.shape[1]):  # one was read while the other grew
+            object.__setattr__(self, "steps", self.steps[:length])
+            object.__setattr__(self, "rows", self.rows[:, :length])
+
     @functools.cached_property
     def middle(self) -> np.ndarray:
         """The median or the mean over references (T,)."""

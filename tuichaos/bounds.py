@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import stat
 from collections.abc import Mapping
@@ -28,10 +29,13 @@ DOTTED = re.compile(rf"(?<![\w\"'-]){PART}{{{MOST_DEPTH}}}")
 def read_text(path: Path, most: int) -> str:
     """A text file of at most so many bytes. OSError, or ValueError, a few words, where it is
     larger or not UTF-8; never more is read, also of what has no end."""
-    if not str(path).startswith(GIVEN):
+    given = str(path).startswith(GIVEN)
+    if not given:
         check_file(path)
     with open(path, "rb") as file:
-        found = file.read(most + 1)
+        # Room is taken for as much as may come: of a plain file for no more than it has.
+        size = most if given else os.fstat(file.fileno()).st_size
+        found = file.read(min(most, size) + 1)
     if len(found) > most:
         raise ValueError(f"is larger than {most / 1e6:,.0f} MB")
     return found.decode("utf-8-sig").replace("\r\n", "\n")

@@ -55,6 +55,14 @@ def cleaned(value: Any) -> Any:
     return [cleaned(item) for item in value] if isinstance(value, list) else value
 
 
+def is_clean(text: str) -> bool:
+    """Whether JSON holds nothing that ``cleaned`` would change: no text in it is longer than
+    one that is shown, and without an escape all of its characters are there to be seen."""
+    if "\\" in text or not text.replace("\n", "").isprintable():
+        return False
+    return len(text) <= MOST_SHOWN or max(map(len, text.split('"'))) <= MOST_SHOWN
+
+
 def json_text(value: Any, only_ascii: bool = False) -> str:
     """JSON for a terminal or a pipe: nothing is lost, and what is not printed is escaped;
     ``only_ascii``: as well what is not ASCII."""

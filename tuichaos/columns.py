@@ -252,11 +252,15 @@ def _of_lines(piece: bytes, width: int, wanted: list[int]) -> list[np.ndarray]:
 
 
 def whole_lines(file: TextIO, path: Path) -> Iterator[str]:
-    """The lines of a file; InputError for one that no table of ours has."""
+    """The lines of a file; InputError for one that no table of ours has. One that is not whole
+    is the last: what is added to it while the file is read would seem to be another line."""
     while line := file.readline(MOST_LINE):
-        if len(line) == MOST_LINE and not line.endswith("\n"):
+        whole = line.endswith("\n")
+        if len(line) == MOST_LINE and not whole:
             raise InputError(f"{path}: is damaged: a line of more than {MOST_LINE:,} characters")
         yield line
+        if not whole:
+            return
 
 
 def names_of(path: Path) -> list[str]:

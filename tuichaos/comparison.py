@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuichaos.bands import AVERAGED, Band
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
@@ -25,8 +26,15 @@ def overlay(runs: Sequence[Run], what: str) -> Picture:
             band = Kept(run).band(chosen.column)
         except InputError:  # a folder that vanished or is damaged is left out
             continue
-        curves.append(Curve(run.path.name, band.steps, band.middle))
-    return Picture(f"{title(what, runs[0].experiment)}, middle of each run", curves, chosen.log)
+        curves.append(Curve(f"{run.path.name} ({_of(band)})", band.steps, band.middle))
+    middle = "mean" if chosen.column in AVERAGED else "median"
+    name = f"{title(what, runs[0].experiment)}, {middle} over references"
+    return Picture(name, curves, chosen.log)
+
+
+def _of(band: Band) -> str:
+    """How many references a curve is of: 2 are no 40."""
+    return "1 reference" if band.references == 1 else f"of {band.references}"
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:

@@ -38,6 +38,10 @@ class Curve:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", clean(self.name))  # it may be a stranger's column
+        if len(self.x) != len(self.y):  # one was read while the other grew
+            length = min(len(self.x), len(self.y))
+            object.__setattr__(self, "x", self.x[:length])
+            object.__setattr__(self, "y", self.y[:length])
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,6 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
     line = np.exp(offset + slope * (ends - x[0]))
     start, end = int(x[0]), int(x[-1])
     slope /= source.time_step or 1.0
-    unit = per(experiment.system.name, source.time_step)
-    name = f"fit {start}–{end}: {slope:+.3g} per {unit}"
+    rate = f"{slope:+.3g} nats per {per(experiment.system.name, source.time_step)}"
+    name = f"fit {start}–{end}: {rate}"
     return Fit(start, end, float(slope), Curve(name, ends, line, Role.FIT))

@@ -45,6 +45,9 @@ class LiveSeries:
         with self._lock:
             old = len(self._steps)
             self._steps = np.concatenate([self._steps, progress.steps])
+            for name in self._rows.keys() - fresh.keys():  # not measured in this frame
+                known, more = self._rows[name], len(progress.steps)
+                fresh[name] = np.full((len(known), more), np.nan)
             for name, rows in fresh.items():
                 before = self._rows.get(name, np.full((len(rows), old), np.nan))
                 self._rows[name] = np.concatenate([before, rows], axis=1)

@@ -17,6 +17,9 @@ def home() -> Path:
     return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("tuichaos"))
 
 
+LOG = "explorer.log"  # of faults while something was drawn
+
+
 def runs_home() -> Path:
     """The folder of run folders."""
     return home() / "runs"

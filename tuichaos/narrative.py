@@ -41,11 +41,12 @@ def _twins(live: LiveSeries, experiment: Experiment) -> str:
         return ""
     line, full = fit(live, experiment), saturation(live)
     if full is not None:
-        time = per(experiment.system.name, live.time_step)
+        unit = per(experiment.system.name, live.time_step)
         words = f"Twins saturated at step {full[0]}: exponents of twins are read before it"
         if line is not None:
             words += (
-                f" (median distance: {line.slope:+#.3g} per {time} over {line.start}–{line.end})"
+                f" (median distance: {line.slope:+#.3g} nats per {unit} over "
+                f"{line.start}–{line.end})"
             )
         return words + "."
     if live.last("distance") == 0:
@@ -64,9 +65,9 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> str:
     if not len(known) or left == 0 or known[-1] < len(band.steps) - 2:
         return ""
     value, steps = band.middle[known[-1]], live.latest.step - experiment.measure.discard
-    time = per(experiment.system.name, live.time_step)
+    unit = per(experiment.system.name, live.time_step)
     what = f"mean of {left}" if live.references > 1 else "1 reference"
-    over = f"per {time} over {steps} steps ({what})"
+    over = f"nats per {unit} over {steps} steps ({what})"
     interval = _interval(band, known[-1], experiment)
     if interval is None:
         return f"Leading exponent {value:+#.3g} {over}; no interval yet."

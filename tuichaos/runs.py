@@ -19,7 +19,7 @@ import numpy as np
 from tuichaos import archives, order
 from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
-from tuichaos.cleaning import clean, cleaned
+from tuichaos.cleaning import clean, cleaned, is_clean
 from tuichaos.columns import names_of, read_table
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
@@ -363,11 +363,15 @@ def annotate(run: Run, text: str) -> None:
         raise InputError(f"{run.path.name}: {error.strerror}") from None
 
 
+def check_ended(run: Run) -> None:
+    """Raise InputError for a run that is at work, as its folder says now."""
+    if open_run(run.path).status == "running" or is_held(run.path):
+        raise InputError(f"{run.path.name}: is still running; not deleted")
+
+
 def delete(run: Run) -> None:
     """Delete a run folder that has ended; InputError for one that is running or stays."""
-    fresh = open_run(run.path)
-    if fresh.status == "running" or is_held(run.path):
-        raise InputError(f"{run.path.name}: is still running; not deleted")
+    check_ended(run)
     try:
         shutil.rmtree(run.path)
     except OSError as error:
@@ -402,10 +406,10 @@ def _check_whole(path: Path, values: np.ndarray, end: int) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        check_file(path)
-        found = json.loads(read_text(path, MOST_JSON))
+        text = read_text(path, MOST_JSON)
+        found = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {words_of(error)}") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: is damaged: not an object")
-    return cleaned(found)
+    return found if is_clean(text) else cleaned(found)

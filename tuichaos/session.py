@@ -6,7 +6,7 @@ import contextlib
 import enum
 import importlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,11 +48,16 @@ class Status(enum.StrEnum):
 ENDED = (Status.DONE, Status.INTERRUPTED, Status.FAILED)
 
 
+WAIT_SECONDS = 0.02  # between looks whether it is still wanted
+
+
 class Session:
     """One experiment from the moment it is asked for; starts at once, in its own thread.
 
     ``watch`` is called in that thread after each frame. ``goes_on``: the folder of a run that
     was stopped, which then goes on; ``watch`` is first told the rows it already has.
+    ``after``: sessions that are to end before anything of this one is begun; until then it may
+    be told to run something else.
     Everything here may be called from any thread; nothing waits but ``join``.
     """
 
@@ -65,6 +70,7 @@ class Session:
         threads: int | None = None,
         out: str | Path | None = None,
         goes_on: Path | None = None,
+        after: Sequence[Session] = (),
     ) -> None:
         self.asked = experiment  # as it came from the settings
         self.path = goes_on
@@ -77,6 +83,8 @@ class Session:
         self._recording: Recording | None = None
         self._early: list[float] = []  # rates asked for before the run was ready
         self._ready = threading.Lock()
+        self._after = tuple(after)
+        self._begun = False
         self._ended: Status | None = None
         self._thread = threading.Thread(target=self._work, name="tuichaos-run", daemon=True)
         self._thread.start()
@@ -88,6 +96,16 @@ class Session:
         if self._recording is None:
             return Status.PREPARING
         return Status.PAUSED if self._pace.paused else Status.RUNNING
+
+    @property
+    def paused(self) -> bool:
+        """Whether it waits, or will as soon as it is ready."""
+        return self._pace.paused
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to end, and has not yet."""
+        return self._pace.stopped and self._ended is None
 
     @property
     def experiment(self) -> Experiment:
@@ -127,6 +145,16 @@ class Session:
         if self._recording is not None:
             self._recording.wanted.set()
 
+    def run_instead(self, experiment: Experiment, watch: Callable[[Progress], object]) -> bool:
+        """Run another experiment than was asked for; whether nothing was begun yet, so that
+        it can."""
+        with self._ready:
+            if self._begun or self._pace.stopped or self.path is not None:
+                return False
+            self.asked, self._watch = experiment, watch
+            self._early.clear()
+            return True
+
     def pause(self) -> None:
         self._pace.pause()
 
@@ -156,6 +184,9 @@ class Session:
 
     def _work(self) -> None:
         try:
+            if not self._turn():
+                self._ended = Status.INTERRUPTED
+                return
             # Here, not above: they load torch, and a screen must not wait for that.
             load_libraries()
             with self._prepared() as recording:
@@ -172,6 +203,16 @@ class Session:
             self.reason, self._ended = f"{type(error).__name__}: {error}", Status.FAILED
         finally:
             give_back()
+
+    def _turn(self) -> bool:
+        """Wait until those before it have ended; whether it is still wanted then."""
+        for other in self._after:
+            while not other.join(WAIT_SECONDS):
+                if self._pace.stopped:
+                    return False
+        with self._ready:
+            self._after, self._begun = (), True  # what has ended is let go
+        return not self._pace.stopped
 
     @contextlib.contextmanager
     def _prepared(self) -> Iterator[Recording]:

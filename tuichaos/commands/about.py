@@ -45,12 +45,13 @@ def presets(name: str | None, keys: bool) -> None:
 def paths() -> None:
     from tuichaos import presets as kept
     from tuichaos.config import config_path
-    from tuichaos.locations import runs_home
+    from tuichaos.locations import LOG, home, runs_home
 
     for name, path in (
         ("runs", runs_home()),
         ("config", config_path()),
         ("presets", kept.folder()),
+        ("log", home() / LOG),
     ):
         say(f"{name:<8} {path}")
 

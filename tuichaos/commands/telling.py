@@ -146,14 +146,22 @@ def chart(
     click.echo(fitting(text, sys.stdout))
 
 
+MOST_NOTE = 30  # characters that notes make room for; a longer one shifts its title
+
+
 def runs_table(kept: list[Run]) -> None:
-    """A line for each kept run."""
+    """A heading, and a line for each kept run: local time, as in its name."""
+    from tuichaos.catalogue import listed
+
+    rows = [("run", "status", "started", "steps", "replicas", "title", "note")] if kept else []
     for each in kept:
-        manifest = each.manifest
-        when = str(manifest.get("started", ""))[:19].replace("T", " ")
-        size = f"{manifest.get('replicas', '?')} replicas"
-        if each.kind == "sweep":
-            size = f"sweep, {each.facts('points').get('total', '?')}"
-        name = f"{each.path.name:<36} {each.status:<12}"
-        line = f"{name} {when}  {size:<15} {manifest.get('title', '')}"
+        line = listed(each)
+        about = (line.path.name, line.status, line.started, line.steps)
+        size = f"sweep of {each.facts('points').get('total', '?')}"
+        size = size if line.kind == "sweep" else line.replicas
+        rows.append((*about, size, line.title, line.note))
+    room = min(MOST_NOTE, max((len(row[-1]) for row in rows), default=0))
+    for name, status, started, steps, size, title, note in rows:
+        cells = f"{name:<36} {status:<12} {started:<21} {steps:>10} {size:>12}"
+        line = f"{cells}  {note:<{room}}  {title}".rstrip()
         click.echo(shown(line))  # one line, whatever a folder is called

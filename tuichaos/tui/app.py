@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,20 @@ from typing import Any, NoReturn
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.css.query import NoMatches
+from textual.dom import DOMNode
 from textual.events import Event, InputEvent, Resize
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
+from textual.widgets import OptionList
 from textual.worker import WorkerFailed
 
 from tuichaos import interruptions
+from tuichaos.catalogue import Catalogue
 from tuichaos.cleaning import clean_lines
 from tuichaos.config import Config, keep_theme
 from tuichaos.errors import nearest
@@ -37,6 +41,7 @@ from tuichaos.session import load_libraries
 from tuichaos.survey import Kept, Survey
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.ascii import AsciiFilter
+from tuichaos.tui.gate import Gate
 from tuichaos.tui.journey import Journey
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.atlas import Atlas
@@ -133,6 +138,8 @@ class Explorer(App):
         if experiment.sweep:
             self.first_map, experiment = experiment, middle(experiment)
         self.state = RunState(experiment, threads)
+        self.gate = Gate(self)
+        self.catalogue = Catalogue()
         self.ascii_filter = AsciiFilter(enabled=self.ascii_only)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -178,9 +185,26 @@ class Explorer(App):
                 self.state.join(None)
 
     async def on_event(self, event: Event) -> None:
-        """Keys and clicks that come after the last screen has gone do nothing."""
-        if self.screen_stack or not isinstance(event, InputEvent):
+        """Keys and clicks wait for the effect of those before; those that come after the last
+        screen has gone do nothing."""
+        if not self.screen_stack and isinstance(event, InputEvent):
+            return
+        if self.gate.admits(event):
             await super().on_event(event)
+
+    async def run_action(
+        self,
+        action: Any,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """A list that is being filled, or has no room, knows no pages: their keys do nothing."""
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except (KeyError, IndexError):
+            if not isinstance(default_namespace, OptionList | CommandPalette):
+                raise
+            return True
 
     def _handle_exception(self, error: Exception) -> None:
         """A palette that is closed while it is still being filled misses its list: no fault."""

@@ -6,6 +6,7 @@ import math
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from tuichaos.session import ENDED, Session, SweepSession
 
 
 class RunState:
-    """The run of the app: at most one at a time."""
+    """The run of the app: one at a time. Whatever is started waits until what was there before
+    has ended; of several that wait only the newest is ever begun."""
 
     def __init__(self, experiment: Experiment, threads: int | None = None) -> None:
         self.experiment = experiment
@@ -63,21 +65,44 @@ class RunState:
         """Whether nothing runs."""
         return self.session is None or self.session.status in ENDED
 
+    @property
+    def ending(self) -> bool:
+        """Whether nothing runs, or what runs was told to end: another run may be asked for."""
+        return self.ended or self.session.stopping
+
     def start(self, *, paused: bool = False) -> None:
-        """Start the experiment of the settings, on fresh charts."""
+        """Start the experiment of the settings, on fresh charts; a run that goes on ends."""
         self.clear()
-        self.session = Session(self.experiment, self.live.add, paused=paused, threads=self.threads)
+        session = self.session
+        if session is not None and session.run_instead(self.experiment, self.live.add):
+            (session.pause if paused else session.resume)()
+            return
+        self._begin(paused=paused)
+
+    def _begin(self, **how: Any) -> None:
+        """A session of the experiment of the settings, which waits for those before it."""
+        self._leave()
+        self.session = Session(
+            self.experiment, self.live.add, threads=self.threads, after=self.leaving, **how
+        )
+
+    def _leave(self) -> None:
+        """Stop what runs, and keep it in mind until it has ended."""
+        self.stop()
+        sessions = [*self.leaving, *([self.session] if self.session else [])]
+        self.leaving = [session for session in sessions if not session.join(0)]
+        self.session = None
 
     def toggle(self) -> None:
-        if self.ended:
+        if self.ending:
             self.start()
-        elif self.session.status == "paused":
+        elif self.session.paused:
             self.session.resume()
         else:
             self.session.pause()
 
     def step(self) -> None:
-        if self.ended:
+        if self.ending:
             self.start(paused=True)
         self.session.advance(1)
 
@@ -91,12 +116,11 @@ class RunState:
         self.experiment = run.experiment
         self.clear()
         self._first = run.last_step or 0
-        self.session = Session(
-            self.experiment, self.live.add, threads=self.threads, goes_on=run.path
-        )
+        self._begin(goes_on=run.path)
 
     def go_on_with_sweep(self, run: Run) -> None:
         """Let a sweep that was stopped go on in its folder."""
+        self.sweeps = [sweep for sweep in self.sweeps if not sweep.join(0)]
         self.sweeps.append(SweepSession(run, threads=self.threads))
 
     def leave(self) -> None:
@@ -111,30 +135,19 @@ class RunState:
         return all(session.join(timeout) for session in sessions)
 
     def reset(self) -> None:
-        self.stop()
-        if self.session is not None:
-            self.leaving = [s for s in [*self.leaving, self.session] if not s.join(0)]
-        self.session = None
+        self._leave()
         self.clear()
-
-    def restart(self) -> None:
-        self.reset()
-        self.start()
 
     def nudge(self, factor: float) -> float | None:
         """The learning rate times ``factor``, from here on; None where there is not just one
         (a list, or a system that has none)."""
-        running = self.experiment if self.ended else self.session.experiment
-        if running.system.name != "training":
-            return None
-        rate = self.rate if not self.ended else self.experiment.optimizer.learning_rate
-        if isinstance(rate, list) or running.optimizer.learning_rates:
-            return None
-        rate = float(f"{rate * factor:.6g}")
-        if not self.ended:
-            self.session.change_learning_rate(rate)
-            self._nudged = rate
-        return rate
+        running = self.experiment if self.ending else self.session.experiment
+        rate = self.experiment.optimizer.learning_rate if self.ending else self.rate
+        found = nudged(running, rate, factor)
+        if found is not None and not self.ending:
+            self.session.change_learning_rate(found)
+            self._nudged = found
+        return found
 
     def export(self, window: tuple[float, float] | None = None) -> Path | None:
         """Copy the series of this run, or its steps within ``window``, beside where the
@@ -203,15 +216,18 @@ class RunState:
         return f"noise floor: {floor.largest:.2g}, from step {floor.first_step}"
 
     def status_line(self, width: int = 1000) -> str:
-        """How far and how fast, on what; in shorter words where ``width`` is too small."""
+        """How far and how fast, on what; less of it where it would not fit."""
         line = self._status_line(short=False)
-        return line if len(line) <= width else self._status_line(short=True)
+        if len(line) > width:
+            line = self._status_line(short=True)
+        return line if len(line) <= width else line.rpartition(" · ")[0]
 
     def _status_line(self, short: bool) -> str:
         if self.session is None:
             return f"ready · {self.experiment.device}"
         latest = self.live.latest
-        parts = [str(self.session.status), f"step {self.session.step}/{self.shown.steps}"]
+        status = "stopping" if self.session.stopping else str(self.session.status)
+        parts = [status, f"step {self.session.step}/{self.shown.steps}"]
         if latest is not None and latest.seconds > 0:
             rate = progress.short_rate(latest) if short else progress.rate(latest)
             parts += [progress.duration(latest.seconds), rate]
@@ -226,7 +242,7 @@ class RunState:
                 del parts[3]  # how long it took is in its folder
         device = self.session.device or self.shown.device
         parts.append(device.split(",")[0] if short else device)
-        parts.append(f"{memory_megabytes():.0f} MB")
+        parts.append(f"memory {memory_megabytes():.0f} MB")
         return " · ".join(parts)
 
     @property
@@ -241,10 +257,16 @@ class RunState:
         parts = [f"{self.live.last(self.observable):.4g}"]
         accuracy = self.live.last("train_accuracy")
         if np.isfinite(accuracy):
-            parts.append(f"acc {accuracy:.2f}")
+            parts.append(f"train acc {accuracy:.2f}")
         count = self.live.references
         parts.append(f"median of {count}" if count > 1 else "1 reference")
         return " ".join(parts)
+
+
+def nudged(experiment: Experiment, rate: float | list[float], factor: float) -> float | None:
+    """A learning rate times ``factor``; None where the experiment has not just one."""
+    alone = experiment.system.name == "training" and not experiment.optimizer.learning_rates
+    return float(f"{rate * factor:.6g}") if alone and not isinstance(rate, list) else None
 
 
 def memory_megabytes() -> float:

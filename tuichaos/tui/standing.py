@@ -10,8 +10,12 @@ from tuichaos.tui.run_state import memory_megabytes
 
 def standing(journey: Journey, width: int) -> str:
     """The line, with less in it where it would not fit."""
-    line = " · ".join(_parts(journey, brief=False))
-    return line if len(line) <= width else " · ".join(_parts(journey, brief=True))
+    memory = [] if journey.level.survey.ended else [f"memory {memory_megabytes():.0f} MB"]
+    parts = _parts(journey, brief=False)  # memory goes first: what has ended says nothing new
+    for line in (" · ".join([*parts, *memory]), " · ".join(parts)):
+        if len(line) <= width:
+            return line
+    return " · ".join(_parts(journey, brief=True))
 
 
 def _parts(journey: Journey, brief: bool) -> list[str]:
@@ -28,6 +32,4 @@ def _parts(journey: Journey, brief: bool) -> list[str]:
         parts.append(f"picture {journey.at + 1} of {len(journey.levels)}")
     device = survey.device or journey.level.experiment.device
     parts.append(device.split(",")[0] if brief else device)
-    if not (brief or survey.ended):  # what has ended says nothing new
-        parts.append(f"{memory_megabytes():.0f} MB")
     return parts

@@ -28,6 +28,7 @@ from tuichaos.tui.faces.base import Face, Look, short
 from tuichaos.tui.faces.columns import CurveFace
 from tuichaos.tui.faces.diagrams import DiagramFace
 from tuichaos.tui.faces.maps import PlaneFace
+from tuichaos.tui.faults import noted
 from tuichaos.tui.journey import Journey, Level
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.standing import standing
@@ -181,6 +182,8 @@ class Atlas(Living):
         start = time.monotonic()
         try:
             level.face.prepare(look)
+        except Exception as error:  # kept in the log; the next points may draw it
+            noted(error, f"picture {level.face.title}")
         finally:
             # Drawing may take a quarter of the time: the rest is for the points.
             self.rest_until = time.monotonic() + 3 * (time.monotonic() - start)
@@ -204,7 +207,11 @@ class Atlas(Living):
         """Put the face on the board."""
         if not self.there or self.face is None or self.face is not self.level.face:
             return
-        sheet = self.face.sheet(self.look)
+        try:
+            sheet = self.face.sheet(self.look)
+        except Exception as error:  # said in its place: the points go on
+            self.board.show(None, noted(error, f"picture {self.face.title}"))
+            return
         self.board.show(sheet, "" if sheet else self._nothing())
         self._lay()
         self._legend()
@@ -490,7 +497,7 @@ class Atlas(Living):
     def action_runs(self) -> None:
         from tuichaos.tui.screens.runs import Runs
 
-        self.app.push_screen(Runs())
+        self.app.push_screen(Runs(self.app.catalogue))
 
     def action_export(self) -> None:
         if not self.level.survey.rows:

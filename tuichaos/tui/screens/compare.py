@@ -18,12 +18,14 @@ from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.runs import MALFORMED, Run, open_run
+from tuichaos.tui.faults import noted
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.keys import Keys
 from tuichaos.views import VIEWS, picture, title
 
 REFRESH_SECONDS = 2.0
+HEADING = ("measure", "value", "95 % interval", "from")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -32,6 +34,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         cells = (word.ljust(width) for word, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def _at_work(run: Run) -> bool:
+    try:
+        return run.status == "running"
+    except InputError:  # it has gone
+        return False
 
 
 class Compare(Living):
@@ -65,12 +74,12 @@ class Compare(Living):
             return
         self.query_one(Chart).focus()
         self.read()
-        if any(run.status == "running" for run in self.runs):
+        if any(map(_at_work, self.runs)):
             self.set_interval(REFRESH_SECONDS, self.grow)
 
     def grow(self) -> None:
         """Read the folders of runs that go on again."""
-        if self.there and any(run.status == "running" for run in self.runs):
+        if self.there and any(map(_at_work, self.runs)):
             self.read()
 
     def read(self) -> None:
@@ -93,7 +102,7 @@ class Compare(Living):
         name, words = self.view, ""
         shown = Picture("", [])
         try:
-            self.runs = [open_run(r.path) if r.status == "running" else r for r in self.runs]
+            self.runs = [open_run(r.path) if _at_work(r) else r for r in self.runs]
             if self.view in VIEWS:
                 name = title(self.view, self.runs[0].experiment, self.runs[0].time_step)
             one = len(self.runs) == 1
@@ -102,8 +111,8 @@ class Compare(Living):
                 name = shown.title
         except InputError as error:
             words = str(error).removeprefix(f"--what {self.view}: ")
-        except MALFORMED:  # as on the tabs: too little is there, or it is damaged
-            words = "too little was measured to be drawn"
+        except Exception as error:  # what grows or is damaged may be anything
+            words = noted(error, f"{self.view} of {self.runs[0].path.name}")
         if not words and not any(np.isfinite(curve.y).any() for curve in shown.curves):
             words = "was not measured in these runs"
         kept = replace(shown, curves=[]) if words else shown
@@ -123,7 +132,8 @@ class Compare(Living):
                 found = rows(runs[0])
             except MALFORMED:
                 return "summary.json is damaged"
-            return "\n".join(aligned([(r.measure, r.value, r.interval, r.count) for r in found]))
+            lines = [(r.measure, r.value, r.interval, r.count) for r in found]
+            return "\n".join(aligned([HEADING, *lines]))
         lines = [f"{key}: {' | '.join(values)}" for key, values in differences(runs)]
         return "\n".join(["differs in", *lines]) if lines else "The experiments are the same."
 

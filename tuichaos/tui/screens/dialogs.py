@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -12,7 +14,20 @@ from tuichaos.cleaning import clean
 from tuichaos.tui.screens.living import Clickable
 
 
-class Confirm(Clickable, ModalScreen[bool]):
+class Dialog(Clickable):
+    """A question that takes no answer given before it could be read: keys pressed before it was
+    ``painted`` (a time of the events' clock) do not reach it, see ``gate``."""
+
+    painted: float | None = None
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._mark_painted)
+
+    def _mark_painted(self) -> None:
+        self.painted = time.monotonic()
+
+
+class Confirm(Dialog, ModalScreen[bool]):
     """Asks once; y or enter on Yes says yes, n or escape no."""
 
     BINDINGS = [
@@ -38,7 +53,7 @@ class Confirm(Clickable, ModalScreen[bool]):
         self.dismiss(answer)
 
 
-class Ask(Clickable, ModalScreen[str | None]):
+class Ask(Dialog, ModalScreen[str | None]):
     """Asks for one line; escape gives None."""
 
     BINDINGS = [Binding("escape", "cancel", "Cancel")]

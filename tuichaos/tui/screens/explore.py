@@ -15,13 +15,15 @@ from textual.events import Resize
 from textual.widgets import Input, Sparkline, Static
 
 from tuichaos.cleaning import clean_lines
-from tuichaos.curves import cropped
+from tuichaos.curves import Picture, cropped
 from tuichaos.drawings import TABS
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_curves, free_name
+from tuichaos.live import LiveSeries
 from tuichaos.suited import suited
-from tuichaos.tui.run_state import RunState
+from tuichaos.tui.faults import noted
+from tuichaos.tui.run_state import RunState, nudged
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
@@ -98,7 +100,7 @@ class Explore(Living):
         super().__init__()
         self.first = experiment
         self.ascii_only = ascii_only
-        self.drawn: tuple[int, bool] | None = None
+        self.drawn: tuple[LiveSeries, int, bool] | None = None
         self.round = 0
         self.phase = ""
         self.said: dict[str, str] = {}
@@ -169,7 +171,7 @@ class Explore(Living):
         self._words()
         self.tell(state.session.told if state.session is not None else None)
         self.pages.refresh_tables(state.session, state.experiment)
-        newest = (state.live.version, state.ended)
+        newest = (state.live, state.live.version, state.ended)
         if newest == self.drawn:
             return
         self.drawn = newest
@@ -184,7 +186,10 @@ class Explore(Living):
         state = self.state
         self._say("headline", state.headline())
         self._say("status", state.status_line(self.app.size.width - 2))
-        words = state.sentence()
+        try:
+            words = state.sentence()
+        except Exception as error:
+            words = noted(error, "the sentence")
         width = max(10, self.query_one("#sentence").content_size.width)
         lines = len(textwrap.wrap(words, width)), width
         # A new layout of the whole screen only where the words need more lines, or fewer.
@@ -216,14 +221,21 @@ class Explore(Living):
         chart = self.chart(name)
         if not chart.display:
             return
+        try:
+            picture = self._picture(name, chart.log_axis)
+            note = self.state.noise_floor() if name == "distance" else ""
+        except Exception as error:  # said in its place: the run goes on
+            chart.show(Picture("", []), empty=noted(error, f"chart {name}"))
+        else:
+            chart.show(picture, note)
+
+    def _picture(self, name: str, log: bool | None) -> Picture:
+        """What a live chart shows now: all of it from one look at the series."""
         what = self.state.observable if name == "loss" else name
         live = self.state.live.still()
-        picture = view(what, live, self.state.shown, log=chart.log_axis)
+        picture = view(what, live, self.state.shown, log=log)
         step = live.latest.step if live.latest else 0
-        if step > 0:
-            picture = replace(picture, x_range=(0.0, float(step)))
-        note = self.state.noise_floor() if name == "distance" else ""
-        chart.show(picture, note)
+        return replace(picture, x_range=(0.0, float(step))) if step > 0 else picture
 
     def draw_all(self) -> None:
         for name in CHARTS:
@@ -262,7 +274,7 @@ class Explore(Living):
         if action == "measure":
             return self.pages.current != LIVE
         if action == "stop":
-            return not state.ended
+            return not state.ending
         if action == "reset":
             return state.session is not None
         if action == "export":
@@ -279,13 +291,13 @@ class Explore(Living):
         return bool(fault)
 
     def action_toggle(self) -> None:
-        if self.state.ended and self._refused():
+        if self.state.ending and self._refused():
             return
         self.state.toggle()
         self.refresh_run()
 
     def action_step(self) -> None:
-        if self.state.ended and self._refused():
+        if self.state.ending and self._refused():
             return
         self.state.step()
         self.refresh_run()
@@ -303,27 +315,27 @@ class Explore(Living):
         rate = self.state.nudge(factor)
         if rate is not None:
             settings.set_learning_rate(rate)
-        elif not self.state.ended:
+        elif not self.state.ending:
             words = "No single learning rate to nudge while this runs; { and } restart with another"
             self.notify(f"{words} parameter.", severity="warning", markup=False)
         elif settings.turn(factor) is None:
             self.notify("There is no single learning rate or parameter to nudge.")
 
     def action_nudge_restart(self, direction: int) -> None:
+        """Another learning rate or parameter, and a run with it in the place of this one."""
         if self._refused():
             return
-        self.state.reset()
-        self.action_nudge(direction)
-        # The field's own message comes later: the run is to have the new value.
+        settings, factor = self.query_one(Settings), NUDGE**direction
+        old = settings.experiment
+        rate = nudged(old, old.optimizer.learning_rate, factor)
+        if rate is not None:
+            settings.set_learning_rate(rate)
+        elif settings.turn(factor) is None:
+            self.notify("There is no single learning rate or parameter to nudge.")
         if not self._refused():
-            self.call_after_refresh(self._restart)
-
-    def _restart(self) -> None:
-        if not self.there:
-            return
-        self.state.experiment = self.query_one(Settings).experiment
-        self.state.start()
-        self.refresh_run()
+            self.state.experiment = settings.experiment
+            self.state.start()
+            self.refresh_run()
 
     def action_maximise(self) -> None:
         charts = self.pages.charts
@@ -385,7 +397,7 @@ class Explore(Living):
         self.app.come_back()
 
     def action_runs(self) -> None:
-        self.app.push_screen(Runs())
+        self.app.push_screen(Runs(self.app.catalogue))
 
     def action_back(self) -> None:
         if self.has_class("-drawer"):

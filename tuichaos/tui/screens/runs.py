@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import DataTable, Input, Static
 
 from tuichaos import runs as kept
+from tuichaos import trash
+from tuichaos.catalogue import Catalogue, Listed
 from tuichaos.cleaning import clean
 from tuichaos.comparison import MOST
 from tuichaos.errors import InputError
@@ -21,20 +24,19 @@ from tuichaos.tui.screens.dialogs import Ask, Confirm
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.keys import Keys
 
-
-def _points(manifest: Mapping[str, Any]) -> str:
-    """How many points of a sweep are done; empty for a run."""
-    found = manifest.get("points") if manifest.get("kind") == "sweep" else None
-    return f"{found.get('done')} points" if isinstance(found, Mapping) else ""
-
-
 COLUMNS = ("", "run", "status", "started", "steps", "replicas", "note", "title")
 REFRESH_SECONDS = 2.0
 STOPPED = ("interrupted", "killed", "failed")
+FEW = 64  # folders that are looked at at once, without a thread
+PAGE = 60  # rows that the table has at first, and gets more as the cursor nears the last
 
 
 class Runs(Living):
-    """Runs made headless appear while they grow; live ones are marked."""
+    """Runs made headless appear while they grow; live ones are marked.
+
+    Folders are looked at in a thread, where there are many; what the table shows, filters and
+    marks is in memory.
+    """
 
     BINDINGS = [
         Binding("enter", "open", "Open"),
@@ -45,13 +47,23 @@ class Runs(Living):
         Binding("n", "rename", "Rename"),
         Binding("t", "note", "Note"),
         Binding("delete,d", "delete", "Delete"),
+        Binding(
+            "u", "undo", "Undo", show=False, tooltip="Bring back the run that was deleted last"
+        ),
         Binding("escape,o", "back", "Back"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
         super().__init__()
+        # The app's: what was read once is not read again.
+        self.catalogue = catalogue or Catalogue()
         self.marked: list[str] = []  # in the order of marking: colours follow it
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, Listed] = {}
+        self.fitting: list[str] = []  # names of those that the filter lets through
+        self.shown: dict[str, list[str]] = {}  # the cells of the rows of the table
+        self._most = PAGE  # rows that the table may have now
+        self._looking = self._again = False
+        self._seen: object = None  # the list that is shown
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -69,59 +81,152 @@ class Runs(Living):
             table.add_column(column, key=column)
         table.focus()
         self.fill()
-        self.set_interval(REFRESH_SECONDS, self.fill)
+        self.set_interval(REFRESH_SECONDS, self.glance)
 
     def on_screen_resume(self) -> None:
         self.fill()
 
+    # --- looking ---
+
     def fill(self) -> None:
-        """Read the folders again; the cursor stays on its run."""
-        if not self.there:
+        """Look at all folders, and show what there is; the cursor stays on its run."""
+        self._look(self.catalogue.look)
+
+    def glance(self) -> None:
+        """Look whether something has changed, at what is shown and what is at work."""
+        if self.there and self.app.screen is self and not self._looking:
+            names = list(self.shown)
+            self._look(lambda: self.catalogue.glance(names))
+
+    def _look(self, look: Callable[[], bool]) -> None:
+        if not self.there or not self.query_one(DataTable).columns:
             return
-        table = self.query_one(DataTable)
-        if not table.columns:
+        if self._looking:  # one at a time: what has changed since is looked at after it
+            self._again = True
             return
+        if len(self.catalogue.runs) <= FEW and self.catalogue.count <= FEW:
+            self._looked(self._try(look))
+            return
+        self._looking = True
+        if not self.runs:
+            self.show()  # what was known before
+        self._look_aside(look)
+
+    @work(thread=True, group="runs", exit_on_error=False)
+    def _look_aside(self, look: Callable[[], bool]) -> None:
+        """Look (in a thread of its own)."""
+        changed = True
+        try:
+            changed = self._try(look)
+        finally:
+            with suppress(RuntimeError):  # the app has gone meanwhile
+                self.app.call_later(self._looked, changed)
+
+    def _try(self, look: Callable[[], bool]) -> bool:
+        """Whether something is new."""
+        try:
+            return look()
+        except InputError as error:
+            self.app.call_later(self.notify, str(error), severity="error", markup=False)
+            return True
+
+    def _looked(self, changed: bool) -> None:
+        self._looking = False
+        if changed or self._seen is not self.catalogue.runs:
+            more = len(self.catalogue.runs) - len(self.runs)
+            self._most += max(0, more) if self.runs else 0  # so that those shown stay
+            self.show()
+        if self._again:
+            self._again = False
+            self.fill()
+
+    # --- showing ---
+
+    def show(self) -> None:
+        """Show what is known."""
+        if not self.there or not self.query_one(DataTable).columns:
+            return
+        if self._seen is not self.catalogue.runs:
+            self._seen = self.catalogue.runs
+            self.runs = {run.path.name: run for run in self._seen}
         wanted = self.query_one("#filter", Input).value.lower()
-        here = self.current()
-        found, refused = kept.survey()
-        self.runs = {run.path.name: run for run in found}
+        self.fitting = [name for name, run in self.runs.items() if wanted in run.text]
+        self._rows()
+        self._words()
+
+    def _rows(self) -> None:
+        """Let the table have the first rows of those that fit; only what is new is drawn."""
+        table = self.query_one(DataTable)
+        wanted = {name: self._cells(name, self.runs[name]) for name in self.fitting[: self._most]}
+        before, self.shown = self.shown, wanted
+        if list(before) == list(wanted)[: len(before)]:  # the same rows, and more of them
+            for name, cells in before.items():
+                self._renew(table, name, cells, wanted[name])
+            for name in list(wanted)[len(before) :]:
+                table.add_row(*map(_text, wanted[name]), key=name)
+            return
+        here = self._key()
         table.clear()
-        for name, run in self.runs.items():
-            cells = self._cells(name, run)
-            if wanted in " ".join(cells).lower():
-                table.add_row(*map(Text, map(clean, cells)), key=name)  # not read as markup
-        if here is not None and here.path.name in [row.value for row in table.rows]:
-            table.move_cursor(row=table.get_row_index(here.path.name))
-        words = "" if table.row_count else "No runs here yet." if not self.runs else "None fits."
+        for name, cells in wanted.items():
+            table.add_row(*map(_text, cells), key=name)
+        if here in wanted:
+            table.move_cursor(row=table.get_row_index(here))
+
+    @staticmethod
+    def _renew(table: DataTable, name: str, old: list[str], new: list[str]) -> None:
+        for column, was, now in zip(COLUMNS, old, new, strict=True):
+            if was != now:
+                table.update_cell(name, column, _text(now), update_width=True)
+
+    def _words(self) -> None:
+        """What there is besides the rows."""
+        refused, words = self.catalogue.refused, ""
+        if not self.fitting:
+            words = "None fits." if self.runs else "No runs here yet."
+            words = "Reading …" if self._looking and not self.runs else words
+        elif len(self.fitting) > len(self.shown):
+            words = f"The newest {len(self.shown)} of {len(self.fitting):,}; more as you go down."
         if refused:
             words += f" {len(refused)} more cannot be read: {'; '.join(refused.values())}"
         self.query_one("#empty", Static).update(Text(clean(words.strip(), 500)))
 
-    def _cells(self, name: str, run: Run) -> list[str]:
-        manifest = run.manifest
-        mark = str(self.marked.index(name) + 1) if name in self.marked else ""
-        started = str(manifest.get("started", ""))[:16].replace("T", " ")
-        step = manifest.get("step")
-        return [
-            mark,
-            name,
-            f"● {run.status}" if run.status == "running" else run.status,
-            started,
-            _points(manifest) or str(run.last_step if step is None else step),
-            str(manifest.get("replicas", "")),
-            run.note,
-            str(manifest.get("title", "")),
-        ]
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """More rows before the last is reached."""
+        rows = len(self.shown)
+        if event.cursor_row + PAGE // 4 >= rows and len(self.fitting) > rows:
+            self._most = rows + PAGE
+            self._rows()
+            self._words()
 
-    def current(self) -> Run | None:
+    def _cells(self, name: str, run: Listed) -> list[str]:
+        mark = str(self.marked.index(name) + 1) if name in self.marked else ""
+        status = f"● {run.status}" if run.status == "running" else run.status
+        return [mark, name, status, run.started, run.steps, run.replicas, run.note, run.title]
+
+    def _key(self) -> str | None:
+        """The name in the row of the cursor."""
         table = self.query_one(DataTable)
         if not table.row_count:
             return None
-        row = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
-        return self.runs.get(row or "")
+        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+
+    def current(self) -> Listed | None:
+        return self.runs.get(self._key() or "")
+
+    def opened(self, run: Listed | None) -> Run | None:
+        """The folder of a row; None, and why, where it cannot be read."""
+        if run is None:
+            return None
+        try:
+            return kept.open_run(run.path)
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
+            self.fill()
+            return None
 
     def on_input_changed(self) -> None:
-        self.fill()
+        self._most = PAGE
+        self.show()
 
     def on_input_submitted(self) -> None:
         self.query_one(DataTable).focus()
@@ -153,10 +258,10 @@ class Runs(Living):
             self.notify(f"At most {MOST} runs can be compared.", severity="warning")
         else:
             self.marked.append(name)
-        self.fill()
+        self._rows()
 
     def action_open(self) -> None:
-        run = self.current()
+        run = self.opened(self.current())
         if run is None:
             return
         if run.kind == "sweep":
@@ -171,7 +276,7 @@ class Runs(Living):
         except InputError as error:
             self.notify(str(error), severity="error", markup=False)
 
-    def _is_sweep(self, run: Run) -> bool:
+    def _is_sweep(self, run: Listed) -> bool:
         """Whether it is a sweep, which cannot be compared; then that is said."""
         if run.kind != "sweep":
             return False
@@ -180,7 +285,7 @@ class Runs(Living):
         return True
 
     def action_go_on(self) -> None:
-        run = self.current()
+        run = self.opened(self.current())
         if run is None:
             return
         if run.status not in STOPPED:
@@ -193,14 +298,17 @@ class Runs(Living):
             self.notify(str(error), severity="error", markup=False)
 
     def action_compare(self) -> None:
-        chosen = [self.runs[name] for name in self.marked if name in self.runs]
-        if len(chosen) < 2:
+        marked = [self.runs[name] for name in self.marked if name in self.runs]
+        if len(marked) < 2:
             self.notify("Mark two runs or more with space first.", severity="warning")
             return
-        self.app.push_screen(Compare(chosen))
+        # A folder that has gone is left out there, beside those that have not.
+        chosen = [self.opened(r) if r.path.exists() else Run(r.path) for r in marked]
+        if None not in chosen:
+            self.app.push_screen(Compare(chosen))
 
     def action_rename(self) -> None:
-        run = self.current()
+        run = self.opened(self.current())
         if run is not None:
             question = f"New name for {run.path.name}"
             self.app.push_screen(
@@ -208,7 +316,7 @@ class Runs(Living):
             )
 
     def action_note(self) -> None:
-        run = self.current()
+        run = self.opened(self.current())
         if run is not None:
             question = f"Note on {run.path.name}"
             self.app.push_screen(
@@ -216,14 +324,29 @@ class Runs(Living):
             )
 
     def action_delete(self) -> None:
-        run = self.current()
-        if run is not None:
-            question = f"Delete {run.path.name} and all its files? This cannot be undone."
-            self.app.push_screen(
-                Confirm(question), lambda yes: self._do(kept.delete, run) if yes else None
-            )
+        run = self.opened(self.current())
+        if run is None:
+            return
+        back = "u brings it back" if trash.fits(run) else "It is too large to be brought back"
+        question = f"Delete {run.path.name} and all its files? {back}."
+        self.app.push_screen(Confirm(question), lambda yes: self._do(self._discard, run, yes))
 
-    def _do(self, action, run: Run, *arguments: str | None) -> None:
+    def _discard(self, run: Run, yes: bool | None) -> None:
+        if yes:
+            back = trash.discard(run)
+            words = ": u brings it back" if back else ""
+            self.notify(f"Deleted {run.path.name}{words}.", markup=False)
+
+    def action_undo(self) -> None:
+        try:
+            words = f"{trash.restore().path.name} is back."
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(words, markup=False)
+        self.fill()
+
+    def _do(self, action, run: Run, *arguments: object) -> None:
         """Change a run folder; what cannot be done is said."""
         if arguments == (None,):
             return
@@ -232,3 +355,8 @@ class Runs(Living):
         except InputError as error:
             self.notify(str(error), severity="error", markup=False)
         self.fill()
+
+
+def _text(cell: str) -> Text:
+    """A cell, not read as markup."""
+    return Text(clean(cell))

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from tuichaos.charts import draw, legend
 from tuichaos.curves import Picture, Role, cropped, smoothed
+from tuichaos.tui.faults import noted
 
 ZOOM = 1.5
 SMOOTHING = (1, 5, 25, 125)  # points
@@ -113,7 +114,10 @@ class Chart(Widget, can_focus=True):
 
     def render(self) -> Text:
         if self._drawn is None:
-            self._drawn = self._draw()
+            try:
+                self._drawn = self._draw()
+            except Exception as error:  # said in its place: the run goes on, and the app
+                self._drawn = Text(noted(error, f"chart {self.title}"))
         return self._drawn
 
     def _draw(self) -> Text:
@@ -131,17 +135,24 @@ class Chart(Widget, can_focus=True):
 
     def _entitle(self) -> None:
         """The title with the names of the curves, and below what the cursor reads."""
-        room = self.size.width - FRAME
+        try:
+            title, below = self._title_and_foot(self.size.width - FRAME)
+        except Exception as error:
+            title, below = Text(self.title), Text(noted(error, f"legend of {self.title}"))
+        frame = (title.markup, below.markup)
+        if frame != self._frame:  # setting them draws the whole frame again
+            self._frame = frame
+            self.border_title, self.border_subtitle = title, below
+
+    def _title_and_foot(self, room: int) -> tuple[Text, Text]:
+        """The title, with the legend where there is room for it, and what stands below."""
         title = self._heading()
         if title.cell_len > room:
             title = self._heading(short=True)
         below = Text(self.reading() or self.note)
         if title.cell_len > room and not below:  # the legend goes below
             title, below = self._words(), self._names(short=self._names().cell_len > room)
-        frame = (title.markup, below.markup)
-        if frame != self._frame:  # setting them draws the whole frame again
-            self._frame = frame
-            self.border_title, self.border_subtitle = title, below
+        return title, below
 
     def _heading(self, *, short: bool = False) -> Text:
         names, gap = self._names(short=short), " " if short else "  "

@@ -16,6 +16,7 @@ from tuichaos.drawings.base import Tables
 from tuichaos.experiment import Experiment
 from tuichaos.session import ENDED, Session
 from tuichaos.suited import suited
+from tuichaos.tui.faults import noted
 from tuichaos.tui.widgets.chart import Chart
 
 # What was drawn of a view: a picture, or why there is none.
@@ -35,8 +36,10 @@ def pictures(tab: str, tables: Tables) -> dict[str, Drawn]:
 def _picture(name: str, tables: Tables) -> Drawn:
     try:
         picture = TABLE_VIEWS[name].draw(tables)
-    except (ValueError, IndexError, KeyError):  # too little is there to be drawn
+    except (IndexError, KeyError):  # too little is there to be drawn
         return "no data yet"
+    except Exception as error:
+        return noted(error, f"chart {name}")
     if not any(np.isfinite(curve.y).any() for curve in picture.curves):
         return "no number yet"
     return picture

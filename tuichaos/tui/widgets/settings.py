@@ -179,7 +179,7 @@ class Settings(VerticalScroll):
 
     def set_learning_rate(self, rate: float) -> None:
         """Put a rate into its field, as if typed."""
-        self._entry("optimizer.learning_rate").value = f"{rate:.6g}"
+        self._put("optimizer.learning_rate", f"{rate:.6g}")
 
     def turn(self, factor: float) -> tuple[str, float] | None:
         """Multiply the parameter of a reference system that is there to be turned; what it is
@@ -189,8 +189,16 @@ class Settings(VerticalScroll):
             return None
         key, value = found[0], float(f"{found[1] * factor:.6g}")
         parameters = {**self.experiment.system.parameters, key: value}
-        self._entry("system.parameters").value = text_of(parameters)
+        self._put("system.parameters", text_of(parameters))
         return key, value
+
+    def _put(self, key: str, text: str) -> None:
+        """Put a text into a field, as if typed, and heed it at once: a message of the field's
+        would come later."""
+        entry = self._entry(key)
+        with self.prevent(Input.Changed):
+            entry.value = text
+        self._edit(entry.id or "", text)
 
     def _entry(self, key: str) -> Input:
         return self.query_one(f"#{BY_KEY[key].id}", Input)
