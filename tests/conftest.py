@@ -25,6 +25,21 @@ def home(tmp_path, monkeypatch) -> Path:
 leftovers.adopt()
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is ``sampled`` leave every so many parameters, from the first on; its others
+    are slow, and long."""
+    seen: dict[str, int] = {}
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        seen[name] = seen.get(name, -1) + 1
+        sampled = item.get_closest_marker("sampled")
+        left_out = sampled is not None and seen[name] % sampled.args[0] > 0
+        if left_out or item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """A process that a test started ends with it, also when it fails: which is then told, after

@@ -558,6 +558,7 @@ async def test_a_map_is_exported_as_an_image(stream, tmp_path, monkeypatch):
 # --- looks -------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("table", "size"),
     [

@@ -74,6 +74,7 @@ def test_a_fixed_point_hands_over_to_another():
     assert found[0].parameter == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("low", [0.5, 0.98])
 def test_a_pitchfork_is_no_fold(low):
     """Of the branches that end there one goes on; below it their cycle is still there."""
@@ -250,6 +251,7 @@ def test_orbit_softmax(tmp_path):
     assert rows[15.0]["period"] == rows[20.0]["period"] == "3"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_orbit_iris(tmp_path):
     run = running.sweep(presets.preset("orbit-iris"), out=tmp_path / "d")

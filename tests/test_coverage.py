@@ -8,6 +8,7 @@ from coverage_table import PARTS
 LOW, HIGH = 0.90, 0.98
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_intervals_hold_the_truth_as_often_as_they_say(part):

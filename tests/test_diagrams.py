@@ -230,6 +230,7 @@ def test_a_continued_orbit_that_diverged_starts_afresh(tmp_path):
     assert run.summary["diverged"] == 2
 
 
+@pytest.mark.slow
 def test_hysteresis_shows_in_the_two_directions(tmp_path):
     """x ← x + (r + x − x³)/10 keeps to one branch until its fold at r = ±2/(3√3)."""
     table = {

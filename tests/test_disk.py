@@ -89,6 +89,7 @@ STRIDES = {"run": 17, "sweep": 41, "diagram": 9}
 EVERY = [pytest.param(name, 1, marks=pytest.mark.soak) for name in SUITED]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "stride"), [*STRIDES.items(), *EVERY])
 def test_a_full_disk_at_every_place(name, stride, disk, tmp_path, monkeypatch):
     """At every ``stride``-th place."""
@@ -157,6 +158,7 @@ def places(file, root, out):
     return int(counted.read_text())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("tried", [5, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 def test_a_disk_that_refuses_is_told_by_its_own_words(number, tried, whole, tmp_path, monkeypatch):

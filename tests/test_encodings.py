@@ -46,6 +46,7 @@ def said(arguments, encoding, out):
     return done.stdout.decode(encoding)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("asked", ASKED)
 def test_nothing_turns_to_question_marks(asked, tmp_path):
     usual = said(ASKED[asked], "utf-8", tmp_path / "utf8")

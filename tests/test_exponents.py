@@ -34,6 +34,7 @@ def test_logistic(simulate, r, exact, error):
     assert leading(run)["count"] == 20
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("a", "exact", "error"),
     [

@@ -62,6 +62,7 @@ class Map(tuichaos.System):
 """
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("while_imported", [True, False], ids=["import", "call"])
 @pytest.mark.parametrize("number", CODES)
 def test_a_signal_that_a_library_swallows_ends_the_run_before_it_begins(
@@ -261,6 +262,7 @@ def own_group(*arguments):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGXCPU])
 def test_a_batch_systems_warning_ends_a_run_that_can_go_on(number, tmp_path, command):
     out = tmp_path / "run"
@@ -416,6 +418,7 @@ def check_starts(count, folder):
     assert sum(heard for _, heard, _, _ in ends) > count / 2
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_starts_under_load_end_when_interrupted(tmp_path):
     check_starts(12, tmp_path)

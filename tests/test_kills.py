@@ -74,6 +74,7 @@ def whole(tmp_path_factory):
     return files(runner.run(resolve(TRAINING, OFTEN), out=path).path)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("place", [*PLACES, "half of the rows"])
 def test_a_kill_at_a_chosen_place(place, whole, tmp_path, monkeypatch):
     small_frames(monkeypatch, 16)
@@ -159,6 +160,7 @@ def usual(tmp_path_factory):
     return made
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("place", SWEEP_PLACES)
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_that_is_killed_goes_on_to_the_same_files(name, place, usual, tmp_path):

@@ -41,6 +41,7 @@ def flat(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()]).numpy()
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
 @pytest.mark.parametrize(
     ("hidden", "activation", "bias"),

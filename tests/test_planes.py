@@ -690,6 +690,7 @@ def test_the_presets_are_the_published_figure():
     assert found.steps == 500
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "side", [pytest.param(128, marks=pytest.mark.slow), pytest.param(256, marks=pytest.mark.soak)]
 )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from tuichaos.instruments import verdicts
 from tuichaos.instruments.dead_network import dead_network
+from tuichaos.instruments.span_record import largest_speedup
 from tuichaos.instruments.units import stuck_units
 from tuichaos.instruments.verdicts import GAIN, Evidence, is_ambiguous, judge
 from tuichaos.plan import plan
@@ -490,3 +493,41 @@ def test_evidence_does_not_depend_on_where_frames_end():
     whole = record()
     for other in (record(1), record(*range(1, 301)), record(7, 100, 299)):
         assert all(np.array_equal(whole[name], other[name]) for name in whole)
+
+
+def test_the_folded_growth_of_all_stretches_at_once_is_that_of_each():
+    """By the definition, stretch by stretch; with what is unknown, lost or without bound."""
+    rng = np.random.default_rng(0)
+
+    def rows(*shape):
+        odd = rng.choice([np.nan, np.inf, -np.inf, 0.0], shape)
+        return np.where(rng.random(shape) < 0.06, odd, 3 * rng.standard_normal(shape))
+
+    for _ in range(100):
+        names = ("growth", "begins", "ends", "best")
+        given = {name: rows(32) for name in names}
+        given |= {name: rows(32, 3) for name in ("slowest", "fastest", "speedup")}
+        given |= {"rises": rng.integers(0, 2, 32), "falls": rng.integers(0, 4, 32)}
+        with np.errstate(all="ignore"):
+            one = replace(evidence(), **given, is_loss=bool(rng.integers(2)))
+            for spans in (32, 16):
+                assert verdicts.largest_folded(one, spans) == one_by_one(one, spans)
+
+
+def one_by_one(evidence, spans):
+    def last(rows):
+        return np.where(np.isfinite(rows), rows, -np.inf)[-spans:]
+
+    growth, begins = last(evidence.growth), last(evidence.begins)
+    ends, within = last(evidence.ends), last(evidence.best)
+    one_way = (evidence.rises[-spans:] == 0) & (evidence.falls[-spans:] > 0) & evidence.is_loss
+    speeds = [r[-spans:] for r in (evidence.slowest, evidence.fastest, evidence.speedup)]
+    best = 0.0
+    for a in range(spans):
+        faster = largest_speedup(*(rows[a:] for rows in speeds)).max(axis=1)
+        for b in range(a, spans):
+            between = np.add.accumulate(np.concatenate([[0.0], growth[a + 1 : b]]))[-1]
+            gain = within[a] if a == b else ends[a] + between + begins[b]
+            if not one_way[a : b + 1].all():
+                best = np.fmax(best, gain - faster[b - a])
+    return best

@@ -97,6 +97,7 @@ def small_frames(monkeypatch, steps):
     monkeypatch.setattr("tuichaos.simulation.FRAME_STEPS", steps)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SUITED)
 def test_a_stopped_run_goes_on_to_the_same_files(name, tmp_path, monkeypatch):
     experiment = resolve(SUITED[name])

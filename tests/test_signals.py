@@ -31,6 +31,7 @@ def read_for(terminal, seconds, until=lambda: False):
                 return
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, None])
 def test_the_run_is_saved(number, home):
     """None: the terminal itself is closed."""

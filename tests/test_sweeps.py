@@ -620,6 +620,7 @@ def test_going_on_under_other_versions_is_said(tmp_path):
     assert again.manifest["started"] == manifest["started"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_eos_epsilons():
     """The paper's table: mean ± .025 and kept ± 40 in its rows (the preset has 14)."""
@@ -702,6 +703,7 @@ def test_any_executor_carries_the_points(whole, tmp_path):
     assert (tmp_path / "sweep.csv").read_bytes() == whole
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_one_command_is_ten_times_as_fast_as_31_and_equal_bit_by_bit(tmp_path):
     """The issue's sweep as one command and as 31, each from its start to its end: every third

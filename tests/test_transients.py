@@ -68,6 +68,7 @@ def test_the_settings_of_the_paper():
     assert made.sweep == {RATE: {"log": [0.0005, 20.0, 16]}}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_time_to_accuracy_is_shortest_where_chaos_sets_in_and_passes():
     """Six of the preset's rates: shortest at the third, longer on either side, never at the

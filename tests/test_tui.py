@@ -390,6 +390,7 @@ async def test_what_is_visible_is_exported(tmp_path, monkeypatch):
         assert len(lines) == 202
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("theme", ["tuichaos-dark", "tuichaos-light"])
 async def test_in_ascii_every_character_is(theme):
     app = Explorer(preset("quick", {**SMALL, "steps": 60}), Config(fps=20, ascii=True, theme=theme))
@@ -549,6 +550,7 @@ async def test_a_run_that_vanishes_from_the_runs_screen_is_only_gone(home):
         assert app.screen.query_one(DataTable).row_count == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (120, 36), (200, 60)])
 async def test_every_size_can_be_shown(size):
     app = explorer(steps=100)
@@ -863,6 +865,7 @@ KEYS_BY_NAME = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 async def test_a_random_walk_ends_without_an_exception(seed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -226,7 +226,7 @@ def _numbers(piece: bytes, names: Sequence[str], wanted: list[int]) -> list[np.n
     try:
         table = csv.read_csv(
             io.BytesIO(piece),
-            csv.ReadOptions(column_names=labels, block_size=len(piece)),
+            csv.ReadOptions(use_threads=False, column_names=labels, block_size=len(piece)),
             csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
             csv.ConvertOptions(
                 check_utf8=False,

@@ -21,7 +21,7 @@ from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.span_record import SpanRecord, Spans
 from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
-from tuichaos.instruments.units import stuck_units
+from tuichaos.instruments.units import stuck_of_alike
 from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
 from tuichaos.levels import COLLAPSE_UNITS
 
@@ -83,7 +83,7 @@ class Regime(Instrument):
             rows[:, :, 2] = rate.cpu().numpy()
         if len(times) and self.setup.system.hidden_widths:
             states = orbit.states[torch.from_numpy(times)].flatten(0, 1)
-            found = stuck_units(orbit.system, states)
+            found = stuck_of_alike(orbit.system, states)
             full = found.stuck == np.array(self.setup.system.hidden_widths)
             dead = full.any(axis=1) & found.outputs_alike
             on = np.where(full[:, -1], found.on[:, -1], np.nan)

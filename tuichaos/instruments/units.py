@@ -55,6 +55,29 @@ def stuck_units(system: System, states: Tensor) -> Stuck | None:
     return Stuck(*counts, *(np.concatenate([part[k] for part in parts]) for k in (1, 2)))
 
 
+def stuck_of_alike(system: System, states: Tensor) -> Stuck | None:
+    """``stuck_units`` of those states (n, dimension) alone whose outputs are alike; of others, in
+    which inputs matter, no unit counts as stuck. Mostly there are none, and one forward pass is
+    all it takes. None for a system without hidden units."""
+    if not system.hidden_widths:
+        return None
+    size, count, layers = system.block_rows, len(states), len(system.hidden_widths)
+    alike = torch.cat(
+        [
+            system.output_spread(states[first : first + size].nan_to_num()) <= ALIKE
+            for first in range(0, count, size)
+        ]
+    )
+    counts = np.zeros((3, count, layers), dtype=np.int64)
+    slope = np.full(count, np.inf)
+    at = np.flatnonzero(alike.cpu().numpy())
+    if len(at):
+        found = stuck_units(system, states[torch.from_numpy(at).to(states.device)])
+        counts[:, at] = found.saturated, found.stuck, found.on
+        slope[at] = found.slope
+    return Stuck(*counts, alike.cpu().numpy(), slope)
+
+
 def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(3, n, layers): how many are saturated, stuck, and stuck on; outputs alike (n,); the
     slope (n,)."""

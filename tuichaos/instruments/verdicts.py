@@ -406,15 +406,30 @@ def largest_folded(evidence: Evidence, spans: int = SPANS) -> float:
         for rows in (evidence.growth, evidence.begins, evidence.ends, evidence.best)
     )
     one_way = (evidence.rises[-spans:] == 0) & (evidence.falls[-spans:] > 0) & evidence.is_loss
-    slowest, fastest, speedup = (
+    # Row a, column b: from the last steps of span a to the first of span b, and whole spans in
+    # between; on the diagonal within a span. Sums go from a on, in that order.
+    count = len(growth)
+    first, last = np.ogrid[:count, :count]
+    between = np.cumsum(np.where(last > first, growth, 0.0), axis=1)
+    between = np.concatenate([np.zeros((count, 1)), between[:, :-1]], axis=1)
+    gains = ends[:, None] + between + begins
+    np.fill_diagonal(gains, within)
+    beyond = gains - _speedups(evidence, spans).max(axis=2)
+    beyond[np.logical_and.accumulate(one_way | (last < first), axis=1)] = 0.0
+    return float(np.nanmax(np.where(last >= first, beyond, 0.0), initial=0.0))
+
+
+def _speedups(evidence: Evidence, spans: int) -> np.ndarray:
+    """By how much each component sped up at most from span a to span b >= a, (spans, spans, P):
+    ``largest_speedup`` of the spans from a on, for all a at once."""
+    slowest, fastest, within = (
         rows[-spans:] for rows in (evidence.slowest, evidence.fastest, evidence.speedup)
     )
-    best = 0.0
-    for a in range(len(growth)):
-        # From the last steps of span a to the first of each later one, whole spans in between.
-        between = np.concatenate([[0.0], np.cumsum(growth[a + 1 : -1])])
-        gains = np.concatenate([within[a : a + 1], ends[a] + between + begins[a + 1 :]])
-        beyond = gains - largest_speedup(slowest[a:], fastest[a:], speedup[a:]).max(axis=1)
-        beyond[np.logical_and.accumulate(one_way[a:])] = 0.0
-        best = max(best, float(np.nanmax(beyond, initial=0.0)))
-    return best
+    first, last = np.ogrid[: len(within), : len(within)]
+    before, at = (last < first)[:, :, None], (last <= first)[:, :, None]
+    lowest = np.minimum.accumulate(np.where(before, math.inf, slowest), axis=1)
+    lowest = np.concatenate([lowest[:, :1], lowest[:, :-1]], axis=1)
+    with np.errstate(invalid="ignore"):
+        across = fastest - lowest
+    across = np.where(at, -math.inf, np.where(np.isnan(across), 0.0, across))
+    return np.maximum.accumulate(np.where(before, -math.inf, np.maximum(within, across)), axis=1)
