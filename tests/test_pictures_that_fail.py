@@ -98,10 +98,10 @@ async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
             for _ in range(5):
                 app.screen.read()
                 await pilot.pause(0.05)
-            assert "broadcast" in str(chart.render())
+            await until(lambda: "broadcast" in str(chart.render()))
             assert log.read_text().count("Traceback") == 1
         await burst(app, "v", "b")
-        assert "broadcast" not in str(chart.render())
+        await until(lambda: "broadcast" not in str(chart.render()))
         await burst(app, "escape")
     assert WORDS in log.read_text()
 

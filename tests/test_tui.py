@@ -247,13 +247,12 @@ async def test_runs_screen_lists_marks_compares_notes_renames_and_deletes(simula
         await open_runs(app, pilot, steps=60)
         await pilot.press("c")
         await until(lambda: isinstance(app.screen, Compare))
-        await pilot.pause(0.1)
-        assert "seed: " in text_of(app, "#facts")
+        await until(lambda: "seed: " in text_of(app, "#facts"))
         assert len(app.screen.query_one(Chart).picture.curves) == 2
         before = list(app.screen.runs)
         while app.screen.view != "test-accuracy":
             await pilot.press("v")
-        await pilot.pause(0.1)
+        await until(lambda: app.screen.query_one(Chart).title.startswith("accuracy on the test"))
         assert app.screen.runs == before
         assert all(now is then for now, then in zip(app.screen.runs, before, strict=True))
         await pilot.press("escape")
@@ -381,9 +380,9 @@ async def test_what_is_visible_is_exported(tmp_path, monkeypatch):
         await until(lambda: isinstance(app.screen, Runs))
         await pilot.press("enter")
         await until(lambda: isinstance(app.screen, Compare))
-        await pilot.pause(0.2)
+        await until(lambda: app.screen.query_one(Chart).picture.curves)
         await pilot.press("e")
-        await pilot.pause(0.1)
+        await until(lambda: list(tmp_path.glob("*-distance.csv")))
         (file,) = tmp_path.glob("*-distance.csv")
         lines = file.read_text().splitlines()
         assert lines[0].startswith("step,reference 0,reference 1")
@@ -783,11 +782,11 @@ async def test_a_view_without_a_number_says_so_under_its_own_name(home):
         await pilot.pause(0.1)
         app.push_screen(Compare([kept]))
         await until(lambda: isinstance(app.screen, Compare) and app.screen.query(Chart))
-        await pilot.pause(0.1)
         chart = app.screen.query_one(Chart)
-        assert len(chart.picture.curves)
+        await until(lambda: chart.picture is not None and len(chart.picture.curves))
         while app.screen.view != "weight-norm":
             await pilot.press("v")
+        await until(lambda: "not measured" in str(chart.render()))
         assert chart.title == "weight norm (L1) (v: next)"
         assert str(chart.render()) == "was not measured in this run"
         assert "tangent" in text_of(app, "#facts")

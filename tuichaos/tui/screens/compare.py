@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -43,6 +46,26 @@ def _at_work(run: Run) -> bool:
         return False
 
 
+def _picture(runs: list[Run], view: str) -> tuple[Picture, str]:
+    """What to show; an empty picture and the reason where there is no number."""
+    name, words = view, ""
+    shown = Picture("", [])
+    try:
+        if view in VIEWS:
+            name = title(view, runs[0].experiment, runs[0].time_step)
+        shown = picture(runs[0], view) if len(runs) == 1 else overlay(runs, view)
+        if view in TABLE_VIEWS:
+            name = shown.title
+    except InputError as error:
+        words = str(error).removeprefix(f"--what {view}: ")
+    except Exception as error:  # what grows or is damaged may be anything
+        words = noted(error, f"{view} of {runs[0].path.name}")
+    if not words and not any(np.isfinite(curve.y).any() for curve in shown.curves):
+        words = "was not measured in these runs"
+    kept = replace(shown, curves=[]) if words else shown
+    return replace(kept, title=f"{name} (v: next)"), words
+
+
 class Compare(Living):
     """A chart of kept runs; tab goes through the views, runs that grow are read again."""
 
@@ -60,6 +83,8 @@ class Compare(Living):
         if len(runs) == 1:  # tables of instruments are of one run
             self.views += [name for name, v in TABLE_VIEWS.items() if runs[0].has(v.file)]
         self.view = "distance"
+        self._reading = self._wanted = False
+        self._turn = threading.Lock()
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -72,7 +97,9 @@ class Compare(Living):
     def on_mount(self) -> None:
         if not self.there:  # left again before it was there
             return
-        self.query_one(Chart).focus()
+        chart = self.query_one(Chart)
+        chart.focus()
+        chart.show(Picture(f"{self.view} (v: next)", []), empty="is being read …")
         self.read()
         if any(map(_at_work, self.runs)):
             self.set_interval(REFRESH_SECONDS, self.grow)
@@ -83,40 +110,46 @@ class Compare(Living):
             self.read()
 
     def read(self) -> None:
-        """Draw; what has ended is read once, what still runs again."""
+        """Have it read and drawn; what has ended is read once, what still runs again. Who asks
+        while it is being read is served by one more reading, of what is asked for then."""
         if not self.there:
             return
+        with self._turn:
+            self._wanted = True
+            begins, self._reading = not self._reading, True
+        if begins:
+            self._read()
+
+    @work(thread=True, group="compared", exit_on_error=False)
+    def _read(self) -> None:
+        """In a thread of its own: a long table takes seconds."""
+        while self._goes_on():
+            runs, view = self.runs, self.view
+            with contextlib.suppress(InputError):  # it has gone: which is told below
+                runs = [open_run(r.path) if _at_work(r) else r for r in runs]
+            shown, words = _picture(runs, view)
+            try:
+                facts = self._facts(runs)
+            except MALFORMED as error:
+                facts = str(error) if isinstance(error, InputError) else "the folder is damaged"
+            with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+                self.app.call_from_thread(self._show, runs, view, shown, words, facts)
+
+    def _goes_on(self) -> bool:
+        """Whether there is something to read; else whoever asks next begins anew."""
+        with self._turn:
+            self._reading, self._wanted = self._wanted and self.there, False
+            return self._reading
+
+    def _show(self, runs: list[Run], view: str, shown: Picture, words: str, facts: str) -> None:
+        if not self.there or view != self.view:  # another is read already
+            return
+        self.runs = runs
         chart = self.query_one(Chart)
-        shown, words = self._picture()
         if chart.log_axis is not None:
             shown = replace(shown, log=chart.log_axis)
         chart.show(shown, empty=words)
-        try:
-            facts = self._facts(self.runs)
-        except MALFORMED as error:
-            facts = str(error) if isinstance(error, InputError) else "the folder is damaged"
         self.query_one("#facts", Static).update(clean_lines(facts))
-
-    def _picture(self) -> tuple[Picture, str]:
-        """What to show; an empty picture and the reason where there is no number."""
-        name, words = self.view, ""
-        shown = Picture("", [])
-        try:
-            self.runs = [open_run(r.path) if _at_work(r) else r for r in self.runs]
-            if self.view in VIEWS:
-                name = title(self.view, self.runs[0].experiment, self.runs[0].time_step)
-            one = len(self.runs) == 1
-            shown = picture(self.runs[0], self.view) if one else overlay(self.runs, self.view)
-            if self.view in TABLE_VIEWS:
-                name = shown.title
-        except InputError as error:
-            words = str(error).removeprefix(f"--what {self.view}: ")
-        except Exception as error:  # what grows or is damaged may be anything
-            words = noted(error, f"{self.view} of {self.runs[0].path.name}")
-        if not words and not any(np.isfinite(curve.y).any() for curve in shown.curves):
-            words = "was not measured in these runs"
-        kept = replace(shown, curves=[]) if words else shown
-        return replace(kept, title=f"{name} (v: next)"), words
 
     def on_chart_rescaled(self) -> None:
         self.read()
