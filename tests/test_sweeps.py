@@ -509,7 +509,7 @@ def test_run_list_plot_export_and_open(command, tmp_path, home):
     assert code == 0
     assert " η " in out
     assert "40 of 50 points, evenly chosen" in out
-    assert "sweep, 50" in command("runs")[1]
+    assert "sweep of 50" in command("runs")[1]
     assert json.loads(command("runs", "--json")[1])[0]["kind"] == "sweep"
     for what in ([], ["--what", "loss.final_median"], ["--what", "lyapunov.mean", "--ascii"]):
         code, out, err = command("plot", "last", *what)

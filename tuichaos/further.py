@@ -32,7 +32,6 @@ from tuichaos.reading import located, longer
 from tuichaos.recorder import write_manifest
 from tuichaos.runs import Run, check_entries, open_run
 from tuichaos.states import PARTS, parts_again
-from tuichaos.systems.data import digest
 from tuichaos.watching import Watcher
 
 NAME = "further"
@@ -157,7 +156,7 @@ def _prepare(
     ready = plan(experiment, threads)
     ready.check_room(run.path)
     data = ready.built.dataset
-    now_planned = prints(shorter, data and digest(data), any_steps=False)
+    now_planned = prints(shorter, data and data.digest, any_steps=False)
     check_planned(run.path, known(run.manifest), now_planned)
     because_of = forcing(experiment, threads)
     if (begun := _steps_of(place)) is not None:

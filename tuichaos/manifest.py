@@ -15,7 +15,7 @@ import torch
 from tuichaos.devices import describe, processor
 from tuichaos.plan import Plan
 from tuichaos.simulation import Simulation
-from tuichaos.systems.data import Dataset, digest
+from tuichaos.systems.data import Dataset
 from tuichaos.version import VERSION
 
 
@@ -81,7 +81,7 @@ def _data(data: Dataset) -> dict[str, Any]:
         "test": len(data.x_test),
         "features": data.x.shape[1],
         "outputs": data.outputs,
-        "sha256": digest(data),
+        "sha256": data.digest,
         **({"source_sha256": data.source} if data.source else {}),
         **({"read": data.told, **data.facts} if data.told else {}),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -77,8 +78,7 @@ def _training(experiment: Experiment) -> Built:
     widths = (data.x.shape[1], *network.hidden, data.outputs)
     system = TrainingSystem(
         Perceptron(widths, network.activation, network.bias),
-        _samples(data, data.x, data.y),
-        _samples(data, data.x_test, data.y_test) if len(data.x_test) else None,
+        *_parts(data),
         loss,
         torch.tensor(experiment.optimizer.learning_rate, dtype=torch.float64),
         network.init,
@@ -89,6 +89,18 @@ def _training(experiment: Experiment) -> Built:
         tuple(network.multipliers),
     )
     return Built(system, data)
+
+
+_made: WeakKeyDictionary[Dataset, tuple[Samples, Samples | None]] = WeakKeyDictionary()
+
+
+def _parts(data: Dataset) -> tuple[Samples, Samples | None]:
+    """The train and the test part, made once for all systems on the same data: nothing is ever
+    written into them."""
+    if data not in _made:
+        rest = _samples(data, data.x_test, data.y_test) if len(data.x_test) else None
+        _made[data] = (_samples(data, data.x, data.y), rest)
+    return _made[data]
 
 
 def _samples(data: Dataset, x: np.ndarray, y: np.ndarray) -> Samples:

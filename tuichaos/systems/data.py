@@ -26,7 +26,7 @@ MOST_FILED = 60_000_000  # in an npz file, and in targets: MNIST has 55 million;
 MOST_DEGREE = 1_000  # of a Chebyshev polynomial: a network of this size follows none of 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is itself alone, and can be a key
 class Dataset:
     """Samples before features, as a person would write them.
 
@@ -47,6 +47,11 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     source: str = ""
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A checksum of the samples as used, to tell whether a file has changed since."""
+        return _checksum((self.x, self.y, self.x_test, self.y_test))
 
     @property
     def outputs(self) -> int:
@@ -565,11 +570,6 @@ FILES: dict[str, Callable[[Data, str], Raw]] = {"csv": _csv, "npz": _npz}
 def _reason(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or str(error)
     return text.splitlines()[0] if text else type(error).__name__
-
-
-def digest(dataset: Dataset) -> str:
-    """A checksum of the samples as used, to tell whether a file has changed since."""
-    return _checksum((dataset.x, dataset.y, dataset.x_test, dataset.y_test))
 
 
 def _checksum(arrays: Iterable[np.ndarray], words: str = "") -> str:
