@@ -7,6 +7,10 @@ step of one replica. The plain loop is what one would write: torch.nn.Sequential
 
 from __future__ import annotations
 
+import math
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +29,9 @@ from tuichaos.presets import preset
 from tuichaos.reading import resolve
 from tuichaos.runner import run
 
+QUICK_SECONDS = 0.3  # for each figure of a quick call
+# Seconds of a quick machine beside the figures of training: the rest of a whole call.
+REST_SECONDS = 150.0
 SIZES = ((1, 0), (1, 5), (8, 7), (500, 5))  # references × twins: 1, 6, 64, 3000 replicas
 OFF = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent", "regime")
 MEASURING = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth")
@@ -87,8 +94,20 @@ def simulated(ready: Plan, seconds: float) -> float:
     return spent / (steps * ready.replicas) * 1e6
 
 
-def table(seconds: float, device: str) -> Iterator[str]:
-    """The lines of ``tuichaos bench``."""
+def promised(seconds: float, quick: bool) -> str:
+    """How long ``table`` takes: each figure so many seconds, and what is not timed by them."""
+    figures = 1 + 3 * len(SIZES)
+    if quick:
+        return f"about {figures * seconds + 20:.0f} s"
+    return (
+        f"about {(figures + 2) * seconds + REST_SECONDS:.0f} s on a quick machine, two or three "
+        "times that on a slow one; --quick: the first table alone, under half a minute"
+    )
+
+
+def table(seconds: float, device: str, quick: bool = False) -> Iterator[str]:
+    """The lines of ``tuichaos bench``; ``quick``: the table of training and the start alone."""
+    yield promised(seconds, quick)
     ready = plan(_experiment(1, 0, device, ()))
     threads = ready.simulation([]).threads
     plain = plain_loop(ready.experiment, seconds)
@@ -98,6 +117,10 @@ def table(seconds: float, device: str) -> Iterator[str]:
     yield "replicas  training µs  ratio to plain  measuring adds  tangent µs  in replica-steps"
     for references, twins in SIZES:
         yield _row(references, twins, device, seconds, plain)
+    yield ""
+    yield _start(device)
+    if quick:
+        return
     yield ""
     yield _spectrum(device, seconds)
     yield ""
@@ -125,6 +148,32 @@ def _spectrum(device: str, seconds: float) -> str:
         f"spectrum of all {system.dimension} exponents of one reference: {cost:.0f} µs a step, "
         f"{cost / functional:.1f} functional steps (torch.func) of {functional:.0f} µs"
     )
+
+
+def _start(device: str) -> str:
+    """What a run of one reference and one step takes, from the start of the program to its end,
+    beside what torch alone takes to load."""
+    sets = ("ensemble.references=1", "ensemble.twins=0", "steps=1", f"device={device}")
+    settings = [argument for one in sets for argument in ("--set", one)]
+    with tempfile.TemporaryDirectory() as folder:
+        least, own = math.inf, math.inf
+        for k in range(3):
+            out = ["--quiet", "--out", str(Path(folder) / str(k))]
+            least = min(least, _processor_seconds("-c", "import torch"))
+            run_it = ("-m", "tuichaos", "run", "--preset", "quick", *settings, *out)
+            own = min(own, _processor_seconds(*run_it))
+    return (
+        f"start: a run of one step takes {own:.2f} s of processor time, `import torch` alone "
+        f"{least:.2f} s: {own / least:.2f} times (least of 3, in turn)"
+    )
+
+
+def _processor_seconds(*arguments: str) -> float:
+    """Of a process of Python with these arguments."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _whole(device: str, plain: float) -> str:

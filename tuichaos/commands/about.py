@@ -63,7 +63,8 @@ def paths() -> None:
 @click.argument("what", required=False, type=click.Choice(["ui"]))
 @click.option("--seconds", type=click.FloatRange(0.1, 60), help="For each figure [2; ui: 15].")
 @click.option("--device", default="cpu", metavar="cpu|cuda[:N]", help="Where tuichaos computes.")
-def bench(what: str | None, seconds: float | None, device: str) -> None:
+@click.option("--quick", is_flag=True, help="The first table and the start, in half a minute.")
+def bench(what: str | None, seconds: float | None, device: str, quick: bool) -> None:
     if seconds is not None and seconds != seconds:
         raise InputError("--seconds: must be a number")
     here()
@@ -72,15 +73,22 @@ def bench(what: str | None, seconds: float | None, device: str) -> None:
 
         lines = screen.table(seconds or 15.0)
     else:
-        from tuichaos.bench import table
+        from tuichaos.bench import QUICK_SECONDS, table
 
-        lines = table(seconds or 2.0, device)
+        lines = table(seconds or (QUICK_SECONDS if quick else 2.0), device, quick)
     for line in lines:
         say(line)
 
 
+def _under_way(k: int = 0, total: int = 0, name: str = "", seconds: float = 0.0) -> None:
+    """On a terminal, a line that is wiped again: which trial it is at, and since when."""
+    if sys.stderr.isatty():
+        words = f"trial {k + 1} of {total}, {seconds:.0f} s so far: {name}" if total else ""
+        click.echo(f"\r\x1b[K{words}", err=True, nl=False)
+
+
 @click.command(
-    help="Measure systems with known answers by every route, in under a minute: what was "
+    help="Measure systems with known answers by every route, in one to three minutes: what was "
     "expected, what was measured, how far off it is and may be. Exit code 1 if a check "
     "fails.",
 )
@@ -93,10 +101,14 @@ def selftest(ctx: click.Context) -> None:
 
     start, results = time.perf_counter(), []
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    every = trials()
+    say(f"{len(every)} trials, one to three minutes on two cores; ctrl-C ends it")
     say(table.heading())
     try:
-        for trial in trials():
+        for k, trial in enumerate(every):
+            _under_way(k, len(every), trial.name, time.perf_counter() - start)
             results.append(perform(trial))
+            _under_way()
             for line, well in table.lines(results[-1]):
                 click.echo(line if well or not colour else click.style(line, fg="red"))
     except KeyboardInterrupt as error:  # what a run says of its folder is not true: it is gone

@@ -1,0 +1,22 @@
+"""What the benchmark says of itself, and the part of it that takes half a minute."""
+
+from __future__ import annotations
+
+import pytest
+
+from tuichaos import bench
+
+
+def test_it_says_how_long_it_takes():
+    assert bench.promised(0.3, quick=True) == "about 24 s"
+    assert "--quick" in bench.promised(2.0, quick=False)
+
+
+@pytest.mark.slow
+def test_a_quick_one_ends_with_the_start(command):
+    code, out, err = command("bench", "--quick", "--seconds", "0.1")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "about 21 s"
+    assert [line.split()[0] for line in lines[5:9]] == ["1", "6", "64", "3000"]
+    assert lines[-1].startswith("start: a run of one step takes ")
