@@ -370,3 +370,11 @@ def test_every_instrument_can_be_kept(tmp_path, monkeypatch):
     switches = {n for n, f in Measure.model_fields.items() if isinstance(f.default, bool)}
     on = {n for n, f in Measure.model_fields.items() if f.default is True}
     assert switches <= on | set(EVERYTHING)
+
+
+def test_a_done_run_whose_rows_are_gone_names_the_way_out(simulate, command):
+    run = simulate({"steps": 6, "ensemble.references": 1})
+    (run.path / "series.csv").unlink()
+    code, _, err = command("resume", run.path)
+    assert code == 2
+    assert f"series.csv is gone: tuichaos run {run.path / 'experiment.toml'} --out FOLDER" in err

@@ -349,3 +349,23 @@ def test_plain_text_is_ascii_and_as_wide():
     assert plain(text).isascii()
     assert len(plain(text)) == len(text)
     assert "1e-7" in plain(text)
+
+
+def test_a_range_of_steps_is_plotted_alone(simulate, command):
+    run = simulate({"steps": 60, "ensemble.references": 3, "ensemble.twins": 1})
+    code, out, err = command("plot", run.path, "--what", "loss", "--from", "20", "--to", "30")
+    assert (code, err) == (0, "")
+    ticks = [line.split() for line in out.splitlines() if line.split()[:1] == ["20"]]
+    assert [(row[0], row[-1]) for row in ticks] == [("20", "30")]
+    code, out, _ = command("plot", run.path, "--from", "50")
+    assert code == 0
+    assert [line.split()[-1] for line in out.splitlines() if line.split()[:1] == ["50"]] == ["60"]
+    for arguments, words in (
+        (["--from", "30", "--to", "20"], "the last step must come after the first"),
+        (["--from", "61"], "distance ends at step 60"),
+        (["--from", "x"], "--from"),
+    ):
+        code, out, err = command("plot", run.path, *arguments)
+        assert (code, out) == (2, "")
+        assert words in err
+        assert err.count("\n") == 1

@@ -145,7 +145,7 @@ def going_on(
     if run.manifest.get("status") == "done":
         with contextlib.suppress(InputError, RunFailed):  # it may be read only
             _tidy(run, threads)
-        raise InputError(f"{path.name}: is done, all {run.experiment.steps} steps of it")
+        raise InputError(_is_done(run))
     check_entries(path, deep=True)
     with locked(path) as taken:
         ready = plan(located(run.experiment, data, path.name), threads)
@@ -157,6 +157,15 @@ def going_on(
         yield prepare(
             ready, path, pace, before=Before(checkpoint, facts, known(run.manifest, checkpoint))
         )
+
+
+def _is_done(run: Run) -> str:
+    """That there is nothing to go on with, and the way out where the rows are gone."""
+    words = f"{run.path.name}: is done, all {run.experiment.steps} steps of it"
+    if (run.path / "series.csv").exists():
+        return words
+    again = f"tuichaos run {run.path / 'experiment.toml'} --out FOLDER"
+    return f"{words}, but series.csv is gone: {again} computes it again, into another folder"
 
 
 def _tidy(run: Run, threads: int | None) -> None:
@@ -181,9 +190,11 @@ def _facts(
     """What manifest.json says of a run that goes on."""
     changed = differing(before)
     words = [*before.get("warnings", []), *remarks]
-    if changed:
-        words.append(f"it went on under {changed}: bits may differ from there on")
     step = 0 if checkpoint is None else checkpoint.step
+    if changed and step:
+        words.append(f"it went on under {changed}: bits may differ from there on")
+    elif changed:
+        words.append(f"all of it was computed anew under {changed}")
     resumed = [*before.get("resumed", []), {"at": now(), "step": step}]
     began = {"started": before["started"]} if isinstance(before.get("started"), str) else {}
     extended = {"extended": before["extended"]} if "extended" in before else {}

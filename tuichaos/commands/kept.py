@@ -8,6 +8,7 @@ from tuichaos.cleaning import clean
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import WholeRange, trusting
 from tuichaos.commands.telling import say, say_json
+from tuichaos.errors import InputError
 from tuichaos.locations import here
 
 
@@ -49,10 +50,24 @@ of a plane also map and boundary, of an orbit diagram diagram, exponent, period.
 @click.option("--what", metavar="WHAT", cls=What)
 @click.option("--height", type=WholeRange(5, 200), default=24, help="Lines of the chart.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
-def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None:
+@click.option("--from", "first", type=WholeRange(0), metavar="STEP", help="The first step [0].")
+@click.option("--to", "last", type=WholeRange(0), metavar="STEP", help="The last step [all].")
+def plot(
+    run_name: str,
+    what: str | None,
+    height: int,
+    ascii_only: bool,
+    first: int | None,
+    last: int | None,
+) -> None:
     from tuichaos.runs import find, reading
 
     found = find(run_name)
+    if first is not None and last is not None and first >= last:
+        raise InputError(f"--from {first} --to {last}: the last step must come after the first")
+    steps = None if first is None and last is None else (first or 0, last)
+    if steps and found.kind == "sweep":
+        raise InputError("--from, --to: a sweep has no axis of steps")
     with reading(found.path):
         if (
             found.kind == "sweep"
@@ -63,7 +78,7 @@ def plot(run_name: str, what: str | None, height: int, ascii_only: bool) -> None
             return
         default = "distance" if found.experiment.ensemble.twins else "loss"
         default = "default" if found.kind == "sweep" else default
-        telling.chart(found, what or default, height, ascii_only=ascii_only)
+        telling.chart(found, what or default, height, ascii_only=ascii_only, steps=steps)
 
 
 @click.command(

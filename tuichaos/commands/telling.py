@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from tuichaos.plain import fitting, only_ascii
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tuichaos.curves import Picture
     from tuichaos.plan import Plan
     from tuichaos.report import Row
     from tuichaos.runs import Run
@@ -127,10 +129,31 @@ def _table(done: Run, rows: Sequence[Row]) -> Table:
     return table
 
 
+def _between(picture: Picture, what: str, first: int, last: int | None) -> Picture:
+    """The part of a picture between two steps."""
+    from tuichaos.curves import cropped
+
+    if picture.x_label != "step":
+        raise InputError(f"--from, --to: the axis of {what} is {picture.x_label}, not steps")
+    end = max((curve.x[-1] for curve in picture.curves if len(curve.x)), default=first)
+    shown = cropped(picture, float(first), float(end if last is None else last))
+    if not any(len(curve.x) for curve in shown.curves):
+        raise InputError(f"--from {first}: {what} ends at step {end:g}")
+    marks = [(name, at) for name, at in shown.marks if shown.x_range[0] <= at <= shown.x_range[1]]
+    return replace(shown, marks=marks)
+
+
 def chart(
-    done: Run, what: str, height: int, *, ascii_only: bool = False, optional: bool = False
+    done: Run,
+    what: str,
+    height: int,
+    *,
+    ascii_only: bool = False,
+    optional: bool = False,
+    steps: tuple[int, int | None] | None = None,
 ) -> None:
-    """Draw a chart as wide as the terminal; ``optional``: only where there is something."""
+    """Draw a chart as wide as the terminal; ``optional``: only where there is something;
+    ``steps``: between which of them, where its axis is of steps."""
     from tuichaos import charts, views
 
     try:
@@ -139,6 +162,8 @@ def chart(
         if optional:
             return
         raise
+    if steps is not None:
+        pictures = [_between(one, what, *steps) for one in pictures]
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     ascii_only = ascii_only or only_ascii(sys.stdout)
