@@ -131,13 +131,13 @@ def _table(done: Run, rows: Sequence[Row]) -> Table:
 
 def _between(picture: Picture, what: str, first: int, last: int | None) -> Picture:
     """The part of a picture between two steps."""
-    from tuichaos.curves import cropped
+    from tuichaos.curves import Role, cropped
 
     if picture.x_label != "step":
         raise InputError(f"--from, --to: the axis of {what} is {picture.x_label}, not steps")
     end = max((curve.x[-1] for curve in picture.curves if len(curve.x)), default=first)
     shown = cropped(picture, float(first), float(end if last is None else last))
-    if not any(len(curve.x) for curve in shown.curves):
+    if not any(len(curve.x) for curve in shown.curves if curve.role != Role.FIT):
         raise InputError(f"--from {first}: {what} ends at step {end:g}")
     marks = [(name, at) for name, at in shown.marks if shown.x_range[0] <= at <= shown.x_range[1]]
     return replace(shown, marks=marks)
