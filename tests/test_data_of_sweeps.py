@@ -69,7 +69,7 @@ def test_a_file_that_is_replaced_in_the_middle_ends_a_sweep(workers, data, tmp_p
         RunFailed, match=r"data\.csv holds other data than when the sweep began"
     ) as e:
         tuichaos.sweep(experiment(data), out=tmp_path / "s", workers=workers, watch=watch)
-    assert str(e.value).endswith("; tuichaos resume s goes on")
+    assert str(e.value).endswith(f"; tuichaos resume {tmp_path / 's'} goes on")
     part = open_run(tmp_path / "s")
     assert 2 <= part.manifest["points"]["done"] < 24
     assert part.manifest["points"]["failed"] == 0

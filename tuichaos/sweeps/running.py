@@ -17,6 +17,7 @@ from tuichaos.checkpoints.planned import digest, earlier_digest
 from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
+from tuichaos.locations import as_argument
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
 from tuichaos.reading import located
@@ -185,7 +186,7 @@ def _run(
     if interrupted and run.manifest["status"] != "done":
         raise Stopped(
             f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
-            f"what was computed is in {path}; tuichaos resume {path.name} goes on",
+            f"what was computed is in {path}; tuichaos resume {as_argument(path)} goes on",
             interrupted[0],
         )
     return run
@@ -318,7 +319,7 @@ class Folder:
             self._failed(error, start)
             if not isinstance(error, Exception):
                 raise
-            on = f"tuichaos resume {self.path.name} goes on"
+            on = f"tuichaos resume {as_argument(self.path)} goes on"
             raise RunFailed(f"{self.path}: {_said(error)}; {on}") from error
 
     def _tables(self) -> None:
