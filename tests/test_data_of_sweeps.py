@@ -121,3 +121,15 @@ def test_a_run_tells_of_other_data(data, tmp_path):
     assert {c.name: c.passed for c in verify(run)}["data"] is False
     data.unlink()
     assert {c.name: c.passed for c in verify(run)}["data"] is None
+
+
+def test_a_worker_tells_of_points_that_cannot_be_planned_as_one_process_does(data, monkeypatch):
+    """One by one, not of the unit that they are in."""
+    made = experiment(data, {"optimizer.learning_rate": [0.5, 1.0]})
+    rows = far.work(job_of(made), job_points(made), "three").rows
+
+    def refused(*_):
+        raise InputError("no")
+
+    monkeypatch.setattr(far, "needs", refused)
+    assert far.work(job_of(made), job_points(made), "three").rows == rows

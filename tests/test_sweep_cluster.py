@@ -281,6 +281,28 @@ def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
     assert done.manifest["points"] == {"total": 12, "done": 12, "failed": 0}
 
 
+def test_a_worker_that_leaves_in_good_order_gives_its_unit_back(gated, all_of_gated, tmp_path):
+    """As at the end of its lifetime: it is no death."""
+    from distributed import Client
+
+    (file, gate), left = gated, []
+    with clusters.local(2) as pool:
+
+        def watch(progress):
+            if progress.done >= 2 and not left:
+                with Client(pool.scheduler_address, set_as_default=False) as client:
+                    left.extend(list(client.scheduler_info()["workers"])[:1])
+                    client.retire_workers(left, close_workers=True)
+                gate.touch()
+
+        done = tuichaos.sweep(
+            tuichaos.load(file), out=tmp_path / "s", scheduler=pool.scheduler_address, watch=watch
+        )
+    assert left
+    assert table(done) == all_of_gated
+    assert done.manifest["warnings"] == []
+
+
 def test_ctrl_c_cancels_what_flies(pair, tmp_path, program):
     """Workers put down what they are at, however much of it is left."""
     from distributed import Client

@@ -134,6 +134,19 @@ def test_a_point_that_no_worker_has_the_memory_for(limited, tmp_path):
     )
 
 
+def test_a_point_goes_to_the_worker_that_has_the_memory(tmp_path, command):
+    made = tuichaos.resolve({"sweep": {"ensemble.references": [2, 5_000, 3]}}, FAST)
+    (tmp_path / "m.toml").write_text(made.to_toml())
+    with clusters.Parts(tmp_path).scheduler() as parts:
+        for memory in ("560MB", "0"):  # the second one gets the first point
+            parts.worker(memory=memory)
+        parts.wait_for_workers(2)
+        how = ("--out", tmp_path / "s", "--scheduler", parts.address, "--quiet")
+        code, _, err = command("run", tmp_path / "m.toml", *how)
+    assert (code, err) == (0, "")
+    assert open_run(tmp_path / "s").table()["status"] == ["done"] * 3
+
+
 def test_a_worker_that_would_start_nothing_after_its_first_point(limited):
     code, err = limited("400MB", RATE)
     assert (code, err.count("\n")) == (1, 1)
@@ -157,3 +170,21 @@ def test_units_are_no_larger_than_a_worker(limited, tmp_path):
     code, err = limited("560MB", made, MAP)
     assert (code, err) == (0, "")
     assert table(tmp_path / "s") == table(one.path)
+
+
+@pytest.mark.slow
+def test_a_point_that_takes_more_memory_than_was_foreseen(limited, tmp_path):
+    """Dask ends the worker, three times: the point fails, and both numbers are said."""
+    hungry = {"system.name": "hungry:make", "ensemble.references": 1}
+    code, err = limited("800MB", {"system.parameters.r": [3.0, 3.1]}, hungry)
+    assert code == 1
+    found = open_run(tmp_path / "s").table()
+    assert found["status"] == ["done", "failed"]
+    assert found["reason"][1] == (
+        "the worker process died: it had more than its memory limit of 800 MB"
+    )
+    assert re.search(
+        r"warning: 3 workers died, the last on .*: Dask ended it for its memory, \d+ MB of a limit "
+        r"of 800 MB; a process with a point in it needs \d+ MB or more\n",
+        err,
+    )

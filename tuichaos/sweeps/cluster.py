@@ -38,7 +38,7 @@ SILENCE_SECONDS = 60.0  # later on: one that is busy may be slow
 COUNT_SECONDS = 1.0  # between two looks at who is there
 WORKERS_A_SECOND = 50  # that are looked at, on average: of many a look is large
 MEET_SECONDS = 5.0  # for all that are there to answer, once some have
-MEMORY_DEATHS = 6  # of workers in a row, by Dask for their memory, without a point that was done
+MEMORY_DEATHS = 6  # of workers by Dask for their memory, before any point is done
 LEAST_PROCESS = 200_000_000  # bytes of a worker with torch loaded, at least: 250 MB are usual
 CLOSE_SECONDS = 2.0  # for goodbyes
 ASK = "exec(source) or __import__('pickle').dumps(told(packed))"
@@ -125,6 +125,8 @@ class Cluster(Crew):
         self._roll = Roll()
         self._job: Job | None = None
         self._flying: dict[Future, Member] = {}
+        self._sent: dict[Future, tuple[Point, ...]] = {}
+        self._least: dict[int, float] = {}  # bytes of points that did not fit into a worker
         self._ended: dict[Future, Exception] = {}  # what became of those taken back
         self._questions: dict[Future, Member] = {}
         self._tasks: dict[Future, Any] = {}  # Dask's own futures, which hold the tasks
@@ -180,13 +182,15 @@ class Cluster(Crew):
     def submit(
         self, executor: object, job: Job, points: tuple[Point, ...], alone: bool = False
     ) -> Future | None:
-        member = self._roll.free(alone)
+        least = max(self._least.get(point.index, 0.0) for point in points)
+        member = self._roll.free(alone, least if self._roll.has_room(least) else 0.0)
         if member is None:
             return None
         packed = pickle.dumps((job, points, self._session))
         future = self._send(member.address, WORK, {"packed": packed})
         member.flying, member.alone = member.flying + 1, alone
         self._flying[future] = member
+        self._sent[future] = points
         return future
 
     def _send(self, address: str, expression: str, names: dict[str, Any]) -> Future:
@@ -322,7 +326,7 @@ class Cluster(Crew):
     def answer(self, future: Future) -> Sequence[Row]:
         from distributed import KilledWorker
 
-        member = self._flying.pop(future)
+        member, points = self._flying.pop(future), self._sent.pop(future)
         member.flying, member.alone = member.flying - 1, False
         self._tasks.pop(future, None)
         try:
@@ -330,7 +334,7 @@ class Cluster(Crew):
                 raise self._ended.pop(future)
             found: far.Answer = pickle.loads(future.result())
         except (WorkerDied, WorkerLeft):
-            if self._memory_deaths >= MEMORY_DEATHS:
+            if self._memory_deaths >= MEMORY_DEATHS and not self._machines:
                 raise RunFailed(self._roll.deaths()) from None
             raise
         except (KilledWorker, OSError):
@@ -343,9 +347,11 @@ class Cluster(Crew):
         if found.unfit:
             self._roll.set_aside(member, found.unfit)
             raise WorkerLeft
+        if found.short and self._roll.has_room(found.short):
+            self._least.update((point.index, found.short) for point in points)
+            raise WorkerLeft(aside=True)
         if found.fault:
             raise RuntimeError(found.fault)
-        self._memory_deaths = 0
         self._machines.setdefault(far.key(found.machine), found.machine)
         return found.rows
 
@@ -362,7 +368,7 @@ class Cluster(Crew):
                 self._cancel(tasks).result(CLOSE_SECONDS)
         for future in self._tasks:
             future.cancel()
-        for found in (self._tasks, self._flying, self._questions, self._ended):
+        for found in (self._tasks, self._flying, self._sent, self._questions, self._ended):
             found.clear()
 
     def _lost(self) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from tuichaos.bounds import size_of
-from tuichaos.errors import InputError, OtherData
+from tuichaos.errors import InputError, OtherData, RunFailed
 from tuichaos.manifest import versions
 from tuichaos.plan import plan
 from tuichaos.sweeps.batch import RUNS_PER_THREAD, Job, needs, perform
@@ -31,12 +31,22 @@ LOOK_SECONDS = 0.5  # between two looks whether the rows are still wanted
 @dataclass(frozen=True)
 class Answer:
     """Rows of a unit and the machine they are from; ``unfit``: why this process cannot do any
-    point; ``fault``: what broke this time."""
+    point; ``fault``: what broke this time; ``short``: the bytes that a point needs and that are
+    not here."""
 
     rows: tuple[Row, ...]
     machine: dict[str, str]
     unfit: str = ""
     fault: str = ""
+    short: float = 0.0
+
+
+class TooLarge(InputError):
+    """A point that needs more bytes than this process has."""
+
+    def __init__(self, needs: float) -> None:
+        super().__init__(_too_small(needs))
+        self.needs = needs
 
 
 def packed_work(packed: bytes) -> bytes:
@@ -55,6 +65,8 @@ def work(job: Job, points: tuple[Point, ...], session: str) -> Answer:
         return Answer(tuple(_within(job, points)), machine())
     except OtherData as error:
         return Answer((), machine(), str(error))
+    except TooLarge as error:
+        return Answer((), machine(), fault=str(error), short=error.needs)
     except Exception as error:
         words = str(error).strip().splitlines()
         return Answer((), machine(), fault=words[0] if words else type(error).__name__)
@@ -76,9 +88,13 @@ def asked(job: Job, session: str, threads: int) -> dict[str, object]:
 
 def _within(job: Job, points: tuple[Point, ...]) -> Iterator[Row]:
     """The rows, with no more under way at once than the memory of this process holds."""
-    space, least = _room(), needs(job, points[0])
+    try:
+        space, least = _room(), needs(job, points[0])
+    except (InputError, RunFailed):  # it is no experiment that can run: told point by point
+        yield from _rows(job, points)
+        return
     if least > space.total:
-        raise InputError(_too_small(least))
+        raise TooLarge(least)
     together = len(points) if job.base.dense else min(RUNS_PER_THREAD, len(points))
     most = least if job.base.continued else together * least
     with space.taken(least, most, _dropped) as got:

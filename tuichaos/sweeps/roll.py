@@ -151,10 +151,14 @@ class Roll:
         """Whether there is a worker that has not answered yet."""
         return any(m.state in (NEW, ASKED) for m in self.members.values())
 
-    def free(self, alone: bool = False) -> Member | None:
-        """Who gets the next unit: the least busy one, of those the one with most room; who has
-        none for a unit that should be ``alone``."""
-        ready = [m for m in self.members.values() if m.ready and not m.alone]
+    def has_room(self, least: float) -> bool:
+        """Whether a worker, free or not, has so many bytes for points."""
+        return any(m.ready and m.room >= least for m in self.members.values())
+
+    def free(self, alone: bool = False, least: float = 0.0) -> Member | None:
+        """Who gets the next unit, of those with at least so much room: the least busy one, then
+        the one with most room; an empty one where the unit should be ``alone``."""
+        ready = [m for m in self.members.values() if m.ready and not m.alone and m.room >= least]
         ready = [m for m in ready if m.flying < (1 if alone else m.slots)]
         return min(ready, key=lambda m: (m.flying / m.slots, -m.room), default=None)
 

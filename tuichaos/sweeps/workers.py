@@ -61,7 +61,12 @@ class WorkerDied(Exception):
 
 
 class WorkerLeft(Exception):
-    """What carried a unit gave it back, through no fault of the unit."""
+    """What carried a unit gave it back, through no fault of the unit; ``aside``: it should wait
+    for another worker, and others not for it."""
+
+    def __init__(self, aside: bool = False) -> None:
+        super().__init__()
+        self.aside = aside
 
 
 class Crew:
@@ -175,8 +180,8 @@ def scattered(
                     yield from found
                 except RunFailed:
                     raise
-                except WorkerLeft:
-                    (suspects if unit.deaths else waiting).appendleft(unit)
+                except WorkerLeft as left:
+                    (suspects if unit.deaths or left.aside else waiting).appendleft(unit)
                 except Exception as error:  # of the worker, not of a point: those give a row
                     broken = broken or isinstance(error, BrokenExecutor)
                     # Of those with company many die at once, when a machine goes.
