@@ -135,7 +135,9 @@ def test_a_point_that_no_worker_has_the_memory_for(limited, tmp_path):
 
 
 def test_a_point_goes_to_the_worker_that_has_the_memory(tmp_path, command):
-    made = tuichaos.resolve({"sweep": {"ensemble.references": [2, 5_000, 3]}}, FAST)
+    off = dict.fromkeys(("measure.tangent", "measure.regime", "measure.period"), False)
+    wide = {"steps": 2, "ensemble.twins": 0, "network.hidden": [1500], **off}
+    made = tuichaos.resolve({"sweep": {"ensemble.references": [2, 400, 3]}}, wide)
     (tmp_path / "m.toml").write_text(made.to_toml())
     with clusters.Parts(tmp_path).scheduler() as parts:
         for memory in ("560MB", "0"):  # the second one gets the first point
