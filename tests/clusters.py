@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 PROGRAM = """
 import sys
+import time
 from clusters import local
 if __name__ == "__main__":
     with local(2) as cluster:
@@ -53,3 +56,130 @@ def apart(tmp_path) -> Iterator[tuple[subprocess.Popen, str]]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+# Runs as a program: a command of Dask's with its arguments, that ends with who started it.
+COMMAND = """
+import os, sys, threading
+sys.path[:0] = {path!r}
+def watch():
+    sys.stdin.read()
+    os._exit(0)
+if __name__ == "__main__":
+    threading.Thread(target=watch, daemon=True).start()
+    from distributed.cli import dask_{what}
+    dask_{what}.main({arguments!r})
+"""
+
+# Preloaded, as Dask calls it, by a process in which tuichaos is not installed.
+ABSENT = """
+import sys
+import time
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "tuichaos":
+            raise ModuleNotFoundError("No module named 'tuichaos'", name="tuichaos")
+
+sys.meta_path.insert(0, Absent())
+"""
+
+# One in which an earlier tuichaos is, that cannot be asked.
+EARLIER = """
+import sys, types
+
+for name in ("tuichaos", "tuichaos.version", "tuichaos.sweeps", "tuichaos.sweeps.far"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = []
+sys.modules["tuichaos.version"].VERSION = "0.0.9"
+"""
+
+# One that differs by its version alone.
+RENUMBERED = """
+import tuichaos.version
+
+tuichaos.version.VERSION = "0.0.9"
+"""
+
+# One that finds another file at the path of the data.
+ELSEWHERE = """
+from tuichaos.systems import tables
+
+def other(read):  # Dask loads this twice
+    return lambda path, *rest: read(OTHER, *rest)
+
+tables.read = other(tables.read)
+"""
+
+
+class Parts:
+    """A scheduler and workers as processes of Dask's own commands. A context: none outlives it."""
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+        self.address = ""
+        self.processes: list[subprocess.Popen] = []
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.stdin.close()
+            process.wait()
+
+    def scheduler(self, preload: str = "") -> Parts:
+        told = self.folder / f"scheduler{len(self.processes)}.json"
+        arguments = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
+        process = self._start("scheduler", [*arguments, "--scheduler-file", str(told)], preload)
+        wait_for(lambda: told.exists() and told.read_text().endswith("}"), process)
+        self.address = json.loads(told.read_text())["address"]
+        return self
+
+    def worker(self, preload: str = "", memory: str = "0") -> subprocess.Popen:
+        """One of one thread; with a nanny where its memory has a limit."""
+        arguments = [self.address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
+        arguments += ["--memory-limit", memory]
+        arguments += ["--nanny"] if memory != "0" else ["--no-nanny"]
+        arguments += ["--local-directory", str(self.folder / "scratch")]
+        return self._start("worker", arguments, preload)
+
+    def wait_for_workers(self, count: int) -> None:
+        """Until so many have come."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=300)
+
+    def _start(self, what: str, arguments: list[str], preload: str):
+        number = len(self.processes)
+        if preload:
+            file = self.folder / f"preload{number}.py"
+            file.write_text(preload)
+            arguments = [*arguments, "--preload", str(file)]
+        script = self.folder / f"{what}{number}.py"
+        path = [p for p in sys.path if p]
+        script.write_text(COMMAND.format(what=what, arguments=arguments, path=path))
+        with open(self.folder / f"{what}{number}.log", "w") as log:
+            process = subprocess.Popen(
+                [sys.executable, script],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
+            )
+        self.processes.append(process)
+        return process
+
+
+def wait_for(condition, process=None, seconds: float = 300.0) -> None:
+    """Until a condition holds; generous, as a machine may be busy, but a process that it waits
+    for must live."""
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up
+        assert process is None or process.poll() is None
+        time.sleep(0.02)

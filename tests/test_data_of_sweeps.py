@@ -70,7 +70,7 @@ def test_a_file_that_is_replaced_in_the_middle_ends_a_sweep(workers, data, tmp_p
         RunFailed, match=r"data\.csv holds other data than when the sweep began"
     ) as e:
         tuichaos.sweep(experiment(data), out=tmp_path / "s", workers=workers, watch=watch)
-    assert str(e.value).endswith("; tuichaos resume s goes on")
+    assert str(e.value).endswith(f"; tuichaos resume {tmp_path / 's'} goes on")
     part = open_run(tmp_path / "s")
     assert 2 <= part.manifest["points"]["done"] < 24
     assert part.manifest["points"]["failed"] == 0
@@ -122,3 +122,15 @@ def test_a_run_tells_of_other_data(data, tmp_path):
     assert {c.name: c.passed for c in verify(run)}["data"] is False
     data.unlink()
     assert {c.name: c.passed for c in verify(run)}["data"] is None
+
+
+def test_a_worker_tells_of_points_that_cannot_be_planned_as_one_process_does(data, monkeypatch):
+    """One by one, not of the unit that they are in."""
+    made = experiment(data, {"optimizer.learning_rate": [0.5, 1.0]})
+    rows = far.work(job_of(made), job_points(made), "three").rows
+
+    def refused(*_):
+        raise InputError("no")
+
+    monkeypatch.setattr(far, "needs", refused)
+    assert far.work(job_of(made), job_points(made), "three").rows == rows

@@ -106,7 +106,7 @@ def test_points_of_a_diagram_that_is_not_complete(tmp_path, command):
     (run.path / "diagram.csv").unlink()
     code, _, err = command("export", run.path, "--out", tmp_path / "x.csv")
     assert code == 2
-    assert "when the diagram is complete: tuichaos resume d" in err
+    assert f"when the diagram is complete: tuichaos resume {tmp_path / 'd'};" in err
     assert not (tmp_path / "x.csv").exists()
 
 

@@ -54,7 +54,7 @@ def test_where_it_is_lost_later_the_sweep_can_go_on(command, tmp_path, monkeypat
     code, _, err = command(*SWEEP, "--out", out)
     assert (code, err.count("\n")) == (1, 1)
     assert "/dev/shm" in err
-    assert "tuichaos resume sweep goes on" in err
+    assert f"tuichaos resume {out} goes on" in err
     monkeypatch.undo()
     monkeypatch.setenv("TUICHAOS_HOME", str(tmp_path / "home"))
     from tuichaos.runs import open_run

@@ -39,7 +39,7 @@ def check_memory(experiment: Experiment, built: Built, threads: int | None) -> N
     have = installed()
     found = dict(_needs(experiment, built, threads))
     worst = max(found, key=lambda key: found[key])
-    total = sum(found.values())
+    total = needed(experiment, built, threads)
     if total > have:
         raise InputError(
             f"{worst}: {replicas:,} replicas of {built.system.dimension:,} numbers need about "
@@ -48,10 +48,15 @@ def check_memory(experiment: Experiment, built: Built, threads: int | None) -> N
         )
 
 
+def needed(experiment: Experiment, built: Built, threads: int | None) -> float:
+    """Bytes that a run needs, beside what the process holds before it."""
+    return sum(dict(_needs(experiment, built, threads)).values())
+
+
 def most_kept(experiment: Experiment, built: Built, threads: int | None) -> int:
     """Bytes that no checkpoint is larger than: several times all that a run has in memory,
     and more than what small ones have beside their states."""
-    return LEAST_KEPT + 4 * int(sum(dict(_needs(experiment, built, threads)).values()))
+    return LEAST_KEPT + 4 * int(needed(experiment, built, threads))
 
 
 def _needs(

@@ -21,7 +21,7 @@ from tuichaos.columns import read_pieces, whole_lines
 from tuichaos.curves import Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.locations import here
+from tuichaos.locations import as_argument, here
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
 from tuichaos.runs import GROWING, Run
@@ -67,7 +67,8 @@ def _table_of(run: Run) -> str:
     if not run.has(DIAGRAM):
         raise InputError(
             f"{run.path.name}: its points are written when the diagram is complete: "
-            f"tuichaos resume {run.path.name}; what there is of exponents: {run.path}/sweep.csv"
+            f"tuichaos resume {as_argument(run.path)}; what there is of exponents: "
+            f"{run.path}/sweep.csv"
         )
     return DIAGRAM
 

@@ -24,6 +24,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text, settle_folder
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
+from tuichaos.locations import as_argument
 from tuichaos.manifest import now
 from tuichaos.measure import Measure
 from tuichaos.pace import Pace
@@ -103,7 +104,7 @@ def extend(
     if seen and not _is_there(open_run(run.path), steps):
         raise Stopped(
             f"interrupted at step {open_run(place).manifest['step']} of {steps}; {run.path} is as "
-            f"it was; tuichaos resume {run.path.name} goes on",
+            f"it was; tuichaos resume {as_argument(run.path)} goes on",
             seen[0],
         )
     return open_run(run.path)
@@ -227,7 +228,7 @@ def _put_in_place(path: Path) -> None:
     manifest = open_run(path).manifest
     if not manifest.get("replaced"):
         _clear(path)
-        write_manifest(path, _between(manifest, path.name))
+        write_manifest(path, _between(manifest, path))
     for file in sorted(place.iterdir()):
         if file.name != "manifest.json":
             os.replace(file, path / file.name)
@@ -237,9 +238,10 @@ def _put_in_place(path: Path) -> None:
     place.rmdir()
 
 
-def _between(manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _between(manifest: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """What manifest.json says while files are replaced, for who looks after a kill."""
     before = {key: value for key, value in manifest.items() if key != "files"}
+    name = as_argument(path, anywhere=True)
     words = f"a longer run takes its place: tuichaos resume {name} finishes that"
     return {**before, "status": "interrupted", "reason": words, "replaced": True}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -23,6 +25,26 @@ LOG = "explorer.log"  # of faults while something was drawn
 def runs_home() -> Path:
     """The folder of run folders."""
     return home() / "runs"
+
+
+def as_argument(path: Path, *, anywhere: bool = False) -> str:
+    """A run folder as a command line takes it, here or, where the words are kept, ``anywhere``:
+    its name among the kept runs, else its path, from here where it is below."""
+    path, folder = path.absolute(), runs_home().absolute()
+    name = path.name
+    with contextlib.suppress(OSError):
+        if path.parent.resolve() == folder.resolve() and not Path(name).exists():
+            return _quoted(name)
+    with contextlib.suppress(OSError, ValueError):
+        near = "" if anywhere else str(path.relative_to(Path.cwd()))
+        if near and not near.startswith("~"):  # that is a home folder, however it is quoted
+            return _quoted(near)
+    return _quoted(str(path))
+
+
+def _quoted(text: str) -> str:
+    """For a shell; what begins as an option does is made a path."""
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def pasted(text: str | Path, folder: Path | None = None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tuichaos.demands import check_memory, check_room, most_kept
+from tuichaos.demands import check_memory, check_room, most_kept, needed
 from tuichaos.devices import resolve_device
 from tuichaos.ensemble import EnsembleDraws, draws
 from tuichaos.errors import InputError
@@ -64,6 +64,11 @@ class Plan:
     def most_kept(self) -> int:
         """Bytes that no checkpoint of it is larger than, by far."""
         return most_kept(self.experiment, self.built, self.threads)
+
+    @property
+    def needed(self) -> float:
+        """Bytes that it needs, beside what the process holds before it."""
+        return needed(self.experiment, self.built, self.threads)
 
     def check_room(self, out: Path | None) -> None:
         """Raise InputError where the disk has no room for the rows: where ``out`` is, or the

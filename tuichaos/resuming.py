@@ -18,7 +18,7 @@ from tuichaos.checkpoints.lock import is_held, locked
 from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.errors import InputError, RunFailed
-from tuichaos.locations import pasted, resolved, runs_home
+from tuichaos.locations import as_argument, pasted, resolved, runs_home
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
@@ -139,7 +139,7 @@ def going_on(
     if further.is_done(path):
         raise InputError(
             f"{path.name}: is about to be replaced by one of more steps; tuichaos resume "
-            f"{path.name} finishes that"
+            f"{as_argument(path)} finishes that"
         )
     check_planned(path, known(run.manifest), prints(run.experiment, None, any_steps=False))
     if run.manifest.get("status") == "done":

@@ -27,6 +27,7 @@ from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
+from tuichaos.locations import as_argument
 from tuichaos.manifest import ended, facts, now, outcome
 from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
@@ -83,7 +84,8 @@ def told(done: Run, interrupted: Sequence[int]) -> Run:
     if interrupted and done.manifest["status"] != "done":
         raise Stopped(
             f"interrupted at step {done.manifest['step']} of {done.experiment.steps}; "
-            f"what was computed is in {done.path}; tuichaos resume {done.path.name} goes on",
+            f"what was computed is in {done.path}; "
+            f"tuichaos resume {as_argument(done.path)} goes on",
             interrupted[0],
         )
     return done

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tuichaos.commands import telling
 from tuichaos.commands.telling import say, say_json, shown
 from tuichaos.errors import InputError, RunFailed
+from tuichaos.locations import as_argument
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run
@@ -58,7 +59,7 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
         reason = next(line["reason"] for line in lines if line["status"] == "failed")
         raise RunFailed(
             f"{done.path}: {counts['failed']} of {counts['total']} points failed; "
-            f"the first: {reason}; tuichaos resume {done.path.name} tries them again"
+            f"the first: {reason}; tuichaos resume {as_argument(done.path)} tries them again"
         )
 
 

@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,14 @@ MOST_REPLICAS = 2_048  # under way at once: these fill the threads. Two runs alw
 class Job:
     """How points are run: plain data. ``runs``: the folder of their run folders, or None to
     keep none; ``threads`` of the engine, None for all; ``known``: a point of which it is known
-    that it can run where the sweep was asked for."""
+    that it can run where the sweep was asked for; ``memory``: bytes for what is under way, None
+    for all there are."""
 
     base: Base
     runs: str | None = None
     threads: int | None = None
     known: Point | None = None
+    memory: float | None = None
 
 
 @dataclass
@@ -64,7 +66,7 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
         stack.callback(_drop, members)
         engine: Engine | None = None
         while (waiting or members) and not stop.is_set():
-            if waiting and _room(members):
+            if waiting and _room(members, job.memory):
                 point, tries = waiting.popleft()
                 try:
                     recording = _prepared(job, point, stop)
@@ -96,6 +98,35 @@ def _dense(job: Job, tile: Sequence[Point], stop: threading.Event) -> Iterator[R
     act = dense.perform
     if job.base.diagram:
         act = continued.perform if job.base.continued else diagrams.perform
+    pieces = deque([list(tile)])
+    while pieces and not stop.is_set():
+        piece = pieces.popleft()
+        if _too_large(job, piece):
+            pieces.extendleft([piece[len(piece) // 2 :], piece[: len(piece) // 2]])
+        else:
+            yield from _piece(job, act, piece, stop)
+
+
+def _too_large(job: Job, piece: Sequence[Point]) -> bool:
+    """Whether points have to be parted, to fit into the memory that there is."""
+    if job.memory is None or len(piece) < 2 or job.base.continued:
+        return False
+    try:
+        return dense.planned(job.base, piece, job.threads).needed > job.memory
+    except InputError:  # more than this machine has
+        return True
+
+
+def needs(job: Job, point: Point) -> float:
+    """Bytes that a point needs by itself; of a diagram whose points go on from each other, all
+    that are side by side."""
+    ways = len(job.base.diagram.directions) if job.base.continued else 1
+    return ways * plan(job.base.experiment(point), 1).needed
+
+
+def _piece(
+    job: Job, act: Callable[..., Generator], tile: Sequence[Point], stop: threading.Event
+) -> Iterator[Row | float]:
     waiting = {point.index: point for point in tile}
     for tries in range(1, TRIES + 1):
         try:
@@ -125,11 +156,15 @@ def _row(member: Member) -> Row:
     return Row(member.point.index, "done", "", numbers, holds)
 
 
-def _room(members: Sequence[Member]) -> bool:
-    """Whether one more run may be under way."""
-    if len(members) < 2:
+def _room(members: Sequence[Member], memory: float | None) -> bool:
+    """Whether one more run may be under way: they are alike."""
+    if not members:
         return True
     first = members[0].recording
+    if memory is not None and (len(members) + 1) * first.plan.needed > memory:
+        return False
+    if len(members) < 2:
+        return True
     most = RUNS_PER_THREAD * first.simulation.threads
     return len(members) < min(most, MOST_REPLICAS // max(1, first.simulation.replicas))
 

@@ -14,9 +14,11 @@ from typing import Any
 from tuichaos import order
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import digest, earlier_digest
+from tuichaos.demands import needed
 from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
 from tuichaos.files import reason, replace_text
+from tuichaos.locations import as_argument
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
 from tuichaos.reading import located
@@ -103,7 +105,7 @@ def sweep(
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
-    with _crew(workers, scheduler) as crew, new_folder(base, out) as path:
+    with _crew(workers, scheduler, first) as crew, new_folder(base, out) as path:
         replace_text(path / "experiment.toml", base.to_toml())
         return _run(path, made, first, crew, threads, keep, watch, stop)
 
@@ -133,17 +135,19 @@ def resume(
     first = plan(made.base.experiment(made.points[0]), threads)
     made = with_component(replace(made, data=_digest(first)), threads)
     keep = bool(run.manifest.get("keep"))
-    with _crew(workers, scheduler) as crew:
+    with _crew(workers, scheduler, first) as crew:
         return _run(run.path, made, first, crew, threads, keep, watch, stop, run.manifest)
 
 
 @contextlib.contextmanager
-def _crew(workers: int | None, scheduler: str | None) -> Iterator[Crew | None]:
-    """Who does the points; None for this process alone."""
+def _crew(workers: int | None, scheduler: str | None, first: Plan) -> Iterator[Crew | None]:
+    """Who does the points; None for this process alone. InputError where no worker has the
+    memory for the ``first`` of them."""
     if scheduler is not None:
         from tuichaos.sweeps.cluster import connect
 
         with connect(scheduler) as crew:
+            crew.check(needed(first.experiment, first.built, 1))
             yield crew
     else:
         with contextlib.nullcontext() if workers is None else Processes(workers) as crew:
@@ -185,7 +189,7 @@ def _run(
     if interrupted and run.manifest["status"] != "done":
         raise Stopped(
             f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
-            f"what was computed is in {path}; tuichaos resume {path.name} goes on",
+            f"what was computed is in {path}; tuichaos resume {as_argument(path)} goes on",
             interrupted[0],
         )
     return run
@@ -253,6 +257,7 @@ def _source(
     job: Job, todo: Sequence[Sequence[Point]], crew: Crew | None, stop: threading.Event
 ) -> Iterator[Row | float]:
     if crew is not None:
+        yield from (0.0 for _ in crew.meet(job, stop))
         whole = job.base.continued  # its points go on from each other
         share = [Unit(tuple(tile), whole=whole) for tile in todo]
         share = share if job.base.dense else units(todo, crew.slots() or 1)
@@ -318,7 +323,7 @@ class Folder:
             self._failed(error, start)
             if not isinstance(error, Exception):
                 raise
-            on = f"tuichaos resume {self.path.name} goes on"
+            on = f"tuichaos resume {as_argument(self.path)} goes on"
             raise RunFailed(f"{self.path}: {_said(error)}; {on}") from error
 
     def _tables(self) -> None:
@@ -357,7 +362,7 @@ class Folder:
         failed = len(self.journal.failed - self.todo)
         done = self.grid.size - len(self.todo)
         under_way = min(under_way, self.grid.size - done)
-        slots = None if self.crew is None else self.crew.slots()
+        slots = None if self.crew is None else self.crew.hands()
         return SweepProgress(done, self.grid.size, failed, under_way, before, seconds, slots)
 
     def _manifest(

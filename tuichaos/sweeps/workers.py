@@ -1,8 +1,8 @@
 """Points spread over processes: any ``concurrent.futures.Executor`` may carry them.
 
 What a worker gets and gives back is plain data. A worker that dies takes down what was in
-its hands, and nothing else: that is done again, point by point and one at a time, so that it
-is known which point it was.
+its hands, and nothing else: that is done again, point by point, each with no company that a
+death could be of, so that it is known which point it was.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ MOST_IN_UNIT = 16  # points: what a worker that dies takes with it
 LOOK_SECONDS = 0.2
 END_SECONDS = 5.0  # for the library to see that its workers are gone
 SAFE_PATH = "PYTHONSAFEPATH"
+DIED = "the worker process died"
 MOST_DEATHS = 10  # of workers in a row without one point that was done: it is not the points
 
 
@@ -53,18 +54,29 @@ class Unit:
 
 
 class WorkerDied(Exception):
-    """What carried a unit died, so many ``times``; other units are not touched."""
+    """What carried a unit died; other units are not touched."""
 
-    def __init__(self, times: int = 1) -> None:
-        super().__init__("the worker process died")
-        self.times = times
+    def __init__(self, words: str = DIED) -> None:
+        super().__init__(words)
+
+
+class WorkerLeft(Exception):
+    """What carried a unit gave it back, through no fault of the unit; ``aside``: it should wait
+    for another worker, and others not for it."""
+
+    def __init__(self, aside: bool = False) -> None:
+        super().__init__()
+        self.aside = aside
 
 
 class Crew:
     """Who does units: an executor, which may break, and how many units it takes at once.
 
-    A context: at its end nothing is left of it.
+    A context: at its end nothing is left of it. ``apart``: a death takes down the units of one
+    worker alone, and one of them can be sent to a worker that has nothing else.
     """
+
+    apart = False
 
     def __enter__(self) -> Crew:
         return self
@@ -72,26 +84,50 @@ class Crew:
     def __exit__(self, *ended: object) -> None:
         return None
 
-    def executor(self) -> Executor:
-        """A new executor."""
+    def check(self, needs: float) -> None:
+        """InputError where it is known that no worker has the bytes that a point needs."""
+
+    def meet(self, job: Job, stop: threading.Event) -> Iterator[None]:
+        """Find out who can do points of a job; yields while that takes its time. RunFailed
+        where nobody can."""
+        yield from ()
+
+    def executor(self) -> object:
+        """What units are sent through: an ``Executor``, or nothing where the crew sends them."""
         raise NotImplementedError
 
     def slots(self) -> int:
         """How many units may fly now; RunFailed where none will ever again."""
         raise NotImplementedError
 
-    def submit(self, executor: Executor, job: Job, points: tuple[Point, ...]) -> Future:
-        """Let points fly."""
+    def hands(self) -> int | None:
+        """The same for who watches; None while it is being found out."""
+        return self.slots()
+
+    def submit(
+        self, executor: Executor, job: Job, points: tuple[Point, ...], alone: bool = False
+    ) -> Future | None:
+        """Let points fly; ``alone``, on a worker that has nothing else meanwhile, or None where
+        there is none of those now: for crews that are ``apart``."""
         return executor.submit(work, job, points)
+
+    def most_deaths(self) -> int:
+        """Deaths in a row, without one point that was done, that are not of the points."""
+        return MOST_DEATHS
 
     def answer(self, future: Future) -> Sequence[Row]:
         """The rows of what has landed. Raises BrokenExecutor where the executor broke,
-        WorkerDied where only what carried this unit did, RunFailed where all is over."""
+        WorkerDied where only what carried this unit did, WorkerLeft where that gave it back,
+        RunFailed where all is over."""
         return future.result()
 
-    def end(self, executor: Executor) -> None:
+    def end(self, executor: object) -> None:
         """Let an executor go, with what it is at; that is done again when the sweep goes on."""
         raise NotImplementedError
+
+    def doubts(self) -> str:
+        """Why its workers may have died, as far as that is known."""
+        return ""
 
     def facts(self) -> dict[str, object]:
         """What the manifest should say of it, so far."""
@@ -144,9 +180,12 @@ def scattered(
                     yield from found
                 except RunFailed:
                     raise
+                except WorkerLeft as left:
+                    (suspects if unit.deaths or left.aside else waiting).appendleft(unit)
                 except Exception as error:  # of the worker, not of a point: those give a row
                     broken = broken or isinstance(error, BrokenExecutor)
-                    deaths += isinstance(error, WorkerDied)
+                    # Of those with company many die at once, when a machine goes.
+                    deaths += isinstance(error, WorkerDied) and unit.deaths > 0
                     yield from _again(suspects, unit, error)
             if broken:  # all that flew went down with it
                 for unit in flying.values():
@@ -154,8 +193,9 @@ def scattered(
                 flying.clear()
                 crew.end(executor)
                 deaths += 1
-            if deaths >= MOST_DEATHS:
-                raise RunFailed("workers die again and again; try it in this process alone")
+            if deaths >= crew.most_deaths():
+                words = "workers die again and again; try it in this process alone"
+                raise RunFailed("; ".join(filter(None, [words, crew.doubts()])))
             if broken:
                 executor = crew.executor()
             yield 0.0
@@ -164,20 +204,33 @@ def scattered(
 
 
 def _launch(
-    crew: Crew, executor: Executor, job: Job, waiting: deque, suspects: deque, flying: dict
+    crew: Crew, executor: object, job: Job, waiting: deque, suspects: deque, flying: dict
 ) -> bool:
-    """Fill the slots; units that are suspected go alone. False if the executor is broken."""
+    """Fill the slots; units that are suspected go without company. False if the executor is
+    broken."""
     slots = crew.slots()
     _cut(waiting, slots - len(flying))
     while len(flying) < slots and (waiting or suspects):
-        if (suspects and flying) or any(unit.deaths for unit in flying.values()):
+        if not crew.apart and (
+            (suspects and flying) or any(unit.deaths for unit in flying.values())
+        ):
             return True
-        unit = (suspects or waiting).popleft()
         try:
-            flying[crew.submit(executor, job, unit.points)] = unit
+            if not any(_sent(crew, executor, job, units, flying) for units in (suspects, waiting)):
+                return True
         except BrokenExecutor:
-            (suspects if unit.deaths else waiting).appendleft(unit)
             return False
+    return True
+
+
+def _sent(crew: Crew, executor: object, job: Job, units: deque, flying: dict) -> bool:
+    """Send the first of some units; False where there is none, or no worker for it now."""
+    if not units:
+        return False
+    future = crew.submit(executor, job, units[0].points, units[0].deaths > 0)
+    if future is None:
+        return False
+    flying[future] = units.popleft()
     return True
 
 
@@ -194,8 +247,7 @@ def _cut(waiting: deque, hands: int) -> None:
 
 def _again(suspects: deque, unit: Unit, error: Exception) -> Iterator[Row]:
     """Let the points of a unit be done again, one by one, or give up the one that it is."""
-    # The first time it had company; alone, every death is its own.
-    deaths = unit.deaths + (error.times if unit.deaths and isinstance(error, WorkerDied) else 1)
+    deaths = unit.deaths + 1
     if unit.whole and deaths < TRIES:
         suspects.append(Unit(unit.points, deaths, whole=True))
         return
@@ -204,8 +256,8 @@ def _again(suspects: deque, unit: Unit, error: Exception) -> Iterator[Row]:
             suspects.append(Unit((point,), deaths))
         else:
             text = str(error).strip().splitlines() or [type(error).__name__]
-            died = isinstance(error, BrokenExecutor | WorkerDied)
-            yield Row(point.index, "failed", "the worker process died" if died else text[0])
+            words = DIED if isinstance(error, BrokenExecutor) else text[0]
+            yield Row(point.index, "failed", words)
 
 
 # --- local processes -----------------------------------------------------------------------
@@ -244,7 +296,9 @@ class Processes(Crew):
                 initargs=(os.getpid(),),
             )
 
-    def submit(self, executor: Executor, job: Job, points: tuple[Point, ...]) -> Future:
+    def submit(
+        self, executor: Executor, job: Job, points: tuple[Point, ...], alone: bool = False
+    ) -> Future | None:
         with _starting():  # a process is started for the first ones
             return super().submit(executor, job, points)
 

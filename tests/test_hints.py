@@ -1,0 +1,59 @@
+"""The command that a line gives its reader finds the run, from where the line was read."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+import tuichaos
+from tuichaos.errors import Stopped
+from tuichaos.locations import as_argument, runs_home
+from tuichaos.runner import told
+from tuichaos.runs import find
+from tuichaos.sweeps import batch
+
+FAST = {"steps": 4, "ensemble.references": 1, "ensemble.twins": 0, "network.hidden": [3]}
+
+
+@pytest.mark.parametrize("out", ["x", "sub/x", "sub/with blank", "../beside", "-x", "~x"])
+def test_a_run_folder_as_a_command_line_takes_it(out, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    run = tuichaos.run(
+        tuichaos.resolve({}, FAST), out=str(tmp_path / "work" / "~x") if out == "~x" else out
+    )
+    (words,) = shlex.split(as_argument(run.path))
+    assert find(words).path == run.path
+    assert words in (out, f"./{out}") or out in ("../beside", "~x")
+    (kept,) = shlex.split(as_argument(run.path, anywhere=True))
+    monkeypatch.chdir(tmp_path)
+    assert find(kept).path == run.path
+
+
+def test_a_kept_run_goes_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tuichaos.run(tuichaos.resolve({}, {"name": "own", **FAST}))
+    assert as_argument(run.path) == as_argument(run.path, anywhere=True) == run.path.name
+    (tmp_path / run.path.name).mkdir()  # something else of that name is nearer
+    assert find(as_argument(run.path)).path == run.path
+    monkeypatch.chdir(runs_home())
+    assert find(as_argument(run.path)).path == run.path
+
+
+def test_lines_that_say_how_to_go_on(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    run = tuichaos.run(tuichaos.resolve({}, FAST), out="sub/run")
+    run.manifest["status"] = "interrupted"
+    with pytest.raises(Stopped, match=r"; tuichaos resume sub/run goes on$"):
+        told(run, [2])
+
+    def failing(ready, *rest):
+        raise tuichaos.RunFailed("no luck")
+
+    monkeypatch.setattr(batch, "prepare", failing)
+    over = ("--over", "optimizer.learning_rate=[1.0]")
+    code, _, err = command("run", "--preset", "quick", *over, "--out", "sub/s", "--quiet")
+    assert code == 1
+    assert "; tuichaos resume sub/s tries them again" in " ".join(err.split())
+    monkeypatch.undo()
