@@ -106,6 +106,33 @@ class Torus(System):
         return torch.cat(turned, 1)
 
 
+class Tower(System):
+    """x ← x + w, y ← y + x, z ← z + y on a torus: ergodic, and no exponent but 0."""
+
+    dimension = 3
+
+    def step(self, x):
+        ahead = torch.cat([torch.full_like(x[:, :1], 0.6180339887498949), x[:, :-1]], dim=1)
+        return torch.remainder(x + ahead, 1.0)
+
+    def start(self, rng):
+        return rng.uniform(0, 1, 3)
+
+
+class InStep(System):
+    """Two equal rotations, coupled so that they part where they are not exactly in step."""
+
+    dimension = 2
+
+    def step(self, x):
+        apart = 0.3 * torch.sin(2 * math.pi * (x[:, :1] - x[:, 1:]))
+        own = x + 0.6180339887498949 + 0.08 * torch.sin(2 * math.pi * x)
+        return torch.remainder(own + torch.cat([apart, -apart], dim=1), 1.0)
+
+    def start(self, rng):
+        return np.repeat(rng.uniform(0, 1), 2)
+
+
 class DelayedLogistic(System):
     """A Neimark–Sacker bifurcation at a = 2, an invariant circle above it."""
 

@@ -122,9 +122,9 @@ def test_low_long_stays_small_whatever_its_length(tmp_path):
 
 def test_dead_network(simulate):
     run = simulate(preset="dead-network")
-    # In a network or two units still move so fast that they may wake.
-    assert run.summary["regimes"]["dead-network"] >= 18
-    assert set(run.summary["regimes"]) <= {"dead-network", "undecided"}
+    # In some networks units still move, so that they may wake; one or two have.
+    assert run.summary["regimes"]["dead-network"] >= 11
+    assert set(run.summary["regimes"]) <= {"dead-network", "undecided", "transient-chaos"}
     assert run.summary["units"]["final_share_all"] == 1
     found = {(int(one["stuck_on"]), one["eta_eff"]) for one in run.summary["verdicts"]["dead"]}
     assert {(0, 5.0), (1, 10.0), (2, 15.0)} <= found

@@ -102,11 +102,11 @@ def test_chaos_that_passes_tells_when(simulate):
 
 @pytest.mark.slow
 def test_dead_networks_of_every_plateau(simulate):
-    """The levels of the loss tell which attractor of the class-fraction map it is. A network or
-    two of 20 have units that still move so fast that they may wake."""
+    """The levels of the loss tell which attractor of the class-fraction map it is. Of some of
+    20 networks units still move, or wake."""
     run = simulate(preset="large")
-    assert words(run).count("dead-network") >= 18
-    assert set(words(run)) <= {"dead-network", "undecided"}
+    assert words(run).count("dead-network") >= 10
+    assert set(words(run)) <= {"dead-network", "undecided", "transient-chaos"}
     seen = set()
     for row in (row for row in rows(run) if row["verdict"] == "dead-network"):
         tail = run.series["loss"][-200:, int(row["reference"])]
@@ -332,8 +332,17 @@ def test_units_that_may_wake_are_not_dead():
     assert dead(0, slopes=np.full(33, 5e-3)).verdict == "marginal"  # saturated, but not firmly
     rising = 1e-6 * 1.2 ** np.arange(33)  # at its limit before the run has doubled
     assert dead(0, slopes=rising).verdict == "marginal"
-    slowly = 1e-6 * 1.01 ** np.arange(33)
+    slowly = 1e-6 * 1.0005 ** np.arange(33)  # not within a hundred runs
     assert dead(0, slopes=slowly).verdict == "dead-network"
+
+
+def test_a_dead_network_that_moves_on_is_not_yet_told():
+    """Its gain in a hundred runs is enough to leave where it is."""
+    assert dead(0, growth=1e-5).verdict == "dead-network"
+    moving = dead(0, growth=1e-4)
+    assert (moving.verdict, moving.behaviour) == ("undecided", "")
+    assert moving.missing.startswith("dead so far")
+    assert dead(0, growth=0.2).verdict == "dead-network"  # chaos of the map that it is
 
 
 def test_chaos_that_drifts_is_not_yet_chaos():
@@ -374,9 +383,12 @@ def test_a_network_that_died_late_is_not_yet_dead():
     assert math.isnan(inner.eta_eff)
 
 
-def test_a_unit_may_stir_now_and_then_but_a_network_that_lives_is_not_dead():
+def test_a_unit_that_stirred_counts_from_then_on_and_a_network_that_lives_is_not_dead():
+    stirs = (np.arange(33) >= 11) & (np.arange(33) != 20)
+    found = dead(0, stuck=stirs, on=1.0)
+    assert (found.verdict, found.stuck_since) == ("dead-network", 420)
     stirs = (np.arange(33) >= 11) & (np.arange(33) != 29)
-    assert dead(0, stuck=stirs, on=1.0).verdict == "dead-network"
+    assert dead(0, stuck=stirs, on=1.0).verdict == "marginal"
     assert dead(0, stuck=np.arange(33) % 2 == 0).verdict == "marginal"
     assert dead(0, stuck=np.arange(33) < 32).verdict == "marginal"  # alive at the end
 

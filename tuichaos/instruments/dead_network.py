@@ -15,7 +15,7 @@ import numpy as np
 from tuichaos.instruments.period import size
 
 LATE = 0.75  # of the run: a network that died later is not yet dead
-MOSTLY = 0.9  # of the looks: a unit that is stuck may stir now and then
+AHEAD = 100.0  # runs as long as this one: a unit that would wake within them is not dead
 FIRM = 1e-3  # slope: a tenth of what counts as saturated
 AWAKE = 0.01  # slope at which a unit is not saturated any more
 DRIFT = 0.01
@@ -71,14 +71,15 @@ def dead_network(
     """What is to be said of a network that was seen ``dead`` (n,) at steps ``looked`` with
     ``stuck_on`` units on; None for one whose inputs matter at the end, or mattered late, and for
     one whose units may wake: ``slopes`` (n,) of its activations that are above FIRM, or that
-    would reach AWAKE within as many steps again if they grew on as in the second half."""
-    share = np.cumsum(dead[::-1])[::-1] / np.arange(len(dead), 0, -1)
-    stuck = np.flatnonzero(dead & (share >= MOSTLY))
-    if not len(dead) or not dead[-1] or looked[stuck[0]] > LATE * steps:
+    would reach AWAKE within AHEAD times as many steps if they grew on as in the second half. A
+    unit that stirred in between counts from then on."""
+    if not len(dead) or not dead[-1]:
         return None
-    if _wakes(looked, slopes, steps):
+    alive = np.flatnonzero(~dead)
+    first = int(alive[-1]) + 1 if len(alive) else 0
+    if looked[first] > LATE * steps or _wakes(looked, slopes, steps):
         return None
-    since = float(looked[stuck[0]])
+    since = float(looked[first])
     on = stuck_on
     other = np.flatnonzero(dead & (on != on[-1]) & ~(np.isnan(on) & np.isnan(on[-1])))
     k_since = max(since, float(looked[other[-1] + 1]) if len(other) else 0.0)
@@ -97,4 +98,4 @@ def _wakes(looked: np.ndarray, slopes: np.ndarray, steps: int) -> bool:
     if not 0 < before < now:
         return False
     doublings = math.log(AWAKE / now) / math.log(now / before)
-    return doublings * 3 / 8 < 1  # the two windows lie 3/8 of the run apart
+    return doublings * 3 / 8 < AHEAD  # the two windows lie 3/8 of the run apart

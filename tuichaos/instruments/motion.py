@@ -16,6 +16,8 @@ RECORD = 0.2  # of the range: returns worse than this are no return
 EXACT = 1e-6  # of the range: the orbit repeats
 BETTER = 0.7  # of the record before: what a further record must come to
 MOSTLY = 0.9  # of the times: an angle jumps where it is wrapped
+ALIKE = 0.1  # nats: gaps that all are of one size
+SAME = 0.9  # correlation of the logarithms of gaps with those an almost-period later
 COVERED = 0.5  # of the range, within one almost-period
 STEADY = 0.1  # of the range, that the first third or the last may leave out
 APPROACH_PERIOD = 64  # the longest cycle that an orbit is seen to close in on
@@ -77,25 +79,48 @@ def is_quasi_periodic(states: np.ndarray) -> bool:
     range of every component, and for a range that does not change. An orbit that closes in on a
     cycle has its record at the period and no better one after it; chaos has none.
     """
+    return _almost_period(states) is not None
+
+
+def stays_on_torus(states: np.ndarray) -> bool:
+    """Whether an orbit whose neighbours part is almost periodic all the same. Chaos in narrow
+    bands comes back as near, but not alike: on a torus, where the orbit has come back, the gap
+    that is left is what it was the time before."""
+    k = _almost_period(states)
+    if k is None:
+        return False
+    reach = np.ptp(states, axis=0)
+    gaps = np.abs(states[k:] - states[:-k])[:, reach > 0] / reach[reach > 0]
+    gaps = np.log(np.maximum(gaps.max(axis=1), 1e-300))
+    gaps = np.clip(gaps, *np.quantile(gaps, (1 - MOSTLY, MOSTLY)))  # where an angle jumps
+    before, after = gaps[:-k], gaps[k:]
+    if min(before.std(), after.std()) < ALIKE:
+        return True
+    return bool(np.corrcoef(before, after)[0, 1] > SAME)
+
+
+def _almost_period(states: np.ndarray) -> int | None:
+    """The time after which an almost periodic orbit is back; None for one that is not."""
     count = len(states)
     if count < 3 * LEAST or not np.isfinite(states).all():
-        return False
+        return None
     reach = np.ptp(states, axis=0)
     states = states[:, reach > 1e-9 * np.abs(states).max(initial=0.0)]
     if not states.shape[1]:
-        return False
+        return None
     reach = np.ptp(states, axis=0)
     third = count // 3
     early, late = np.ptp(states[:third], axis=0), np.ptp(states[-third:], axis=0)
     if (np.minimum(early, late) < (1 - STEADY) * reach).any():
-        return False
+        return None
     records = _records(states / reach, third)
     if len(records) < 2 or not EXACT < records[-1][1] <= NEAR:
-        return False
-    if min(near for _, near in _nearness(states / reach, third, count // 2)) <= EXACT:
-        return False  # a cycle, longer than those that are looked for
+        return None
+    returns = _nearness(states / reach, third, count - LEAST - 1)
+    if min(found for _, found in returns) <= EXACT:
+        return None  # a cycle, longer than those that are looked for
     k = records[-1][0]
-    return bool((np.ptp(states[: k + 1], axis=0) >= COVERED * reach).all())
+    return k if (np.ptp(states[: k + 1], axis=0) >= COVERED * reach).all() else None
 
 
 def _records(states: np.ndarray, most: int) -> list[tuple[int, float]]:

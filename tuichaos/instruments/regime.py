@@ -182,6 +182,7 @@ class Regime(Instrument):
             motion=motion,
             is_loss=self.is_loss,
             fell=bool(self.newest[reference] < self.first[reference]),
+            trains=self.setup.experiment.system.name == "training",
             time_step=self.setup.time_step,
             unit=self.setup.unit,
             diverged_at=None if math.isnan(gone) else int(gone),

@@ -21,8 +21,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuichaos.instruments.dead_network import DeadNetwork
-from tuichaos.instruments.motion import DRIFT_SIZE, approached, closes_in, drifts, is_quasi_periodic
+from tuichaos.instruments.dead_network import AHEAD, DeadNetwork
+from tuichaos.instruments.motion import (
+    DRIFT_SIZE,
+    approached,
+    closes_in,
+    drifts,
+    is_quasi_periodic,
+    stays_on_torus,
+)
 from tuichaos.instruments.period import period
 from tuichaos.instruments.span_record import SPANS, largest_speedup
 from tuichaos.levels import NEUTRAL_GAIN
@@ -35,6 +42,9 @@ RATE_SIZE = 0.5  # standard deviations between spans, by which their growth must
 LASTS = 3 * GAIN  # nats that the last half must add: memory is lost three times over, so it lasts
 APPROACH_GAIN = 0.2  # nats: below, an approach and its rate are not told from none
 NEUTRAL_SWING = math.log(10)  # between any two steps of that quarter
+SLOWED = 1.0  # nats, that the speed has fallen by since it was highest: the orbit comes to rest
+LONG_TRAINING = 10_000  # steps: chaos of training often passes after hundreds or thousands
+WAKES = 1.0  # nats that a dead network may gain within AHEAD times as many steps
 MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
 OFTEN = 0.05  # share of steps in which a loss that hovers rises
 HOVERS = (0.9, 1.1)  # η·λmax/2 at the edge of stability
@@ -57,6 +67,7 @@ UNCLEAR = (
 )
 MEETS = "nearby orbits meet, but the state has not settled: a longer cycle, or more steps needed"
 NO_EXPONENT = "no exponent: measure.tangent is off or the run was cut short"
+MAY_WAKE = "dead so far, but its units still move: more steps would tell whether they wake"
 HOVERING = "the loss hovers: measure.sharpness would tell the edge of stability"
 
 
@@ -72,7 +83,8 @@ class Evidence:
     (P + 1,) their standard deviations at the end; ``heights`` (n,), the largest size of the
     loss. ``motion`` (m, P): the projections at the last steps, m at most a quarter of the run;
     ``unit`` one in the last place of 1. ``is_loss``: the scalar series is a loss; ``fell``: it
-    ended below where it began. ``sharpness``: the mean of η·λmax/2 over the last quarter.
+    ended below where it began; ``trains``: it is the training of a network. ``sharpness``: the
+    mean of η·λmax/2 over the last quarter.
     ``dead``: what is to be said of the network if its inputs no longer matter.
     """
 
@@ -92,6 +104,7 @@ class Evidence:
     motion: np.ndarray
     is_loss: bool
     fell: bool
+    trains: bool = False
     time_step: float = 1.0
     unit: float = 2.0**-52
     diverged_at: int | None = None
@@ -210,7 +223,7 @@ def _word(
     if runs_away(evidence):
         return "undecided", RUNS_AWAY
     if decisive.is_positive:
-        if cycle is not None or is_quasi_periodic(evidence.motion):
+        if cycle is not None or stays_on_torus(evidence.motion):
             return "undecided", UNSTABLE
         if folded < GAIN and _hovers(evidence, late):
             return "edge-of-stability", ""
@@ -222,11 +235,13 @@ def _word(
         return f"periodic-{settles}", ""
     if folded >= GAIN:
         dwells = cycle is not None and settles is None
-        if dwells or not (late.is_neutral or late.is_negative or settles == 1):
+        laminar = late.is_neutral and late.low > 0 and not evidence.is_loss
+        if dwells or laminar or not (late.is_neutral or late.is_negative or settles == 1):
             return "undecided", COMES_BACK
         return ("transient-chaos", "") if folded >= PASSED else ("undecided", TOO_LITTLE)
     word, missing = _calm(evidence, late, settled=settles == 1)
-    if gain >= GAIN and word in ("monotone", "marginal") and _sped_up(evidence) >= GAIN / 2:
+    rests = word == "monotone" or (word == "marginal" and _slowed(evidence) >= SLOWED)
+    if gain >= GAIN and rests and _sped_up(evidence) >= GAIN / 2:
         return "saddle-escape", ""
     return word, missing
 
@@ -240,6 +255,13 @@ def _may_settle(late: Window, folded: float) -> bool:
     return late.is_neutral and folded < GAIN
 
 
+def _slowed(evidence: Evidence) -> float:
+    """By how much the orbit is slower in the last quarter than it was at its fastest, in nats."""
+    fastest = evidence.fastest.max(axis=1)
+    fastest = np.where(np.isfinite(fastest), fastest, -math.inf)
+    return float(fastest.max() - fastest[-SPANS // 4 :].max())
+
+
 def _sped_up(evidence: Evidence) -> float:
     """By how much the orbit itself sped up at most, in nats."""
     rows = (evidence.slowest, evidence.fastest, evidence.speedup)
@@ -250,7 +272,8 @@ def _parting(evidence: Evidence, gain: float, folded: float) -> tuple[str, str]:
     """The word where nearby orbits part at the end of the run."""
     if folded < GAIN:
         return "undecided", LEAVES if gain >= GAIN and folded < gain / 2 else LITTLE
-    if largest_folded(evidence, SPANS // 2) < LASTS:
+    short = evidence.trains and int(evidence.edges[-1]) < LONG_TRAINING
+    if short or largest_folded(evidence, SPANS // 2) < LASTS:
         return "undecided", FEW
     rates = (evidence.growth / np.diff(evidence.edges))[SPANS // 2 :, None]
     trend = drifts(rates, rates.std(axis=0) * RATE_SIZE / DRIFT_SIZE)
@@ -318,9 +341,17 @@ def _dead(evidence: Evidence, facts: dict, late: Window, cycle: int | None) -> V
         is_chaotic = late.is_positive and facts["folded"] >= GAIN
     own = max(1, int(evidence.edges[-1] - dead.k_since))
     behaviour = dead.behaviour(evidence.motion[-own:], cycle, is_chaotic=is_chaotic)
+    if "drifting" in behaviour or _wakes(evidence, late):
+        return Verdict("undecided", MAY_WAKE, **facts)
     if math.isnan(dead.stuck_on):
         behaviour = ""
     return Verdict("dead-network", behaviour=behaviour, **{**facts, **dead.facts})
+
+
+def _wakes(evidence: Evidence, late: Window) -> bool:
+    """Whether what a dead network does at the end is left, slowly, for what it may wake to."""
+    gain = late.per_quarter * 4 * AHEAD
+    return late.low > 0 and gain > WAKES and not late.is_positive
 
 
 def runs_away(evidence: Evidence) -> bool:
@@ -414,7 +445,8 @@ def largest_folded(evidence: Evidence, spans: int = SPANS) -> float:
     between = np.concatenate([np.zeros((count, 1)), between[:, :-1]], axis=1)
     gains = ends[:, None] + between + begins
     np.fill_diagonal(gains, within)
-    beyond = gains - _speedups(evidence, spans).max(axis=2)
+    with np.errstate(invalid="ignore"):
+        beyond = gains - _speedups(evidence, spans).max(axis=2)
     beyond[np.logical_and.accumulate(one_way | (last < first), axis=1)] = 0.0
     return float(np.nanmax(np.where(last >= first, beyond, 0.0), initial=0.0))
 
