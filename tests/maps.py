@@ -56,6 +56,24 @@ class Crowd(System):
         return x + 1e-9 * torch.arange(len(x), dtype=x.dtype)[:, None]
 
 
+class Turning(System):
+    """The logistic map at r = 3.9, whose r follows a time that it keeps to itself from its
+    ``after``-th call on: no look at its first steps tells."""
+
+    dimension = 1
+
+    def __init__(self, after: int = 4_000) -> None:
+        self.after, self.calls = after, 0
+
+    def step(self, x):
+        self.calls += 1
+        r = 3.9 + (0.01 * math.sin(self.calls) if self.calls > self.after else 0.0)
+        return r * x * (1 - x)
+
+    def start(self, rng):
+        return rng.uniform(0.1, 0.9, 1)
+
+
 class Failing(System):
     """Raises after some calls."""
 

@@ -9,6 +9,10 @@ import pytest
 import torch
 
 import tuichaos
+from tuichaos import narrative, report
+from tuichaos.pace import Pace
+from tuichaos.plan import plan
+from tuichaos.runner import prepare
 from tuichaos.systems.base import System
 from tuichaos.systems.determinism import nondeterminism
 
@@ -148,3 +152,50 @@ def test_verify_says_that_such_a_run_cannot_be_compared(swept, tmp_path, command
     (out / name).write_text((out / name).read_text()[:-20])
     code, said, _ = command("verify", out)
     assert (code, "FAIL" in said) == (1, True)
+
+
+TURNING = {
+    "system": {"name": "maps:Turning"},
+    "steps": 2500,
+    "ensemble": {"references": 16, "twins": 0},
+}
+
+
+def test_where_the_noise_floor_fails_no_reference_has_a_verdict(tmp_path):
+    """A time that acts after the looks at its first steps; also while it runs."""
+    recording = prepare(plan(tuichaos.resolve(TURNING), 1), tmp_path, Pace())
+    recording.wanted.set()
+    previews = []
+
+    def watch(progress):
+        recording.wanted.set()
+        recording._next_look = 0.0
+        previews.append(recording.preview.summary)
+
+    recording.run(watch)
+    run = tuichaos.open_run(tmp_path)
+    floor = run.manifest["noise_floor"]
+    assert not floor["holds"]
+    step = floor["first_step"]
+    reason = (
+        f"an unperturbed twin parted from its reference at step {step}: this is no deterministic "
+        "map, or its rows depend on each other"
+    )
+    assert run.summary["regimes"] == {"undecided": 16}
+    assert run.summary["verdicts"]["missing"] == {reason: 16}
+    with open(tmp_path / "regime.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    cell = reason.replace(",", ";")
+    assert {(row["verdict"], row["missing"]) for row in rows} == {("undecided", cell)}
+    assert f"undecided in 16: {reason}" in list(report.remarks(run))
+    assert narrative.verdict(run.summary) == f"Verdict: undecided in 16 of 16: {reason}."
+    seen = [reason in found["verdicts"]["missing"] for found in previews]
+    assert seen == [found["steps"] >= step for found in previews]
+    assert len(set(seen)) == 2
+
+
+def test_the_same_map_before_its_time_acts_has_verdicts(tmp_path):
+    never = TURNING | {"system": {"name": "maps:Turning", "parameters": {"after": 10**9}}}
+    run = tuichaos.run(tuichaos.resolve(never), out=tmp_path / "run", threads=1)
+    assert run.manifest["noise_floor"]["holds"]
+    assert set(run.summary["regimes"]) == {"chaotic"}

@@ -63,6 +63,15 @@ def test_the_explorer_is_on_screen_before_torch_is_loaded():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_entry_is_there_before_any_library_is_loaded():
+    """What a script of the package does before it hears signals, as installers write it."""
+    code = (
+        "import sys; import tuichaos.cli; from tuichaos.cli import main;"
+        "sys.exit(bool({'click', 'torch', 'numpy', 'tuichaos.commands'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

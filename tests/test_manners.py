@@ -23,6 +23,12 @@ from tuichaos.runs import find
 # --- settings ----------------------------------------------------------------------------
 
 
+def test_a_setting_of_another_kind_is_told_in_usual_words(monkeypatch):
+    monkeypatch.setenv("TUICHAOS_FPS", "many")
+    with pytest.raises(InputError, match=r"^TUICHAOS_FPS: must be a number, not 'many'"):
+        read_config()
+
+
 def test_settings_may_begin_with_a_mark():
     config_path().parent.mkdir(parents=True, exist_ok=True)
     config_path().write_bytes(b"\xef\xbb\xbffps = 2\n")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import tuichaos
+from tuichaos import report
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.instruments import lanczos, sharpness
 from tuichaos.instruments.lanczos import largest
@@ -248,6 +249,22 @@ def test_quartic_at_its_minimum(simulate):
     assert found["final_eta_half"] == pytest.approx(0.4, abs=1e-9)
 
 
+def test_the_last_step_and_the_last_tenth_have_a_name_each(simulate):
+    """Two references still on their way: 3w² − 1 differs from step to step."""
+    more = {"system__start": [[0.5], [1.4]], "measure__sharpness": {"every": 1}}
+    run = of(simulate, "quartic", {"a": 0.1}, steps=30, **more)
+    found, lead = run.summary["sharpness"], columns(run)
+    assert found["final_eta_half"] == pytest.approx(0.1 * found["final"] / 2, rel=1e-12)
+    assert found["final_eta_half"] == pytest.approx(0.1 * lead[:, -1].mean() / 2, rel=1e-12)
+    tenth = 0.1 * lead[:, -4:].mean() / 2
+    assert found["mean_last_tenth_eta_half"] == pytest.approx(tenth, rel=1e-12)
+    assert abs(tenth - found["final_eta_half"]) > 1e-4
+    for name in ("final_eta_half_ci95", "mean_last_tenth_eta_half_ci95"):
+        assert found[name][0] < found[name.removesuffix("_ci95")] < found[name][1]
+    shown = [row.measure.strip() for row in report.rows(run)]
+    assert {"η·λmax/2, last step", "η·λmax/2, last tenth"} <= set(shown)
+
+
 def test_softmax_map_at_its_fixed_point(simulate):
     run = of(simulate, "softmax-map", {"eta_eff": 5.0}, steps=2000)
     f = np.array([41, 40, 39]) / 120
@@ -349,7 +366,8 @@ def test_one_that_diverged_is_not_in_the_mean(simulate):
 def test_a_short_run_has_no_mean_over_its_last_tenth(simulate):
     found = of(simulate, "quartic", {"a": 0.4}, steps=30).summary["sharpness"]
     assert found["final"] is not None
-    assert found["final_eta_half"] is None
+    assert found["final_eta_half"] == pytest.approx(0.4 * found["final"] / 2, rel=1e-12)
+    assert found["mean_last_tenth_eta_half"] is None
     assert found["reason"] == "fewer than 3 measured steps in the last tenth"
 
 
@@ -405,7 +423,7 @@ def test_heavy_ball_chart_names_its_threshold(simulate):
 def test_well_below_the_threshold_nothing_hovers(simulate):
     """η = 0.01: the sharpness of the first steps of the preset's network is far below 200."""
     run = simulate({"steps": 2000, "optimizer.learning_rate": 0.01}, preset="sharpness-chebyshev")
-    assert run.summary["sharpness"]["final_eta_half"] < 0.2
+    assert run.summary["sharpness"]["mean_last_tenth_eta_half"] < 0.2
 
 
 @pytest.mark.slow

@@ -104,6 +104,18 @@ MEANT = {
     "labels from 10": (rows([A, B, [10 * k for k in NUMBERS]]), {}, NUMBERS, "0, 10, 20 (outputs"),
     "negative labels": (rows([A, B, [k - 1 for k in NUMBERS]]), {}, NUMBERS, "-1, 0, 1 (outputs"),
     "labels as floats": (rows([A, B, [f"{k}.0" for k in NUMBERS]]), {}, NUMBERS, "0, 1, 2"),
+    "numbers and a word as names": (rows([A, B, WORDS], head="0,1,species"), {}, OF_WORDS,
+                                    "line 1 is taken as a header: its target, 'species', occurs "
+                                    "nowhere else"),
+    "fractions and a word as names": (rows([A, B, WORDS], head="400.5,1,species"), {}, OF_WORDS,
+                                      "line 1 is taken as a header"),
+    "named by such a header": (rows([A, B, WORDS], head="0,1,kind"), {"target": "kind"}, OF_WORDS,
+                               "line 1 is taken as a header: its target, 'kind'"),
+    "years above classes": (rows([A, B, NUMBERS], head="2020,2021,2022"), {}, NUMBERS,
+                            "line 1 is taken as a header: its target, '2022', occurs"),
+    "a header without numbers' separator": ("a;b;cls\n0,5;4,0;b\n1,25;5,5;a\n-3;1;b\n2;0;a\n"
+                                            "7,5;2,5;c\n0,25;3,0;c\n", {}, OF_WORDS,
+                                            "separator semicolon"),
     "mixed, asked for": (rows([A, B, ["1", "x", "1", "x", "2", "2"]]), {"task": "classes"},
                          [0, 2, 0, 2, 1, 1], "1, 2, x"),
 }  # fmt: skip
@@ -148,6 +160,15 @@ REFUSED = {
     "an infinite label": ("1,2,0\n3,4,1e400\n", "'1e400', which is not a finite number"),
     "fractions": ("1,2,0.5\n3,4,1\n", "data.task = 'regression'.*takes it as numbers"),
     "two of a name": ("a,a,k\n1,2,0\n3,4,1\n", "two columns are named 'a'"),
+    "points and decimal commas": ("a;b;cls\n1.234,56;0,70;beta\n2.234,56;0,80;alpha\n",
+                                  "line 2: '1.234,56' in column 0 .'a'. is not a finite number; "
+                                  "its points separate thousands: write 1234,56"),
+    "a comment": ("# made today\na,b,k\n1,2,0\n3,4,1\n", "line 1 begins with #: leave comments"),
+    "a comment of as many cells": ("# a, b, c\na,b,k\n1,2,0\n3,4,1\n", "line 2: 'a'.*"
+                                   "line 1 begins with #"),
+    "a typesetter's minus": ("a,b,k\n1,\u22122.5,0\n3,4,1\n", "line 2: .*U\\+2212: write -2.5"),
+    "such a minus in line 1": ("\u22121.5,2,x\n3,4,y\n3,4,x\n", "line 1: .*U\\+2212: write -1.5"),
+    "such a minus in the target": ("a,b,k\n1,2,\u22121\n3,4,1\n", "target.*U\\+2212: write -1"),
     "xlsx": (b"PK\x03\x04xx[Content_Types].xml", "a spreadsheet's workbook: save it as CSV"),
     "npz": (b"PK\x03\x04xxx.npy", "an npz archive: set data.name = npz"),
     "zip": (b"PK\x03\x04t.csv", "a zip archive: unpack it"),
@@ -219,10 +240,33 @@ def test_targets_that_are_numbers(tmp_path):
         (rows([A, NUMBERS, B], head="a,class,b").replace("5.5", "5").replace("2.5", "2"), {},
          "a feature is named 'class'; if it is the target: data.target = 'class'"),
         (rows([A, B, ["x", "X", "x", "X", "y", "y"]]), {}, "classes X and x differ by case"),
+        (rows([A, [1, 0, 0, 1, 0, 0], [0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 1, 1]]), {},
+         "columns 1 to 3 hold a single 1 in each row: if they are one-hot"),
+        ("1,013;0,5;x\n".replace("0,5", "2") * 2 + "23,450;3;y\n" * 2, {},
+         "all decimal commas are followed by three digits, as in '1,013'"),
     ],
 )  # fmt: skip
 def test_what_may_not_be_meant_is_a_warning(text, keys, warning, tmp_path):
     assert any(warning in words for words in read(tmp_path, text, **keys).warnings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,0,0\n0,1,1\n1,0,1\n1,1,1\n",  # a gate: its first row is a sample
+        rows([[1, *A], [2.5, *B], [3, *NUMBERS]]),  # the only sample of a class
+        rows([[1, *A], [2, *B], ["x", *WORDS[:5], "b"]]),  # another class has one sample as well
+        rows([[1, *A, 1], [2, *B, 2], ["x", *WORDS, "x"]]),  # far below there is another one
+        "1,013;0,5;x\n2,014;1,5;y\n" * 2,
+        "0,013;3;x\n0,014;4;y\n" * 2,
+        rows([A, [1, 0, 0, 1, 0, 0], [0, 1, 1, 0, 0, 1]]),
+    ],
+)
+def test_what_is_clear_is_neither_a_header_nor_warned_of(text, tmp_path):
+    found = read(tmp_path, text)
+    assert "no header line" in found.told
+    assert len(found.x) == text.count("\n")
+    assert not any(w in " ".join(found.warnings) for w in ("thousands", "one-hot"))
 
 
 def test_a_class_without_training_samples_is_a_warning(tmp_path):

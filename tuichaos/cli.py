@@ -34,6 +34,8 @@ def _say_interrupted() -> int:
 
 def __getattr__(name: str) -> object:
     """``cli``, the group of all commands, and what else is in its module."""
+    if name.startswith("__"):  # an import asks for __path__, before signals are heard
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from tuichaos.commands import group
 
     try:

@@ -17,6 +17,8 @@ import platformdirs
 from tuichaos.errors import InputError, nearest
 from tuichaos.plain import only_ascii
 
+KINDS = {str: "a text", float: "a number", bool: "true or false"}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -103,5 +105,5 @@ def _as(kind: type, value: Any, where: str) -> Any:
         with contextlib.suppress(TypeError, ValueError):
             value = float(value)
     if not isinstance(value, kind):
-        raise InputError(f"{where}: must be of kind {kind.__name__}, not {value!r}")
+        raise InputError(f"{where}: must be {KINDS[kind]}, not {value!r}")
     return value

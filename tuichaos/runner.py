@@ -161,7 +161,7 @@ class Recording:
         self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
         self.step = 0
-        setup = Setup(plan.experiment, plan.built.system, pace.heed)
+        setup = Setup(plan.experiment, plan.built.system, pace.heed, self._parted)
         self.survival = Survival(setup)
         self.states: SavedStates | None = None
         if plan.experiment.record.states_every and path is not None:
@@ -187,6 +187,10 @@ class Recording:
         self.preview: Preview | None = None
         self.reason = ""  # why it failed
         self._next_look = 0.0
+
+    def _parted(self) -> int | None:
+        """The step at which the noise floor failed, so far."""
+        return self.simulation.noise_floor.first_step
 
     def run(self, watch: Watcher | None) -> None:
         """Run to the end, a stop or a failure; the folder tells which."""

@@ -28,6 +28,10 @@ from tuichaos.levels import COLLAPSE_UNITS
 LOOKS = 64  # at the hidden units, evenly spaced
 TAIL = 1024  # newest values of the scalar series, whose spread a drift is measured by
 NO_MAP = "system.allow_nondeterministic: no verdict on what may be no map of single states"
+PARTED = (
+    "an unperturbed twin parted from its reference at step {}: this is no deterministic map, or "
+    "its rows depend on each other"
+)
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
 
 
@@ -208,11 +212,11 @@ class Regime(Instrument):
         if self.end < 0:
             return Findings()
         verdicts, spans = [], self.record.judged(self.end)
-        is_no_map = self.setup.experiment.system.allow_nondeterministic
+        missing = self._no_map()
         for reference in range(self.setup.references):
             self.setup.heed()
-            if is_no_map:
-                verdicts.append(Verdict("undecided", NO_MAP))
+            if missing:
+                verdicts.append(Verdict("undecided", missing))
             else:
                 verdicts.append(judge(self.evidence(reference, spans)))
         names = [field.name for field in dataclasses.fields(Verdict)]
@@ -230,6 +234,14 @@ class Regime(Instrument):
             },
             tables={"regime.csv": (["reference", *names], rows)},
         )
+
+    def _no_map(self) -> str:
+        """Why no reference has a verdict: what was run may be no map of single states; empty
+        where nothing says so."""
+        if self.setup.experiment.system.allow_nondeterministic:
+            return NO_MAP
+        parted = self.setup.parted()
+        return "" if parted is None else PARTED.format(parted)
 
     def _part(self, verdicts: list[Verdict]) -> dict[str, Any]:
         passed = [v.ends_at for v in verdicts if v.verdict == "transient-chaos"]

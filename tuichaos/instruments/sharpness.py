@@ -174,8 +174,9 @@ class Sharpness(Instrument):
         rest = np.full(self.setup.references - self.references, np.nan)
         summary = {
             **self._mean("final", final),
-            **self._mean("final_eta_half", half),
+            **self._mean("final_eta_half", ratio[-1] if len(steps) else stable),
             **self._mean("mean_last_tenth", tenth),
+            **self._mean("mean_last_tenth_eta_half", half),
             "threshold": _common(stable),
             "eigenvalues": self.count,
             "every": self.every,

@@ -13,7 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,18 +32,22 @@ MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "-", "."}
 NAMELESS = re.compile(r"(Unnamed: \d+)?")
 THREE = re.compile(r"\d{3}(\.\d+)?")  # what follows a thousands separator
 LEADING = re.compile(r"[+-]?\d{1,3}")  # what stands before one
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # a decimal comma, or a thousands separator
+MINUS = "\u2212"  # as typesetters write it; no number has it
 
 
 @dataclass(frozen=True)
 class Look:
     """How a table is read, as guessed from its first rows: ``first`` the cells of its first
-    row, ``skip``: lines before it."""
+    row, ``skip``: lines before it; ``alone``: the target that makes the first row a header of
+    numbers, for it occurs nowhere else."""
 
     separator: str
     first: list[str]
     has_header: bool
     decimal: str
     skip: int = 0
+    alone: str = ""
 
     @property
     def width(self) -> int:
@@ -78,7 +82,17 @@ def read(path: str, where: str, target: str | int | None) -> Table:
     the last one.
     """
     text = decoding.read(path, where)
+    try:
+        return _table(text, where, target)
+    except InputError as error:
+        if text.content.startswith(b"#"):
+            raise InputError(f"{error}; line 1 begins with #: leave comments out") from None
+        raise
+
+
+def _table(text: decoding.Text, where: str, target: str | int | None) -> Table:
     look = _look(text.content, where)
+    look = _headed(text.content, look, target)
     chosen = None if target is None else _column(look, target, where)
     odd = _odd_columns(text.content, look, chosen, where)
     wanted = _default(look, odd) if chosen is None else chosen
@@ -99,7 +113,11 @@ def read(path: str, where: str, target: str | int | None) -> Table:
         numbers,
         texts,
         told,
-        _warnings(look, features, numbers),
+        [
+            *_warnings(look, features, numbers),
+            *_one_hot(look, features, numbers, wanted, found),
+            *_grouped(text.content, look, {wanted, *odd} if found is None else set(odd)),
+        ],
         {
             "separator": look.separator,
             "header": look.has_header,
@@ -135,7 +153,7 @@ def _look(content: bytes, where: str) -> Look:
         skip = 1
         head = head[named.end() :]
     choices = [named[1]] if named else list(SEPARATORS)
-    best, score, rows = "", (-1.0, 0), []
+    best, score, rows = "", (False, -1.0, 0), []
     for separator in choices:
         found = _head(head, separator, where)
         if not found:
@@ -143,7 +161,7 @@ def _look(content: bytes, where: str) -> Look:
         value = _score(found, separator)
         if value > score:
             best, score, rows = separator, value, found
-    if score[1] < 2:
+    if score[2] < 2:
         raise InputError(f"{where}: {_no_separator(head)}")
     if len(rows[0]) > MOST_COLUMNS:
         raise InputError(f"{where}: {len(rows[0]):,} columns; at most {MOST_COLUMNS:,}")
@@ -164,18 +182,20 @@ def _head(head: str, separator: str, where: str) -> list[list[str]]:
     return found
 
 
-def _score(rows: list[list[str]], separator: str) -> tuple[float, int]:
-    """How well a separator explains the first rows: the share of them that have the commonest
-    width, times that of cells which are numbers; and that width."""
+def _score(rows: list[list[str]], separator: str) -> tuple[bool, float, int]:
+    """How well a separator explains the first rows: whether all are of one width, the header
+    too; the share of them that have the commonest width, times that of cells which are numbers;
+    and that width."""
     later = rows[1:] or rows
     width, count = Counter(map(len, later)).most_common(1)[0]
     width = max(width, len(rows[0])) if len(rows) < 3 else width
     if width < 2:
-        return (0.0, width)
+        return (False, 0.0, width)
     cells = [cell.strip() for row in later for cell in row]
     comma = "." if separator == "," else ","
     numeric = sum(_is_number(cell) or _is_number(cell, comma) for cell in cells)
-    return (count / len(later) * (numeric + 1) / (len(cells) + 1), width)
+    alike = len(set(map(len, rows))) == 1
+    return (alike, count / len(later) * (numeric + 1) / (len(cells) + 1), width)
 
 
 def _no_separator(head: str) -> str:
@@ -198,7 +218,7 @@ def _is_header(rows: list[list[str]], decimal: str) -> bool:
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     if not all(cell.isprintable() for cell in first):
         return False
-    numbers = [k for k, cell in enumerate(first) if _is_number(cell, decimal)]
+    numbers = [k for k, c in enumerate(first) if _is_number(c.replace(MINUS, "-"), decimal)]
     words = [k for k, c in enumerate(first) if k not in numbers and c.lower() not in MISSING]
     empty = [k for k, cell in enumerate(first) if not cell]
     if len(words) + len(empty) == len(first):
@@ -228,6 +248,43 @@ def _counts_columns(first: list[str], rest: list[list[str]]) -> bool:
         return True
     features = [cell for row in rest for cell in row[:-1]]
     return all(re.search("[.,eE]", cell) for cell in features)
+
+
+def _headed(content: bytes, look: Look, target: str | int | None) -> Look:
+    """The same with a header, where the first row is one of numbers: its target occurs nowhere
+    else, and each other one at least twice."""
+    column = None if look.has_header else _place(look, target)
+    if column is None or not _may_head(look.first, column, look.decimal):
+        return look
+    counts = Counter(row[column].strip() for _, row in _rows(content, look) if column < len(row))
+    alone = look.first[column]
+    if counts.pop(alone, 0) != 1 or not counts or min(counts.values()) < 2:
+        return look
+    return replace(look, has_header=True, alone=alone)
+
+
+def _place(look: Look, target: str | int | None) -> int | None:
+    """The target's column, if the first row is a header or if it is none."""
+    if target is None:
+        return look.width - 1
+    if isinstance(target, int) and -look.width <= target < look.width:
+        return target % look.width
+    return look.first.index(str(target)) if look.first.count(str(target)) == 1 else None
+
+
+def _may_head(first: list[str], target: int, decimal: str) -> bool:
+    """Whether a first row of numbers, but for its target, may name columns: no name is there
+    twice; if the target is a number too, all are whole ones that grow, as years do, for the row
+    may as well be the only sample of a class."""
+    others = [cell for k, cell in enumerate(first) if k != target]
+    if len(set(first)) < len(first) or not all(_is_number(cell, decimal) for cell in others):
+        return False
+    if first[target].lower() in MISSING:
+        return False
+    if not _is_number(first[target].replace(MINUS, "-"), decimal):
+        return True
+    whole = all(cell.isdecimal() for cell in first)
+    return whole and len(first) > 2 and sorted(first, key=float) == first
 
 
 def _column(look: Look, target: str | int, where: str) -> int:
@@ -321,7 +378,13 @@ def _told(
 ) -> list[str]:
     words = [word for word in (text.packing, text.encoding) if word]
     words.append(f"separator {SEPARATORS[look.separator]}")
-    words.append("the first line is a header" if look.has_header else "no header line")
+    if look.alone:
+        alone = clean(look.alone, 40)
+        words.append(
+            f"line {look.skip + 1} is taken as a header: its target, {alone!r}, occurs nowhere else"
+        )
+    else:
+        words.append("the first line is a header" if look.has_header else "no header line")
     if look.decimal == ",":
         words.append("decimal commas")
     words += [f"{look.name(column)} {why}, left out" for column, why in dropped]
@@ -340,6 +403,50 @@ def _warnings(look: Look, features: list[int], x: np.ndarray) -> list[str]:
         if look.has_header and NAMELESS.fullmatch(look.first[column]) and not place:
             found.append(f"column {column} has no name; it is taken as a feature")
     return found
+
+
+def _one_hot(
+    look: Look, features: list[int], x: np.ndarray, target: int, values: np.ndarray | None
+) -> list[str]:
+    """A warning of last columns that hold a single 1 in each row."""
+    columns = {column: x[:, place] for place, column in enumerate(features)}
+    if values is not None:
+        columns[target] = values
+    total, last = np.zeros(len(x)), max(columns)
+    for first in sorted(columns, reverse=True):
+        total = total + columns[first]
+        if not np.isin(columns[first], (0, 1)).all() or (total > 1).any():
+            return []
+        if first < last and (total == 1).all():
+            return [
+                f"columns {first} to {last} hold a single 1 in each row: if they are one-hot "
+                "classes, write the class into one column"
+            ]
+    return []
+
+
+def _grouped(content: bytes, look: Look, texts: set[int]) -> list[str]:
+    """A warning where all decimal commas may separate thousands."""
+    if look.decimal != ",":
+        return []
+    rows, shown = _rows(content, look), ""
+    if look.has_header:
+        next(rows)
+    for _, row in rows:
+        for column, cell in enumerate(row):
+            if column in texts or "," not in cell:
+                continue
+            if not GROUPED.fullmatch(cell.strip()):
+                return []
+            shown = shown or cell.strip()
+    return (
+        [
+            f"all decimal commas are followed by three digits, as in {shown!r}: if they separate "
+            "thousands, write the numbers without them"
+        ]
+        if shown
+        else []
+    )
 
 
 # --- numbers -----------------------------------------------------------------------------
@@ -490,6 +597,10 @@ def _bad_cell(content: bytes, look: Look, texts: set[int], where: str) -> str:
 def _why(cell: str, look: Look) -> str:
     if cell.lower() in MISSING:
         return "; a value is missing: fill it in, or leave the row out"
+    if MINUS in cell and _is_number(cell.replace(MINUS, "-"), look.decimal):
+        return f"; its minus is the character U+2212: write {cell.replace(MINUS, '-')}"
+    if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d+", cell):
+        return f"; its points separate thousands: write {cell.replace('.', '')}"
     if re.fullmatch(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d+)?", cell):
         return "; write thousands without a separator"
     if look.decimal == "," and _is_number(cell):

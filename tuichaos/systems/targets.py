@@ -69,6 +69,11 @@ def _of_words(where: str, found: Sequence[str], task: Task | None, others: str) 
         raise InputError(
             f"{where}: data.task = 'regression' needs numbers, and the target holds {odd!r}"
         )
+    if _is_finite(odd.replace("\u2212", "-")) and task != "classes":
+        raise InputError(
+            f"{where}: the target holds {odd!r}, whose minus is the character U+2212: write "
+            f"{odd.replace(chr(0x2212), '-')}"
+        )
     if _is_number(odd):
         raise InputError(f"{where}: the target holds {odd!r}, which is not a finite number")
     if any(map(_is_finite, found)) and task != "classes":
