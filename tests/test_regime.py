@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tuichaos import report
 from tuichaos.instruments import verdicts
 from tuichaos.instruments.dead_network import dead_network
 from tuichaos.instruments.span_record import largest_speedup
@@ -543,3 +544,10 @@ def one_by_one(evidence, spans):
             if not one_way[a : b + 1].all():
                 best = np.fmax(best, gain - faster[b - a])
     return best
+
+
+def test_the_table_says_what_the_undecided_seem_to_be(simulate):
+    run = simulate(preset="eos", overrides={"ensemble.references": 4, "ensemble.twins": 1})
+    assert set(words(run)) == {"undecided"}
+    (row,) = [row for row in report.rows(run) if row.value.strip() == "chaotic so far"]
+    assert (row.measure, row.count) == ("", "4 of 4")

@@ -94,6 +94,8 @@ def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
     found = summary.get("verdicts") or {}
     for k, (word, count) in enumerate((summary["regimes"] or {}).items()):
         yield Row("regime" if k == 0 else "", word, "", f"{count} of {total}")
+        if word == "undecided":
+            yield from _so_far(found.get("missing") or {}, total)
         if word == "transient-chaos":
             end = found["transient_end_median"]
             yield Row("  ends at step", f"{end:g}", "", "median")
@@ -103,6 +105,17 @@ def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
                 if one["stuck_on"] is not None:
                     name = f"  k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
                 yield Row(name, one["behaviour"], "", f"{one['references']} of {total}")
+
+
+SO_FAR = " so far"  # ends the first words of a reason that tells what it seems to be
+
+
+def _so_far(missing: Mapping[str, int], total: int) -> Iterator[Row]:
+    """What of the undecided seems to be one thing as yet; the reasons stand below the table."""
+    for reason, count in missing.items():
+        words = reason.split(",")[0]
+        if words.endswith(SO_FAR):
+            yield Row("", f"  {words}", "", f"{count} of {total}")
 
 
 @dataclass(frozen=True)
