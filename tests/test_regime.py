@@ -549,5 +549,5 @@ def one_by_one(evidence, spans):
 def test_the_table_says_what_the_undecided_seem_to_be(simulate):
     run = simulate(preset="eos", overrides={"ensemble.references": 4, "ensemble.twins": 1})
     assert set(words(run)) == {"undecided"}
-    (row,) = [row for row in report.rows(run) if row.value.strip() == "chaotic so far"]
-    assert (row.measure, row.count) == ("", "4 of 4")
+    (row,) = [row for row in report.rows(run) if row.value == "chaotic so far"]
+    assert (row.measure, row.count) == ("  of these", "4 of 4")

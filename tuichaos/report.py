@@ -115,7 +115,7 @@ def _so_far(missing: Mapping[str, int], total: int) -> Iterator[Row]:
     for reason, count in missing.items():
         words = reason.split(",")[0]
         if words.endswith(SO_FAR):
-            yield Row("", f"  {words}", "", f"{count} of {total}")
+            yield Row("  of these", words, "", f"{count} of {total}")
 
 
 @dataclass(frozen=True)

@@ -96,36 +96,44 @@ def run_report(done: Run) -> None:
 
     from tuichaos import report
 
-    Console(highlight=False).print(_table(done, report.rows(done)))
+    console = Console(highlight=False)
+    console.print(_table(done, report.rows(done), console.width))
     for what in ("distance", "loss"):
         chart(done, what, 16, optional=True)
     for line in report.remarks(done):
         say(line)
 
 
-def _table(done: Run, rows: Sequence[Row]) -> Table:
-    """The published figures are a column only where there are any."""
+def _table(done: Run, rows: Sequence[Row], width: int) -> Table:
+    """The published figures are a column only where there are any. Columns stand two apart, or
+    one where the terminal is no wider (of ``width`` columns)."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from tuichaos.parameters import per
 
+    unit = f"nats per {per(done.experiment.system.name, done.time_step)}"
+    heads = [unit, "value", "95 % interval", "from", "paper"]
+    heads = heads if any(row.paper for row in rows) else heads[:-1]
+    lines = [
+        [shown(cell) for cell in (row.measure, row.value, row.interval, row.count, row.paper)]
+        for row in rows
+    ]
+    columns = zip(heads, *lines, strict=False)  # without a last one that is empty
+    wide = sum(max(map(len, column)) + 2 for column in columns)
     table = Table(
         title=Text(shown(done.experiment.heading)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=(0, 1 if wide <= width else 0, 0, 0),
         pad_edge=False,
+        show_edge=wide <= width,
     )
-    unit = f"nats per {per(done.experiment.system.name, done.time_step)}"
-    heads = [unit, "value", "95 % interval", "from", "paper"]
-    heads = heads if any(row.paper for row in rows) else heads[:-1]
     for head in heads:
         table.add_column(shown(head), overflow="fold", no_wrap=head != "from")
-    for row in rows:
-        cells = (row.measure, row.value, row.interval, row.count, row.paper)
-        table.add_row(*(Text(shown(cell)) for cell in cells[: len(heads)]))
+    for cells in lines:
+        table.add_row(*map(Text, cells[: len(heads)]))
     return table
 
 
