@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris, load_wine
 
 from tuichaos import InputError, resolve, runner
 from tuichaos.experiment import Data
+from tuichaos.systems import tables
 from tuichaos.systems.data import load
 
 IRIS, WINE = load_iris(), load_wine()
@@ -508,3 +509,17 @@ def test_numbers_have_the_bits_of_python(tmp_path):
         ",".join(map(repr, row)) + f",{k % 2}\n" for k, row in enumerate(values.tolist())
     )
     assert np.array_equal(read(tmp_path, text).x, values)
+
+
+def test_a_refusal_waits_for_the_thread_that_reads_ahead(tmp_path, monkeypatch):
+    """Else the library aborts a program that ends meanwhile, once in some tens of times."""
+    import pyarrow
+
+    settled = []
+    monkeypatch.setattr(tables, "_settle", lambda: settled.append(pyarrow.io_thread_count()))
+    for text in ("# mine\na,b\n1,2\n3,4\n", "a,b\n1,2\nx,4\n1,2\n", "a,b\n1,2\n3\n"):
+        path = tmp_path / "t.csv"
+        path.write_text(text)
+        with pytest.raises(InputError):
+            tables.read(str(path), "data.path", None)
+    assert settled == [1, 1, 1]

@@ -452,6 +452,15 @@ def _grouped(content: bytes, look: Look, texts: set[int]) -> list[str]:
 # --- numbers -----------------------------------------------------------------------------
 
 
+def _settle() -> None:
+    """Wait for the thread that reads ahead: a program that ends while it is still at work is
+    aborted by the library. There is one such thread, so that it is done once it has done more."""
+    import pyarrow
+    from pyarrow import csv as reader
+
+    reader.read_csv(pyarrow.BufferReader(b"a\n1\n"), reader.ReadOptions(use_threads=False))
+
+
 def _read(
     content: bytes, look: Look, texts: set[int], where: str
 ) -> tuple[np.ndarray, dict[int, object]]:
@@ -460,6 +469,7 @@ def _read(
     import pyarrow
     from pyarrow import csv as reader
 
+    pyarrow.set_io_thread_count(1)
     names = [f"c{k}" for k in range(look.width)]
     blocks, kept, rows = [], {k: [] for k in texts}, 0
     try:
@@ -485,7 +495,11 @@ def _read(
             blocks.append(np.stack(found, axis=1) if found else np.empty((len(block), 0)))
             for column in texts:
                 kept[column].append(columns[column])
+    except InputError:
+        _settle()
+        raise
     except pyarrow.ArrowInvalid as error:
+        _settle()
         raise InputError(_bad_row(content, look, where, error)) from None
     if not rows:
         raise InputError(f"{where}: no rows")
