@@ -551,3 +551,14 @@ def test_the_table_says_what_the_undecided_seem_to_be(simulate):
     assert set(words(run)) == {"undecided"}
     (row,) = [row for row in report.rows(run) if row.value == "chaotic so far"]
     assert (row.measure, row.count) == ("  of these", "4 of 4")
+
+
+def test_reasons_beyond_the_commonest_are_counted(simulate):
+    run = simulate(overrides={"ensemble.references": 7, "ensemble.twins": 1, "steps": 20})
+    (words,) = [line for line in report.remarks(run) if line.startswith("undecided")]
+    assert words.startswith("undecided in 7: ")
+    part = run.summary["verdicts"]
+    part["missing"] = dict.fromkeys("abcde", 1)  # the summary has five reasons at most
+    lines = [line for line in report.remarks(run) if line.startswith("undecided")]
+    assert len(lines) == 6
+    assert lines[-1] == "undecided in 2 others: for other reasons, in regime.csv"

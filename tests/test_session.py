@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import tuichaos
+from tuichaos.live import LiveSeries
 from tuichaos.session import ENDED, Session, Status
+from tuichaos.simulation import Simulation
 from tuichaos.tui.run_state import RunState
 
 
@@ -155,3 +157,91 @@ def test_a_rate_that_was_changed_is_the_one_that_is_nudged_when_a_run_goes_on(tm
     finally:
         state.leave()
         assert state.join(60)
+
+
+@pytest.fixture
+def state():
+    """The run of an explorer, at a learning rate of 0.1; its folder is kept by default."""
+    overrides = {"ensemble.references": 2, "ensemble.twins": 1, "steps": 60}
+    state = RunState(tuichaos.resolve({"optimizer": {"learning_rate": 0.1}}, overrides))
+    yield state
+    state.leave()
+    assert state.join(60)
+
+
+def kept_changes(state):
+    changes = tuichaos.load(state.path / "experiment.toml").optimizer.changes
+    return {change.step: change.learning_rate for change in changes}
+
+
+def test_a_rate_behind_the_last_frame_is_said_to_be_too_late(state, home, monkeypatch):
+    plain = LiveSeries.add
+
+    def add(live, progress):
+        plain(live, progress)
+        if progress.step == 60:  # all steps are computed, and the run has not yet ended
+            assert state.nudge(2) == 0.2
+            assert "lr 0.1, then 0.2" in state.status_line()
+
+    monkeypatch.setattr(LiveSeries, "add", add)
+    state.start()
+    until(lambda: state.ended, 60)
+    assert state.session.status == "done", state.session.reason
+    assert kept_changes(state) == {}
+    assert state.rate == 0.1
+    assert "· lr 0.1 ·" in state.status_line()
+    assert state.sentence().startswith("lr 0.2 came too late for this run: it is for the next one.")
+
+
+def test_a_rate_that_was_changed_while_paused_before_a_stop_is_too_late(state, home):
+    state.step()
+    until(lambda: state.live.latest is not None, 60)
+    assert state.nudge(2) == 0.2
+    assert state.nudge(2) == 0.4
+    assert "lr 0.1, then 0.4" in state.status_line()
+    state.stop()
+    until(lambda: state.ended)
+    assert kept_changes(state) == {}
+    assert "· lr 0.1 ·" in state.status_line()
+    assert state.sentence().startswith("lr 0.4 came too late for this run")
+
+
+def test_a_rate_that_is_taken_is_named_from_its_step_on(state, home):
+    state.step()
+    until(lambda: state.live.latest is not None, 60)
+    state.nudge(2)
+    state.step()
+    until(lambda: state.live.latest.step == 1)
+    assert "· lr 0.2 ·" in state.status_line()
+    state.stop()
+    until(lambda: state.ended)
+    assert kept_changes(state) == {1: 0.2}
+    assert "· lr 0.2 ·" in state.status_line()
+    assert "too late" not in state.sentence()
+
+
+def test_a_rate_of_a_frame_that_a_stop_drops_is_kept_for_the_run_that_goes_on(
+    state, home, monkeypatch
+):
+    monkeypatch.setattr("tuichaos.simulation.FRAME_STEPS", 10)
+    change, add = Simulation._change, LiveSeries.add
+
+    def changed(simulation, start):
+        if start == 10:
+            state.session.change_learning_rate(0.2)
+        change(simulation, start)
+
+    def added(live, progress):
+        add(live, progress)
+        if progress.step == 9:
+            state.stop()
+
+    monkeypatch.setattr(Simulation, "_change", changed)
+    monkeypatch.setattr(LiveSeries, "add", added)
+    state.start()
+    until(lambda: state.ended, 60)
+    assert state.session.step == 9
+    assert kept_changes(state) == {10: 0.2}
+    assert "· lr 0.1 ·" in state.status_line()
+    words = "lr 0.2 came too late: it holds from step 10 where this run goes on."
+    assert state.sentence().startswith(words)

@@ -700,6 +700,23 @@ async def test_a_chart_can_be_seen_on_low_screens(size):
         assert chart.content_size.height >= 4
 
 
+async def test_charts_that_a_larger_terminal_shows_are_drawn():
+    app = explorer(steps=100)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.1)
+        await keys(app, "space")
+        await until(lambda: app.state.session is not None and app.state.ended)
+        charts = list(app.screen.pages.charts)
+        assert [chart.display for chart in charts] == [True, False, False]
+        await until(lambda: charts[0].extent() == (0, 100))
+        await until(lambda: app.screen.drawn == (app.state.live, app.state.live.version, True))
+        await pilot.pause(0.2)  # whatever was put off is done: the hidden ones were passed over
+        await pilot.resize_terminal(120, 36)
+        await until(lambda: all(chart.extent() == (0, 100) for chart in charts))
+        await pilot.pause()
+        assert all(len(str(chart.render()).split("\n")) > 5 for chart in charts)
+
+
 async def test_a_tab_can_be_measured_in_the_next_run():
     app = explorer(**LAB)
     async with app.run_test(size=SIZE) as pilot:

@@ -237,6 +237,18 @@ def test_verdicts_in_the_order_of_their_frequency():
     assert verdict(found | {"verdicts": {}}) == "Verdict: chaotic in 33 of 40, undecided in 7."
 
 
+def test_a_reason_has_its_own_count():
+    found = {"regime": "undecided", "regimes": {"undecided": 39, "periodic": 1}, "references": 40}
+    few = found | {"verdicts": {"missing": {"chaotic so far": 37, "fewer than 64 steps": 2}}}
+    words = "Verdict: undecided in 39 of 40 (37 of them: chaotic so far), periodic in 1."
+    assert verdict(few) == words
+    all_alike = found | {"verdicts": {"missing": {"chaotic so far": 39}}}
+    assert verdict(all_alike) == "Verdict: undecided in 39 of 40: chaotic so far, periodic in 1."
+    single = {"regime": "undecided", "regimes": {"undecided": 1}, "references": 1}
+    words = "Verdict: undecided: chaotic so far."
+    assert verdict(single | {"verdicts": {"missing": {"chaotic so far": 1}}}) == words
+
+
 def test_a_sentence_beside_a_verdict_judges_nothing_itself():
     steps = np.arange(1, 301)
     live = LiveSeries(9)

@@ -137,6 +137,8 @@ def verdict(summary: Mapping[str, Any]) -> str:
         words += f", most often k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
         words += f": {one['behaviour']}"
     elif word == "undecided" and found["missing"]:
-        words += f": {next(iter(found['missing']))}"
+        reason, count = next(iter(found["missing"].items()))
+        alike = count == counts[word]
+        words += f": {reason}" if alike else f" ({count} of them: {reason})"
     words += "".join(f", {other} in {n}" for other, n in counts.items() if other != word and n)
     return words + "."

@@ -272,13 +272,21 @@ def remarks(run: Run) -> Iterator[str]:
     found = summary.get("verdicts") or {}
     for warning in found.get("warnings", []):
         yield f"warning: {warning}"
-    for reason, count in found.get("missing", {}).items():
-        yield f"undecided in {count}: {reason}"
+    yield from _undecided(summary, found.get("missing") or {})
     if floor.get("holds"):
         yield f"noise floor: 0 (an unperturbed twin stayed put for {floor['steps']} steps)"
     speed = run.manifest.get("replica_steps_per_second", 0)
     yield f"{run.manifest.get('seconds', 0):.1f} s, {speed:,.0f} replica-steps/s"
     yield f"run folder: {run.path}"
+
+
+def _undecided(summary: Mapping[str, Any], missing: Mapping[str, int]) -> Iterator[str]:
+    """Why references have no verdict; the summary has the commonest reasons only."""
+    for reason, count in missing.items():
+        yield f"undecided in {count}: {reason}"
+    others = (summary.get("regimes") or {}).get("undecided", 0) - sum(missing.values())
+    if missing and others > 0:
+        yield f"undecided in {others} others: for other reasons, in regime.csv"
 
 
 def plan_lines(plan: Any) -> Iterator[str]:

@@ -82,6 +82,7 @@ class Session:
         self._pace = Pace(paused=paused)
         self._recording: Recording | None = None
         self._early: list[float] = []  # rates asked for before the run was ready
+        self._rate: float | None = None  # the newest rate that was asked for
         self._ready = threading.Lock()
         self._after = tuple(after)
         self._begun = False
@@ -153,6 +154,7 @@ class Session:
                 return False
             self.asked, self._watch = experiment, watch
             self._early.clear()
+            self._rate = None
             return True
 
     def pause(self) -> None:
@@ -170,12 +172,42 @@ class Session:
         self._pace.stop()
 
     def change_learning_rate(self, rate: float) -> None:
-        """Go on from here with another learning rate; recorded in experiment.toml."""
+        """Go on from here with another learning rate; recorded in experiment.toml once a step
+        has it (see ``rate_to_come``)."""
         with self._ready:
+            self._rate = rate
             if self._recording is None:
                 self._early.append(rate)
             else:
                 self._recording.simulation.request({"learning_rate": rate})
+
+    def rate_at(self, step: int) -> float | list[float]:
+        """The learning rate that the step from ``step`` on is run at, as far as is known."""
+        if self._recording is None:
+            return self.asked.optimizer.rate_at(step)
+        changes = dict(self._recording.simulation.changes)  # the run's thread adds to them
+        past = [at for at in changes if at <= step]
+        if not past:
+            return self.experiment.optimizer.learning_rate
+        return changes[max(past)]["learning_rate"]
+
+    @property
+    def rate_to_come(self) -> float | None:
+        """A learning rate that was asked for, while no step is known to have had it; after the
+        end: one that came too late."""
+        with self._ready:
+            if self._rate is None or self._recording is None:
+                return self._rate
+            taken = self.rate_taken_at
+            return self._rate if taken is None or taken > self.step else None
+
+    @property
+    def rate_taken_at(self) -> int | None:
+        """The step from which on the newest rate that was asked for holds; None while it
+        waits."""
+        if self._recording is None or self._recording.simulation.is_asked:
+            return None
+        return self._recording.simulation.taken_at
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it has come."""

@@ -104,6 +104,7 @@ class Simulation:
         self._most = self.frame_steps  # fewer where instruments are slow
         self._spent: list[float] = []  # seconds of the blocks of a frame
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self.taken_at: int | None = None  # the step the newest request holds from
         self._blocks: list[Block] = []
         self._ahead: Work | None = None  # a frame that is being computed
         self._begun = False
@@ -139,6 +140,11 @@ class Simulation:
         """Change parameters at the next frame that is not yet begun; ``changes`` then tells
         its step. May be called from any thread."""
         self._requests.put(parameters)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a request waits for a frame; one that does so at the end came too late."""
+        return not self._requests.empty()
 
     def settle(self) -> None:
         """Let nothing run ahead of the next frame that is yielded, if a probe carries things
@@ -256,6 +262,7 @@ class Simulation:
     def _change(self, start: int) -> None:
         """Let requested and planned changes of parameters take effect."""
         while not self._requests.empty():
+            self.taken_at = start  # first: who looks meanwhile finds it waiting or taken
             self.changes[start] = {**self.changes.get(start, {}), **self._requests.get()}
         if start in self.changes:
             self.system = self.system.changed(self.changes[start])

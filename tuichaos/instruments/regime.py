@@ -311,4 +311,4 @@ def _references(count: int) -> str:
     return "1 reference" if count == 1 else f"{count} references"
 
 
-MOST_REASONS = 5
+MOST_REASONS = 5  # in the summary; regime.csv has those of all

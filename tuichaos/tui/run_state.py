@@ -17,7 +17,7 @@ from tuichaos.live import LiveSeries
 from tuichaos.memory import held
 from tuichaos.narrative import narrate, verdict
 from tuichaos.runs import Run, open_run
-from tuichaos.session import ENDED, Session, SweepSession
+from tuichaos.session import ENDED, Session, Status, SweepSession
 
 
 class RunState:
@@ -35,18 +35,20 @@ class RunState:
     def clear(self) -> None:
         self.live = LiveSeries(self.experiment.ensemble.references)
         self._first = 0  # the step it goes on from, until that is known better
-        self._nudged: float | None = None  # a rate that was asked for
 
     @property
     def rate(self) -> float | list[float]:
         """The learning rate that is in force, or was asked for and will be in a moment."""
+        to_come = None if self.ending else self.session.rate_to_come
+        return self.rate_in_force if to_come is None else to_come
+
+    @property
+    def rate_in_force(self) -> float | list[float]:
+        """The learning rate that the run at hand is run at, or ran at last."""
         if self.session is None:
             return self.experiment.optimizer.learning_rate
-        step = self._first if self.session.status == "preparing" else self.session.step
-        in_force = self.session.experiment.optimizer.rate_at(step)
-        if self._nudged == in_force:
-            self._nudged = None  # from here on a planned change may replace it
-        return in_force if self._nudged is None else self._nudged
+        known = self.session.status != "preparing"
+        return self.session.rate_at(self.session.step if known else self._first)
 
     @property
     def shown(self) -> Experiment:
@@ -146,7 +148,6 @@ class RunState:
         found = nudged(running, rate, factor)
         if found is not None and not self.ending:
             self.session.change_learning_rate(found)
-            self._nudged = found
         return found
 
     def export(self, window: tuple[float, float] | None = None) -> Path | None:
@@ -185,6 +186,20 @@ class RunState:
         return ran != now
 
     def sentence(self) -> str:
+        return f"{self._too_late()} {self._sentence()}".strip()
+
+    def _too_late(self) -> str:
+        """Of a learning rate that was asked for when no step was left that could have it."""
+        session = self.session
+        if session is None or session.status not in (Status.DONE, Status.INTERRUPTED):
+            return ""
+        if (rate := session.rate_to_come) is None:
+            return ""
+        if (at := session.rate_taken_at) is not None:  # kept in its optimizer.changes
+            return f"lr {rate:g} came too late: it holds from step {at} where this run goes on."
+        return f"lr {rate:g} came too late for this run: it is for the next one."
+
+    def _sentence(self) -> str:
         session = self.session
         if session is None:
             return "Press space to start."
@@ -234,8 +249,7 @@ class RunState:
             if not self.ended:
                 parts.append(f"{progress.left(latest)} left")
         if self.shown.system.name == "training":
-            by = isinstance(self.rate, list)
-            parts.append("lr by reference" if by else f"lr {self.rate:g}")
+            parts.append(self._rate_words())
         if self.path is not None and self.ended:
             parts.insert(2, self.path.name)
             if short and len(parts) > 3:
@@ -244,6 +258,14 @@ class RunState:
         parts.append(device.split(",")[0] if short else device)
         parts.append(f"memory {memory_megabytes():.0f} MB")
         return " · ".join(parts)
+
+    def _rate_words(self) -> str:
+        """The learning rate of the run, and the one that was asked for while none of its steps
+        has it."""
+        now, asked = self.rate_in_force, self.rate
+        if isinstance(now, list):
+            return "lr by reference"
+        return f"lr {now:g}" + (f", then {asked:g}" if asked != now else "")
 
     @property
     def observable(self) -> str:

@@ -265,7 +265,15 @@ class Explore(Living):
         chart.look_at(leader.window, leader.cursor)
 
     def on_chart_rescaled(self, event: Chart.Rescaled) -> None:
-        self.draw_chart((event.chart.id or "").removeprefix("chart-"))
+        self._draw_one(event.chart)
+
+    def on_chart_appeared(self, event: Chart.Appeared) -> None:
+        self._draw_one(event.chart)
+
+    def _draw_one(self, chart: Chart) -> None:
+        name = (chart.id or "").removeprefix("chart-")
+        if name in CHARTS:  # those of other tabs are drawn from their tables
+            self.draw_chart(name)
 
     # --- keys ---
 

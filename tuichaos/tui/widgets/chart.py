@@ -61,6 +61,13 @@ class Chart(Widget, can_focus=True):
             self.chart = chart
             super().__init__()
 
+    class Appeared(Message):
+        """It can be seen again: pictures made meanwhile were not drawn."""
+
+        def __init__(self, chart: Chart) -> None:
+            self.chart = chart
+            super().__init__()
+
     class Rescaled(Message):
         """The y axis is to be drawn otherwise: the picture must be made again."""
 
@@ -111,6 +118,9 @@ class Chart(Widget, can_focus=True):
 
     def on_resize(self) -> None:
         self._redraw()
+
+    def on_show(self) -> None:
+        self.post_message(self.Appeared(self))
 
     def render(self) -> Text:
         if self._drawn is None:
