@@ -41,11 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A process that a test started ends with it, also when it fails: which is then told, after
     what failed. What a fixture of a module started before is its own to end."""
     before = set(leftovers.children())
     yield
+    if request.node.get_closest_marker("revives"):
+        return
     left = leftovers.end(before)
     assert not left, f"left behind: {left}"
 

@@ -32,7 +32,7 @@ KEYS = (
 )
 LONGEST_BURST = 6
 RESIZED = 0.03  # of the bursts are followed by another size
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 300.0  # then it hangs: a busy machine is slow
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,16 @@ def all_dealt_with(app: Explorer) -> bool:
     return app._exit or not (app.message_queue_size or app.gate.busy)
 
 
-async def at_rest(app: Explorer) -> None:
-    """Nothing is computed any more, and every key has been dealt with."""
+async def at_rest(app: Explorer, others: set[threading.Thread]) -> None:
+    """Nothing is computed any more, and every key has been dealt with. ``others``: threads of the
+    tests before, which are none of this app's."""
     app.state.leave()
     if app.journey is not None:
         app.journey.halt()
     await until(app.state.join)
-    await until(lambda: not any(t.name.startswith("tuichaos") for t in threading.enumerate()))
+    await until(
+        lambda: not any(t.name.startswith("tuichaos") for t in {*threading.enumerate()} - others)
+    )
 
 
 async def walk(pilot, rng: random.Random, keys: int) -> int:
@@ -94,6 +97,7 @@ async def play(seed: int, keys: int) -> tuple[Amounts, Amounts]:
     """What there is before and after so many keys; the explorer is started again where a key
     has left it."""
     rng, pressed, before, after = random.Random(seed), 0, None, None
+    others = set(threading.enumerate())
     tuichaos.run(preset("quick", {**SMALL, "steps": 40}))
     while pressed < keys:
         app = Explorer(preset("quick", {**SMALL, "steps": STEPS}), Config(fps=20))
@@ -101,10 +105,10 @@ async def play(seed: int, keys: int) -> tuple[Amounts, Amounts]:
             await pilot.pause(0.1)
             app.state.start()  # whatever is loaded once
             await until(lambda app=app: app.state.session.step > 100)
-            await at_rest(app)
+            await at_rest(app, others)
             before = before or amounts()
             pressed += await walk(pilot, rng, keys - pressed)
-            await at_rest(app)
+            await at_rest(app, others)
             after = amounts()
     return before, after
 

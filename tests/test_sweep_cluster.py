@@ -137,6 +137,7 @@ def whole(tmp_path_factory):
     return table(tuichaos.sweep(made, out=tmp_path_factory.mktemp("whole") / "s"))
 
 
+@pytest.mark.revives
 def test_a_worker_that_is_killed_loses_no_point(pair, whole, tmp_path):
     killed = []
 
@@ -262,6 +263,7 @@ def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, gated, all_of
     assert done.manifest["machines"] == part.manifest["machines"]
 
 
+@pytest.mark.revives
 def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
     """Others take their places."""
     (file, gate), killed = gated, []

@@ -102,7 +102,8 @@ def selftest(ctx: click.Context) -> None:
     start, results = time.perf_counter(), []
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     every = trials()
-    say(f"{len(every)} trials, one to three minutes on two cores; ctrl-C ends it")
+    if sys.stderr.isatty():
+        say(f"{len(every)} trials, one to three minutes on two cores; ctrl-C ends it", err=True)
     say(table.heading())
     try:
         for k, trial in enumerate(every):
