@@ -165,3 +165,10 @@ def test_a_map_without_a_title_is_headed_by_its_name(command, tmp_path):
     assert out.lstrip().startswith("henon ")
     assert resolve({"name": "mine"}).heading == "mine"
     assert resolve({"name": "mine", "system": {"name": "henon"}}).heading == "mine"
+
+
+def test_a_number_that_is_none_is_said_to_have_to_be_one(command):
+    for words in (["--fps", "abc"], ["bench", "--seconds", "abc"]):
+        code, out, err = command(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.endswith(f"'{words[-2]}': must be a number, not 'abc'\n")
