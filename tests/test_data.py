@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tuichaos import InputError, experiment
+from tuichaos.reading import resolve
 from tuichaos.systems import data as source
 from tuichaos.systems.data import FILES, GENERATED, load
 
@@ -113,8 +114,8 @@ def test_csv(tmp_path):
         ("1\n2\n", "1 cell where 2 are due: there is no comma, semicolon or tab"),
         ("1,2,0\n1,3,0\n", "one class"),
         ("1,2,0.5\n1,3,1\n", "classes"),
-        ("", "no rows"),
-        ("a,b,class\n", "no rows"),
+        ("", "is empty"),
+        ("a,b,class\n", "has a header but no rows"),
     ],
 )
 def test_csv_that_cannot_be_used(tmp_path, text, says):
@@ -124,6 +125,11 @@ def test_csv_that_cannot_be_used(tmp_path, text, says):
         data(name="csv", path=str(path))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_csv_data_without_a_path():
+    with pytest.raises(InputError, match=r"data\.path: is missing: csv data need a file"):
+        resolve({}, {"data.name": "csv"})
 
 
 def npz(tmp_path, **arrays):

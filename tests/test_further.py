@@ -95,13 +95,22 @@ def test_what_depends_on_the_number_of_steps_is_computed_anew_and_said(tmp_path)
 
 
 @pytest.mark.parametrize("experiment", [PLAIN, ALL, TRAINING], ids=["plain", "all", "states"])
-@pytest.mark.parametrize("steps", [55, 140])
-def test_a_stopped_run_goes_further_or_less_far(experiment, steps, tmp_path, monkeypatch):
-    expected = whole(experiment, tmp_path / "whole", steps)
+def test_a_stopped_run_goes_further(experiment, tmp_path, monkeypatch):
+    expected = whole(experiment, tmp_path / "whole", 140)
     run = stopped(resolve(experiment), tmp_path / "part", monkeypatch, 2)
     assert 10 < run.manifest["step"] < 55
-    done = resuming.resume(run, steps=steps)
+    done = resuming.resume(run, steps=140)
     assert files(done.path) == expected
+
+
+def test_fewer_steps_than_planned_are_refused(tmp_path, monkeypatch, command):
+    run = stopped(resolve(PLAIN), tmp_path / "part", monkeypatch, 2)
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    code, out, err = command("resume", run.path, "--steps", 55)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("tuichaos: error: --steps 55 is less than the 60 planned: part goes on")
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
+    assert not (run.path / further.NAME).exists()
 
 
 def test_what_is_there_already_is_refused(tmp_path, monkeypatch, command):

@@ -356,7 +356,7 @@ def test_a_manifest_is_not_made_of_what_tells_nothing(tmp_path, monkeypatch, com
 
 def test_a_done_run_has_nothing_left_to_do(tmp_path):
     done = runner.run(resolve(HENON, {"steps": 20}), out=tmp_path / "done")
-    with pytest.raises(InputError, match="is done, all 20 steps"):
+    with pytest.raises(InputError, match="is done, all 20 steps of it; --steps M goes further"):
         resuming.resume(done)
     (done.path / "experiment.toml").write_text("")
     with pytest.raises(InputError, match="of the experiment changed since it began"):

@@ -18,7 +18,7 @@ import pytest
 import tuichaos
 from tuichaos.errors import InputError
 from tuichaos.progress import sweep_words
-from tuichaos.sweeps import batch, grid, points, rows, workers
+from tuichaos.sweeps import batch, grid, points, report, rows, workers
 from tuichaos.sweeps.reading import read
 from tuichaos.sweeps.running import SweepProgress
 
@@ -228,6 +228,59 @@ def test_the_table(tmp_path):
     first = dict(zip(head, lines[0], strict=True))
     assert float(first["lyapunov.ci95.low"]) < float(first["lyapunov.mean"])
     assert first["nmle.std"] == ""  # nothing was kept
+
+
+LINE = {
+    "point": 0, RATE: 0.001, "status": "done", "reason": None, "references": 20,
+    "lyapunov.mean": -6.84e-05, "lyapunov.window.0": 50, "lyapunov.window.1": 200,
+    "nmle.mean": 0.287, "nmle.kept": 17, "nmle.total": 20, "nmle.kept_ci95.low": 0.64,
+    "nmle.kept_ci95.high": 0.948, "growth.mean": 0.000134, "loss.final_median": 0.00123,
+    "regime": "marginal", "regimes.marginal": 8, "regimes.undecided": 7,
+}  # fmt: skip
+FAILED = {**dict.fromkeys(LINE), "point": 1, RATE: 0.1, "status": "failed", "reason": "no"}
+
+
+def test_a_table_leaves_out_whole_columns_from_the_least_important_on():
+    whole = report.table([LINE, FAILED], (RATE,), 200, "step")
+    assert whole.left_out == []
+    cells = ["0.00100", "-6.84e-05", "0.287", "17/20", "[0.640, 0.948]", "0.000134", "0.00123"]
+    assert whole.rows[0] == [*cells, "marginal 8/20"]
+    assert whole.rows[1][:3] == ["0.100", "failed", ""]
+    assert whole.units == (
+        "exponent (steps 50–200), nMLE, growth: nats per step, means over references; "
+        "loss: final median; verdict: the most frequent, in how many references"
+    )
+    seen = []
+    for width in range(90, 0, -1):
+        found = report.table([LINE, FAILED], (RATE,), width, "step")
+        assert found.width <= width or found.heads == ["η", "exponent", "kept"]
+        assert len(found.left_out) >= len(seen)
+        assert found.left_out[: len(seen)] == seen
+        seen = found.left_out
+    assert seen == ["growth", "loss", "interval of kept", "nMLE", "verdict"]
+    assert found.rows[0] == ["0.00100", "-6.84e-05", "17/20"]
+    assert found.units == "exponent (steps 50–200): nats per step, means over references"
+    other = report.table([LINE, {**LINE, "lyapunov.window.1": 90}], (RATE,), 1, "step")
+    assert other.units == "exponent: nats per step, means over references"
+
+
+@pytest.mark.parametrize("width", [80, 40, 5])
+def test_no_number_of_a_table_is_cut(width, monkeypatch, command, tmp_path):
+    monkeypatch.setenv("COLUMNS", str(width))
+    changes = [f"--set={k}={v}" for k, v in (FAST | {"ensemble.references": 12}).items()]
+    over = f"--over={RATE}=[0.0012345678, 3.1415926535, 5.5]"
+    code, out, _ = command("run", "--preset=quick", *changes, over, "--out", tmp_path / "s")
+    assert code == 0
+    found = read(tmp_path / "s")
+    places = [line.split() for line in out.splitlines()]
+    for k, rate in enumerate(found[RATE]):
+        (row,) = [words for words in places if words[:1] == [report._value(float(rate))]]
+        assert report._value(float(found["lyapunov.mean"][k])) in row
+        assert f"{found['nmle.kept'][k]:.0f}/{found['nmle.total'][k]:.0f}" in row
+        word = found["regime"][k]
+        assert width < 80 or f"{found[f'regimes.{word}'][k]:.0f}/12" in row
+    assert ("left out for want of width: growth" in out) == (width < 80)
+    assert "nats per step" in " ".join(out.split())
 
 
 def test_flat_names():

@@ -178,7 +178,7 @@ REFUSED = {
     "gzip cut": (gzip.compress(b"1,2,0\n" * 99)[:-20], "damaged or cut short"),
     "UTF-16 cut": ("1,2,0\n".encode("utf-16")[:-1], "begins as UTF-16, and is not"),
     "UTF-16 without a mark": ("1,2,0\n".encode("utf-16-le"), "UTF-16 without its mark"),
-    "nothing": ("\n\n", "no rows"),
+    "nothing": ("\n\n", "is empty"),
     "one class": ("1,2,a\n3,4,a\n", "one class only"),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tuichaos
-from tuichaos import InputError, resolve
+from tuichaos import InputError, errors, resolve
 from tuichaos.comparison import differences
 from tuichaos.presets import preset
 from tuichaos.reading import load
@@ -165,3 +165,19 @@ def test_a_map_without_a_title_is_headed_by_its_name(command, tmp_path):
     assert out.lstrip().startswith("henon ")
     assert resolve({"name": "mine"}).heading == "mine"
     assert resolve({"name": "mine", "system": {"name": "henon"}}).heading == "mine"
+
+
+def test_a_number_that_is_none_is_said_to_have_to_be_one(command):
+    for words in (["--fps", "abc"], ["bench", "--seconds", "abc"]):
+        code, out, err = command(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.endswith(f"'{words[-2]}': must be a number, not 'abc'\n")
+
+
+def test_of_many_choices_the_most_alike_are_named():
+    names = [f"rates.{k}.mean" for k in range(90)]
+    assert errors.some("regims", [*names, "regime"], "there") == "did you mean 'regime'?"
+    words = errors.some("nope", names, "the first line of x.csv")
+    assert words.count("rates.") == 8
+    assert words.endswith(" or another of 90: the first line of x.csv")
+    assert errors.some("nope", ["a", "b"], "there") == "choose from a, b"

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from tuichaos.cleaning import clean
 from tuichaos.interruptions import Stopped
 
-__all__ = ["InputError", "RunFailed", "Stopped", "SystemFault", "is_fault", "nearest"]
+__all__ = ["InputError", "RunFailed", "Stopped", "SystemFault", "is_fault", "nearest", "some"]
 
 MOST_COMPARED = 100  # characters: the time to compare two words grows with their product
+MOST_NAMED = 8  # of many choices
 MOST_CHOICES = 3_000  # a network of 1 000 layers has 2 000 columns
 
 
@@ -71,6 +72,17 @@ def _slips(a: str, b: str) -> int:
                 least = min(least, last[j - 2] + 1)
             row.append(least)
     return row[-1]
+
+
+def some(word: object, choices: Iterable[str], where: str) -> str:
+    """As ``nearest``, for many choices: at most MOST_NAMED of them, the most alike ones, and
+    ``where`` all are."""
+    names = [str(choice)[:MOST_COMPARED] for choice in itertools.islice(choices, MOST_CHOICES)]
+    if len(names) <= MOST_NAMED or nearest(word, names).startswith("did"):
+        return nearest(word, names)
+    word = str(word).lower()[:MOST_COMPARED]
+    alike = difflib.get_close_matches(word, names, n=MOST_NAMED, cutoff=0.0)
+    return f"choose from {', '.join(alike)} or another of {len(names)}: {where}"
 
 
 def nearest(word: object, choices: Iterable[str]) -> str:

@@ -127,7 +127,7 @@ class Data(Table):
     def _source(self) -> Data:
         # An npz is a preset's to ask for and the user's to give: it is missed when it is read.
         if self.name == "csv" and self.path is None:
-            raise ValueError("path: is for csv and npz data, which need it")
+            raise ValueError("path: is missing: csv data need a file")
         if self.name not in ("csv", "npz") and self.path is not None:
             raise ValueError("path: is for csv and npz data, which need it")
         if self.name != "inline" and (self.x is not None or self.y is not None):

@@ -43,7 +43,7 @@ ENDED = ("status", "finished", "seconds", "reason", "files", "planned")
 
 def target(run: Run, steps: int | None) -> int | None:
     """How many steps a run is to have that goes further than planned; None where it only goes
-    on. InputError where it has as many already."""
+    on. InputError where it has as many already, or more were planned."""
     if run.kind != "run":
         return None
     if steps is None:
@@ -53,6 +53,11 @@ def target(run: Run, steps: int | None) -> int | None:
     there = _steps_there(run)
     if steps <= there:
         raise InputError(f"--steps {steps}: {run.path.name} has {there} steps already")
+    if steps < (planned := run.experiment.steps):
+        raise InputError(
+            f"--steps {steps} is less than the {planned} planned: {run.path.name} goes on to those "
+            f"without --steps, or further with more than {planned}"
+        )
     begun = (run.path / NAME).exists()
     return None if steps == run.experiment.steps and not begun else steps
 

@@ -163,7 +163,7 @@ def _is_done(run: Run) -> str:
     """That there is nothing to go on with, and the way out where the rows are gone."""
     words = f"{run.path.name}: is done, all {run.experiment.steps} steps of it"
     if (run.path / "series.csv").exists():
-        return words
+        return f"{words}; --steps M goes further"
     again = f"tuichaos run {run.path / 'experiment.toml'} --out FOLDER"
     return f"{words}, but series.csv is gone: {again} computes it again, into another folder"
 

@@ -10,7 +10,7 @@ from tuichaos import landmarks
 from tuichaos.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
 from tuichaos.curves import Curve, Picture
 from tuichaos.drawings import TABLE_VIEWS, TABS
-from tuichaos.errors import InputError, nearest
+from tuichaos.errors import InputError, some
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
 from tuichaos.parameters import per
@@ -145,7 +145,8 @@ def picture(run: Run, what: str) -> Picture:
         shown = view(what, Kept(run), run.experiment)
     else:
         choices = dict.fromkeys([*every(), *known])
-        raise InputError(f"--what {what}: {nearest(what, choices)}")
+        where = "tuichaos plot --help, and the first line of series.csv"
+        raise InputError(f"--what {what}: {some(what, choices, where)}")
     if not any(np.isfinite(curve.y).any() for curve in shown.curves):
         raise InputError(f"--what {what}: {_why_empty(run, what)}")
     return replace(shown, title=f"{run.experiment.called}: {shown.title}")

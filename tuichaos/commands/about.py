@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from tuichaos.commands.shared import interrupted
+from tuichaos.commands.shared import NumberRange, interrupted
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
 from tuichaos.locations import here
@@ -61,7 +61,7 @@ def paths() -> None:
     "how the explorer answers while 3 000 replicas train on the cpu.",
 )
 @click.argument("what", required=False, type=click.Choice(["ui"]))
-@click.option("--seconds", type=click.FloatRange(0.1, 60), help="For each figure [2; ui: 15].")
+@click.option("--seconds", type=NumberRange(0.1, 60), help="For each figure [2; ui: 15].")
 @click.option("--device", default="cpu", metavar="cpu|cuda[:N]", help="Where tuichaos computes.")
 @click.option("--quick", is_flag=True, help="The first table and the start, in half a minute.")
 def bench(what: str | None, seconds: float | None, device: str, quick: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from tuichaos import interruptions, shortage
 from tuichaos.commands import about, kept, making, resuming, streams
-from tuichaos.commands.shared import Interrupted, interruptible, trusting
+from tuichaos.commands.shared import Interrupted, NumberRange, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.files import reason
@@ -52,7 +52,7 @@ Without a command it opens the explorer; press space there. Headless, start with
 )
 @click.version_option(package_name="tuichaos", message="tuichaos %(version)s")
 @click.option("--preset", metavar="NAME", help="What the explorer begins with [quick].")
-@click.option("--fps", type=click.FloatRange(0.2, 60), metavar="N", help="Repaints a second [4].")
+@click.option("--fps", type=NumberRange(0.2, 60), metavar="N", help="Repaints a second [4].")
 @click.option(
     "--ascii",
     "ascii_only",

@@ -22,6 +22,17 @@ class WholeRange(Whole, click.IntRange):
     """The same between two bounds."""
 
 
+class NumberRange(click.FloatRange):
+    """A number between two bounds."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"must be a number, not {value!r}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 WHOLE = Whole()
 
 CLUSTER = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from tuichaos.commands import telling
@@ -13,6 +14,7 @@ from tuichaos.locations import as_argument
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run
+    from tuichaos.sweeps import report
 
 
 MAP_LINES = 30  # of a map at the end of its run
@@ -49,11 +51,11 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
         for words in (*diagram, f"sweep folder: {done.path}"):
             say(words)
     elif not quiet:
-        _table(done.experiment.heading, *report.table(lines, grid.keys))
+        remarks = _table(done, lines, grid.keys)
         splits = (
             report.of_splits(lines, grid.keys) if done.experiment.system.name == "training" else ()
         )
-        for words in filter(None, (report.remark(lines), *splits, f"sweep folder: {done.path}")):
+        for words in (*remarks, *splits, f"sweep folder: {done.path}"):
             say(words)
     if counts["failed"]:
         reason = next(line["reason"] for line in lines if line["status"] == "failed")
@@ -81,16 +83,34 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
         console.print(line)
 
 
-def _table(title: str, heads: list[str], cells: list[list[str]]) -> None:
+def _table(done: Run, lines: list[report.Line], keys: tuple[str, ...]) -> list[str]:
+    """Print the table of a sweep; what there is to say of what it leaves out."""
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    say(title)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for head in heads:
-        table.add_column(shown(head), overflow="fold", no_wrap=True)
-    for row in cells:
+    from tuichaos.parameters import per
+    from tuichaos.sweeps import report
+
+    console = Console(highlight=False, soft_wrap=True)
+    unit = per(done.experiment.system.name, done.time_step)
+    found = report.table(lines, keys, console.width, unit, lambda text: cell_len(shown(text)))
+    say(done.experiment.heading)
+    for line in textwrap.wrap(found.units, max(40, console.width)):
+        say(line)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0 if found.tight else 1, 0, 0),
+        pad_edge=False,
+        show_edge=not found.tight,
+    )
+    for head in found.heads:
+        table.add_column(shown(head), no_wrap=True)
+    for row in found.rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
-    Console(highlight=False).print(table)
+    # Wider than the terminal where even the columns that stay are: no cell is cut.
+    console.width = max(console.width, found.width)
+    console.print(table)
+    return list(report.remarks(lines, found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.errors import InputError, nearest
+from tuichaos.errors import InputError, some
 from tuichaos.experiment import Experiment
 from tuichaos.parameters import per
 from tuichaos.runs import Run
@@ -54,7 +54,7 @@ def of_columns(
     if share is not None:
         found[KEPT] = share
     if what not in found:
-        raise InputError(f"--what {what}: {nearest(what, found)}")
+        raise InputError(f"--what {what}: {some(what, found, 'the first line of sweep.csv')}")
     found = _enough(found, what)
     if not _any(found[what]):
         raise InputError(f"--what {what}: has no number in this sweep")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,31 @@ MAIN = {
     "diverged": "diverged",
     "regime": "verdict",
 }
+# What is left out of the table where it is too wide, the first ones first; the exponent, the kept
+# fraction and the swept keys stay.
+LEAST = (
+    "growth.mean",
+    "loss.final_median",
+    "nmle.kept_ci95.low",
+    "sharpness.final",
+    "nmle.mean",
+    "reach_train.median",
+    "diverged",
+    "reach_test.median",
+    "regime",
+)
+INTERVAL = "interval of kept"  # its name in a list
+RATES = ("lyapunov.mean", "nmle.mean", "growth.mean")  # means over references
+OTHERS = {
+    "loss.final_median": "loss: final median",
+    "sharpness.final": "sharpness: mean at the last step",
+    "reach_train.median": "to train: median of steps",
+    "reach_test.median": "to test: median of steps",
+    "regime": "verdict: the most frequent, in how many references",
+}
 
 Line = Mapping[str, Any]
+Measure = Callable[[str], int]
 
 
 def plan_of(made: Grid, first: Plan) -> Iterator[str]:
@@ -56,22 +80,62 @@ SHORT = {
 }  # heads of the table
 
 
-def table(lines: list[Line], keys: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of the table: swept keys and main numbers that at least one point has, of
-    at most MOST_ROWS points, evenly chosen."""
-    shown = {k: name for k, name in MAIN.items() if any(row.get(k) is not None for row in lines)}
-    if not any(row.get("diverged") for row in lines):
-        shown.pop("diverged", None)
-    heads = [_short(key) for key in keys] + list(shown.values())
-    rows = []
-    for line in _chosen(lines):
-        cells = [_value(line[key]) for key in keys]
-        if line["status"] == "failed":
-            cells += ["failed", *[""] * (len(shown) - 1)] if shown else []
-        else:
-            cells += [_of(line, key) for key in shown]
-        rows.append(cells)
-    return heads, rows
+@dataclass(frozen=True)
+class Table:
+    """Heads and rows of what fits; ``left_out``: names of the columns that do not;
+    ``width``: that it has; ``tight``: columns stand one apart, not two; ``units``: what the
+    numbers are."""
+
+    heads: list[str]
+    rows: list[list[str]]
+    left_out: list[str]
+    width: int
+    tight: bool
+    units: str
+
+
+def table(
+    lines: list[Line], keys: tuple[str, ...], width: int, unit: str, measure: Measure = len
+) -> Table:
+    """The table of swept keys and main numbers that at least one point has, of at most MOST_ROWS
+    points, evenly chosen. No cell is cut: columns that a terminal of ``width`` columns has no
+    room for are left out. ``unit``: of exponents; ``measure``: how wide a text is."""
+    shown = [key for key in MAIN if any(row.get(key) is not None for row in lines)]
+    if not any(row.get("diverged") for row in lines) and "diverged" in shown:
+        shown.remove("diverged")
+    left_out = []
+    for least in (*(key for key in LEAST if key in shown), None):
+        heads = [*map(_short, keys), *(MAIN[key] for key in shown)]
+        rows = [_cells(line, keys, shown) for line in _chosen(lines)]
+        widths = [max(map(measure, column)) for column in zip(heads, *rows, strict=True)]
+        narrow, wide = sum(widths) + len(widths) - 1, sum(widths) + 2 * len(widths)
+        if narrow <= width or least is None:
+            break
+        shown.remove(least)
+        left_out.append(INTERVAL if least.endswith("ci95.low") else MAIN[least])
+    tight = wide > width
+    units = _units(lines, shown, unit)
+    return Table(heads, rows, left_out, narrow if tight else wide, tight, units)
+
+
+def _cells(line: Line, keys: tuple[str, ...], shown: list[str]) -> list[str]:
+    cells = [_value(line[key]) for key in keys]
+    if line["status"] != "failed":
+        return cells + [_of(line, key) for key in shown]
+    return cells + (["failed", *[""] * (len(shown) - 1)] if shown else [])
+
+
+def _units(lines: list[Line], shown: list[str], unit: str) -> str:
+    """What the numbers of the shown columns are; the window of the exponent where all points
+    have the same."""
+    names = [MAIN[key] for key in RATES if key in shown]
+    spans = {(line.get("lyapunov.window.0"), line.get("lyapunov.window.1")) for line in lines}
+    spans = {span for span in spans if None not in span}
+    if RATES[0] in shown and len(spans) == 1:
+        names[0] += " (steps {}–{})".format(*spans.pop())
+    rates = f"{', '.join(names)}: nats per {unit}, means over references" if names else ""
+    others = (words for key, words in OTHERS.items() if key in shown)
+    return "; ".join(filter(None, (rates, *others)))
 
 
 def _short(key: str) -> str:
@@ -84,11 +148,12 @@ def _last(key: str) -> str:
     return f"{before.rpartition('.')[2]}.{last}" if last.isdecimal() else last
 
 
-def remark(lines: list[Line]) -> str:
-    """Which points the table leaves out; empty if none."""
-    if len(lines) <= MOST_ROWS:
-        return ""
-    return f"{MOST_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
+def remarks(lines: list[Line], found: Table) -> Iterator[str]:
+    """Which columns and points the table leaves out."""
+    if found.left_out:
+        yield f"left out for want of width: {', '.join(found.left_out)}; sweep.csv has them"
+    if len(lines) > MOST_ROWS:
+        yield f"{MOST_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
 
 
 SPLIT = "data.seed"
@@ -163,8 +228,17 @@ def _of(line: Line, key: str) -> str:
     if key.endswith("ci95.low"):
         ends = [line.get(key), line.get(key.removesuffix("low") + "high")]
         return "" if None in ends else f"[{number(ends[0])}, {number(ends[1])}]"
+    if key == "regime":
+        return _verdict(line)
     total = line.get("nmle.total") if key == "nmle.kept" else None
     return _value(line.get(key)) + (f"/{total}" if total else "")
+
+
+def _verdict(line: Line) -> str:
+    """The most frequent verdict, and how many of all references have it."""
+    word = _value(line.get("regime"))
+    count, total = line.get(f"regimes.{word}"), line.get("references")
+    return f"{word} {count}/{total}" if count and total else word
 
 
 def _value(value: Any) -> str:

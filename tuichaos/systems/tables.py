@@ -157,7 +157,7 @@ def _look(content: bytes, where: str) -> Look:
     for separator in choices:
         found = _head(head, separator, where)
         if not found:
-            raise InputError(f"{where}: no rows")
+            raise InputError(f"{where}: is empty")
         value = _score(found, separator)
         if value > score:
             best, score, rows = separator, value, found
@@ -502,7 +502,7 @@ def _read(
         _settle()
         raise InputError(_bad_row(content, look, where, error)) from None
     if not rows:
-        raise InputError(f"{where}: no rows")
+        raise InputError(f"{where}: has a header but no rows")
     return np.concatenate(blocks), {k: pyarrow.chunked_array(v) for k, v in kept.items()}
 
 
