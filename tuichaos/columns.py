@@ -21,10 +21,10 @@ from tuichaos.errors import InputError
 
 MOST_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
 MOST_COLUMNS = 100_000
-PIECE = 1 << 24  # bytes that are parsed at once
+PIECE = 1 << 22  # bytes that are parsed at once
 SMALL = 1 << 18  # bytes: to load the parser of larger pieces takes longer than to do without
 MOST_KEPT = 1 << 30  # bytes of columns, of all tables together
-MOST_ALONG = 1 << 28  # bytes of a table of which all columns are read when one is asked for
+MOST_ALONG = 1 << 24  # bytes of a table of which all columns are read when one is asked for
 MOST_TABLES = 4
 TAIL = 256  # bytes before the end by which a table that grew is known again
 
