@@ -23,7 +23,7 @@ def test_without_a_file_one_line_says_what_to_pass(command, home):
             assert word in err
     assert not home.exists()
     assert command("presets", "transient-mnist")[0] == 0
-    with pytest.raises(InputError, match="path: is for csv and npz"):
+    with pytest.raises(InputError, match="path: is missing: csv data need a file"):
         tuichaos.resolve({"data": {"name": "csv"}})
 
 
