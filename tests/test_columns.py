@@ -105,6 +105,26 @@ def test_a_table_that_was_changed_is_read_anew(how, tmp_path):
     assert all(alike(found[name], read_table(path)[name]) for name in "abcd")
 
 
+def test_damage_that_comes_later_is_told_each_time(tmp_path):
+    path, rng = tmp_path / "t.csv", random.Random(4)
+    path.write_text("a,b,c,d\n" + text(rng, 50))
+    read_table(path)
+    with open(path, "a") as file:
+        file.write("1,2,3\n" + text(rng, 5))
+    for _ in range(2):
+        with pytest.raises(InputError, match="is damaged: not a table of numbers"):
+            read_table(path)
+
+
+def test_a_table_of_which_nothing_was_asked_may_grow(tmp_path):
+    path, rng = tmp_path / "t.csv", random.Random(5)
+    path.write_text("a,b,c,d\n")
+    assert read_table(path, ["x"]) == {}
+    with open(path, "a") as file:
+        file.write(text(rng, 20_000))
+    assert len(read_table(path, ["a"])["a"]) == 20_000
+
+
 def test_little_is_kept(tmp_path, monkeypatch):
     rng = random.Random(3)
     for k in range(8):

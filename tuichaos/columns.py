@@ -4,6 +4,7 @@ new. The columns of the newest tables are kept, while they fit.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -29,6 +30,19 @@ MOST_TABLES = 4
 TAIL = 256  # bytes before the end by which a table that grew is known again
 
 
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What goes wrong in here as InputError, in words about the table."""
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {_words(error)}") from None
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(f"{path}: is damaged: not a table of numbers") from None
+
+
 def read_table(
     path: Path,
     only: Sequence[str] | None = None,
@@ -40,7 +54,7 @@ def read_table(
     being written) is left out. The arrays are shared, and read-only. InputError if it cannot be
     read.
     """
-    try:
+    with _reading(path):
         check_file(path)
         with _lock:
             table = _tables.get(path)
@@ -51,12 +65,6 @@ def read_table(
             names = [n for n in table.names if (only is None or n in only) and n not in but]
             found = table.columns(names, but)
             _let_go()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {_words(error)}") from None
-    except InputError:
-        raise
-    except ValueError:
-        raise InputError(f"{path}: is damaged: not a table of numbers") from None
     return {name: values[:most] for name, values in found.items()}
 
 
@@ -64,7 +72,7 @@ def read_pieces(path: Path, most: int | None = None) -> Iterator[dict[str, np.nd
     """The same table piece by piece, of which nothing is kept; at least one piece, which may
     have no row."""
     rows = 0
-    try:
+    with _reading(path):
         check_file(path)
         table = Table(path)
         yield {name: np.empty(0) for name in table.names}
@@ -75,12 +83,6 @@ def read_pieces(path: Path, most: int | None = None) -> Iterator[dict[str, np.nd
             left = None if most is None else most - rows
             rows += len(found[0])
             yield {n: column[:left] for n, column in zip(table.names, found, strict=True)}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {_words(error)}") from None
-    except InputError:
-        raise
-    except ValueError:
-        raise InputError(f"{path}: is damaged: not a table of numbers") from None
 
 
 _tables: OrderedDict[Path, Table] = OrderedDict()
@@ -131,12 +133,12 @@ class Table:
         if now == self._seen:
             return True
         same_file, grew = now[:2] == self._seen[:2], now[2] > self._seen[2]
-        if not (same_file and grew and self.names and self._ends_alike()):
+        if not (same_file and grew and self.kept and self._ends_alike()):
             return False
-        self._seen = now
         fresh = self._parsed(list(self.kept), self.end, None)
         for name in self.kept:
             self.kept[name] = _joined([self.kept[name], *fresh[name]])
+        self._seen = now  # last: what cannot be read now is told each time
         return True
 
     def _ends_alike(self) -> bool:
