@@ -12,6 +12,7 @@ from tuichaos.plan import plan
 from tuichaos.runs import open_run
 from tuichaos.sweeps import batch, far, points
 from tuichaos.sweeps.running import resume
+from tuichaos.systems import data as source
 from tuichaos.systems import tables
 from tuichaos.verifying import verify
 
@@ -38,6 +39,17 @@ def data(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text(ROWS)
     return path
+
+
+def test_a_file_too_large_to_keep_is_read_once_while_it_is_used(data, tmp_path, monkeypatch):
+    read, plain = [], tables.read
+    monkeypatch.setattr(tables, "read", lambda *a: read.append(a) or plain(*a))
+    for kept in (source._sets, source._read):
+        monkeypatch.setattr(kept, "most", 1)
+    tuichaos.sweep(experiment(data), out=tmp_path / "s")
+    checked = 25  # points that are looked at before it begins, each for itself
+    assert len(read) <= checked  # and none of its 24 points while it runs
+    assert not source._sets._kept
 
 
 @pytest.mark.parametrize("ranges", [RATE, {"seed": list(range(12))}, {"data.seed": [1, 2, 3]}])

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 Value = TypeVar("Value")
 # What tells a file from another one in its place, without reading it.
@@ -25,12 +26,14 @@ def signature(path: str | None) -> Signature | None:
 
 
 class Once(Generic[Value]):
-    """The newest values by key, ``most`` units of weight in all. Safe in threads: one that asks
-    while another makes the same waits for it."""
+    """The newest values by key, ``most`` units of weight in all; one that is heavier is shared
+    for as long as somebody else holds it. Safe in threads: one that asks while another makes the
+    same waits for it."""
 
     def __init__(self, most: int, weigh: Callable[[Value], int]) -> None:
         self.most, self.weigh = most, weigh
         self._kept: OrderedDict[Hashable, Value] = OrderedDict()
+        self._held: WeakValueDictionary[Hashable, Value] = WeakValueDictionary()
         self._lock = threading.RLock()
 
     def get(self, key: Hashable, path: str | None, make: Callable[[], Value]) -> Value:
@@ -42,6 +45,8 @@ class Once(Generic[Value]):
             if whole in self._kept:
                 self._kept.move_to_end(whole)
                 return self._kept[whole]
+            if (held := self._held.get(whole)) is not None:
+                return held
             made = make()
             if before == signature(path) and (path is None or before is not None):
                 self._keep(whole, made)
@@ -49,6 +54,7 @@ class Once(Generic[Value]):
 
     def _keep(self, key: Hashable, value: Value) -> None:
         if self.weigh(value) > self.most:
+            self._held[key] = value
             return
         self._kept[key] = value
         while sum(map(self.weigh, self._kept.values())) > self.most:
