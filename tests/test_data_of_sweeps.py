@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 
 import pytest
 
@@ -46,6 +47,7 @@ def test_a_file_too_large_to_keep_is_read_once_while_it_is_used(data, tmp_path, 
     monkeypatch.setattr(tables, "read", lambda *a: read.append(a) or plain(*a))
     for kept in (source._sets, source._read):
         monkeypatch.setattr(kept, "most", 1)
+        monkeypatch.setattr(kept, "_kept", OrderedDict())  # and nothing of earlier tests
     tuichaos.sweep(experiment(data), out=tmp_path / "s")
     checked = 25  # points that are looked at before it begins, each for itself
     assert len(read) <= checked  # and none of its 24 points while it runs

@@ -765,6 +765,17 @@ async def test_a_field_can_be_left_on_a_tab_without_charts():
         await until(lambda: app.screen.focused in app.screen.pages.charts)
 
 
+async def test_pictures_that_are_ready_while_the_program_ends_are_dropped():
+    app = explorer(**LAB)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2")
+        pages = app.screen.pages
+        await pages.query(".hint").remove()  # as the program's end does, one widget after another
+        app._running = False
+        pages._show(pages.current, {}, app.screen.first, ["a reason"], None)
+        app._running = True
+
+
 async def test_one_chart_has_the_whole_width():
     app = explorer(**LAB, **{"measure.spectrum": True, "measure.moving": {"width": 50}})
     async with app.run_test(size=SIZE) as pilot:

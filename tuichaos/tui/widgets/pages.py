@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from textual import work
@@ -97,8 +98,10 @@ class Pages(Vertical):
         """Make the pictures (in a thread of its own)."""
         drawn, words = pictures(tab, tables), list(reasons(tab, tables))
         step = None if ended else tables.summary["steps"]
-        self.app.call_from_thread(self._show, tab, drawn, tables.experiment, words, step)
+        with suppress(RuntimeError):  # the program has ended meanwhile
+            self.app.call_from_thread(self._show, tab, drawn, tables.experiment, words, step)
 
     def _show(self, tab: str, *shown: Any) -> None:
-        if self.is_attached and tab == self.current:
+        # When the program ends its widgets go one by one, those of a page before the page.
+        if self.app.is_running and self.is_attached and tab == self.current:
             self.page.show(*shown)
