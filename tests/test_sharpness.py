@@ -259,10 +259,24 @@ def test_the_last_step_and_the_last_tenth_have_a_name_each(simulate):
     tenth = 0.1 * lead[:, -4:].mean() / 2
     assert found["mean_last_tenth_eta_half"] == pytest.approx(tenth, rel=1e-12)
     assert abs(tenth - found["final_eta_half"]) > 1e-4
-    for name in ("final_eta_half_ci95", "mean_last_tenth_eta_half_ci95"):
-        assert found[name][0] < found[name.removesuffix("_ci95")] < found[name][1]
     shown = [row.measure.strip() for row in report.rows(run)]
     assert {"η·λmax/2, last step", "η·λmax/2, last tenth"} <= set(shown)
+    assert found["final_median_ci95"] is None  # two tell no interval of a median
+
+
+def test_the_interval_is_the_median_s(simulate):
+    """Seven references on their way, one far off: a long tail, as of sharpness in training."""
+    starts = [[0.5], [0.6], [0.7], [0.8], [1.2], [1.3], [2.4]]
+    more = {"system__start": starts, "ensemble__references": 7}
+    more["measure__sharpness"] = {"every": 1}
+    run = of(simulate, "quartic", {"a": 0.05}, steps=3, **more)
+    found, last = run.summary["sharpness"], np.sort(columns(run)[:, -1])
+    assert found["final_median"] == last[3] < found["final"] == pytest.approx(last.mean())
+    assert found["final_median_ci95"] == [last[0], last[6]]  # ranks 1 and 7: 98.4 %
+    assert found["final_eta_half_median"] == pytest.approx(0.05 * last[3] / 2, rel=1e-12)
+    row = next(row for row in report.rows(run) if "final sharpness" in row.measure)
+    assert "median" in row.measure
+    assert row.value == report.number(last[3])
 
 
 def test_softmax_map_at_its_fixed_point(simulate):

@@ -9,6 +9,7 @@ and tells nothing of stability.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +22,7 @@ from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.lanczos import largest
-from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.instruments.statistics import median, median_interval
 from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.base import System, parameter_mask
 from tuichaos.systems.hessian import Gradient, Hessian, defined_matrices, hessian
@@ -173,10 +174,10 @@ class Sharpness(Instrument):
         }
         rest = np.full(self.setup.references - self.references, np.nan)
         summary = {
-            **self._mean("final", final),
-            **self._mean("final_eta_half", ratio[-1] if len(steps) else stable),
-            **self._mean("mean_last_tenth", tenth),
-            **self._mean("mean_last_tenth_eta_half", half),
+            **self._over_references("final", final),
+            **self._over_references("final_eta_half", ratio[-1] if len(steps) else stable),
+            **self._over_references("mean_last_tenth", tenth),
+            **self._over_references("mean_last_tenth_eta_half", half),
             "threshold": _common(stable),
             "eigenvalues": self.count,
             "every": self.every,
@@ -191,9 +192,17 @@ class Sharpness(Instrument):
             tables={"sharpness.csv": self._table(steps, values, ratio)},
         )
 
-    def _mean(self, name: str, values: np.ndarray) -> dict[str, Any]:
-        found = mean_and_interval(values)
-        return {name: found["mean"], f"{name}_ci95": found["ci95"]}
+    def _over_references(self, name: str, values: np.ndarray) -> dict[str, Any]:
+        """Mean and median of the finite values (references,). The interval is the median's:
+        a largest eigenvalue is positive with a long tail, where Student's interval of the mean
+        of twenty holds it in 89 % and the median's in 95 % or more, whatever the law."""
+        values = values[np.isfinite(values)]
+        interval = median_interval(values)
+        return {
+            name: float(values.mean()) if len(values) else math.nan,
+            f"{name}_median": median(values),
+            f"{name}_median_ci95": list(interval) if math.isfinite(interval[0]) else None,
+        }
 
     def _table(
         self, steps: np.ndarray, values: np.ndarray, ratio: np.ndarray
