@@ -252,7 +252,7 @@ class PerceptronStepper:
         self.packing = PackedLayout(system.network, device)
         self.observer = Observer(system, self.packing, max(2, system.block_rows))
         self.workspaces: dict[tuple[int, int], Workspace] = {}
-        self._make = (system, rows, steps, device)
+        self._make = (system, rows, 1, device)
         self._aside: PerceptronStepper | None = None
 
     @property

@@ -41,8 +41,9 @@ class Stepper(Protocol):
 
     @property
     def aside(self) -> Stepper:
-        """Another one, whose scratch memory is its own: for instruments that take steps while
-        the block's orbit, which is scratch memory too, is still being looked at."""
+        """Another one that takes one step at a time, whose scratch memory is its own: for
+        instruments that step while the block's orbit, which is scratch memory too, is still
+        being looked at."""
 
     def observe(self, system: System, states: Tensor) -> dict[str, Tensor]:
         """Observables (T, references) of states (T, references, dimension), under the system

@@ -18,22 +18,24 @@ def push(system: System, stepper: Stepper, orbit: Tensor, steps: int) -> Push:
     """How vectors are carried along states (T, references, dimension), one step at a time.
 
     Small systems by their Jacobians, made for ``steps`` times at once; others by the
-    stepper, one reference at a time with its vectors as the tangents of a block, so that
-    neither other references nor their number change a bit.
+    stepper, in blocks whose rows are vectors, each with its state: as in every block, what
+    else is in it changes no bit.
     """
     if orbit.shape[2] <= JACOBIAN_DIMENSION and isinstance(stepper, GenericStepper):
         matrices = jacobians(system, orbit[:steps])
         return lambda t, q: (matrices[t][:, None] * q[:, :, None, :]).sum(-1)
-    stepper = stepper.aside
-    own = torch.arange(orbit.shape[1], device=orbit.device)
-    systems = [system.take(own[r : r + 1]) for r in range(orbit.shape[1])]
+    stepper, rows = stepper.aside, max(2, system.block_rows)
 
     def image(t: int, q: Tensor) -> Tensor:
         out = torch.empty_like(q)
-        for r, part in enumerate(systems):
-            x = orbit[t, r].expand(q.shape[1], -1)
-            stretch = stepper.advance(part, x, 1, q[r])
-            torch.mul(stretch.tangents, stretch.growth[0].exp()[:, None], out=out[r])
+        flat, images = q.flatten(0, 1), out.view(-1, q.shape[2])
+        whose = torch.arange(len(q), device=q.device).repeat_interleave(q.shape[1])
+        for first in range(0, len(flat), rows):
+            part = whose[first : first + rows]
+            vectors, states = flat[first : first + rows], orbit[t].index_select(0, part)
+            stretch = stepper.advance(system.take(part), states, 1, vectors)
+            growth = stretch.growth[0].exp()[:, None]
+            torch.mul(stretch.tangents, growth, out=images[first : first + rows])
         return out
 
     return image
