@@ -340,10 +340,10 @@ del DIAGRAM["plane"]
 
 def stopped_run(folder: Path, experiment) -> Path:
     """A run that was stopped, with its checkpoints."""
-    from tuichaos import runner, simulation
+    from tuichaos import runner, shapes
 
-    stop, before = threading.Event(), simulation.FRAME_STEPS
-    simulation.FRAME_STEPS = 8
+    stop, before = threading.Event(), shapes.FRAME_STEPS
+    shapes.FRAME_STEPS = 8
     try:
         return runner.run(
             experiment,
@@ -352,7 +352,7 @@ def stopped_run(folder: Path, experiment) -> Path:
             watch=lambda p: stop.set() if p.step >= 15 else None,
         ).path
     finally:
-        simulation.FRAME_STEPS = before
+        shapes.FRAME_STEPS = before
 
 
 def folders(home: Path) -> dict[str, Path]:

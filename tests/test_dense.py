@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from tuichaos import runner, simulation
+from tuichaos import runner, shapes
 from tuichaos.blocks import Block
 from tuichaos.errors import InputError
 from tuichaos.instruments import period, regime
@@ -160,7 +160,7 @@ def stopped_by(monkeypatch, place, name, value, calls):
 def test_a_stop_is_heeded_within_a_tile(place, name, value, monkeypatch):
     monkeypatch.setattr(dense, "TILE_WORK", 1)
     monkeypatch.setattr(dense, "TILE_LEAST", 20)
-    monkeypatch.setattr(simulation, "FRAME_STEPS", 30)
+    monkeypatch.setattr(shapes, "FRAME_STEPS", 30)
     monkeypatch.setattr(TrainingSystem, "block_rows", 4)
     assert stopped_by(monkeypatch, place, name, value, 3) == (3, [])
 

@@ -94,7 +94,7 @@ def stopped(experiment, folder, monkeypatch, at, frame=16):
 
 
 def small_frames(monkeypatch, steps):
-    monkeypatch.setattr("tuichaos.simulation.FRAME_STEPS", steps)
+    monkeypatch.setattr("tuichaos.shapes.FRAME_STEPS", steps)
 
 
 @pytest.mark.sampled(3)
@@ -143,10 +143,10 @@ def test_checkpoints_in_between_change_no_bit(tmp_path, monkeypatch):
 
 KILLED = """
 import sys, os, signal
-from tuichaos import runner, simulation
+from tuichaos import runner, shapes
 from tuichaos.checkpoints.store import Store
 from tuichaos.reading import load
-simulation.FRAME_STEPS = 9
+shapes.FRAME_STEPS = 9
 at, folder, file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 seen = []
 def watch(progress):

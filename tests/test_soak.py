@@ -27,7 +27,7 @@ from test_resume import EVERYTHING, SUITED, TRAINING
 from watched import Act, Phase, Tell, Watched
 
 import tuichaos
-from tuichaos import resuming, runner, simulation
+from tuichaos import resuming, runner, shapes
 from tuichaos.config import Config
 from tuichaos.errors import InputError
 from tuichaos.experiment import Optimizer
@@ -315,7 +315,7 @@ def soaked(tables, how, total, folder, seed) -> Told:
 @pytest.fixture(autouse=True)
 def small_frames(monkeypatch):
     """And small tiles: kills and checkpoints find many places; bits do not depend on it."""
-    monkeypatch.setattr(simulation, "FRAME_STEPS", 32)
+    monkeypatch.setattr(shapes, "FRAME_STEPS", 32)
     monkeypatch.setattr(dense, "TILE_LEAST", 16)
     monkeypatch.setattr(dense, "TILE_MOST", 16)
 

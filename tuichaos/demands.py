@@ -8,21 +8,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tuichaos.bounds import size_of
 from tuichaos.devices import available_threads
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments.memory import BYTES as REMEMBERED
+from tuichaos.instruments.spectrum import frames_for, settings
 from tuichaos.instruments.state_tail import COMPONENTS, SLACK, TAIL
 from tuichaos.instruments.stretches import MOST as REMEMBERED_STEPS
 from tuichaos.locations import runs_home
 from tuichaos.memory import installed
+from tuichaos.shapes import shape
 from tuichaos.systems import Built
+from tuichaos.systems.base import System
 
 COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
 MOST_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills memory too
 OF_REFERENCE = 40_000  # bytes that instruments keep of each reference, whatever the steps
-BUFFERS = 8  # of samples times units, that a step of training has for each row of a block
 ROW, CELL = 8, 9  # bytes of a row of series.csv and of a number of it: half of what they mostly are
 LEAST_KEPT = 500_000_000
 STATES = 2  # how often states are on the disk at the end: as they grew, and in the archive
@@ -68,13 +72,28 @@ def _needs(
     replicas = references * (1 + ensemble.twins)
     yield "ensemble.references, network.hidden", COPIES * 8 * replicas * dimension
     yield "ensemble.references", OF_REFERENCE * references
-    if built.dataset is not None:
-        widths = sum(built.system.network.widths)
-        rows = min(built.system.block_rows, replicas) + 1
-        workers = min(threads or available_threads(), references)
-        samples = max(len(built.dataset.x), len(built.dataset.x_test))
-        yield "network.hidden, data.train", BUFFERS * 8 * workers * rows * samples * widths
+    workers = threads or available_threads()
+    yield "network.hidden, data.train", 8 * _of_steppers(experiment, built.system, workers)
     yield from _of_instruments(experiment, dimension)
+
+
+def _of_steppers(experiment: Experiment, system: System, threads: int) -> int:
+    """Numbers in the buffers of all threads, and of what instruments advance themselves."""
+    ensemble, measure, steps = experiment.ensemble, experiment.measure, experiment.steps
+    references, twins = ensemble.references, ensemble.twins
+    device = torch.device(experiment.device.partition(":")[0].replace("auto", "cpu"))
+    cut = shape(system, references, twins, steps, device)
+    threads = min(threads, -(-references // cut.references))
+    carried = min(cut.references, references) if measure.tangent else 0
+    found = threads * system.stepper_numbers(cut.rows, carried, cut.frame_steps)
+    if measure.spectrum:
+        count, first = settings(measure.spectrum, references, system.dimension)
+        together = min(cut.references, first) * count * frames_for(count)
+        rows = min(max(2, system.block_rows), together)
+        found += threads * system.stepper_numbers(rows, rows, 1)
+    if measure.regime or measure.units:
+        found += system.look_numbers(min(system.block_rows, references))
+    return found
 
 
 def _of_instruments(experiment: Experiment, dimension: int) -> Iterator[tuple[str, float]]:

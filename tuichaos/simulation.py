@@ -26,13 +26,10 @@ from tuichaos.errors import InputError
 from tuichaos.frames import Frame, Probe
 from tuichaos.noise_floor import NoiseFloor
 from tuichaos.pace import Pace
+from tuichaos.shapes import shape
 from tuichaos.systems.base import System
 
-CUDA_ROWS = 1024  # the one shape of a block on an accelerator
-FRAME_WORK = 65536  # replica-steps a frame: about a quarter of a second, stop latency
-FRAME_STEPS = 256
 FRAME_SECONDS = 0.7  # that a frame may take; shorter ones cost a screen more redraws
-FRAME_BYTES = 16_000_000  # of orbit a block
 CHECK_STEPS = 16  # of the lone-orbit check at the start
 
 
@@ -99,8 +96,10 @@ class Simulation:
         self.pace = pace or Pace()
         self.noise_floor = NoiseFloor()
         self.replicas = ensemble.references * (1 + ensemble.twins)
-        self._block_references, self._rows = self._block_shape()
-        self.frame_steps = self._frame_steps()
+        self._shape = shape(
+            self.system, ensemble.references, ensemble.twins, self.steps, self.device
+        )
+        self.frame_steps = self._shape.frame_steps
         self._most = self.frame_steps  # fewer where instruments are slow
         self._spent: list[float] = []  # seconds of the blocks of a frame
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
@@ -112,27 +111,10 @@ class Simulation:
         self._settle = False  # the next frame may not be followed by one that runs ahead
         self._momentum = Momentum(0, [])
 
-    # --- shapes ---
-
-    def _block_shape(self) -> tuple[int, int]:
-        """References a block, and rows a block at most (one is the witness)."""
-        group = 1 + self.ensemble.twins
-        target = self.system.block_rows if self.device.type == "cpu" else CUDA_ROWS - 1
-        count = max(1, target // group)
-        if self.device.type == "cpu" and self.replicas >= 16:
-            count = min(count, -(-self.ensemble.references // 2))  # work for two threads
-        rows = count * group + 1
-        return count, rows if self.device.type == "cpu" else max(rows, CUDA_ROWS)
-
-    def _frame_steps(self) -> int:
-        by_work = max(8, FRAME_WORK // self.replicas)
-        by_memory = FRAME_BYTES // (8 * self._rows * self.system.dimension)
-        return int(max(1, min(FRAME_STEPS, by_work, by_memory, self.steps)))
-
     @property
     def block_references(self) -> int:
         """References a block."""
-        return self._block_references
+        return self._shape.references
 
     # --- running ---
 
@@ -194,7 +176,7 @@ class Simulation:
         return Engine(
             self.device,
             self.threads,
-            lambda: self.system.stepper(self._rows, self.frame_steps, self.device),
+            lambda: self.system.stepper(self._shape.rows, self.frame_steps, self.device),
         )
 
     def begin(self, engine: Engine) -> None:
@@ -281,7 +263,7 @@ class Simulation:
 
     def _made_blocks(self) -> list[Block]:
         blocks = []
-        total, size = self.ensemble.references, self._block_references
+        total, size = self.ensemble.references, self._shape.references
         for first in range(0, total, size):
             own = range(first, min(first + size, total))
             witness = own.stop == total

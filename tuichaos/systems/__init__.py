@@ -16,7 +16,8 @@ from tuichaos.systems.data import Dataset, load
 from tuichaos.systems.determinism import nondeterminism
 from tuichaos.systems.networks import Perceptron
 from tuichaos.systems.reference import reference_system
-from tuichaos.systems.training import Samples, TrainingSystem
+from tuichaos.systems.samples import Samples
+from tuichaos.systems.training import TrainingSystem
 from tuichaos.systems.users import users_system
 
 __all__ = ["Built", "System", "build"]

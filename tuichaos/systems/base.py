@@ -152,6 +152,15 @@ class System:
         """The same system with its constants on ``device`` in ``dtype``."""
         return self
 
+    def stepper_numbers(self, rows: int, references: int, steps: int) -> int:
+        """How many numbers a stepper of so many rows holds beside their states, with tangents
+        of so many of them."""
+        return 2 * (steps + 1) * rows * self.dimension
+
+    def look_numbers(self, states: int) -> int:
+        """How many numbers ``hidden_units`` and ``output_spread`` of so many states make."""
+        return 0
+
     def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
         """What advances blocks of up to ``rows`` replicas by up to ``steps`` steps a call."""
         from tuichaos.systems.stepping import GenericStepper

@@ -19,15 +19,15 @@ from torch import Tensor
 
 from tuichaos.systems.activations import curve, slope
 from tuichaos.systems.base import TRANSFORMS, System, parameter_mask
-from tuichaos.systems.kernels import Backward, Forward, backward, compiled, forward, tangent
-from tuichaos.systems.losses import loss_curve
-from tuichaos.systems.perceptron import (
-    Inputs,
+from tuichaos.systems.buffers import (
     PackedLayout,
     backward_buffers,
     forward_buffers,
     tangent_buffers,
+    whole,
 )
+from tuichaos.systems.kernels import Backward, Forward, backward, compiled, forward, tangent
+from tuichaos.systems.losses import loss_curve
 from tuichaos.systems.stepping import jacobians
 from tuichaos.systems.training import TrainingSystem
 
@@ -117,10 +117,11 @@ class PerceptronHessian:
     """
 
     def __init__(self, system: TrainingSystem) -> None:
-        inputs = Inputs(system.train, system.network.bias)
+        inputs = whole(system.network, system.train)
         self.packing = PackedLayout(system.network, inputs.x.device)
-        self.forward = forward_buffers(system.network, inputs, 1)
-        self.backward = backward_buffers(system.loss, self.forward, inputs)
+        self.new = inputs.x.new_empty
+        self.forward = forward_buffers(system.network, [inputs], 1, self.new)[0]
+        self.backward = backward_buffers(system.loss, [self.forward], [inputs], self.new)[0]
         self.state = inputs.x.new_zeros(1, self.packing.width)
         self.weights = self.packing.views(self.state)
         self.inward = self.packing.inward(self.weights)
@@ -152,7 +153,7 @@ class PerceptronHessian:
             )
             many = [[_rows(t, count) for t in p] for p in (b.delta, b.signal, b.turned, b.gradient)]
             b = Backward(b.loss, b.targets, b.weight, b.weighted_targets, b.scale, *many)
-            tangents = tangent_buffers(f, b, self.packing, count, 0)
+            tangents = tangent_buffers(f, [b], self.packing, count, 0, self.new)[0]
             images = torch.zeros_like(tangents.packed)
             tangents = tangents._replace(dgradient=self.packing.views(images))
             self._buffers[count] = (f, b, tangents, images)

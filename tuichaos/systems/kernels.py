@@ -117,24 +117,34 @@ def tangent(f: Forward, b: Backward, d: Tangents, inward: list[Tensor]) -> None:
             ddelta = d.ddelta[k - 1].add_(d.dz[k - 1])
 
 
-def descend(f: Forward, b: Backward, o: Orbit, d: Tangents, steps: int) -> None:
-    """``steps`` steps of gradient descent from ``weights[0]``; tangents, when there are any,
-    are carried along and brought back to length 1, their lengths recorded.
+def descend(f: list[Forward], b: list[Backward], o: Orbit, d: list[Tangents], steps: int) -> None:
+    """``steps`` steps of gradient descent from ``weights[0]``, over all parts of the samples;
+    tangents, when there are any, are carried along and brought back to length 1, their lengths
+    recorded.
 
     The update is a product and a difference, each rounded once: a fused multiply-add would
     round differently from one place of the batch to another.
     """
+    gradient = b[0].gradient
+    v = d[0]
     for t in range(steps):
-        forward(f, o.weights[t])
-        backward(f, b, o.inward[t])
-        if d.references > 0:
-            tangent(f, b, d, o.inward[t])
-            for k in range(len(d.v)):
-                d.v[k].sub_(d.dgradient[k].mul_(o.rates[k][: d.references]))
-            torch.linalg.vector_norm(d.packed, 2.0, [1], False, out=d.lengths[t])
-            d.packed.div_(d.lengths[t].unsqueeze(1))
-        for k in range(len(b.gradient)):
-            torch.sub(o.weights[t][k], b.gradient[k].mul_(o.rates[k]), out=o.weights[t + 1][k])
+        for c in range(len(f)):
+            forward(f[c], o.weights[t])
+            backward(f[c], b[c], o.inward[t])
+            if v.references > 0:
+                tangent(f[c], b[c], d[c], o.inward[t])
+            if c > 0:
+                for k in range(len(gradient)):
+                    gradient[k].add_(b[c].gradient[k])
+                    if v.references > 0:
+                        v.dgradient[k].add_(d[c].dgradient[k])
+        if v.references > 0:
+            for k in range(len(v.v)):
+                v.v[k].sub_(v.dgradient[k].mul_(o.rates[k][: v.references]))
+            torch.linalg.vector_norm(v.packed, 2.0, [1], False, out=v.lengths[t])
+            v.packed.div_(v.lengths[t].unsqueeze(1))
+        for k in range(len(gradient)):
+            torch.sub(o.weights[t][k], gradient[k].mul_(o.rates[k]), out=o.weights[t + 1][k])
 
 
 def largest(z: Tensor) -> Tensor:
@@ -148,42 +158,48 @@ def largest(z: Tensor) -> Tensor:
 
 
 class Scores(NamedTuple):
-    """Where ``survey`` puts what it finds: ``losses`` and, where wanted, ``hits``
-    (states,); ``targets``, ``labels`` and ``weight`` (samples,) of the samples."""
+    """Where ``survey`` adds what it finds: ``losses`` and, where wanted, ``hits``
+    (states,); ``targets``, ``labels`` and ``weight`` of the samples, part by part."""
 
     loss: str
-    targets: Tensor
-    weight: Tensor
-    labels: Tensor
+    targets: list[Tensor]
+    weight: list[Tensor]
+    labels: list[Tensor]
     scratch: Tensor
     with_hits: bool
     losses: Tensor
     hits: Tensor
 
 
-def survey(f: Forward, matrices: list[tuple[int, int, int]], packed: Tensor, s: Scores) -> None:
+def survey(
+    f: list[Forward], matrices: list[tuple[int, int, int]], packed: Tensor, s: Scores
+) -> None:
     """Loss and number of samples hit of each of the packed states (states, width), two or
     more, as many at a time as the buffers hold. ``matrices``: offset, rows, columns of each
     layer's matrix in a packed state. Padding, of weight 0, is never hit."""
     count = packed.shape[0]
     first = 0
     while first < count:
-        last = min(first + f.z[0].shape[0], count)
+        last = min(first + f[0].z[0].shape[0], count)
         first = min(first, last - 2)  # never one row alone: it may take another route
         n = last - first
-        part = Forward(
-            f.activation, [z[:n] for z in f.z], [a[:n] for a in f.a], [h[:n] for h in f.h]
-        )
         weights = [
             packed[first:last, m[0] : m[0] + m[1] * m[2]].view(n, m[1], m[2]) for m in matrices
         ]
-        forward(part, weights)
-        z = part.z[-1]
-        if s.with_hits:
-            right = (largest(z) == s.labels) & (s.weight > 0)
-            s.hits[first:last] = right.to(z.dtype).sum(-1)
-        losses = sample_losses_(s.loss, z, s.targets, s.scratch[:n])
-        s.losses[first:last] = losses.mul_(s.weight).sum(-1)
+        s.losses[first:last] = 0.0  # one that was seen before is seen anew
+        s.hits[first:last] = 0.0
+        for c in range(len(f)):
+            g = f[c]
+            part = Forward(
+                g.activation, [z[:n] for z in g.z], [a[:n] for a in g.a], [h[:n] for h in g.h]
+            )
+            forward(part, weights)
+            z = part.z[-1]
+            if s.with_hits:
+                right = (largest(z) == s.labels[c]) & (s.weight[c] > 0)
+                s.hits[first:last] += right.to(z.dtype).sum(-1)
+            losses = sample_losses_(s.loss, z, s.targets[c], s.scratch[:n])
+            s.losses[first:last] += losses.mul_(s.weight[c]).sum(-1)
         first = last
 
 

@@ -1,14 +1,13 @@
 """The fast path of perceptron training: buffers allocated once, tangents linearised by hand.
 
 It computes the same map as ``TrainingSystem.step`` (tests bind the two to 1e-15, and the
-tangents to ``torch.func.jvp`` at 1e-12), many times faster. The loops are in kernels.py.
-Three choices carry it:
+tangents to ``torch.func.jvp`` at 1e-12), many times faster. The loops are in kernels.py, the
+memory in buffers.py. Four choices carry it:
 
 * features before samples, and the bias as one more column of the weights against a row of
   ones, so that a layer is one batched product forward and one for its gradient;
-* the samples are padded to a multiple of LANE with copies of the first, of weight zero:
-  vector instructions then never meet an odd end, where other instructions would round
-  differently, so the bits of a replica do not depend on its place in the batch;
+* the samples are padded, so that no vector instruction meets an odd end;
+* many samples go in parts that stay in a core's cache, and fit into memory;
 * at least two rows: a batch of one may take another route through the BLAS.
 
 The rest is MKL's promise to round alike wherever a result lies in memory, which
@@ -17,201 +16,80 @@ tuichaos/__init__.py asks for: the gradients of two neighbours are not aligned a
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from tuichaos.systems.activations import FROM_OUTPUT
-from tuichaos.systems.base import Piece, spans
-from tuichaos.systems.kernels import (
-    Backward,
-    Forward,
-    Orbit,
-    Scores,
-    Tangents,
-    compiled,
-    descend,
-    survey,
+from tuichaos.systems.buffers import (
+    Inputs,
+    PackedLayout,
+    Pool,
+    backward_buffers,
+    forward_buffers,
+    in_parts,
+    tangent_buffers,
 )
-from tuichaos.systems.networks import Perceptron
+from tuichaos.systems.kernels import Orbit, Scores, compiled, descend, survey
 from tuichaos.systems.stepping import Stretch, padded
-from tuichaos.systems.training import Samples, TrainingSystem
-
-LANE = 32
-ALIGNMENT = 8  # numbers; pieces of the packed state begin at multiples of 64 bytes (float64)
-
-
-class PackedLayout:
-    """Where each entry of a state sits in the packed form: layer by layer a matrix
-    (out, in + 1) with the bias as last column, padded with zeros to ALIGNMENT.
-
-    ``positions`` (dimension,): the packed place of each entry. ``width``: the packed length.
-    """
-
-    def __init__(self, network: Perceptron, device: torch.device) -> None:
-        self.matrices: list[tuple[int, tuple[int, int]]] = []
-        self.inputs = network.widths[:-1]
-        self.dimension = network.dimension
-        offset = 0
-        for rows, columns in network.shapes:
-            shape = (rows, columns + network.bias)
-            self.matrices.append((offset, shape))
-            offset += math.ceil(math.prod(shape) / ALIGNMENT) * ALIGNMENT
-        self.width = offset
-        order = torch.cat([self._places(piece) for piece, _ in spans(network.layout)])
-        self.positions = order.to(device)
-
-    def _places(self, piece: Piece) -> Tensor:
-        layer = int(piece.name.split(".")[1])
-        offset, shape = self.matrices[layer]
-        grid = offset + torch.arange(math.prod(shape)).reshape(shape)
-        inputs = self.inputs[layer]
-        return (grid[:, inputs] if piece.kind == "bias" else grid[:, :inputs]).flatten()
-
-    def pack(self, x: Tensor, out: Tensor) -> None:
-        """States (…, dimension) into packed states (…, width)."""
-        out.zero_().index_copy_(-1, self.positions, x)
-
-    def unpack(self, packed: Tensor, out: Tensor) -> Tensor:
-        """Packed states (…, width) into states (…, dimension); both contiguous."""
-        flat = out.view(-1, out.shape[-1])
-        torch.index_select(packed.view(-1, self.width), 1, self.positions, out=flat)
-        return out
-
-    def views(self, packed: Tensor) -> list[Tensor]:
-        """The matrices (rows, out, in + 1) inside packed states (rows, width)."""
-        return [
-            packed[:, offset : offset + math.prod(shape)].view(-1, *shape)
-            for offset, shape in self.matrices
-        ]
-
-    def inward(self, matrices: list[Tensor]) -> list[Tensor]:
-        """Matrices (rows, out, in + 1) without their bias and turned: (rows, in, out)."""
-        both = zip(matrices, self.inputs, strict=True)
-        return [m[:, :, :inputs].transpose(1, 2) for m, inputs in both]
-
-
-class Inputs:
-    """Samples padded to a multiple of LANE, with a row of ones for the bias.
-
-    ``weight`` (samples,) is 1/n for the n real samples and 0 for the padding, which copies
-    the first sample so that it is finite whenever the real ones are.
-    """
-
-    def __init__(self, samples: Samples, bias: bool) -> None:
-        count = samples.x.shape[1]
-        self.count = count
-        size = math.ceil(count / LANE) * LANE
-        real = torch.arange(size, device=samples.x.device)
-        order = torch.where(real < count, real, 0)
-        x = samples.x[:, order]
-        self.x = torch.cat([x, torch.ones_like(x[:1])]) if bias else x.contiguous()
-        self.targets = samples.targets[:, order].contiguous()
-        self.weight = (real < count).to(x.dtype) / count
-        self.labels = None if samples.labels is None else samples.labels[order]
-
-
-def forward_buffers(network: Perceptron, inputs: Inputs, rows: int) -> Forward:
-    """Buffers for ``rows`` replicas on these inputs."""
-    size = inputs.x.shape[1]
-    z = [inputs.x.new_empty(rows, out, size) for out in network.widths[1:]]
-    a, h = [inputs.x.expand(rows, *inputs.x.shape)], []
-    for width in network.widths[1:-1]:
-        a.append(inputs.x.new_ones(rows, width + network.bias, size))
-        h.append(a[-1][:, :width])
-    return Forward(network.activation, z, a, h)
-
-
-def backward_buffers(loss: str, f: Forward, inputs: Inputs) -> Backward:
-    """Buffers for the gradients of what ``f`` computes."""
-    rows = len(f.z[0])
-    # A derivative that reads h alone leaves the buffer of z free for delta.
-    reuse = f.activation in FROM_OUTPUT
-    delta = [z if reuse else torch.empty_like(z) for z in f.z[:-1]] + [torch.empty_like(f.z[-1])]
-    turned = [inputs.x.T.contiguous().expand(rows, -1, -1)]
-    turned += [a.transpose(1, 2) for a in f.a[1:]]
-    return Backward(
-        loss,
-        inputs.targets,
-        inputs.weight,
-        inputs.targets * inputs.weight,
-        inputs.x.new_empty(rows, 1, inputs.x.shape[1]),
-        delta,
-        [torch.empty_like(z) for z in f.z[:-1]],
-        turned,
-        [a.new_empty(rows, d.shape[1], a.shape[1]) for a, d in zip(f.a, delta, strict=True)],
-    )
-
-
-def tangent_buffers(
-    f: Forward, b: Backward, packing: PackedLayout, references: int, steps: int
-) -> Tangents:
-    """Buffers for tangents of the first ``references`` rows (0 for none)."""
-    packed = b.weight.new_zeros(references, packing.width)
-    v = packing.views(packed)
-    da = [torch.zeros_like(a[:references]) for a in f.a[1:]]  # their rows of ones stay 0
-    hidden = [z[:references] for z in f.z[:-1]]
-    return Tangents(
-        references,
-        packed,
-        v,
-        packing.inward(v),
-        [torch.empty_like(z[:references]) for z in f.z],
-        da,
-        [a[:, : z.shape[1]] for a, z in zip(da, hidden, strict=True)],
-        [torch.empty_like(z) for z in hidden],
-        [torch.empty_like(z) for z in hidden],
-        [torch.empty_like(g[:references]) for g in b.gradient],
-        b.weight.new_empty(steps, references),
-    )
+from tuichaos.systems.training import TrainingSystem
 
 
 class Workspace:
     """All buffers and views to advance one block of exactly ``rows`` replicas."""
 
     def __init__(
-        self, system: TrainingSystem, packing: PackedLayout, rows: int, references: int, steps: int
+        self,
+        system: TrainingSystem,
+        inputs: list[Inputs],
+        packing: PackedLayout,
+        rows: int,
+        references: int,
+        steps: int,
+        new: Pool,
     ) -> None:
-        inputs = Inputs(system.train, system.network.bias)
         self.packing = packing
-        self.forward = forward_buffers(system.network, inputs, rows)
-        self.backward = backward_buffers(system.loss, self.forward, inputs)
-        self.tangents = tangent_buffers(self.forward, self.backward, packing, references, steps)
-        self.history = inputs.x.new_zeros(steps + 1, rows, packing.width)
-        self.orbit = inputs.x.new_empty(steps + 1, rows, packing.dimension)
+        self.forward = forward_buffers(system.network, inputs, rows, new)
+        self.backward = backward_buffers(system.loss, self.forward, inputs, new)
+        self.history = new(steps + 1, rows, packing.width)
+        self.orbit = new(steps + 1, rows, packing.dimension)
+        self.tangents = tangent_buffers(
+            self.forward[0], self.backward, packing, references, steps, new
+        )
         self.weights = [packing.views(state) for state in self.history]
         self.inward = [packing.inward(matrices) for matrices in self.weights]
         # Compiled code could fuse operations on an accelerator, and round otherwise.
-        self.descend = compiled(descend) if inputs.x.device.type == "cpu" else descend
+        self.descend = compiled(descend) if inputs[0].x.device.type == "cpu" else descend
 
     def advance(
         self, x: Tensor, rates: list[Tensor], steps: int, tangents: Tensor | None
     ) -> Stretch:
         self.packing.pack(x, self.history[0])
+        own = self.tangents[0]
         if tangents is not None:
-            self.packing.pack(tangents, self.tangents.packed)
+            self.packing.pack(tangents, own.packed)
         orbit = Orbit(self.weights, self.inward, rates)
         self.descend(self.forward, self.backward, orbit, self.tangents, steps)
         states = self.packing.unpack(self.history[: steps + 1], self.orbit[: steps + 1])
         if tangents is None:
             return Stretch(states)
-        v = self.packing.unpack(self.tangents.packed, torch.empty_like(tangents))
-        return Stretch(states, self.tangents.lengths[:steps].log(), v)
+        v = self.packing.unpack(own.packed, torch.empty_like(tangents))
+        return Stretch(states, own.lengths[:steps].log(), v)
 
 
 class Observer:
     """Loss and accuracies of many states, ``rows`` at a time through one forward pass."""
 
-    def __init__(self, system: TrainingSystem, packing: PackedLayout, rows: int) -> None:
+    def __init__(
+        self, system: TrainingSystem, train: list[Inputs], packing: PackedLayout, rows: int
+    ) -> None:
         self.loss = system.loss
         self.packing = packing
         self.parts = []
-        for name, samples in (("train", system.train), ("test", system.test)):
-            if samples is not None:
-                inputs = Inputs(samples, system.network.bias)
-                buffers = forward_buffers(system.network, inputs, rows)
-                self.parts.append((name, inputs, buffers, torch.empty_like(buffers.z[-1])))
+        network, new = system.network, train[0].x.new_empty
+        tested = [] if system.test is None else in_parts(network, system.test)
+        for name, inputs in (("train", train), ("test", tested)):
+            if inputs:
+                buffers = forward_buffers(network, inputs, rows, new)
+                self.parts.append((name, inputs, buffers, new(*buffers[0].z[-1].shape)))
         self.survey = compiled(survey) if packing.positions.device.type == "cpu" else survey
 
     def observe(self, states: Tensor) -> dict[str, Tensor]:
@@ -222,22 +100,22 @@ class Observer:
         shapes = [(offset, *shape) for offset, shape in self.packing.matrices]
         found = {}
         for name, inputs, buffers, scratch in self.parts:
-            known = inputs.labels is not None
+            known = inputs[0].labels is not None
             scores = Scores(
                 self.loss,
-                inputs.targets,
-                inputs.weight,
-                inputs.labels if known else inputs.weight,
+                [part.targets for part in inputs],
+                [part.weight for part in inputs],
+                [part.labels if known else part.weight for part in inputs],
                 scratch,
                 known,
-                packed.new_empty(len(packed)),
-                packed.new_empty(len(packed)),
+                packed.new_zeros(len(packed)),
+                packed.new_zeros(len(packed)),
             )
             self.survey(buffers, shapes, packed, scores)
             found["loss" if name == "train" else "test_loss"] = scores.losses[:count]
             if known:
                 # A count of hits is exact; dividing it last gives the nearest fraction.
-                found[f"{name}_accuracy"] = scores.hits[:count] / inputs.count
+                found[f"{name}_accuracy"] = scores.hits[:count] / inputs[0].count
         return found
 
 
@@ -250,8 +128,10 @@ class PerceptronStepper:
         # On an accelerator every block has one shape, so that every product takes one route.
         self.fixed_rows = rows if device.type != "cpu" else None
         self.packing = PackedLayout(system.network, device)
-        self.observer = Observer(system, self.packing, max(2, system.block_rows))
+        self.inputs = in_parts(system.network, system.train)
+        self.observer = Observer(system, self.inputs, self.packing, max(2, system.block_rows))
         self.workspaces: dict[tuple[int, int], Workspace] = {}
+        self.pool = Pool(self.inputs[0].x)
         self._make = (system, rows, 1, device)
         self._aside: PerceptronStepper | None = None
 
@@ -285,7 +165,11 @@ class PerceptronStepper:
     def _workspace(self, rows: int, references: int) -> Workspace:
         key = (rows, references)
         if key not in self.workspaces:
-            self.workspaces[key] = Workspace(self.system, self.packing, *key, self.steps)
+            self.pool.begin()
+            made = Workspace(self.system, self.inputs, self.packing, *key, self.steps, self.pool)
+            if self.pool.outgrown:  # the others lie where nobody looks any more
+                self.workspaces.clear()
+            self.workspaces[key] = made
         return self.workspaces[key]
 
 

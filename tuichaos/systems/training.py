@@ -13,24 +13,9 @@ from tuichaos.errors import InputError
 from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
 from tuichaos.systems.losses import sample_losses
 from tuichaos.systems.networks import Perceptron, initial_state
+from tuichaos.systems.parts import Sizes, part_size
+from tuichaos.systems.samples import Samples
 from tuichaos.systems.stepping import Stepper
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Samples as the network is fed them, features before samples.
-
-    ``x`` (features, samples), ``targets`` (outputs, samples) — one-hot for classes —,
-    ``labels`` (samples,) int64 or None for real-valued targets.
-    """
-
-    x: Tensor
-    targets: Tensor
-    labels: Tensor | None
-
-    def to(self, device: torch.device, dtype: torch.dtype) -> Samples:
-        labels = None if self.labels is None else self.labels.to(device)
-        return Samples(self.x.to(device, dtype), self.targets.to(device, dtype), labels)
 
 
 @dataclass(frozen=True)
@@ -134,11 +119,20 @@ class TrainingSystem(System):
         return self.network.hidden(x, self.train.x)
 
     def output_spread(self, x: Tensor) -> Tensor:
-        outputs = self.network.outputs(x, self.train.x)
-        spread = (outputs.amax(2) - outputs.amin(2)).amax(1)
+        spread = (torch.sub(*self._range(x))).amax(1)
         targets = self.train.targets
         scale = 1.0 if self.train.labels is not None else float(targets.max() - targets.min())
         return spread / scale if scale > 0 else torch.where(spread > 0, torch.inf, 0.0)
+
+    def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest and the smallest of each output (replicas, outputs) over the samples."""
+        parts = self.train.x.split(part_size(self.network, self.train.x.shape[1]), dim=1)
+        ends = []
+        for part in parts:
+            outputs = self.network.outputs(x, part)
+            ends.append((outputs.amax(2), outputs.amin(2)))
+        high, low = (torch.stack(one) for one in zip(*ends, strict=True))
+        return high.amax(0), low.amin(0)
 
     @property
     def observables(self) -> tuple[str, ...]:
@@ -193,9 +187,26 @@ class TrainingSystem(System):
 
         return PerceptronStepper(self, rows, steps, device)
 
+    def stepper_numbers(self, rows: int, references: int, steps: int) -> int:
+        train, watched = Sizes(self.network, self.train.x.shape[1]), max(2, self.block_rows)
+        rows, references = max(2, rows), references and max(2, references)
+        found = train.inputs + train.forward(rows) + train.backward(rows)
+        found += train.orbit(rows, steps) + train.tangents(references, steps)
+        found += train.observer(watched)
+        if self.test is not None:
+            test = Sizes(self.network, self.test.x.shape[1])
+            found += test.inputs + test.observer(watched)
+        return found
+
+    def look_numbers(self, states: int) -> int:
+        widths = self.network.widths[1:]
+        layers = max(a + b for a, b in zip((0, *widths), (*widths, 0), strict=True))
+        return states * self.train.x.shape[1] * layers
+
     @property
     def block_rows(self) -> int:
         # As many as stay in a core's cache with two buffers a layer; blocks of 30 to 64
         # iris networks were within 5 % of each other.
-        per_replica = 2 * 8 * self.train.x.shape[1] * sum(self.network.widths[1:])
+        samples = part_size(self.network, self.train.x.shape[1])
+        per_replica = 2 * 8 * samples * sum(self.network.widths[1:])
         return int(min(48, max(2, 1_500_000 // per_replica)))
