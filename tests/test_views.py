@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import tuichaos
-from tuichaos import landmarks
+from tuichaos import landmarks, presets
 from tuichaos.bands import Band, running_interval, summarise
 from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
@@ -202,12 +202,23 @@ def test_a_still_of_a_living_run_does_not_grow():
     assert len(live.band("loss").steps) == live.band("distance").rows.shape[1] == 20
 
 
-def test_words_for_a_long_run_that_saturated_at_once():
+def test_words_for_a_long_run_above_the_growth_limit_at_once():
     live, steps = LiveSeries(6), np.arange(3 * MOST_POINTS)
     for part in np.split(steps, 96):
         wide = np.ones((len(part), 6))
         live.add(progress(part, distance=wide, weight_norm=50 * wide, lyapunov=0.1 * wide))
-    assert "Twins saturated at step 0" in narrate(live, experiment())
+    assert "Twins reached the growth limit at step 0" in narrate(live, experiment())
+
+
+def test_saturated_is_a_word_for_units_alone():
+    grown = np.minimum(1e-8 * np.exp(0.25 * T), 3.0)
+    source = Columns(distance=grown, weight_norm=np.full(400, 50.0))
+    shown = view("distance", source, experiment())
+    names = [name for name, _ in (*shown.levels, *shown.marks)]
+    assert names == ["growth limit", "rounding floor", "growth limit at step 62"]
+    for name in presets.names():
+        about = presets.preset(name).about.lower()
+        assert "saturat" not in about or "units" in about, name
 
 
 def narrated(steps, *, diverged=0, **columns):
@@ -273,9 +284,9 @@ def test_chaos_that_has_passed_is_not_called_chaotic():
     assert "nearby orbits meet so far" in sinking
 
 
-def test_twins_of_a_map_saturate_and_meet(simulate):
+def test_twins_of_a_map_part_and_meet(simulate):
     chaotic = simulate({"steps": 200}, preset="logistic")
-    step, level = landmarks.saturation(Kept(chaotic))
+    step, level = landmarks.growth_limit(Kept(chaotic))
     assert 20 < step < 60
     assert 5e-4 < level < 1.01e-3
     fitted = landmarks.fit(Kept(chaotic), chaotic.experiment)
@@ -287,7 +298,7 @@ def test_twins_of_a_map_saturate_and_meet(simulate):
 # --- landmarks ---------------------------------------------------------------------------
 
 
-def test_the_fit_is_of_the_first_passage_between_floor_and_saturation():
+def test_the_fit_is_of_the_first_passage_between_floor_and_growth_limit():
     grown = np.minimum(1e-8 * np.exp(0.25 * T), 3.0)
     source = Columns(distance=grown, weight_norm=np.full(400, 50.0))
     found = landmarks.fit(source, experiment())
@@ -295,7 +306,7 @@ def test_the_fit_is_of_the_first_passage_between_floor_and_saturation():
     last = math.floor(math.log(0.05 / 1e-8) / 0.25)
     assert (found.start, found.end) == (0, last)
     assert found.curve.y == pytest.approx(grown[[0, last]], rel=1e-9)
-    assert landmarks.saturation(source) == (last + 1, 0.05)
+    assert landmarks.growth_limit(source) == (last + 1, 0.05)
 
 
 def test_a_contraction_is_fitted_above_the_rounding_floor_only():
@@ -306,7 +317,7 @@ def test_a_contraction_is_fitted_above_the_rounding_floor_only():
     floor = landmarks.rounding_floor(source, experiment())
     assert floor == pytest.approx(100 * 2.0**-52)
     assert shrunk[found.end] >= floor > shrunk[found.end + 1]
-    assert landmarks.saturation(source) is None
+    assert landmarks.growth_limit(source) is None
 
 
 def test_no_fit_without_three_points_or_twins():

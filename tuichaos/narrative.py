@@ -9,7 +9,7 @@ import numpy as np
 
 from tuichaos.bands import Band, running_interval
 from tuichaos.experiment import Experiment
-from tuichaos.landmarks import fit, saturation
+from tuichaos.landmarks import fit, growth_limit
 from tuichaos.levels import NEUTRAL_GAIN
 from tuichaos.live import LiveSeries
 from tuichaos.parameters import per
@@ -39,10 +39,10 @@ def _twins(live: LiveSeries, experiment: Experiment) -> str:
         apart = np.flatnonzero(distance > 0)
     if not len(apart) or live.latest.diverged:
         return ""
-    line, full = fit(live, experiment), saturation(live)
+    line, full = fit(live, experiment), growth_limit(live)
     if full is not None:
         unit = per(experiment.system.name, live.time_step)
-        words = f"Twins saturated at step {full[0]}: exponents of twins are read before it"
+        words = f"Twins reached the growth limit at step {full[0]}: their exponents are read before"
         if line is not None:
             words += (
                 f" (median distance: {line.slope:+#.3g} nats per {unit} over "

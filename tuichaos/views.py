@@ -99,13 +99,13 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
         if band.references == 1:
             curves += running_interval(band.steps, band.rows[0], experiment.measure.discard)
     if name == "distance" and source.first_diverged is None:
-        line, full = landmarks.fit(source, experiment), landmarks.saturation(source)
+        line, full = landmarks.fit(source, experiment), landmarks.growth_limit(source)
         floor = landmarks.rounding_floor(source, experiment)
         curves += [line.curve] if line else []
         if full is not None and log:
-            levels.append(("saturation", full[1]))
+            levels.append(("growth limit", full[1]))
         if full is not None:
-            marks.append((f"saturated at {full[0]}", full[0]))
+            marks.append((f"growth limit at step {full[0]}", full[0]))
         if floor is not None and log and np.isfinite(band.middle).any():
             levels.append(("rounding floor", floor))
     changes = experiment.optimizer.changes[-MOST_CHANGES:]
