@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,7 +19,7 @@ from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
 from tuichaos.drawings.projection import _rms
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
-from tuichaos.narrative import narrate, verdict
+from tuichaos.narrative import Said, fitted, narrate, told, verdict
 from tuichaos.plain import plain
 from tuichaos.views import Kept, view
 from tuichaos.watching import Progress
@@ -269,6 +271,29 @@ def test_a_sentence_beside_a_verdict_judges_nothing_itself():
     words = narrate(live, experiment(), judged=True)
     assert words.startswith("The median distance of twins is 1.9 times the first one.")
     assert words.endswith("per step over 300 steps (mean of 9).")
+
+
+@pytest.mark.parametrize(("width", "lines"), [(78, 3), (78, 2), (38, 2), (118, 4)])
+def test_words_give_way_whole_and_never_the_verdict_or_the_exponent(width, lines):
+    found = {"regime": "undecided", "regimes": {"undecided": 40}, "references": 40}
+    reason = "chaotic so far, but over few steps: more would tell whether it lasts"
+    first = verdict(found | {"verdicts": {"missing": {reason: 37}}})
+    grown = np.minimum(1e-8 * np.exp(0.25 * T[:, None]), 3.0) * np.ones((1, 9))
+    rows = 0.13 * np.ones((400, 9)) * (1 + 0.1 * np.linspace(-1, 1, 9))
+    loss = 1.0 + (np.arange(400) % 2)[:, None] * np.ones((1, 9))
+    shown = {"distance": grown, "weight_norm": 50 + 0 * rows, "lyapunov": rows, "loss": loss}
+    live = LiveSeries(9)
+    live.add(replace(progress(T.astype(int), **shown), step=399))
+    parts = [Said(first), *told(live, experiment(), judged=True)]
+    assert len(textwrap.wrap(" ".join(part.words for part in parts), 78)) == 5
+    words = fitted(parts, width, lines)
+    wrapped = textwrap.wrap(words, width)
+    assert words.startswith(first)
+    assert re.search(r"\+0\.130 \[\+0\.\d+, \+0\.\d+\] nats per step", words)
+    assert words.endswith(".")
+    least = len(textwrap.wrap(f"{first} {parts[2].brief}", width))
+    assert len(wrapped) <= max(lines, least)
+    assert fitted(parts, width, 99) == " ".join(part.words for part in parts)
 
 
 def test_chaos_that_has_passed_is_not_called_chaotic():

@@ -35,7 +35,8 @@ from tuichaos.views import title, view
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
 FOLLOW_SECONDS = 0.06
-VERY_LOW = 20  # lines; below, words leave their place to a chart
+MOST_LINES = 4  # of the sentence
+LOW, VERY_LOW = 30, 20  # lines of the terminal; below, words leave their place to a chart
 
 
 class Explore(Living):
@@ -138,7 +139,12 @@ class Explore(Living):
     def on_resize(self, event: Resize) -> None:
         # Where there is no room, the keys of the run go before the one of the palette.
         self.query_one(Keys).show_command_palette = event.size.width >= 100
-        self.set_class(event.size.height < VERY_LOW, "-very-low")
+
+    @property
+    def _most_lines(self) -> int:
+        """How many lines the words may take from the charts, while they can be fewer."""
+        height = self.app.size.height
+        return MOST_LINES - (height < LOW) - (height < VERY_LOW)
 
     @property
     def pages(self) -> Pages:
@@ -184,13 +190,14 @@ class Explore(Living):
 
     def _words(self) -> None:
         state = self.state
-        self._say("headline", state.headline())
-        self._say("status", state.status_line(self.app.size.width - 2))
+        room = self.app.size.width - 2
+        self._say("headline", state.headline(room))
+        self._say("status", state.status_line(room))
+        width = max(10, self.query_one("#sentence").content_size.width)
         try:
-            words = state.sentence()
+            words = state.sentence(width, self._most_lines)
         except Exception as error:
             words = noted(error, "the sentence")
-        width = max(10, self.query_one("#sentence").content_size.width)
         lines = len(textwrap.wrap(words, width)), width
         # A new layout of the whole screen only where the words need more lines, or fewer.
         self._say("sentence", words, layout=lines != self.lines)
