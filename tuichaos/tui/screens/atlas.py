@@ -9,7 +9,6 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.events import Resize
 from textual.geometry import Region
 from textual.widgets import Static
 
@@ -133,8 +132,7 @@ class Atlas(Living):
         self.app.journey = self.journey
         self.journey.resume()
 
-    def on_resize(self, event: Resize) -> None:
-        self.query_one(Keys).show_command_palette = event.size.width >= 100
+    def on_resize(self) -> None:
         self.phase = None  # the legend may need another number of lines
 
     # --- short names ---

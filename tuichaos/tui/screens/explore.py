@@ -11,7 +11,6 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
 from textual.widgets import Input, Sparkline, Static
 
 from tuichaos.cleaning import clean_lines
@@ -46,7 +45,6 @@ class Explore(Living):
         Binding("space", "toggle", "Run", tooltip="Start the settings, pause, go on"),
         Binding("n", "step", "Step", tooltip="Pause and take one step"),
         Binding("x", "stop", "Stop", tooltip="End the run; what was computed is kept"),
-        Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
         Binding(
             "left_square_bracket",
             "nudge(-1)",
@@ -92,8 +90,9 @@ class Explore(Living):
         ),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
-        Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
         Binding("e", "export", "Export", tooltip="What is visible as CSV: steps, or curves"),
+        Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
+        Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
         Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
     ]
 
@@ -135,10 +134,6 @@ class Explore(Living):
         self.query_one("#glance-line", Sparkline).visible = False
         self.set_interval(1 / self.app.frames_per_second, self.refresh_run)
         self.refresh_run()
-
-    def on_resize(self, event: Resize) -> None:
-        # Where there is no room, the keys of the run go before the one of the palette.
-        self.query_one(Keys).show_command_palette = event.size.width >= 100
 
     @property
     def _most_lines(self) -> int:

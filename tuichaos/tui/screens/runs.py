@@ -42,15 +42,13 @@ class Runs(Living):
         Binding("enter", "open", "Open"),
         Binding("space", "mark", "Mark", tooltip="Mark up to eight runs to compare"),
         Binding("c", "compare", "Compare"),
-        Binding("g", "go_on", "Go on", tooltip="Let a run or sweep go on that was stopped"),
+        Binding("escape,o", "back", "Back", key_display="esc"),
         Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("d,delete", "delete", "Delete", key_display="d"),
+        Binding("u", "undo", "Undo", tooltip="Bring back the run that was deleted last"),
+        Binding("g", "go_on", "Go on", tooltip="Let a run or sweep go on that was stopped"),
         Binding("n", "rename", "Rename"),
         Binding("t", "note", "Note"),
-        Binding("delete,d", "delete", "Delete"),
-        Binding(
-            "u", "undo", "Undo", show=False, tooltip="Bring back the run that was deleted last"
-        ),
-        Binding("escape,o", "back", "Back"),
     ]
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
