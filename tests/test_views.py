@@ -223,6 +223,20 @@ def test_saturated_is_a_word_for_units_alone():
         assert "saturat" not in about or "units" in about, name
 
 
+def test_a_changed_rate_is_named_in_the_legend():
+    changes = [{"step": 200, "learning_rate": 0.9}, {"step": 300, "learning_rate": 0.1}]
+    optimizer = {"learning_rate": 0.3, "changes": changes}
+    changed = tuichaos.resolve({"steps": 400, "optimizer": optimizer})
+    source = Columns(loss=np.linspace(3, 1, 400), distance=np.full(400, 1e-6))
+    for name in ("loss", "distance"):
+        shown = view(name, source, changed)
+        text = draw(shown, 80, 24, colour=False, ascii_only=False)
+        told = " ".join(text.splitlines()[1:4])
+        assert "lr 0.3 → 0.9 at step 200" in told
+        assert "lr 0.9 → 0.1 at step 300" in told
+        assert "lr 0.9" in text.split("at step 300")[1]  # at the line itself
+
+
 def narrated(steps, *, diverged=0, **columns):
     """The sentence on columns (T, references) of a run whose time is steps (T,)."""
     references = next(iter(columns.values())).shape[1]

@@ -93,7 +93,7 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
     band = source.band(chosen.column).measured()
     curves = band.curves()
     log = (chosen.log or _spans_decades(band.middle)) if log is None else log
-    levels, marks = [], []
+    levels, marks, notes = [], [], []
     if name == "exponent":
         levels.append(("zero", 0.0))
         if band.references == 1:
@@ -108,15 +108,19 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
             marks.append((f"growth limit at step {full[0]}", full[0]))
         if floor is not None and log and np.isfinite(band.middle).any():
             levels.append(("rounding floor", floor))
-    changes = experiment.optimizer.changes[-MOST_CHANGES:]
-    for change in changes:
-        rate = change.learning_rate
-        marks.append(("lr" if isinstance(rate, list) else f"lr {rate:g}", change.step))
+    for change in experiment.optimizer.changes[-MOST_CHANGES:]:
+        before = experiment.optimizer.rate_at(change.step - 1)
+        marks.append((f"lr {_rate(change.learning_rate)}", change.step))
+        words = f"lr {_rate(before)} → {_rate(change.learning_rate)} at step {change.step}"
+        notes.append(words)
     if source.first_diverged is not None:
         marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
-    return Picture(
-        title(name, experiment, source.time_step), curves, log, levels=levels, marks=marks
-    )
+    words = title(name, experiment, source.time_step)
+    return Picture(words, curves, log, levels=levels, marks=marks, notes=notes)
+
+
+def _rate(rate: float | list[float]) -> str:
+    return "by reference" if isinstance(rate, list) else f"{rate:g}"
 
 
 def _spans_decades(values: np.ndarray) -> bool:

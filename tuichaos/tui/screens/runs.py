@@ -17,6 +17,7 @@ from tuichaos import trash
 from tuichaos.catalogue import Catalogue, Listed
 from tuichaos.cleaning import clean
 from tuichaos.comparison import MOST
+from tuichaos.curves import LETTERS
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
 from tuichaos.tui.screens.compare import Compare
@@ -55,7 +56,7 @@ class Runs(Living):
         super().__init__()
         # The app's: what was read once is not read again.
         self.catalogue = catalogue or Catalogue()
-        self.marked: list[str] = []  # in the order of marking: colours follow it
+        self.marked: list[str] = []  # in the order of marking: colours and letters follow it
         self.runs: dict[str, Listed] = {}
         self.fitting: list[str] = []  # names of those that the filter lets through
         self.shown: dict[str, list[str]] = {}  # the cells of the rows of the table
@@ -197,7 +198,7 @@ class Runs(Living):
             self._words()
 
     def _cells(self, name: str, run: Listed) -> list[str]:
-        mark = str(self.marked.index(name) + 1) if name in self.marked else ""
+        mark = LETTERS[self.marked.index(name)] if name in self.marked else ""
         status = f"● {run.status}" if run.status == "running" else run.status
         return [mark, name, status, run.started, run.steps, run.replicas, run.note, run.title]
 
