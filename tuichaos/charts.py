@@ -152,14 +152,15 @@ def _flowed(entries: Sequence[str], width: int, most: int, colour: bool) -> list
     left = sum(map(len, lines[most:]))
     lines = lines[:most]
     if left:
-        while len(lines[-1]) > 1 and _length("  ".join([*lines[-1], _more(left)])) > width:
+        while len(lines[-1]) > 1 and _length("  ".join([*lines[-1], more(left)])) > width:
             lines[-1].pop()
             left += 1
-        lines[-1].append(_more(left))
+        lines[-1].append(more(left))
     return [_cut("  ".join(line), width, colour) for line in lines]
 
 
-def _more(count: int) -> str:
+def more(count: int) -> str:
+    """What stands for names that have no room."""
     return f"… {count} more"
 
 

@@ -223,6 +223,23 @@ def every() -> list[str]:
     return [*VIEWS, "layers", *TABLE_VIEWS]
 
 
+def others(run: Run) -> list[str]:
+    """The charts that a kept run has besides the one that is drawn when none is asked for: its
+    views with a number, and the tables of its instruments. Of a sweep those of its kind; every
+    column of its table is one besides."""
+    if run.kind == "sweep":
+        if diagram_drawing.is_diagram(run):
+            return [name for name in diagram_drawing.VIEWS if name == "period"]
+        if run.experiment.plane.value == "none":
+            return ["kept"] if run.experiment.ensemble.twins else []
+        return ["boundary"] if (run.summary.get("boundary") or {}).get("dimension") else []
+    known, default = run.columns, "distance" if run.experiment.ensemble.twins else "loss"
+    found = [name for name, view in VIEWS.items() if view.column in known and name != default]
+    layers = ["layers"] if any(name.startswith("distance.") for name in known) else []
+    tables = [name for name, chart in TABLE_VIEWS.items() if run.has(chart.file)]
+    return [*found, *layers, *tables]
+
+
 def _layers(run: Run) -> Picture:
     curves = [
         Curve(name.removeprefix("distance."), run.steps, percentile(run.column(name), 50))
