@@ -26,6 +26,7 @@ COLOURS = ("cyan", "orange", "green", "magenta", "red", "blue", "orange+", "gray
 BOUND = "blue"  # of a single curve; bounds of several have their curve's colour
 BEHIND = "gray"
 MARK = "orange"  # of lines that mark a place
+LINE = "│ "  # at the head of a note on one
 MARK_LINES = 3  # on which names of marks stand in turn
 MOST_LEGEND = 3  # lines of a legend
 LETTER_CELLS = 40  # of a line between two of its letters
@@ -138,7 +139,11 @@ def legend(
                 mark = f"{curve.letter} {mark[:1]}"
             yield (plotext.colorize(mark, paint) if colour else mark) + " ", name
     for note in picture.notes:
-        yield (plotext.colorize("│", MARK) if colour else "│") + " ", note
+        if note.startswith(LINE):
+            note = note.removeprefix(LINE)
+            yield plotext.colorize(LINE, MARK) if colour else LINE, note
+        else:
+            yield "", note
 
 
 def _flowed(entries: Sequence[str], width: int, most: int, colour: bool) -> list[str]:

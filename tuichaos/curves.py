@@ -53,7 +53,7 @@ class Picture:
     ``x_range``: where the x axis begins and ends, else where the curves do; ``y_range``
     likewise the y axis: what lies beyond is left out. ``x_log``: x is log10 of what the axis
     is of, as ``x_label`` says by "log10 " at its head; the axis is then labelled with what it
-    is of. ``notes``: what the legend says of the marks."""
+    is of. ``notes``: what the legend says besides."""
 
     title: str
     curves: Sequence[Curve]

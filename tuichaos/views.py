@@ -111,7 +111,7 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
     for change in experiment.optimizer.changes[-MOST_CHANGES:]:
         before = experiment.optimizer.rate_at(change.step - 1)
         marks.append((f"lr {_rate(change.learning_rate)}", change.step))
-        words = f"lr {_rate(before)} → {_rate(change.learning_rate)} at step {change.step}"
+        words = f"│ lr {_rate(before)} → {_rate(change.learning_rate)} at step {change.step}"
         notes.append(words)
     if source.first_diverged is not None:
         marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))

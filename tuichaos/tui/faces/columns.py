@@ -14,6 +14,7 @@ from tuichaos.sweeps.rows import Row
 from tuichaos.tui.faces.base import told
 from tuichaos.tui.faces.charts import ChartFace
 
+ROOMY = 120  # columns in which the legend fits into a line
 EXPONENTS = ("lyapunov", "nmle", "growth")  # whose means are rates
 
 
@@ -25,6 +26,9 @@ class CurveFace(ChartFace):
     @property
     def title(self) -> str:
         return self.what
+
+    def legend_lines(self, width: int) -> int:
+        return 1 if width >= ROOMY else 2  # curves, and what is not drawn
 
     @property
     def columns(self) -> list[str]:
@@ -41,9 +45,12 @@ class CurveFace(ChartFace):
         if self.what not in names and names:
             self.what = names[0]
         try:
-            return of_columns(found, self.experiment, self.what), None
-        except InputError:  # no number yet
+            shown = of_columns(found, self.experiment, self.what)
+        except InputError as error:  # no number yet, or too few
+            self.why = str(error).removeprefix("--what ")
             return None, None
+        self.why = ""
+        return shown, None
 
     def _table(self, rows: dict[int, Row]) -> dict[str, np.ndarray]:
         """Columns (points,) of what has come, in grid order."""

@@ -239,6 +239,8 @@ class Atlas(Living):
         survey = self.level.survey
         if survey.status == Status.FAILED:
             return "Nothing could be computed."
+        if survey.rows and self.level.face.why:
+            return f"Nothing to draw: {self.level.face.why}."
         return "Nothing to draw." if survey.ended else "The first points are on their way …"
 
     def _legend(self) -> None:
