@@ -109,13 +109,13 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> Said
     value, steps = band.middle[known[-1]], live.latest.step - experiment.measure.discard
     unit = per(experiment.system.name, live.time_step)
     what = f"mean of {left}" if live.references > 1 else "1 reference"
-    over, nats = f"over {steps} steps ({what})", f"nats per {unit}"
+    over, rate = f"over {steps} steps ({what})", f"nats per {unit}"
     interval = _interval(band, known[-1], experiment)
     if interval is None:
-        words = f"{value:+#.3g} {nats}"
+        words = f"{value:+#.3g} {rate}"
         return Said(f"Leading exponent {words} {over}; no interval yet.", f"λ {words} {over}.")
     low, high = interval
-    found = f"{value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {nats}"
+    found = f"{value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {rate}"
     neutral = 4 * NEUTRAL_GAIN / (max(1, steps) * (live.time_step or 1.0))
     words = "" if judged else f": {_so_far(low, high, _late(band, experiment), neutral)}"
     return Said(f"Leading exponent {found} {over}{words}.", f"λ {found}, {steps} steps{words}.")
