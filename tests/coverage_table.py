@@ -30,7 +30,7 @@ import tuichaos
 from tuichaos.instruments import sizes, spectrum
 from tuichaos.instruments.nmle import POINTS, best_windows
 from tuichaos.instruments.statistics import ANY, mean_and_interval, median_interval, share_interval
-from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION, T_975
+from tuichaos.levels import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, T_975
 from tuichaos.randomness import generator
 from tuichaos.sweeps import boxes
 from tuichaos.sweeps.summary import mean_of_kept
@@ -209,7 +209,7 @@ def tent_twins(count: int, steps: int) -> tuple[float, float]:
         scale.append(np.abs(x[:, 0]))
         x = np.where(x < TENT_P, x / TENT_P, (1 - x) / (1 - TENT_P))
     away, scale = np.array(away), np.maximum.accumulate(np.array(scale))[:, :, None]
-    within = (away >= FLOOR_UNITS * 2.0**-52 * scale) & (away <= SATURATION * scale)
+    within = (away >= FLOOR_UNITS * 2.0**-52 * scale) & (away <= GROWTH_LIMIT * scale)
     within = np.logical_and.accumulate(within, axis=0)
     n, t = within.sum(axis=0), np.arange(steps + 1)[:, None, None]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from rich.text import Text
 from test_tui import keys, text_of, until, walk
 from textual.widgets import DataTable, Select
 
@@ -25,7 +26,7 @@ from tuichaos.sweeps.rows import Row
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.faces import face
 from tuichaos.tui.faces.base import Look
-from tuichaos.tui.screens.atlas import Atlas
+from tuichaos.tui.screens.atlas import Atlas, flowed
 from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.board import Board
@@ -362,7 +363,7 @@ async def test_a_diagram_is_cropped_or_computed_again(stream):
         (spec,) = app.screen.level.experiment.sweep.values()
         assert spec["linear"] == pytest.approx([3.4, 4.0, 33], abs=0.01)
         assert len(stream.computed) == before + 33
-        assert "period 2, exponent -0.1" in text_of(app, "#reading")
+        assert "period 2, λ -0.1" in text_of(app, "#reading")
         await pilot.press("v")  # there is no other value
         assert app.screen.journey.at == 1
 
@@ -647,7 +648,31 @@ def test_with_few_colours_signs_and_colours_tell_the_classes_apart():
     (left, blue), (right, red) = line[0], line[-1]
     assert left != right
     assert {blue.color.name, red.color.name} == {"cyan", "red"}
-    assert [str(entry.spans[-1].style) for entry in made.legend(look)] == ["cyan", "red"]
+    coloured = [entry for entry in made.legend(look) if entry.spans]
+    assert [str(entry.spans[-1].style) for entry in coloured] == ["cyan", "red"]
+
+
+def test_a_reading_has_its_unit_and_its_interval_or_its_steps():
+    plane = {"system": {"name": "henon"}, "plane": {"value": "exponent"}, "steps": 300,
+             "measure": {"discard": 100}, "sweep": {"system.parameters.a": [1.0, 1.2]}}  # fmt: skip
+    made = face(resolve(plane))
+    found = {"lyapunov": 0.25, "lyapunov_error": 0.01, "diverged_at": None}
+    without = {**found, "lyapunov_error": None}
+    made.add([Row(0, "done", numbers=found), Row(1, "done", numbers=without)])
+    assert made.reading(0.1, 0.5) == "a 1: λ +0.25 ± 0.021 (95 %) nats per step"
+    assert made.reading(0.9, 0.5) == "a 1.2: λ +0.25 nats per step over 200 steps"
+    flow = {**plane, "system": {"name": "lorenz"}, "sweep": {"system.parameters.rho": [20, 28]}}
+    made = face(resolve(flow))
+    made.add([Row(0, "done", numbers=found)])
+    assert made.reading(0.1, 0.5).endswith("nats per unit of time")
+
+
+def test_a_legend_without_room_says_how_much_is_left_out():
+    lines = [line.plain for line in flowed([Text("x" * 30) for _ in range(9)], 78, 2)]
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 78
+    assert lines[1].endswith("… 6 more") or lines[1].endswith("… 5 more")
+    assert [line.plain for line in flowed([Text("a"), Text("b")], 78, 2)] == ["a  b"]
 
 
 async def test_help_and_palette_have_every_action(stream):

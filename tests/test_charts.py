@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from tuichaos.charts import _linear_ticks, _log_ticks, decades, draw
-from tuichaos.curves import Curve, Picture, prepare
+from tuichaos.curves import Curve, Picture, Role, prepare
 
 X = np.arange(1000.0)
 
@@ -95,3 +97,31 @@ def test_ticks_of_a_short_logarithmic_axis_are_round_and_where_they_belong():
 def test_every_axis_has_two_ticks():
     for low, high in ((0.0, 3.0), (17.0, 19.5), (-0.93, 0.47), (1e-9, 9e-9)):
         assert len(_linear_ticks(low, high, 2)[0]) >= 2
+
+
+@pytest.mark.parametrize(("colour", "ascii_only"), [(True, False), (False, False), (False, True)])
+def test_lines_are_told_apart_without_colour(colour, ascii_only):
+    x = np.arange(200.0)
+    curves = [Curve(f"run {k}", x, 10.0 * k + np.sin(x)) for k in range(3)]
+    low = Curve("10 %", x, curves[0].y - 1, Role.LOW)
+    picture = Picture("t", [curves[0], low, *curves[1:]])
+    text = draw(picture, 80, 20, colour=colour, ascii_only=ascii_only)
+    plainly = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    named = [re.search(rf"{letter} \S+ run {k}", plainly[1]) for k, letter in enumerate("ABC")]
+    assert all(named)
+    for k, letter in enumerate("ABC"):  # each on its own curve, twice
+        lines = [line for line in plainly[2:] if letter in line]
+        assert sum(line.count(letter) for line in lines) == 2
+        assert all(not (set("ABC") - {letter}) & set(line) for line in lines), k
+    alone = Picture("t", curves[:1])
+    assert " A " not in draw(alone, 80, 20, colour=False, ascii_only=ascii_only)
+
+
+def test_a_legend_says_how_much_of_it_is_left_out():
+    x = np.arange(9.0)
+    curves = [Curve(f"a rather long name {k:02}", x, x + k) for k in range(12)]
+    lines = draw(Picture("t", curves), 80, 24, colour=False, ascii_only=False).splitlines()
+    told = " ".join(lines[1:4])
+    names = sum(f"a rather long name {k:02}" in told for k in range(12))
+    assert f"… {12 - names} more" in told
+    assert max(map(len, lines)) <= 80

@@ -251,7 +251,7 @@ def test_growth_reads_the_exponent_of_a_map_with_independent_increments(simulate
     assert growth["mean"] == pytest.approx(SkewTent().exponent, abs=0.03)
 
 
-def test_growth_has_no_window_when_twins_start_saturated(simulate):
+def test_growth_has_no_window_when_twins_start_above_the_growth_limit(simulate):
     run = simulate({"steps": 60, "ensemble.references": 4, "ensemble.perturbation": 0.1})
     assert run.summary["growth"]["measured"] == 0
     assert run.summary["growth"]["mean"] is None

@@ -106,9 +106,7 @@ async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
     assert WORDS in log.read_text()
 
 
-@pytest.mark.parametrize(
-    "where", ["screens.explore.view", "widgets.chart.draw", "run_state.narrate"]
-)
+@pytest.mark.parametrize("where", ["screens.explore.view", "widgets.chart.draw", "run_state.told"])
 async def test_a_run_that_cannot_be_drawn_goes_on(log, monkeypatch, where):
     monkeypatch.setattr(f"tuichaos.tui.{where}", fail)
     app = explorer(steps=200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -475,10 +476,30 @@ def test_exponents_not_told_from_0_are_a_class_of_their_own():
     raster = found.raster()
     for shown in ({"colour": True}, {"colour": False}, {"colour": False, "ascii_only": True}):
         words = ["".join(c.char for c in entry) for entry in rasters.legend(raster, **shown)]
-        dots = "..." if "ascii_only" in shown else "…"
-        assert words[1].endswith(f" neutral: |λ| up to 0.02 {dots} 0.084")
+        dots, around = ("...", "+-") if "ascii_only" in shown else ("…", "±")
+        assert re.search(rf" stable: λ (≤|<=) -0.\d+ {re.escape(dots)} < 0$", words[0])
+        assert words[1].endswith(f" neutral: 0 within {around} 0.02 {dots} 0.084")
+        assert re.search(rf" unstable: λ > 0 {re.escape(dots)} 0.\d+$", words[2])
     letters = rasters.cells(raster, 2, 3, colour=False)
     assert [cell.char for row in letters for cell in row].count("0") == 3
+
+
+def test_ranges_of_a_legend_do_not_overlap_and_window_and_points_are_said():
+    asked = {"system": {"name": "henon"}, "plane": {"value": "exponent"}, "steps": 300,
+             "measure": {"discard": 100}, "ensemble": {"references": 1, "twins": 0},
+             "sweep": {"system.parameters.a": {"linear": [0.9, 1.3, 6]}}}  # fmt: skip
+    found = planes.of_experiment(resolve(asked))
+    for point, value in enumerate((-0.5, -0.3, 0.01, -0.01, 0.2)):
+        found.add(point, {"lyapunov": value, "lyapunov_error": 0.001, "diverged_at": None})
+    raster = found.raster()
+    words = ["".join(c.char for c in entry) for entry in rasters.legend(raster, colour=False)]
+    assert [line.split(maxsplit=1)[1] for line in words] == [
+        "stable: λ ≤ -0.484 … < -0.02", "neutral: |λ| ≤ 0.02", "unstable: λ > 0.02 … 0.484"
+    ]  # fmt: skip
+    lines = ["".join(c.char for c in line) for line in rasters.framed(raster, 80, 20)]
+    assert lines[1] == "λ in nats per step, over steps 100–300; 5 of 6 points"
+    swept = {**asked, "sweep": {"steps": [150, 200]}}
+    assert planes.window(resolve(swept)).endswith("over steps 100–the last one")
 
 
 def test_both_signs_have_one_scale_about_0():

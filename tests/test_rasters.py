@@ -112,8 +112,13 @@ def test_the_whole_fits_and_is_ascii_where_asked(colour, ascii_only):
     assert words[0] == "title"
     assert "x.key" in words[-1]
     assert any("y.key" in line for line in words)
-    assert "a: 1" in words[1]
-    assert " b" in words[1]
+    head = " ".join(words[1:3])
+    assert head.startswith("900 of 900 points; the commonest class of 1 ")
+    rows = sum(line[7:8] in ("|", "│", "┤") for line in words)
+    tall = -(-30 // (rows * (1 + (colour and not ascii_only))))
+    assert f"of 1 {'x' if ascii_only else '×'} {tall} points" in head
+    assert "a: 1" in words[3]
+    assert " b" in words[3]
     painted = any(cell.bg is not None for line in lines for cell in line)
     assert painted == colour
     if ascii_only:

@@ -191,7 +191,7 @@ def test_superstable_and_diverging_orbits_have_no_routes(simulate):
 
 def test_displacements_at_the_floor_or_too_large_have_no_common_window(simulate):
     small = {**QUADRATIC, "system.parameters": {"eta": 0.5}, "measure.routes": True, "steps": 30}
-    for size, reason in ((2e-15, "twins start at the rounding floor, or saturated"),
+    for size, reason in ((2e-15, "twins start at the rounding floor, or above the growth limit"),
                          (1e-2, "twins start farther than 1e-05")):  # fmt: skip
         run = simulate({**small, "ensemble.perturbation": size, "ensemble.references": 1,
                         "ensemble.twins": 1})  # fmt: skip

@@ -189,8 +189,11 @@ def test_a_rate_behind_the_last_frame_is_said_to_be_too_late(state, home, monkey
     assert state.session.status == "done", state.session.reason
     assert kept_changes(state) == {}
     assert state.rate == 0.1
-    assert "· lr 0.1 ·" in state.status_line()
-    assert state.sentence().startswith("lr 0.2 came too late for this run: it is for the next one.")
+    assert state.experiment.optimizer.learning_rate == 0.2
+    assert "· lr 0.1, next run 0.2 ·" in state.status_line()
+    words = "The run ended before a step had lr 0.2: it is kept for the next run."
+    assert state.sentence().startswith(words)
+    assert len(words) < 78  # a line of the narrowest terminal
 
 
 def test_a_rate_that_was_changed_while_paused_before_a_stop_is_too_late(state, home):
@@ -202,8 +205,8 @@ def test_a_rate_that_was_changed_while_paused_before_a_stop_is_too_late(state, h
     state.stop()
     until(lambda: state.ended)
     assert kept_changes(state) == {}
-    assert "· lr 0.1 ·" in state.status_line()
-    assert state.sentence().startswith("lr 0.4 came too late for this run")
+    assert "· lr 0.1, next run 0.4 ·" in state.status_line()
+    assert state.sentence().startswith("The run ended before a step had lr 0.4")
 
 
 def test_a_rate_that_is_taken_is_named_from_its_step_on(state, home):
@@ -217,7 +220,7 @@ def test_a_rate_that_is_taken_is_named_from_its_step_on(state, home):
     until(lambda: state.ended)
     assert kept_changes(state) == {1: 0.2}
     assert "· lr 0.2 ·" in state.status_line()
-    assert "too late" not in state.sentence()
+    assert "ended before" not in state.sentence()
 
 
 def test_a_rate_of_a_frame_that_a_stop_drops_is_kept_for_the_run_that_goes_on(
@@ -243,5 +246,26 @@ def test_a_rate_of_a_frame_that_a_stop_drops_is_kept_for_the_run_that_goes_on(
     assert state.session.step == 9
     assert kept_changes(state) == {10: 0.2}
     assert "· lr 0.1 ·" in state.status_line()
-    words = "lr 0.2 came too late: it holds from step 10 where this run goes on."
+    words = "The run ended before lr 0.2: if it goes on, that holds from step 10."
     assert state.sentence().startswith(words)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_the_rate_is_on_the_narrowest_status_line(state, home, running):
+    assert "lr 0.1" in state.status_line(78)
+    state.step()
+    until(lambda: state.live.latest is not None, 60)
+    state.nudge(2)
+    assert state.experiment.optimizer.learning_rate == 0.2
+    if not running:
+        state.stop()
+        until(lambda: state.ended, 60)
+    asked = "lr 0.1, then 0.2" if running else "lr 0.1, next run 0.2"
+    for width in (60, 78):
+        assert asked in state.status_line(width)
+        assert len(state.status_line(width)) <= width
+    optimizer = state.experiment.optimizer.model_copy(update={"learning_rate": 3.0})
+    state.experiment = state.experiment.model_copy(update={"optimizer": optimizer})
+    assert "next run 3" in state.status_line(78)
+    assert "settings changed" in state.headline(60)
+    assert len(state.headline(78)) <= 78

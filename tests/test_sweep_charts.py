@@ -13,6 +13,9 @@ from tuichaos.charts import draw
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.errors import InputError
 from tuichaos.sweeps.drawing import picture
+from tuichaos.sweeps.rows import Row
+from tuichaos.tui.faces import face
+from tuichaos.tui.faces.base import Look
 
 RATE = "optimizer.learning_rate"
 FAST = {"steps": 140, "ensemble.references": 12, "ensemble.twins": 1, "measure.regime": False}
@@ -68,6 +71,31 @@ def test_no_mean_is_drawn_where_fewer_than_ten_were_kept(swept, tmp_path):
         np.testing.assert_allclose([low.y[k], high.y[k]], ends, rtol=1e-12)
     assert np.isnan(low.y[:2]).all()
     assert np.isnan(high.y[:2]).all()
+
+
+def test_what_is_not_drawn_of_few_that_were_kept_is_said(swept, tmp_path):
+    def few(rows):
+        numbers(rows)
+        for row in rows:
+            row.update({"nmle.kept": 7, "nmle.total": 500})
+
+    run = edited(swept, tmp_path, few)
+    words = "only 7 of 500 kept: at least 10 are needed"
+    assert f"nMLE of kept: {words}" in draw(
+        picture(run, "default"), 80, 20, colour=False, ascii_only=False
+    )
+    with pytest.raises(InputError, match=f"^--what nmle.mean: {words}$"):
+        picture(run, "nmle.mean")
+    shown = face(run.experiment)
+    shown.what = "nmle.mean"
+    kept = {"nmle.mean": 0.3, "nmle.kept": 7, "nmle.total": 500}
+    shown.add(Row(point, "done", numbers=kept) for point in range(4))
+    shown.prepare(Look(80, 20))
+    assert shown.sheet(Look(80, 20)) is None
+    assert shown.why == f"nmle.mean: {words}"
+    (tmp_path / "some").mkdir()
+    some = picture(edited(swept, tmp_path / "some", numbers), "nmle.mean")
+    assert list(some.notes) == ["left out at 2 of 4 points, fewer than 10 kept there"]
 
 
 def test_of_few_references_every_mean_is_drawn(swept, tmp_path):
@@ -137,7 +165,7 @@ def test_it_fits_into_80_columns_with_all_names(swept, tmp_path, colour, ascii_o
     assert all(len(line) <= 80 for line in lines)
     for name in ("kept fraction", "nMLE of kept", "leading exponent"):
         assert name in lines[1]
-    assert lines[1].count("its 95 %") == 2
+    assert " ".join(lines[1:3]).count("its 95 %") == 2
     if not colour:  # told apart by what they are drawn with
         marks = [lines[1][lines[1].index(name) - 2] for name in mains(shown)]
         assert len(set(marks)) == 3

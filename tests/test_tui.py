@@ -694,7 +694,7 @@ async def test_a_chart_can_be_seen_on_low_screens(size):
         await pilot.press("space")
         await until(lambda: app.state.session is not None and app.state.ended)
         await pilot.pause(0.3)
-        assert app.screen.query_one("#sentence").size.height <= (2 if size[1] < 20 else 3)
+        assert app.screen.query_one("#sentence").size.height <= 3
         chart = app.screen.query_one("#chart-distance", Chart)
         assert chart.region.bottom <= app.screen.query_one("#sentence").region.y
         assert chart.content_size.height >= 4

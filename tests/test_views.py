@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,13 +13,13 @@ import pytest
 from scipy import stats
 
 import tuichaos
-from tuichaos import landmarks
+from tuichaos import landmarks, presets
 from tuichaos.bands import Band, running_interval, summarise
 from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
 from tuichaos.drawings.projection import _rms
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
-from tuichaos.narrative import narrate, verdict
+from tuichaos.narrative import Said, fitted, narrate, told, verdict
 from tuichaos.plain import plain
 from tuichaos.views import Kept, view
 from tuichaos.watching import Progress
@@ -202,12 +204,37 @@ def test_a_still_of_a_living_run_does_not_grow():
     assert len(live.band("loss").steps) == live.band("distance").rows.shape[1] == 20
 
 
-def test_words_for_a_long_run_that_saturated_at_once():
+def test_words_for_a_long_run_above_the_growth_limit_at_once():
     live, steps = LiveSeries(6), np.arange(3 * MOST_POINTS)
     for part in np.split(steps, 96):
         wide = np.ones((len(part), 6))
         live.add(progress(part, distance=wide, weight_norm=50 * wide, lyapunov=0.1 * wide))
-    assert "Twins saturated at step 0" in narrate(live, experiment())
+    assert "Twins reached the growth limit at step 0" in narrate(live, experiment())
+
+
+def test_saturated_is_a_word_for_units_alone():
+    grown = np.minimum(1e-8 * np.exp(0.25 * T), 3.0)
+    source = Columns(distance=grown, weight_norm=np.full(400, 50.0))
+    shown = view("distance", source, experiment())
+    names = [name for name, _ in (*shown.levels, *shown.marks)]
+    assert names == ["growth limit", "rounding floor", "growth limit at step 62"]
+    for name in presets.names():
+        about = presets.preset(name).about.lower()
+        assert "saturat" not in about or "units" in about, name
+
+
+def test_a_changed_rate_is_named_in_the_legend():
+    changes = [{"step": 200, "learning_rate": 0.9}, {"step": 300, "learning_rate": 0.1}]
+    optimizer = {"learning_rate": 0.3, "changes": changes}
+    changed = tuichaos.resolve({"steps": 400, "optimizer": optimizer})
+    source = Columns(loss=np.linspace(3, 1, 400), distance=np.full(400, 1e-6))
+    for name in ("loss", "distance"):
+        shown = view(name, source, changed)
+        text = draw(shown, 80, 24, colour=False, ascii_only=False)
+        told = " ".join(text.splitlines()[1:4])
+        assert "lr 0.3 → 0.9 at step 200" in told
+        assert "lr 0.9 → 0.1 at step 300" in told
+        assert "lr 0.9" in text.split("at step 300")[1]  # at the line itself
 
 
 def narrated(steps, *, diverged=0, **columns):
@@ -260,6 +287,29 @@ def test_a_sentence_beside_a_verdict_judges_nothing_itself():
     assert words.endswith("per step over 300 steps (mean of 9).")
 
 
+@pytest.mark.parametrize(("width", "lines"), [(78, 3), (78, 2), (38, 2), (118, 4)])
+def test_words_give_way_whole_and_never_the_verdict_or_the_exponent(width, lines):
+    found = {"regime": "undecided", "regimes": {"undecided": 40}, "references": 40}
+    reason = "chaotic so far, but over few steps: more would tell whether it lasts"
+    first = verdict(found | {"verdicts": {"missing": {reason: 37}}})
+    grown = np.minimum(1e-8 * np.exp(0.25 * T[:, None]), 3.0) * np.ones((1, 9))
+    rows = 0.13 * np.ones((400, 9)) * (1 + 0.1 * np.linspace(-1, 1, 9))
+    loss = 1.0 + (np.arange(400) % 2)[:, None] * np.ones((1, 9))
+    shown = {"distance": grown, "weight_norm": 50 + 0 * rows, "lyapunov": rows, "loss": loss}
+    live = LiveSeries(9)
+    live.add(replace(progress(T.astype(int), **shown), step=399))
+    parts = [Said(first), *told(live, experiment(), judged=True)]
+    assert len(textwrap.wrap(" ".join(part.words for part in parts), 78)) == 5
+    words = fitted(parts, width, lines)
+    wrapped = textwrap.wrap(words, width)
+    assert words.startswith(first)
+    assert re.search(r"\+0\.130 \[\+0\.\d+, \+0\.\d+\] nats per step", words)
+    assert words.endswith(".")
+    least = len(textwrap.wrap(f"{first} {parts[2].brief}", width))
+    assert len(wrapped) <= max(lines, least)
+    assert fitted(parts, width, 99) == " ".join(part.words for part in parts)
+
+
 def test_chaos_that_has_passed_is_not_called_chaotic():
     steps = np.arange(1, 301)
     total = np.minimum(0.13 * steps, 6.5)  # grows up to step 50 and never again
@@ -273,9 +323,9 @@ def test_chaos_that_has_passed_is_not_called_chaotic():
     assert "nearby orbits meet so far" in sinking
 
 
-def test_twins_of_a_map_saturate_and_meet(simulate):
+def test_twins_of_a_map_part_and_meet(simulate):
     chaotic = simulate({"steps": 200}, preset="logistic")
-    step, level = landmarks.saturation(Kept(chaotic))
+    step, level = landmarks.growth_limit(Kept(chaotic))
     assert 20 < step < 60
     assert 5e-4 < level < 1.01e-3
     fitted = landmarks.fit(Kept(chaotic), chaotic.experiment)
@@ -287,7 +337,7 @@ def test_twins_of_a_map_saturate_and_meet(simulate):
 # --- landmarks ---------------------------------------------------------------------------
 
 
-def test_the_fit_is_of_the_first_passage_between_floor_and_saturation():
+def test_the_fit_is_of_the_first_passage_between_floor_and_growth_limit():
     grown = np.minimum(1e-8 * np.exp(0.25 * T), 3.0)
     source = Columns(distance=grown, weight_norm=np.full(400, 50.0))
     found = landmarks.fit(source, experiment())
@@ -295,7 +345,7 @@ def test_the_fit_is_of_the_first_passage_between_floor_and_saturation():
     last = math.floor(math.log(0.05 / 1e-8) / 0.25)
     assert (found.start, found.end) == (0, last)
     assert found.curve.y == pytest.approx(grown[[0, last]], rel=1e-9)
-    assert landmarks.saturation(source) == (last + 1, 0.05)
+    assert landmarks.growth_limit(source) == (last + 1, 0.05)
 
 
 def test_a_contraction_is_fitted_above_the_rounding_floor_only():
@@ -306,7 +356,7 @@ def test_a_contraction_is_fitted_above_the_rounding_floor_only():
     floor = landmarks.rounding_floor(source, experiment())
     assert floor == pytest.approx(100 * 2.0**-52)
     assert shrunk[found.end] >= floor > shrunk[found.end + 1]
-    assert landmarks.saturation(source) is None
+    assert landmarks.growth_limit(source) is None
 
 
 def test_no_fit_without_three_points_or_twins():

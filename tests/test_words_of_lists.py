@@ -81,3 +81,26 @@ async def test_what_is_seen_at_a_glance_is_named(home):
         await until(lambda: app.state.session.status == "done")
         assert " train acc " in app.state.glance()
         assert " · memory " in app.state.status_line()
+
+
+def test_a_chart_fits_the_terminal_and_names_the_others(home, monkeypatch, capsys):
+    import os
+    import shutil
+    import sys
+
+    from tuichaos.cli import cli
+
+    tuichaos.run(preset("quick", {"ensemble.references": 2, "steps": 40}))
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    for lines in (14, 24, 60):
+        size = os.terminal_size((80, lines))
+        monkeypatch.setattr(shutil, "get_terminal_size", lambda _=None, size=size: size)
+        cli.main(["plot", "last"], standalone_mode=False)
+        out = capsys.readouterr().out.splitlines()
+        assert len(out) == min(24, lines - 3) + 2
+        assert out[-1].startswith("… other charts: --what loss, exponent, ")
+        assert "more (tuichaos plot --help)" in out[-1]
+        assert len(out[-1]) <= 80
+        cli.main(["plot", "last", "--what", "loss", "--height", "20"], standalone_mode=False)
+        assert "other charts" not in capsys.readouterr().out

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tuichaos.curves import DRAWABLE, Curve, Picture, Role, prepare
+from tuichaos.curves import DRAWABLE, Curve, Picture, Role, lettered, prepare
 from tuichaos.plain import RAISED, plain
 
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
@@ -25,6 +25,11 @@ DIGITS = (range(1, 10), (1, 2, 5), (1, 3), (1,))  # of the ticks of a short loga
 COLOURS = ("cyan", "orange", "green", "magenta", "red", "blue", "orange+", "gray+")
 BOUND = "blue"  # of a single curve; bounds of several have their curve's colour
 BEHIND = "gray"
+MARK = "orange"  # of lines that mark a place
+LINE = "│ "  # at the head of a note on one
+MARK_LINES = 3  # on which names of marks stand in turn
+MOST_LEGEND = 3  # lines of a legend
+LETTER_CELLS = 40  # of a line between two of its letters
 PLAIN_MARKERS = "*ox+#s%@"
 SMALL_MARKERS = {Role.LOW: "·", Role.HIGH: "˙", Role.RAW: "·", Role.FIT: "="}
 ASCII_MARKERS = {Role.LOW: ".", Role.HIGH: "'", Role.RAW: ".", Role.FIT: "="}
@@ -81,9 +86,11 @@ def draw(
     if not any(prepared):
         return f"{picture.title}: nothing to draw"[-width:] if picture.title else "nothing to draw"
     head = []
+    picture = lettered(picture)
     if picture.title:
-        marks = (mark + name for mark, name in legend(picture, colour, ascii_only))
-        head = [picture.title[:width], _cut("  ".join(marks), width, colour)]
+        marks = [mark + name for mark, name in legend(picture, colour, ascii_only)]
+        most = MOST_LEGEND if height >= LABEL_HEIGHT else 1
+        head = [picture.title[:width], *_flowed(marks, width, most, colour)]
     text = _plot(picture, prepared, width, height - len(head), colour, ascii_only, margin)
     text = "\n".join([*head, text])
     return plain(text) if ascii_only else text
@@ -118,15 +125,53 @@ def _near(curve: Curve, picture: Picture) -> Curve:
 def legend(
     picture: Picture, colour: bool, ascii_only: bool, *, short: bool = False
 ) -> Iterator[tuple[str, str]]:
-    """What each curve is called, behind a mark in its colour (ANSI) or its marker, of one
-    character if ``short``; a lower and an upper bound have one entry."""
+    """What each curve is called, behind its letter and a mark in its colour (ANSI) or its
+    marker, of one character if ``short``; a lower and an upper bound have one entry. Then the
+    notes on lines that mark a place."""
     import plotext
 
+    picture = lettered(picture)
     for curve, paint, marker in _styles(picture, colour, ascii_only):
         if curve.role not in (Role.RAW, Role.HIGH):
             mark = ("━" if marker == "braille" else marker) * (1 if short else 2)
             name = BANDS.get(curve.name, curve.name)
+            if curve.letter and curve.role == Role.MAIN:
+                mark = f"{curve.letter} {mark[:1]}"
             yield (plotext.colorize(mark, paint) if colour else mark) + " ", name
+    for note in picture.notes:
+        if note.startswith(LINE):
+            note = note.removeprefix(LINE)
+            yield plotext.colorize(LINE, MARK) if colour else LINE, note
+        else:
+            yield "", note
+
+
+def _flowed(entries: Sequence[str], width: int, most: int, colour: bool) -> list[str]:
+    """Entries side by side on as few lines as hold them, ``most`` at most: what does not fit
+    is counted at the end."""
+    lines: list[list[str]] = [[]]
+    for entry in entries:
+        if lines[-1] and _length("  ".join([*lines[-1], entry])) > width:
+            lines.append([])
+        lines[-1].append(entry)
+    left = sum(map(len, lines[most:]))
+    lines = lines[:most]
+    if left:
+        while len(lines[-1]) > 1 and _length("  ".join([*lines[-1], more(left)])) > width:
+            lines[-1].pop()
+            left += 1
+        lines[-1].append(more(left))
+    return [_cut("  ".join(line), width, colour) for line in lines]
+
+
+def more(count: int) -> str:
+    """What stands for names that have no room."""
+    return f"… {count} more"
+
+
+def _length(text: str) -> int:
+    """How wide it is: colour codes take no room."""
+    return len(CODE.sub("", text))
 
 
 def _cut(text: str, width: int, colour: bool) -> str:
@@ -196,7 +241,8 @@ def _plot(
         drawn = plotext.plot if curve.joined else plotext.scatter
         for x, y in pieces:
             drawn(x.tolist(), y.tolist(), color=paint, marker=marker)
-    _lines(picture, prepared, low, high)
+    _lines(picture, prepared, low, high, height)
+    _letters(picture, prepared, width, colour, ascii_only)
     plotext.ylim(low, high)
     places = _y_ticks(picture, prepared, height)
     plotext.yticks(places[0], [label.rjust(margin) for label in places[1]])
@@ -222,7 +268,25 @@ def _depth(curve: Curve) -> int:
     return order.index(curve.role)
 
 
-def _lines(picture: Picture, prepared: list, low: float, high: float) -> None:
+def _letters(picture: Picture, prepared: list, width: int, colour: bool, ascii_only: bool) -> None:
+    """The letters of curves, each at places of its own along them."""
+    import plotext
+
+    first, last = _ends(picture, prepared)
+    styled = list(zip(_styles(picture, colour, ascii_only), prepared, strict=True))
+    styled = [(c, p, parts) for (c, p, _), parts in styled if c.letter and c.role == Role.MAIN]
+    times = max(1, width // LETTER_CELLS)
+    for k, (curve, paint, pieces) in enumerate(styled):
+        if not pieces:
+            continue
+        x, y = (np.concatenate([piece[axis] for piece in pieces]) for axis in (0, 1))
+        for turn in range(times):
+            share = (turn + (k + 0.5) / len(styled)) / times
+            at = int(np.abs(x - (first + share * (last - first))).argmin())
+            plotext.text(curve.letter, float(x[at]), float(y[at]), color=paint)
+
+
+def _lines(picture: Picture, prepared: list, low: float, high: float, height: int) -> None:
     """Levels and marks, with their names."""
     import plotext
 
@@ -232,10 +296,11 @@ def _lines(picture: Picture, prepared: list, low: float, high: float) -> None:
         plotext.text(name, last, level, color="gray", alignment="right")
     for k, (name, place) in enumerate(picture.marks):
         if first <= place <= last:
-            plotext.vline(place, "orange" if name else "gray")
+            plotext.vline(place, MARK if name else "gray")
             side = "left" if place < (first + last) / 2 else "right"
-            level = low if k % 2 else high  # neighbours do not write over each other
-            plotext.text(name, place, level, color="orange", alignment=side)
+            below = k % MARK_LINES * (high - low) / max(1, height - 4)
+            level = high - below  # neighbours do not write over each other
+            plotext.text(name, place, level, color=MARK, alignment=side)
 
 
 def _levels(picture: Picture) -> Iterator[tuple[str, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuichaos.bands import AVERAGED, Band
-from tuichaos.curves import Curve, Picture
+from tuichaos.curves import LETTERS, Curve, Picture
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
 from tuichaos.views import VIEWS, Kept, title
@@ -18,15 +18,16 @@ TALK = ("title", "about", "paper")  # keys that change nothing of a run
 
 def overlay(runs: Sequence[Run], what: str) -> Picture:
     """One view of several runs: the median, or mean, of each, in the order given (so colours
-    stay)."""
+    and letters stay)."""
     chosen = VIEWS[what]
     curves = []
-    for run in runs[:MOST]:
+    for letter, run in zip(LETTERS, runs[:MOST], strict=False):
         try:
             band = Kept(run).band(chosen.column)
         except InputError:  # a folder that vanished or is damaged is left out
             continue
-        curves.append(Curve(f"{run.path.name} ({_of(band)})", band.steps, band.middle))
+        name = f"{run.path.name} ({_of(band)})"
+        curves.append(Curve(name, band.steps, band.middle, letter=letter))
     middle = "mean" if chosen.column in AVERAGED else "median"
     name = f"{title(what, runs[0].experiment)}, {middle} over references"
     return Picture(name, curves, chosen.log)

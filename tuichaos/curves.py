@@ -28,13 +28,15 @@ class Role(enum.StrEnum):
 @dataclass(frozen=True)
 class Curve:
     """A named series: ``x`` (n,), ``y`` (n,), NaN where there is nothing to draw. One that is
-    not ``joined`` is a cloud of points in any order."""
+    not ``joined`` is a cloud of points in any order. ``letter``: what stands on it, and before
+    its name, so that it is told from others without their colours."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
     role: Role = Role.MAIN
     joined: bool = True
+    letter: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", clean(self.name))  # it may be a stranger's column
@@ -51,7 +53,7 @@ class Picture:
     ``x_range``: where the x axis begins and ends, else where the curves do; ``y_range``
     likewise the y axis: what lies beyond is left out. ``x_log``: x is log10 of what the axis
     is of, as ``x_label`` says by "log10 " at its head; the axis is then labelled with what it
-    is of."""
+    is of. ``notes``: what the legend says besides."""
 
     title: str
     curves: Sequence[Curve]
@@ -62,6 +64,7 @@ class Picture:
     x_range: tuple[float, float] | None = None
     x_log: bool = False
     y_range: tuple[float, float] | None = None
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for field_name in ("title", "x_label"):
@@ -69,6 +72,21 @@ class Picture:
         for field_name in ("levels", "marks"):
             named = [(clean(name), place) for name, place in getattr(self, field_name)]
             object.__setattr__(self, field_name, named)
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def lettered(picture: Picture) -> Picture:
+    """The picture with letters on its lines where there are several, and none has one yet."""
+    mains = [curve for curve in picture.curves if curve.role == Role.MAIN and curve.joined]
+    if not 1 < len(mains) <= len(LETTERS) or any(curve.letter for curve in mains):
+        return picture
+    letters, curves = iter(LETTERS), []
+    for curve in picture.curves:
+        own = curve.role == Role.MAIN and curve.joined
+        curves.append(replace(curve, letter=next(letters)) if own else curve)
+    return replace(picture, curves=curves)
 
 
 def prepare(curve: Curve, log: bool, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -26,7 +26,9 @@ from tuichaos.systems.base import System
 
 COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
 MOST_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills memory too
-OF_REFERENCE = 40_000  # bytes that instruments keep of each reference, whatever the steps
+SEEN = 3  # copies of a block's orbit, while instruments look at it
+# Bytes beside, as they were measured: of any run, of each reference and of each replica.
+OF_RUN, OF_REFERENCE, OF_REPLICA = 50_000_000, 11_000, 2_300
 ROW, CELL = 8, 9  # bytes of a row of series.csv and of a number of it: half of what they mostly are
 LEAST_KEPT = 500_000_000
 STATES = 2  # how often states are on the disk at the end: as they grew, and in the archive
@@ -71,7 +73,7 @@ def _needs(
     references = ensemble.references
     replicas = references * (1 + ensemble.twins)
     yield "ensemble.references, network.hidden", COPIES * 8 * replicas * dimension
-    yield "ensemble.references", OF_REFERENCE * references
+    yield "ensemble.references", OF_RUN + OF_REFERENCE * references + OF_REPLICA * replicas
     workers = threads or available_threads()
     yield "network.hidden, data.train", 8 * _of_steppers(experiment, built.system, workers)
     yield from _of_instruments(experiment, dimension)
@@ -85,14 +87,16 @@ def _of_steppers(experiment: Experiment, system: System, threads: int) -> int:
     cut = shape(system, references, twins, steps, device)
     threads = min(threads, -(-references // cut.references))
     carried = min(cut.references, references) if measure.tangent else 0
-    found = threads * system.stepper_numbers(cut.rows, carried, cut.frame_steps)
+    each = system.stepper_numbers(cut.rows, carried, cut.frame_steps)
+    each += SEEN * (cut.frame_steps + 1) * cut.rows * system.dimension
+    found = system.shared_numbers() + threads * each
     if measure.spectrum:
         count, first = settings(measure.spectrum, references, system.dimension)
         together = min(cut.references, first) * count * frames_for(count)
         rows = min(max(2, system.block_rows), together)
         found += threads * system.stepper_numbers(rows, rows, 1)
     if measure.regime or measure.units:
-        found += system.look_numbers(min(system.block_rows, references))
+        found += threads * system.look_numbers(min(system.block_rows, references))
     return found
 
 

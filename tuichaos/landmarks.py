@@ -1,4 +1,4 @@
-"""What is worth a mark in the distance of twins: the rounding floor, saturation, the fit."""
+"""What is worth a mark in the distance of twins: the rounding floor, the growth limit, the fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from tuichaos.bands import Band
 from tuichaos.curves import Curve, Role
 from tuichaos.experiment import EPSILON, Experiment
-from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION
+from tuichaos.levels import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS
 from tuichaos.parameters import per
 
 COORDINATES = 16  # of a map that are observed
@@ -54,11 +54,11 @@ def scale(source: Source) -> np.ndarray:
     return np.fmax.accumulate(norm) if len(norm) else norm
 
 
-def saturation(source: Source) -> tuple[int, float] | None:
-    """The step at which the median twin reached a thousandth of the scale, and that distance;
-    None before."""
+def growth_limit(source: Source) -> tuple[int, float] | None:
+    """The step at which the median twin reached the growth limit, a thousandth of the scale, and
+    that distance; None before."""
     distance = source.band("distance")
-    middle, level = distance.middle, SATURATION * scale(source)
+    middle, level = distance.middle, GROWTH_LIMIT * scale(source)
     with np.errstate(invalid="ignore"):
         full = np.flatnonzero(middle > level)
     return (int(distance.steps[full[0]]), float(level[full[0]])) if len(full) else None
@@ -73,7 +73,7 @@ def rounding_floor(source: Source, experiment: Experiment) -> float | None:
 
 def fit(source: Source, experiment: Experiment) -> Fit | None:
     """The line through ln of the median distance from the perturbation until it first leaves
-    the band between floor and saturation; None with fewer than 3 points there.
+    the band between floor and growth limit; None with fewer than 3 points there.
 
     For the eye: exponents with errors and counts come from each twin (see ``growth``).
     """
@@ -85,7 +85,7 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
         return None
     with np.errstate(invalid="ignore"):
         floor = FLOOR_UNITS * EPSILON[experiment.dtype] * size
-        inside = (d > 0) & (d >= floor) & (d <= SATURATION * size)
+        inside = (d > 0) & (d >= floor) & (d <= GROWTH_LIMIT * size)
     length = len(x) if inside.all() else int(np.argmin(inside))
     if length < MIN_POINTS:
         return None

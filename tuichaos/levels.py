@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-# The growth window: above the rounding floor of FLOOR_UNITS·u·S and below saturation,
-# SATURATION·S, where S is the largest L1 norm so far and u the unit in the last place of 1.
+# The growth window: above the rounding floor of FLOOR_UNITS·u·S and below the growth limit,
+# GROWTH_LIMIT·S, where S is the largest L1 norm so far and u the unit in the last place of 1.
 FLOOR_UNITS = 100
-SATURATION = 1e-3
+GROWTH_LIMIT = 1e-3
 MIN_POINTS = 3  # few, for a longer minimum would leave out the fastest twins
 
 # A step that shrinks a unit vector below so many units tells only rounding.

@@ -11,7 +11,7 @@ from tuichaos.curves import Role
 from tuichaos.watching import Progress
 
 MOST_POINTS = 32768
-EARLY_POINTS = 4096  # kept as they are: fits and saturation are read there
+EARLY_POINTS = 4096  # kept as they are: fits and the growth limit are read there
 
 
 class LiveSeries:

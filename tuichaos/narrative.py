@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tuichaos.bands import Band, running_interval
 from tuichaos.experiment import Experiment
-from tuichaos.landmarks import fit, saturation
+from tuichaos.landmarks import fit, growth_limit
 from tuichaos.levels import NEUTRAL_GAIN
 from tuichaos.live import LiveSeries
 from tuichaos.parameters import per
 
 
+@dataclass(frozen=True)
+class Said:
+    """A sentence among others: all of it, and the same in fewer words where there are such.
+    ``rank``: the larger, the sooner it gives way; 0: it stays whatever room there is."""
+
+    words: str
+    brief: str = ""
+    rank: int = 0
+
+
 def narrate(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> str:
     """What the numbers so far say; never more than they do. ``judged``: a verdict stands
     beside it, so that the exponent is given without a word on it."""
-    progress = live.latest
-    if progress is None:
-        return "Press space to start."
+    return " ".join(part.words for part in told(live, experiment, judged=judged))
+
+
+def told(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> list[Said]:
+    """The same, sentence by sentence."""
+    if live.latest is None:
+        return [Said("Press space to start.")]
     exponent = _exponent(live, experiment, judged=judged)
-    parts = [_lost(live), _twins(live, experiment), exponent, _loss(live)]
-    return " ".join(part for part in parts if part) or "Nothing measured yet."
+    parts = [Said(_lost(live)), _twins(live, experiment), exponent, Said(_loss(live), rank=3)]
+    return [part for part in parts if part.words] or [Said("Nothing measured yet.")]
+
+
+def fitted(parts: Sequence[Said], width: int, lines: int) -> str:
+    """As much as ``lines`` of ``width`` characters hold, and always all that must stay: without
+    what gives way and has no shorter form, then in fewer words, then without all that gives
+    way. No sentence is cut."""
+    parts = list(parts)
+    order = sorted(range(len(parts)), key=lambda k: -parts[k].rank)
+    shorter = [(k, parts[k].brief) for k in order if parts[k].brief]
+    without = [(k, "") for k in order if parts[k].rank]
+    first = [(k, "") for k, _ in without if not parts[k].brief]
+    for k, words in (*first, *shorter, *without):
+        if _lines(parts, width) <= lines:
+            break
+        parts[k] = replace(parts[k], words=words)
+    return _joined(parts)
+
+
+def _lines(parts: Sequence[Said], width: int) -> int:
+    return len(textwrap.wrap(_joined(parts), width))
+
+
+def _joined(parts: Sequence[Said]) -> str:
+    return " ".join(part.words for part in parts if part.words)
 
 
 def _lost(live: LiveSeries) -> str:
@@ -33,48 +73,52 @@ def _lost(live: LiveSeries) -> str:
     return f"{lost} of {live.references} references diverged, the first at step {first}."
 
 
-def _twins(live: LiveSeries, experiment: Experiment) -> str:
+def _twins(live: LiveSeries, experiment: Experiment) -> Said:
     distance = live.band("distance").middle
     with np.errstate(invalid="ignore"):
         apart = np.flatnonzero(distance > 0)
     if not len(apart) or live.latest.diverged:
-        return ""
-    line, full = fit(live, experiment), saturation(live)
+        return Said("")
+    line, full = fit(live, experiment), growth_limit(live)
     if full is not None:
         unit = per(experiment.system.name, live.time_step)
-        words = f"Twins saturated at step {full[0]}: exponents of twins are read before it"
+        words = f"Twins reached the growth limit at step {full[0]}: their exponents are read before"
         if line is not None:
             words += (
                 f" (median distance: {line.slope:+#.3g} nats per {unit} over "
                 f"{line.start}–{line.end})"
             )
-        return words + "."
+        return Said(words + ".", f"Twins reached the growth limit at step {full[0]}.", rank=2)
     if live.last("distance") == 0:
-        return "Twins have met: their distance is exactly 0 (superstable, or rounded away)."
+        words = "Twins have met: their distance is exactly 0 (superstable, or rounded away)."
+        return Said(words, "Twins have met: their distance is exactly 0.", rank=2)
     ratio = live.last("distance") / distance[apart[0]]
     if ratio < 0.1:
-        return f"The median distance of twins is down to {ratio:.2g} of the first one."
-    times = f"{ratio:,.0f}" if 10 < ratio < 1e6 else f"{ratio:.2g}"
-    return f"The median distance of twins is {times} times the first one."
+        words = f"down to {ratio:.2g} of the first one"
+    else:
+        words = f"{f'{ratio:,.0f}' if 10 < ratio < 1e6 else f'{ratio:.2g}'} times the first one"
+    return Said(f"The median distance of twins is {words}.", f"Twins: {words}.", rank=2)
 
 
-def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> str:
+def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> Said:
     """The leading exponent at the last step, and whether the last half of the run agrees."""
     band, left = live.band("lyapunov"), live.references - live.latest.diverged
     known = np.flatnonzero(np.isfinite(band.middle))
     if not len(known) or left == 0 or known[-1] < len(band.steps) - 2:
-        return ""
+        return Said("")
     value, steps = band.middle[known[-1]], live.latest.step - experiment.measure.discard
     unit = per(experiment.system.name, live.time_step)
     what = f"mean of {left}" if live.references > 1 else "1 reference"
-    over = f"nats per {unit} over {steps} steps ({what})"
+    over, rate = f"over {steps} steps ({what})", f"nats per {unit}"
     interval = _interval(band, known[-1], experiment)
     if interval is None:
-        return f"Leading exponent {value:+#.3g} {over}; no interval yet."
+        words = f"{value:+#.3g} {rate}"
+        return Said(f"Leading exponent {words} {over}; no interval yet.", f"λ {words} {over}.")
     low, high = interval
+    found = f"{value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {rate}"
     neutral = 4 * NEUTRAL_GAIN / (max(1, steps) * (live.time_step or 1.0))
     words = "" if judged else f": {_so_far(low, high, _late(band, experiment), neutral)}"
-    return f"Leading exponent {value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {over}{words}."
+    return Said(f"Leading exponent {found} {over}{words}.", f"λ {found}, {steps} steps{words}.")
 
 
 def _so_far(low: float, high: float, late: float, neutral: float) -> str:

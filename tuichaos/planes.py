@@ -15,7 +15,7 @@ import numpy as np
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.levels import T_975
-from tuichaos.parameters import FLOWS, REFERENCE
+from tuichaos.parameters import FLOWS, REFERENCE, per
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
@@ -85,6 +85,7 @@ class PlaneValues:
     two, as ``sweeps.grid.axes`` gives them. Points are numbered in grid order, the first key
     slowest, as in sweep.csv. ``averaged``: the time that exponents are averaged over, one
     number or (points,); infinite where the error of a point alone says whether it is neutral.
+    ``note``: of what the values are, over which steps.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class PlaneValues:
         axes: Sequence[Axis],
         title: str = "",
         averaged: np.ndarray | float = math.inf,
+        note: str = "",
     ) -> None:
+        self.note = note
         self.value = value
         self.title = title or value
         self.axes = tuple(axes)
@@ -194,7 +197,7 @@ class PlaneValues:
         classes = np.where(self.known, classes, UNKNOWN)
         scales = (*scales, Scale("failed", NOTHING, "?"))
         y = self.axes[1] if len(self.axes) == 2 else None
-        return Raster(self.title, self.axes[0], y, classes, values, scales)
+        return Raster(self.title, self.axes[0], y, classes, values, scales, self.note)
 
     def _turned(self, points: np.ndarray) -> np.ndarray:
         return points.reshape(self.shape[0], -1).T
@@ -228,11 +231,18 @@ class PlaneValues:
         )
         end = _wide(np.abs(exponent[classes < 3]))
         bounds = self.neutral_bounds()
-        note = "" if bounds is None else "|λ| up to " + " … ".join(_ends_said(*bounds))
+        ends = [] if bounds is None else _ends_said(*bounds)
+        note = "|λ| up to " + " … ".join(ends) if ends else ""
+        # Ranges that do not overlap: with one bound it divides them, else the sign does.
+        edge = ends[0] if len(ends) == 1 else "0"
+        neutral = f"|λ| ≤ {edge}" if len(ends) == 1 else f"0 within ± {' … '.join(ends)}"
+        minus = "-" * (edge != "0")
+        below = f"λ {_at_most(exponent, -end)}{-end:.3g} … < {minus}{edge}"
+        above = f"λ > {edge} … {end:.3g}{_at_least(exponent, end)}"
         scales = (
-            Scale("stable", NEGATIVE, "=~:", -end, 0.0, unit="λ"),
-            Scale("neutral", NEUTRAL, "0", note=note),
-            Scale("unstable", POSITIVE, "ox8", 0.0, end, unit="λ"),
+            Scale("stable", NEGATIVE, "=~:", -end, 0.0, unit="λ", said=below),
+            Scale("neutral", NEUTRAL, "0", note=note, said=neutral if ends else ""),
+            Scale("unstable", POSITIVE, "ox8", 0.0, end, unit="λ", said=above),
             Scale("diverged", GONE, "#"),
             Scale("no number (superstable)", NOTHING, "?"),
         )
@@ -276,7 +286,19 @@ def _family(verdict: str) -> tuple[float, float]:
 def of_experiment(experiment: Experiment) -> PlaneValues:
     """The plane of an experiment, without a point yet."""
     swept = axes(experiment.sweep)
-    return PlaneValues(experiment.plane.value, swept, experiment.title, averaged(experiment, swept))
+    time = averaged(experiment, swept)
+    value = experiment.plane.value
+    return PlaneValues(value, swept, experiment.title, time, note=window(experiment))
+
+
+def window(experiment: Experiment) -> str:
+    """Of what the values of a plane are, and over which steps."""
+    own = [key for key in ("measure.discard", "steps") if key in experiment.sweep]
+    last = "the last one" if "steps" in own else f"{experiment.steps}"
+    if experiment.plane.value != "exponent":
+        return f"after {last} steps" if "steps" not in own else "after the steps of each point"
+    first = "the first averaged" if "measure.discard" in own else f"{experiment.measure.discard}"
+    return f"λ in nats per {per(experiment.system.name)}, over steps {first}–{last}"
 
 
 def averaged(experiment: Experiment, swept: Sequence[Axis]) -> np.ndarray:
@@ -314,6 +336,16 @@ def of_rows(experiment: Experiment, rows: Iterable[Row]) -> PlaneValues:
     for row in rows:
         found.add(row.point, row.numbers)
     return found
+
+
+def _at_most(values: np.ndarray, end: float) -> str:
+    """Before the lower end of a scale that some values lie beyond."""
+    return "≤ " if (values < end).any() else ""
+
+
+def _at_least(values: np.ndarray, end: float) -> str:
+    """Behind the upper end of a scale that some values lie beyond."""
+    return " and above" if (values > end).any() else ""
 
 
 def _least(values: np.ndarray, otherwise: float) -> float:

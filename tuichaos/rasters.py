@@ -9,6 +9,8 @@ the j-th value of the second one, from the bottom upward. Free of torch and of a
 
 from __future__ import annotations
 
+import math
+import textwrap
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ UNKNOWN_COLOUR: RGB = (56, 56, 60)  # neither black nor white: it stands out on 
 HALF = "▀"  # two pixels a cell: the upper one in front, the lower one behind
 TICK_CELLS = 12  # of an axis between two of its labels, at least
 LABEL_CELLS = 7  # left of the map
+TURNS = 4  # until the lines of the map and what is said of them agree
 LEGEND_STEPS = 6  # cells of a scale in the legend
 
 
@@ -43,7 +46,8 @@ class Scale:
     which are evenly spaced and blended linearly; values outside have the colours of the ends.
     A class without values has one colour. ``log``: evenly in the logarithm. ``marks``:
     characters by level, for where there is no colour. ``unit``: what the values are; ``note``:
-    what the legend adds to the name of a class of one colour."""
+    what the legend adds to the name of a class of one colour; ``said``: what it says in the
+    place of unit, ends and note."""
 
     name: str
     colours: tuple[RGB, ...]
@@ -53,6 +57,7 @@ class Scale:
     log: bool = False
     unit: str = ""
     note: str = ""
+    said: str = ""
 
     def levels(self, values: np.ndarray) -> np.ndarray:
         """Where values lie between low and high: 0 … 1, same shape; what is no number is 1."""
@@ -79,7 +84,7 @@ class Scale:
 class Raster:
     """A grid of points: ``classes`` (ny, nx), the number of a scale or UNKNOWN, and ``values``
     (ny, nx), where on its scale. ``x`` is the first swept key, ``y`` the second one (None: a
-    sweep of one key, ny = 1)."""
+    sweep of one key, ny = 1). ``note``: of what the values are, over which steps."""
 
     title: str
     x: Axis
@@ -87,6 +92,7 @@ class Raster:
     classes: np.ndarray
     values: np.ndarray
     scales: tuple[Scale, ...]
+    note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", clean(self.title))
@@ -227,13 +233,15 @@ def legend(raster: Raster, *, colour: bool, ascii_only: bool = False) -> list[li
         levels = np.linspace(0.0, 1.0, LEGEND_STEPS if several else 1)
         entry = [_sample(scale, level, colour) for level in levels.tolist()]
         words = f" {scale.name}"
-        if several:
+        if scale.said:
+            words += f": {scale.said}"
+        elif several:
             unit = f"{scale.unit} " if scale.unit else ""
             words += f": {unit}{scale.low:.3g} … {scale.high:.3g}"
         elif scale.note:
             words += f": {scale.note}"
         if ascii_only:
-            words = words.replace("…", "...")
+            words = words.replace("…", "...").replace("±", "+-").replace("≤", "<=")
         found.append([*entry, *map(Cell, words)])
     return found
 
@@ -249,12 +257,16 @@ def framed(
 ) -> list[list[Cell]]:
     """The whole picture as ``height`` lines of at most ``width`` cells: title, legend (as many
     lines as it needs), the map with its ticks and axes' names."""
-    heads = [list(map(Cell, raster.title[:width]))]
-    heads += _flowed(legend(raster, colour=colour, ascii_only=ascii_only), width)
-    named = raster.y.key if raster.y is not None else ""
-    heads += [list(map(Cell, named[:width]))] if named else []
     inner = max(1, width - LABEL_CELLS - 1)
-    lines = max(1, height - len(heads) - 2)
+    entries = _flowed(legend(raster, colour=colour, ascii_only=ascii_only), width)
+    double, crowd, heads, lines = colour and not ascii_only, "", [], 1
+    for _ in range(TURNS):  # what is said of the lines takes lines
+        heads = [*_texts(raster, crowd, width), *entries]
+        heads += [list(map(Cell, raster.y.key[:width]))] if raster.y is not None else []
+        lines = max(1, height - len(heads) - 2)
+        before, crowd = crowd, crowded(raster, inner, lines, double=double)
+        if crowd == before:
+            break
     body = cells(raster, inner, lines, colour=colour, ascii_only=ascii_only)
     labels = dict.fromkeys(range(lines), "")
     if raster.y is not None:
@@ -267,6 +279,24 @@ def framed(
         rows.append([*map(Cell, label), Cell(stem if labels[k] else bar), *row])
     picture = [*heads, *rows, *_below(raster.x, inner)]
     return [_plainly(row) for row in picture] if ascii_only else picture
+
+
+def _texts(raster: Raster, crowd: str, width: int) -> list[list[Cell]]:
+    """The title; below it of what the values are, of how many points, and ``crowd``."""
+    known, size = int((raster.classes != UNKNOWN).sum()), raster.classes.size
+    about = "; ".join(filter(None, [raster.note, f"{known:,} of {size:,} points", crowd]))
+    lines = [raster.title[:width], *textwrap.wrap(about, width)]
+    return [list(map(Cell, line)) for line in lines]
+
+
+def crowded(raster: Raster, width: int, height: int, *, double: bool) -> str:
+    """What a cell shows where there are more points than cells; ``double``: it has two colours,
+    one above the other."""
+    tall, wide = raster.classes.shape
+    across, up = (math.ceil(n / m) for n, m in ((wide, width), (tall, height * (1 + double))))
+    if across * up == 1:
+        return ""
+    return f"the commonest class of {across} × {up} points at each place"
 
 
 def _plainly(row: list[Cell]) -> list[Cell]:

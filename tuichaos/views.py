@@ -93,30 +93,34 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
     band = source.band(chosen.column).measured()
     curves = band.curves()
     log = (chosen.log or _spans_decades(band.middle)) if log is None else log
-    levels, marks = [], []
+    levels, marks, notes = [], [], []
     if name == "exponent":
         levels.append(("zero", 0.0))
         if band.references == 1:
             curves += running_interval(band.steps, band.rows[0], experiment.measure.discard)
     if name == "distance" and source.first_diverged is None:
-        line, full = landmarks.fit(source, experiment), landmarks.saturation(source)
+        line, full = landmarks.fit(source, experiment), landmarks.growth_limit(source)
         floor = landmarks.rounding_floor(source, experiment)
         curves += [line.curve] if line else []
         if full is not None and log:
-            levels.append(("saturation", full[1]))
+            levels.append(("growth limit", full[1]))
         if full is not None:
-            marks.append((f"saturated at {full[0]}", full[0]))
+            marks.append((f"growth limit at step {full[0]}", full[0]))
         if floor is not None and log and np.isfinite(band.middle).any():
             levels.append(("rounding floor", floor))
-    changes = experiment.optimizer.changes[-MOST_CHANGES:]
-    for change in changes:
-        rate = change.learning_rate
-        marks.append(("lr" if isinstance(rate, list) else f"lr {rate:g}", change.step))
+    for change in experiment.optimizer.changes[-MOST_CHANGES:]:
+        before = experiment.optimizer.rate_at(change.step - 1)
+        marks.append((f"lr {_rate(change.learning_rate)}", change.step))
+        words = f"│ lr {_rate(before)} → {_rate(change.learning_rate)} at step {change.step}"
+        notes.append(words)
     if source.first_diverged is not None:
         marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
-    return Picture(
-        title(name, experiment, source.time_step), curves, log, levels=levels, marks=marks
-    )
+    words = title(name, experiment, source.time_step)
+    return Picture(words, curves, log, levels=levels, marks=marks, notes=notes)
+
+
+def _rate(rate: float | list[float]) -> str:
+    return "by reference" if isinstance(rate, list) else f"{rate:g}"
 
 
 def _spans_decades(values: np.ndarray) -> bool:
@@ -217,6 +221,23 @@ def _why_empty(run: Run, what: str) -> str:
 def every() -> list[str]:
     """The names of all charts."""
     return [*VIEWS, "layers", *TABLE_VIEWS]
+
+
+def others(run: Run) -> list[str]:
+    """The charts that a kept run has besides the one that is drawn when none is asked for: its
+    views with a number, and the tables of its instruments. Of a sweep those of its kind; every
+    column of its table is one besides."""
+    if run.kind == "sweep":
+        if diagram_drawing.is_diagram(run):
+            return [name for name in diagram_drawing.VIEWS if name == "period"]
+        if run.experiment.plane.value == "none":
+            return ["kept"] if run.experiment.ensemble.twins else []
+        return ["boundary"] if (run.summary.get("boundary") or {}).get("dimension") else []
+    known, default = run.columns, "distance" if run.experiment.ensemble.twins else "loss"
+    found = [name for name, view in VIEWS.items() if view.column in known and name != default]
+    layers = ["layers"] if any(name.startswith("distance.") for name in known) else []
+    tables = [name for name, chart in TABLE_VIEWS.items() if run.has(chart.file)]
+    return [*found, *layers, *tables]
 
 
 def _layers(run: Run) -> Picture:

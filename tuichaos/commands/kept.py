@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from tuichaos.cleaning import clean
@@ -48,14 +50,18 @@ of a plane also map and boundary, of an orbit diagram diagram, exponent, period.
 )
 @click.argument("run_name", metavar="RUN")
 @click.option("--what", metavar="WHAT", cls=What)
-@click.option("--height", type=WholeRange(5, 200), default=24, help="Lines of the chart.")
+@click.option(
+    "--height",
+    type=WholeRange(5, 200),
+    help="Lines of the chart [24, or as many as the terminal has room for].",
+)
 @click.option("--ascii", "ascii_only", is_flag=True, help="No characters beyond ASCII.")
 @click.option("--from", "first", type=WholeRange(0), metavar="STEP", help="The first step [0].")
 @click.option("--to", "last", type=WholeRange(0), metavar="STEP", help="The last step [all].")
 def plot(
     run_name: str,
     what: str | None,
-    height: int,
+    height: int | None,
     ascii_only: bool,
     first: int | None,
     last: int | None,
@@ -68,17 +74,17 @@ def plot(
     steps = None if first is None and last is None else (first or 0, last)
     if steps and found.kind == "sweep":
         raise InputError("--from, --to: a sweep has no axis of steps")
+    lines = telling.room() if height is None else height
     with reading(found.path):
-        if (
-            found.kind == "sweep"
-            and found.experiment.plane.value != "none"
-            and what in (None, "map")
-        ):
-            telling_sweeps.plane_map(found, height, ascii_only=ascii_only)
-            return
-        default = "distance" if found.experiment.ensemble.twins else "loss"
-        default = "default" if found.kind == "sweep" else default
-        telling.chart(found, what or default, height, ascii_only=ascii_only, steps=steps)
+        sweep = found.kind == "sweep"
+        if sweep and found.experiment.plane.value != "none" and what in (None, "map"):
+            telling_sweeps.plane_map(found, lines, ascii_only=ascii_only)
+        else:
+            default = "distance" if found.experiment.ensemble.twins else "loss"
+            default = "default" if sweep else default
+            telling.chart(found, what or default, lines, ascii_only=ascii_only, steps=steps)
+        if what is None and sys.stdout.isatty():
+            telling.other_charts(found)
 
 
 @click.command(

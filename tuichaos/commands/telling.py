@@ -179,6 +179,36 @@ def chart(
     click.echo(fitting(text, sys.stdout))
 
 
+MOST_LINES = 24  # of a chart that is not asked to be of so many
+OTHER_LINES = 3  # of a terminal: an empty one, the one on other charts, what is typed next
+
+
+def room() -> int:
+    """The lines of a chart that a terminal shows whole, with the line below it."""
+    if not sys.stdout.isatty():
+        return MOST_LINES
+    lines = shutil.get_terminal_size((100, 30)).lines
+    return max(5, min(MOST_LINES, lines - OTHER_LINES))
+
+
+def other_charts(done: Run) -> None:
+    """A line on the charts that were not drawn."""
+    from tuichaos import views
+
+    names, width = views.others(done), shutil.get_terminal_size((100, 30)).columns
+    kept = list(names)
+    while len(kept) > 1 and len(_others(names, kept)) > width:
+        kept.pop()
+    if names:
+        say(_others(names, kept))
+
+
+def _others(names: Sequence[str], kept: Sequence[str]) -> str:
+    left = len(names) - len(kept)
+    more = f", … {left} more (tuichaos plot --help)" if left else ""
+    return f"… other charts: --what {', '.join(kept)}{more}"
+
+
 MOST_NOTE = 30  # characters that notes make room for; a longer one shifts its title
 
 

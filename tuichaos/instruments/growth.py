@@ -1,7 +1,7 @@
 """Growth of the twins' distance between two fixed levels: an exponent without selection.
 
 Every twin is followed from the perturbation on for as long as its distance lies above the
-rounding floor, 100·u·S, and below saturation, S/1000, where S is the largest ‖x‖₁ its
+rounding floor, 100·u·S, and below the growth limit, S/1000, where S is the largest ‖x‖₁ its
 reference has had so far and u the unit in the last place of 1. The slope of ln d over that
 first passage is its exponent, whatever its sign and however straight the line: nothing is
 chosen by the result, and every reference is counted.
@@ -17,7 +17,7 @@ from tuichaos.checkpoints.encoding import kept
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval, median
-from tuichaos.levels import FLOOR_UNITS, MIN_POINTS, SATURATION
+from tuichaos.levels import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS
 
 PLUNGE = 3
 PLUNGE_STEPS = 30
@@ -29,10 +29,10 @@ class GrowthWindow:
 
     ``slopes`` (references, n): least-squares slope of ln d(t) per unit of time over each
     window. A distance with fewer than MIN_POINTS in its window has none (it started too near
-    the floor or the saturation), nor has one that falls through the floor within
+    the floor or the growth limit), nor has one that falls through the floor within
     PLUNGE_STEPS with a last drop PLUNGE times the mean one (a superstable point: −∞), nor one
-    whose reference does not stay finite: while it runs away there is no attractor to
-    saturate on. ``lengths`` (references, n): points of each window.
+    whose reference does not stay finite: while it runs away there is no bounded motion.
+    ``lengths`` (references, n): points of each window.
     """
 
     def __init__(self, shape: tuple[int, int], unit: float, time_step: float) -> None:
@@ -101,10 +101,10 @@ class GrowthWindow:
 
 
 def between_levels(distances: np.ndarray, scale: np.ndarray, unit: float) -> np.ndarray:
-    """Which distances lie above the rounding floor and below saturation, for the largest
+    """Which distances lie above the rounding floor and below the growth limit, for the largest
     norm so far ``scale`` (broadcast against them) and the unit in the last place of 1."""
     with np.errstate(invalid="ignore"):
-        return (distances >= FLOOR_UNITS * unit * scale) & (distances <= SATURATION * scale)
+        return (distances >= FLOOR_UNITS * unit * scale) & (distances <= GROWTH_LIMIT * scale)
 
 
 class GrowthExponent(Instrument):

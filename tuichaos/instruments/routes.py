@@ -25,7 +25,7 @@ from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
-from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS, SATURATION
+from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS, GROWTH_LIMIT
 from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.base import System
 from tuichaos.systems.stepping import Stepper
@@ -75,7 +75,7 @@ class Company:
 
 class Routes(Instrument):
     """Rates along the three routes over two windows of each twin: from the perturbation for
-    as long as the free twin is above the rounding floor and below LINEAR and SATURATION·S,
+    as long as the free twin is above the rounding floor and below LINEAR and GROWTH_LIMIT·S,
     with S the largest ‖x‖₂ since the perturbation; and, without the free twin, to the end of
     the run.
 
@@ -85,7 +85,7 @@ class Routes(Instrument):
     some twenty steps, and the twin then no longer tells how its displacement grows.
 
     A renormalised twin is looked at at every step and counts up to the last one, rescaled or
-    not. It ends (empty) when the first distance is itself outside floor and saturation, when
+    not. It ends (empty) when the first distance is itself outside floor and growth limit, when
     its distance becomes less than COLLAPSE_UNITS·u·S (a superstable point: nothing but
     rounding is left), and when it or its reference diverges; a tangent when a step shrinks
     it below COLLAPSE_UNITS·u. The common window ends where any of the three does.
@@ -149,7 +149,7 @@ class Routes(Instrument):
         with np.errstate(divide="ignore"):
             logs[..., 0] = np.log(_numbers(free))
         floor = FLOOR_UNITS * torch.maximum(self.setup.unit * scale, noise)
-        high = torch.clamp(SATURATION * scale, max=LINEAR)
+        high = torch.clamp(GROWTH_LIMIT * scale, max=LINEAR)
         within[:] = ((free >= floor) & (free < high)).cpu().numpy()
         logs[~orbit.alive[:, :own].cpu().numpy()] = np.nan
 
@@ -181,10 +181,10 @@ class Routes(Instrument):
         """ln of the distance there would be without rescaling, (T, r, j), and how far the
         noisy twins are (T, r, 1)."""
         unit, first = self.setup.unit, company.first
-        floor, saturation = FLOOR_UNITS * unit * scale, SATURATION * scale
+        floor, limit = FLOOR_UNITS * unit * scale, GROWTH_LIMIT * scale
         low = torch.maximum(first / BAND, floor)
-        high = torch.minimum(first * BAND, saturation)
-        usable = (first >= floor) & (first <= saturation)
+        high = torch.minimum(first * BAND, limit)
+        usable = (first >= floor) & (first <= limit)
         least = COLLAPSE_UNITS * unit * scale
         ratios, totals, noise = [], [], []
         roundings = self._roundings(company, states, moves)
@@ -321,7 +321,7 @@ class Routes(Instrument):
             return "no twin stays in its band for a step"
         if (self.origin[0] >= math.log(LINEAR)).all():
             return f"twins start farther than {LINEAR:g}"
-        return "twins start at the rounding floor, or saturated"
+        return "twins start at the rounding floor, or above the growth limit"
 
 
 def _over_twins(rates: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ One twin for each size of ``measure.sizes``, moved along the direction of twin 0
 the same, scaled), and read by the two estimators of twins: the growth window, which counts
 everything, and the paper's best window with its filter. The paper's mean falls with the size
 (arXiv 2404.05782, the table of section 4): the same passage is the shorter, and the more of
-it saturation, the larger the perturbation.
+it the growth limit, the larger the perturbation.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Group:
 class PerturbationSizes(Instrument):
     """Per size and reference the exponent by growth window and by best window, L1 over
     parameters, nats per unit of time; empty where the window has too few points (the size
-    is at the rounding floor or at saturation) or where the reference diverged.
+    is at the rounding floor or the growth limit) or where the reference diverged.
 
     Twins are followed until all have left their window, and for POINTS steps at least.
     Memory: POINTS distances of each twin, and CHUNK_BYTES of states.

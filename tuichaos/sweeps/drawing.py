@@ -11,7 +11,7 @@ from tuichaos.parameters import per
 from tuichaos.runs import Run
 from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
-from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary
+from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary, too_few
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
 KEPT = "kept"  # the fraction of the references that the paper's filter kept
@@ -55,15 +55,16 @@ def of_columns(
         found[KEPT] = share
     if what not in found:
         raise InputError(f"--what {what}: {some(what, found, 'the first line of sweep.csv')}")
-    found = _enough(found, what)
+    found, few = _enough(found, what)
     if not _any(found[what]):
-        raise InputError(f"--what {what}: has no number in this sweep")
+        raise InputError(f"--what {what}: {few or 'has no number in this sweep'}")
     curves = list(_curves(found, what, first, second[0] if second else None))
     y = found[what][np.isfinite(found[what])]
     log = y.min() > 0 and y.max() / 10.0**DECADES > y.min()
     title = f"{experiment.called}: {TITLES.get(what, what)}"
     ends = span(found, first)
-    return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log)
+    notes = [few] if few else []
+    return Picture(title, curves, bool(log), label, x_range=ends, x_log=first.log, notes=notes)
 
 
 def _boundary(run: Run) -> Picture:
@@ -86,11 +87,11 @@ def _any(values: np.ndarray | None) -> bool:
     return values is not None and bool(np.isfinite(values).any())
 
 
-def _enough(found: Columns, what: str) -> Columns:
-    """The columns without means of the few that a filter kept."""
+def _enough(found: Columns, what: str) -> tuple[Columns, str]:
+    """The columns without means of the few that a filter kept, and what is said of that."""
     if not what.startswith(("nmle.mean", "nmle.std")) or KEPT not in found:
-        return found
-    return {**found, what: enough(found, found[what])}
+        return found, ""
+    return {**found, what: enough(found, found[what])}, too_few(found)
 
 
 def _curves(found: Columns, what: str, first: Axis, second: Axis | None):

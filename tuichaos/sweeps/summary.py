@@ -34,6 +34,7 @@ def summary(found: Columns, name: str, axis: Axis, x_label: str, unit: str) -> P
             curves.append(Curve(label, x[order], mean[order]))
             curves.append(Curve(ENDS[0], x[order], low[order], Role.LOW))
             curves.append(Curve(ENDS[1], x[order], high[order], Role.HIGH))
+    few = too_few(found)
     return Picture(
         f"{name}: exponents (nats per {unit}) and kept fraction",
         curves,
@@ -41,6 +42,7 @@ def summary(found: Columns, name: str, axis: Axis, x_label: str, unit: str) -> P
         x_range=span(found, axis),
         levels=[("zero", 0.0)],
         x_log=axis.log,
+        notes=[f"{PAPERS}: {few}"] if few else [],
     )
 
 
@@ -69,6 +71,22 @@ def enough(found: Columns, values: np.ndarray) -> np.ndarray:
     """Values that belong to the kept references, NaN where these are too few."""
     few = (found["nmle.kept"] < MIN_KEPT) & (found["nmle.total"] >= MIN_KEPT)
     return np.where(few, np.nan, values)
+
+
+def too_few(found: Columns) -> str:
+    """Why means of the kept references are not drawn, at all points or at some; empty where
+    they all are."""
+    kept, total = found.get("nmle.kept"), found.get("nmle.total")
+    if kept is None or total is None:
+        return ""
+    known = np.isfinite(kept)
+    few = known & (kept < MIN_KEPT) & (total >= MIN_KEPT)
+    if not few.any():
+        return ""
+    if few.sum() < known.sum():
+        return f"left out at {few.sum()} of {known.sum()} points, fewer than {MIN_KEPT} kept there"
+    most = int(np.nanargmax(np.where(few, kept, -1)))
+    return f"only {kept[most]:.0f} of {total[most]:.0f} kept: at least {MIN_KEPT} are needed"
 
 
 def _exponents(found: Columns) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -157,8 +157,12 @@ class System:
         of so many of them."""
         return 2 * (steps + 1) * rows * self.dimension
 
+    def shared_numbers(self) -> int:
+        """How many numbers all steppers share."""
+        return 0
+
     def look_numbers(self, states: int) -> int:
-        """How many numbers ``hidden_units`` and ``output_spread`` of so many states make."""
+        """How many numbers ``output_spread`` of so many states makes."""
         return 0
 
     def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:

@@ -101,10 +101,14 @@ class Inputs:
 
 
 def in_parts(network: Perceptron, samples: Samples) -> list[Inputs]:
-    """All samples, as many at a time as ``part_size`` tells."""
+    """All samples, as many at a time as ``part_size`` tells; made once."""
     count = samples.x.shape[1]
     size = part_size(network, count)
-    return [Inputs(samples, network.bias, first, size) for first in range(0, count, size)]
+    key = size, network.bias
+    if key not in samples.cut:
+        parts = [Inputs(samples, network.bias, first, size) for first in range(0, count, size)]
+        samples.cut[key] = parts
+    return samples.cut[key]
 
 
 def whole(network: Perceptron, samples: Samples) -> Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -23,3 +24,8 @@ class Samples:
     def to(self, device: torch.device, dtype: torch.dtype) -> Samples:
         labels = None if self.labels is None else self.labels.to(device)
         return Samples(self.x.to(device, dtype), self.targets.to(device, dtype), labels)
+
+    @functools.cached_property
+    def cut(self) -> dict[tuple[int, bool], list]:
+        """These samples in parts, once they are made (buffers.py), for all threads."""
+        return {}

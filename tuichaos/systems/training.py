@@ -11,11 +11,13 @@ from torch import Tensor
 
 from tuichaos.errors import InputError
 from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
+from tuichaos.systems.buffers import PackedLayout, forward_buffers, in_parts
+from tuichaos.systems.kernels import forward
 from tuichaos.systems.losses import sample_losses
 from tuichaos.systems.networks import Perceptron, initial_state
 from tuichaos.systems.parts import Sizes, part_size
 from tuichaos.systems.samples import Samples
-from tuichaos.systems.stepping import Stepper
+from tuichaos.systems.stepping import Stepper, padded
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,17 @@ class TrainingSystem(System):
 
     def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The largest and the smallest of each output (replicas, outputs) over the samples."""
-        parts = self.train.x.split(part_size(self.network, self.train.x.shape[1]), dim=1)
-        ends = []
-        for part in parts:
-            outputs = self.network.outputs(x, part)
-            ends.append((outputs.amax(2), outputs.amin(2)))
-        high, low = (torch.stack(one) for one in zip(*ends, strict=True))
-        return high.amax(0), low.amin(0)
+        packing = PackedLayout(self.network, x.device)
+        rows = max(2, len(x))
+        packed = x.new_empty(rows, packing.width)
+        packing.pack(padded(x, rows), packed)
+        inputs = in_parts(self.network, self.train)
+        high, low = [], []
+        for part in forward_buffers(self.network, inputs, rows, x.new_empty):
+            forward(part, packing.views(packed))
+            high.append(part.z[-1][: len(x)].amax(2))
+            low.append(part.z[-1][: len(x)].amin(2))
+        return torch.stack(high).amax(0), torch.stack(low).amin(0)
 
     @property
     def observables(self) -> tuple[str, ...]:
@@ -190,18 +196,20 @@ class TrainingSystem(System):
     def stepper_numbers(self, rows: int, references: int, steps: int) -> int:
         train, watched = Sizes(self.network, self.train.x.shape[1]), max(2, self.block_rows)
         rows, references = max(2, rows), references and max(2, references)
-        found = train.inputs + train.forward(rows) + train.backward(rows)
+        found = train.forward(rows) + train.backward(rows)
         found += train.orbit(rows, steps) + train.tangents(references, steps)
         found += train.observer(watched)
         if self.test is not None:
             test = Sizes(self.network, self.test.x.shape[1])
-            found += test.inputs + test.observer(watched)
+            found += test.observer(watched)
         return found
 
+    def shared_numbers(self) -> int:
+        parts = (self.train, self.test)
+        return sum(Sizes(self.network, p.x.shape[1]).inputs for p in parts if p is not None)
+
     def look_numbers(self, states: int) -> int:
-        widths = self.network.widths[1:]
-        layers = max(a + b for a, b in zip((0, *widths), (*widths, 0), strict=True))
-        return states * self.train.x.shape[1] * layers
+        return Sizes(self.network, self.train.x.shape[1]).forward(max(2, states))
 
     @property
     def block_rows(self) -> int:

@@ -20,7 +20,7 @@ from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
-from textual.events import Event, InputEvent, Resize
+from textual.events import Event, InputEvent, Key, Resize
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
@@ -46,13 +46,14 @@ from tuichaos.tui.journey import Journey
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
+from tuichaos.tui.widgets.help import Help
 from tuichaos.windows import middle
 
 SWITCH_SECONDS = 0.001
 SIZE_SECONDS = 0.3  # after the last event of another size
 # What Textual binds everywhere, or puts into the palette by itself.
 EVERYWHERE = ("quit", "help", "command_palette", "app.focus_next", "app.focus_previous")
-EVERYWHERE += ("screen.copy_text", "help_quit")
+EVERYWHERE += ("screen.copy_text", "help_quit", "close_help")
 RESTORE_SECONDS = 2
 LEAVE_SECONDS = 5  # for a run to come to the end of a frame and write its tables
 
@@ -104,12 +105,21 @@ class Explorer(App):
     TITLE = "tuichaos"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    NOTIFICATION_TIMEOUT = 4  # seconds
     BINDINGS = [
-        Binding("q", "quit", "Quit", priority=False),
+        Binding("q", "quit", "Quit", tooltip="Quit, with the run folder complete"),
         Binding(
             "question_mark", "help", "Help", key_display="?", tooltip="The keys that work here"
         ),
         Binding("s", "shot", "Screenshot", show=False),
+        Binding(
+            "escape",
+            "close_help",
+            "Close the help",
+            show=False,
+            priority=True,
+            tooltip="Close this list (? too)",
+        ),
         Binding(
             "ctrl+z",
             "suspend_process",
@@ -167,10 +177,21 @@ class Explorer(App):
 
     def action_help(self) -> None:
         """Show the keys, or hide them again."""
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
+        if self.screen.query(Help):
+            self.action_close_help()
         else:
-            self.action_show_help_panel()
+            self.screen.mount(Help())
+            self.screen.refresh_bindings()
+
+    def action_close_help(self) -> None:
+        self.screen.query(Help).remove()
+        self.call_later(self.screen.refresh_bindings)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape closes the help where it is open; else it is the screen's."""
+        if action == "close_help":
+            return bool(self.screen_stack and self.screen.query(Help))
+        return super().check_action(action, parameters)
 
     def run(self, *arguments: Any, **options: Any) -> Any:
         """Show it until it is left; however that comes about, the run's folder is completed."""
@@ -190,6 +211,8 @@ class Explorer(App):
         if not self.screen_stack and isinstance(event, InputEvent):
             return
         if self.gate.admits(event):
+            if isinstance(event, Key) and event.key == "escape":
+                self.clear_notifications()  # and what else escape does
             await super().on_event(event)
 
     async def run_action(

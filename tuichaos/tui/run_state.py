@@ -15,7 +15,7 @@ from tuichaos.experiment import Experiment
 from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.memory import held
-from tuichaos.narrative import narrate, verdict
+from tuichaos.narrative import Said, fitted, told, verdict
 from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Session, Status, SweepSession
 
@@ -148,6 +148,9 @@ class RunState:
         found = nudged(running, rate, factor)
         if found is not None and not self.ending:
             self.session.change_learning_rate(found)
+        if found is not None and nudged(self.experiment, 1.0, found) is not None:
+            optimizer = self.experiment.optimizer.model_copy(update={"learning_rate": found})
+            self.experiment = self.experiment.model_copy(update={"optimizer": optimizer})
         return found
 
     def export(self, window: tuple[float, float] | None = None) -> Path | None:
@@ -163,14 +166,17 @@ class RunState:
 
     # --- words ---
 
-    def headline(self) -> str:
+    def headline(self, width: int = 1000) -> str:
+        """What is shown; without its title where settings that were changed leave no room."""
         experiment = self.shown
+        name = f"tuichaos ─ {experiment.called}"
         title = f" · {experiment.title}" if experiment.title else ""
-        words = f"tuichaos ─ {experiment.called}{title}"
+        changed = ""
         if self.session is not None and self._edited():
             how = "space" if self.ended else "r, then space,"
-            words += f" — settings changed: {how} runs them"
-        return words
+            changed = f" — settings changed: {how} runs them"
+        whole = name + title + changed
+        return whole if len(whole) <= width or not changed else name + changed
 
     def _edited(self) -> bool:
         """Whether the settings are no longer what runs or ran; a rate that was nudged is."""
@@ -185,8 +191,9 @@ class RunState:
                 table.pop(key)
         return ran != now
 
-    def sentence(self) -> str:
-        return f"{self._too_late()} {self._sentence()}".strip()
+    def sentence(self, width: int = 1000, lines: int = 1000) -> str:
+        """What goes on, as far as ``lines`` of ``width`` characters hold it; never cut."""
+        return fitted([Said(self._too_late()), *self._told()], width, lines)
 
     def _too_late(self) -> str:
         """Of a learning rate that was asked for when no step was left that could have it."""
@@ -196,30 +203,30 @@ class RunState:
         if (rate := session.rate_to_come) is None:
             return ""
         if (at := session.rate_taken_at) is not None:  # kept in its optimizer.changes
-            return f"lr {rate:g} came too late: it holds from step {at} where this run goes on."
-        return f"lr {rate:g} came too late for this run: it is for the next one."
+            return f"The run ended before lr {rate:g}: if it goes on, that holds from step {at}."
+        return f"The run ended before a step had lr {rate:g}: it is kept for the next run."
 
-    def _sentence(self) -> str:
+    def _told(self) -> list[Said]:
         session = self.session
         if session is None:
-            return "Press space to start."
+            return [Said("Press space to start.")]
         if session.status == "failed":
             kept = f" What was written before is in {session.path}." if session.path else ""
-            return f"The run failed: {session.reason}.".replace("..", ".") + kept
+            return [Said(f"The run failed: {session.reason}.".replace("..", ".") + kept)]
         if session.status == "preparing":
-            return "Getting ready: loading the libraries and the data …"
+            return [Said("Getting ready: loading the libraries and the data …")]
         if self.live.latest is None:
             if self.ended:
-                return "Nothing was computed."
-            return "Measuring the first steps …" if session.step else "Computing the first steps …"
+                return [Said("Nothing was computed.")]
+            first = "Measuring" if session.step else "Computing"
+            return [Said(f"{first} the first steps …")]
         known = self.ended and session.preview is not None
         found = verdict(session.preview.summary) if known else ""
-        words = f"{found} {narrate(self.live.still(), self.shown, judged=bool(found))}".strip()
+        parts = [Said(found), *told(self.live.still(), self.shown, judged=bool(found))]
         if session.restored_at is not None:
-            words = (
-                f"The run folder vanished; it was made again at step {session.restored_at}. {words}"
-            )
-        return words
+            words = f"The run folder vanished; it was made again at step {session.restored_at}."
+            parts.insert(0, Said(words))
+        return parts
 
     def noise_floor(self) -> str:
         """What is certified so far."""
@@ -231,41 +238,47 @@ class RunState:
         return f"noise floor: {floor.largest:.2g}, from step {floor.first_step}"
 
     def status_line(self, width: int = 1000) -> str:
-        """How far and how fast, on what; less of it where it would not fit."""
-        line = self._status_line(short=False)
-        if len(line) > width:
-            line = self._status_line(short=True)
-        return line if len(line) <= width else line.rpartition(" · ")[0]
+        """How far, at which learning rate, how fast, on what; less of it where it would not
+        fit: what stands first goes last."""
+        parts = self._status(short=False)
+        if len(" · ".join(parts)) > width:
+            parts = self._status(short=True)
+        while len(parts) > 1 and len(" · ".join(parts)) > width:
+            parts.pop()
+        return " · ".join(parts)
 
-    def _status_line(self, short: bool) -> str:
+    def _status(self, short: bool) -> list[str]:
+        trains = self.shown.system.name == "training"
         if self.session is None:
-            return f"ready · {self.experiment.device}"
+            return ["ready", *([self._rate_words()] if trains else []), self.experiment.device]
         latest = self.live.latest
         status = "stopping" if self.session.stopping else str(self.session.status)
         parts = [status, f"step {self.session.step}/{self.shown.steps}"]
+        parts += [self._rate_words()] if trains else []
+        if self.path is not None and self.ended:
+            parts.append(self.path.name)
         if latest is not None and latest.seconds > 0:
-            rate = progress.short_rate(latest) if short else progress.rate(latest)
-            parts += [progress.duration(latest.seconds), rate]
+            if not (short and self.ended):  # how long it took is in its folder
+                parts.append(progress.duration(latest.seconds))
             if not self.ended:
                 parts.append(f"{progress.left(latest)} left")
-        if self.shown.system.name == "training":
-            parts.append(self._rate_words())
-        if self.path is not None and self.ended:
-            parts.insert(2, self.path.name)
-            if short and len(parts) > 3:
-                del parts[3]  # how long it took is in its folder
+            parts.append(progress.short_rate(latest) if short else progress.rate(latest))
         device = self.session.device or self.shown.device
         parts.append(device.split(",")[0] if short else device)
         parts.append(f"memory {memory_megabytes():.0f} MB")
-        return " · ".join(parts)
+        return parts
 
     def _rate_words(self) -> str:
-        """The learning rate of the run, and the one that was asked for while none of its steps
-        has it."""
+        """The learning rate of the run, the one that was asked for while none of its steps has
+        it, and that of the settings where the next run will have another one."""
         now, asked = self.rate_in_force, self.rate
         if isinstance(now, list):
             return "lr by reference"
-        return f"lr {now:g}" + (f", then {asked:g}" if asked != now else "")
+        if self.shown.optimizer.learning_rates:
+            return "lr by layer"
+        words = f"lr {now:g}" + (f", then {asked:g}" if asked != now else "")
+        other = nudged(self.experiment, self.experiment.optimizer.learning_rate, 1.0)
+        return words if other in (None, asked) else f"{words}, next run {other:g}"
 
     @property
     def observable(self) -> str:

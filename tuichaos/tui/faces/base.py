@@ -36,6 +36,7 @@ class Face:
     experiment: Experiment
     crop: Span | None = None
     rows: dict[int, Row] = field(default_factory=dict)
+    why: str = ""  # there is nothing to draw, where that is known
 
     def __post_init__(self) -> None:
         self.axes = tuple(axes(self.experiment.sweep))

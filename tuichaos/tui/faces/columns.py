@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tuichaos.curves import Picture
 from tuichaos.errors import InputError
+from tuichaos.parameters import per
 from tuichaos.sweeps.drawing import FIRST, of_columns
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.faces.base import told
 from tuichaos.tui.faces.charts import ChartFace
+
+ROOMY = 120  # columns in which the legend fits into a line
+EXPONENTS = ("lyapunov", "nmle", "growth")  # whose means are rates
 
 
 class CurveFace(ChartFace):
@@ -20,6 +26,9 @@ class CurveFace(ChartFace):
     @property
     def title(self) -> str:
         return self.what
+
+    def legend_lines(self, width: int) -> int:
+        return 1 if width >= ROOMY else 2  # curves, and what is not drawn
 
     @property
     def columns(self) -> list[str]:
@@ -36,9 +45,12 @@ class CurveFace(ChartFace):
         if self.what not in names and names:
             self.what = names[0]
         try:
-            return of_columns(found, self.experiment, self.what), None
-        except InputError:  # no number yet
+            shown = of_columns(found, self.experiment, self.what)
+        except InputError as error:  # no number yet, or too few
+            self.why = str(error).removeprefix("--what ")
             return None, None
+        self.why = ""
+        return shown, None
 
     def _table(self, rows: dict[int, Row]) -> dict[str, np.ndarray]:
         """Columns (points,) of what has come, in grid order."""
@@ -65,8 +77,19 @@ class CurveFace(ChartFace):
         value, verdict = rows[0].numbers.get(self.what), rows[0].numbers.get("regime")
         if rows[0].status == "failed":
             return f"{place}: failed: {rows[0].reason}"
-        words = "none" if value is None else f"{value:.5g}"
+        words = "none" if value is None else f"{value:.5g}{self._around(rows[0].numbers)}"
         return f"{place}: {self.title} {words}" + (f" · {verdict}" if verdict else "")
+
+    def _around(self, numbers: Mapping[str, object]) -> str:
+        """The 95 % interval of the value that is shown, and the unit of an exponent."""
+        stem = self.what.removesuffix(".mean")
+        ends = [numbers.get(f"{stem}.ci95.{end}") for end in ("low", "high")]
+        words = "" if None in ends else " [" + ", ".join(f"{end:.4g}" for end in ends) + "]"
+        if stem in EXPONENTS:
+            words += f" nats per {per(self.experiment.system.name)}"
+        if stem == "nmle" and numbers.get("nmle.kept") is not None:
+            words += f", {numbers['nmle.kept']} of {numbers['nmle.total']} kept"
+        return words
 
     def turn(self) -> None:
         """Show the next column."""

@@ -36,5 +36,5 @@ class DiagramFace(ChartFace):
         if row.status == "failed":
             return f"{place}failed: {row.reason}"
         ways = self.experiment.diagram.directions
-        parts = [f"{way} {states(numbers_of(row, way))}" for way in ways]
-        return place + (" · ".join(parts) if ways else states(row.numbers))
+        parts = [f"{way} {states(numbers_of(row, way), self.experiment)}" for way in ways]
+        return place + (" · ".join(parts) if ways else states(row.numbers, self.experiment))

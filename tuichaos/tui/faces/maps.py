@@ -59,7 +59,7 @@ class PlaneFace(Face):
         return self.value
 
     def legend_lines(self, width: int) -> int:
-        return 1 if width >= WIDE and self.value == "convergence" else 2
+        return 2 if width >= WIDE else 3
 
     @property
     def tall(self) -> int:
@@ -149,12 +149,16 @@ class PlaneFace(Face):
             return []
         colour = look.colour and not look.few
         entries = rasters.legend(self.raster, colour=colour, ascii_only=look.ascii_only)
-        found = [Text.assemble(*marks(entry)) for entry in entries]
+        colours = [Text.assemble(*marks(entry)) for entry in entries]
         if look.few:
             numbers = np.unique(self.raster.classes[self.raster.classes != rasters.UNKNOWN])
-            for text, number in zip(found, numbers.tolist(), strict=False):
+            for text, number in zip(colours, numbers.tolist(), strict=False):
                 text.stylize(_few(number))
-        return found
+        width, height = look.width - LABELS - 1, look.height - 2
+        double = look.colour and not (look.ascii_only or look.few)
+        crowd = rasters.crowded(self.raster, max(1, width), max(1, height), double=double)
+        note = "; ".join(filter(None, [self.raster.note, crowd]))
+        return [*([Text(note)] if note else []), *colours]
 
     def place(self, u: float, v: float) -> tuple[int, int]:
         """The point at a place: its numbers along both axes."""
@@ -171,7 +175,7 @@ class PlaneFace(Face):
         where = " · ".join(told(a, k) for a, k in zip(self.axes, (i, j), strict=False))
         if found is None:
             return f"{where}: not computed yet"
-        words = said(self.value, self.rows[i * self.tall + j])
+        words = said(self.value, self.rows[i * self.tall + j], self.experiment)
         return f"{where}: {words}" + ("" if exact else " (nearest point so far)")
 
     def _nearest(self, i: int, j: int) -> tuple[tuple[int, int] | None, bool]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuichaos.experiment import Experiment
+from tuichaos.levels import T_975
+from tuichaos.parameters import per
 from tuichaos.sweeps.rows import Row
 
 
-def said(value: str, row: Row) -> str:
+def said(value: str, row: Row, experiment: Experiment) -> str:
     """The number of a point in words."""
     numbers = row.numbers
     if row.status == "failed":
@@ -25,18 +28,28 @@ def said(value: str, row: Row) -> str:
             words += f", loss/first {ratio:.3g}"
         return words + (f", mean of the last losses {loss:.3g}" if loss is not None else "")
     if value == "exponent":
-        return exponent(numbers)
+        return exponent(numbers, experiment)
     period = numbers.get("period")
     return f"period {period:g}" if period is not None else "no period"
 
 
-def exponent(numbers: Mapping[str, object]) -> str:
-    """The leading exponent with its error."""
+def exponent(numbers: Mapping[str, object], experiment: Experiment) -> str:
+    """The leading exponent with its unit and its 95 % interval; where there is none, over how
+    many steps it is."""
     found, error = numbers.get("lyapunov"), numbers.get("lyapunov_error")
     if found is None:
         return "no exponent (superstable)"
-    around = f" ± {error:.1g}" if error is not None else ""
-    return f"exponent {found:+.4g}{around}"
+    unit = f"nats per {per(experiment.system.name)}"
+    if error is not None:
+        return f"λ {found:+.4g} ± {T_975 * error:.2g} (95 %) {unit}"
+    return f"λ {found:+.4g} {unit}{over(experiment)}"
+
+
+def over(experiment: Experiment) -> str:
+    """Over how many steps exponents are averaged; nothing where that is not one number."""
+    if {"steps", "measure.discard"} & set(experiment.sweep):
+        return ""
+    return f" over {experiment.steps - experiment.measure.discard} steps"
 
 
 def numbers_of(row: Row, way: str) -> dict[str, object]:
@@ -45,10 +58,10 @@ def numbers_of(row: Row, way: str) -> dict[str, object]:
     return {k.removeprefix(named): v for k, v in row.numbers.items() if k.startswith(named)}
 
 
-def states(numbers: Mapping[str, object]) -> str:
+def states(numbers: Mapping[str, object], experiment: Experiment) -> str:
     """How the states of a point repeat, and its exponent."""
     period, gone = numbers.get("period"), numbers.get("diverged_at")
     if gone is not None:
         return f"diverged at step {gone}"
     repeats = f"period {period:g}" if period is not None else "no period"
-    return f"{repeats}, {exponent(numbers)}"
+    return f"{repeats}, {exponent(numbers, experiment)}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.events import Resize
 from textual.geometry import Region
 from textual.widgets import Static
 
+from tuichaos.charts import more
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_map, free_name
@@ -41,6 +42,25 @@ REFRESH_SECONDS = 2.0  # between looks at a folder that grows
 STRIDE = 8  # cells of a move with shift
 BOX_KEYS = "arrows move the box · shift+arrows, + and - size it · enter zooms · esc cancels"
 FINER = 2.0  # times as many points along each key
+
+
+def flowed(entries: Sequence[Text], room: int, most: int) -> list[Text]:
+    """Entries side by side on at most so many lines; how many had no room is said."""
+    lines: list[list[Text]] = [[]]
+    for entry in entries:
+        if lines[-1] and sum(one.cell_len + 2 for one in [*lines[-1], entry]) - 2 > room:
+            lines.append([])
+        lines[-1].append(entry)
+    left = sum(map(len, lines[most:]))
+    lines = lines[:most]
+    while left and sum(one.cell_len + 2 for one in lines[-1]) + len(more(left)) > room:
+        if len(lines[-1]) == 1:
+            break
+        lines[-1].pop()
+        left += 1
+    if left:
+        lines[-1].append(Text(more(left)))
+    return [Text("  ").join(line) for line in lines]
 
 
 class Atlas(Living):
@@ -133,8 +153,7 @@ class Atlas(Living):
         self.app.journey = self.journey
         self.journey.resume()
 
-    def on_resize(self, event: Resize) -> None:
-        self.query_one(Keys).show_command_palette = event.size.width >= 100
+    def on_resize(self) -> None:
         self.phase = None  # the legend may need another number of lines
 
     # --- short names ---
@@ -220,17 +239,15 @@ class Atlas(Living):
         survey = self.level.survey
         if survey.status == Status.FAILED:
             return "Nothing could be computed."
+        if survey.rows and self.level.face.why:
+            return f"Nothing to draw: {self.level.face.why}."
         return "Nothing to draw." if survey.ended else "The first points are on their way …"
 
     def _legend(self) -> None:
         """The entries, on as many lines as there are for them."""
-        room, lines = self.app.size.width - 2, [Text()]
-        most = self.face.legend_lines(self.app.size.width)
-        for entry in self.face.legend(self.look):
-            if lines[-1].cell_len + entry.cell_len + 2 > room and len(lines) < most:
-                lines.append(Text())
-            gap = "  " if lines[-1] else ""
-            lines[-1] = Text.assemble(lines[-1], gap, entry)
+        width = self.app.size.width
+        entries = self.face.legend(self.look)
+        lines = flowed(entries, width - 2, self.face.legend_lines(width))
         self._say("legend", Text("\n").join(lines))
 
     def _say(self, where: str, words: str | Text, *, layout: bool = False) -> None:

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from tuichaos.cleaning import clean, clean_lines
 from tuichaos.comparison import differences, overlay
-from tuichaos.curves import Picture, cropped
+from tuichaos.curves import LETTERS, Picture, cropped
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
@@ -37,6 +37,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         cells = (word.ljust(width) for word, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def _by_run(values: Sequence[str]) -> str:
+    """A value of each run behind the run's letter."""
+    return " | ".join(f"{mark} {value}" for mark, value in zip(LETTERS, values, strict=False))
 
 
 def _at_work(run: Run) -> bool:
@@ -88,11 +93,16 @@ class Compare(Living):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            names = " · ".join(clean(run.path.name) for run in self.runs)
+            named = [f"{self._letter(k)}{clean(run.path.name)}" for k, run in enumerate(self.runs)]
+            names = " · ".join(named)
             yield Static(names, id="headline", markup=False)
             yield Chart("", id="chart", ascii_only=self.app.ascii_only)
             yield Static("", id="facts", markup=False)
         yield Keys(compact=True)
+
+    def _letter(self, number: int) -> str:
+        """What stands on the curve of a run, where there are several."""
+        return f"{LETTERS[number]} " if len(self.runs) > 1 else ""
 
     def on_mount(self) -> None:
         if not self.there:  # left again before it was there
@@ -167,7 +177,7 @@ class Compare(Living):
                 return "summary.json is damaged"
             lines = [(r.measure, r.value, r.interval, r.count) for r in found]
             return "\n".join(aligned([HEADING, *lines]))
-        lines = [f"{key}: {' | '.join(values)}" for key, values in differences(runs)]
+        lines = [f"{key}: {_by_run(values)}" for key, values in differences(runs)]
         return "\n".join(["differs in", *lines]) if lines else "The experiments are the same."
 
     def action_export(self) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
 from textual.widgets import Input, Sparkline, Static
 
 from tuichaos.cleaning import clean_lines
@@ -35,7 +34,8 @@ from tuichaos.views import title, view
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
 FOLLOW_SECONDS = 0.06
-VERY_LOW = 20  # lines; below, words leave their place to a chart
+MOST_LINES = 4  # of the sentence
+LOW, VERY_LOW = 30, 20  # lines of the terminal; below, words leave their place to a chart
 
 
 class Explore(Living):
@@ -45,7 +45,6 @@ class Explore(Living):
         Binding("space", "toggle", "Run", tooltip="Start the settings, pause, go on"),
         Binding("n", "step", "Step", tooltip="Pause and take one step"),
         Binding("x", "stop", "Stop", tooltip="End the run; what was computed is kept"),
-        Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
         Binding(
             "left_square_bracket",
             "nudge(-1)",
@@ -91,8 +90,9 @@ class Explore(Living):
         ),
         Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
         Binding("o", "runs", "Runs", tooltip="All run folders"),
-        Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
         Binding("e", "export", "Export", tooltip="What is visible as CSV: steps, or curves"),
+        Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
+        Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
         Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
     ]
 
@@ -135,10 +135,11 @@ class Explore(Living):
         self.set_interval(1 / self.app.frames_per_second, self.refresh_run)
         self.refresh_run()
 
-    def on_resize(self, event: Resize) -> None:
-        # Where there is no room, the keys of the run go before the one of the palette.
-        self.query_one(Keys).show_command_palette = event.size.width >= 100
-        self.set_class(event.size.height < VERY_LOW, "-very-low")
+    @property
+    def _most_lines(self) -> int:
+        """How many lines the words may take from the charts, while they can be fewer."""
+        height = self.app.size.height
+        return MOST_LINES - (height < LOW) - (height < VERY_LOW)
 
     @property
     def pages(self) -> Pages:
@@ -184,13 +185,14 @@ class Explore(Living):
 
     def _words(self) -> None:
         state = self.state
-        self._say("headline", state.headline())
-        self._say("status", state.status_line(self.app.size.width - 2))
+        room = self.app.size.width - 2
+        self._say("headline", state.headline(room))
+        self._say("status", state.status_line(room))
+        width = max(10, self.query_one("#sentence").content_size.width)
         try:
-            words = state.sentence()
+            words = state.sentence(width, self._most_lines)
         except Exception as error:
             words = noted(error, "the sentence")
-        width = max(10, self.query_one("#sentence").content_size.width)
         lines = len(textwrap.wrap(words, width)), width
         # A new layout of the whole screen only where the words need more lines, or fewer.
         self._say("sentence", words, layout=lines != self.lines)

@@ -17,6 +17,7 @@ from tuichaos import trash
 from tuichaos.catalogue import Catalogue, Listed
 from tuichaos.cleaning import clean
 from tuichaos.comparison import MOST
+from tuichaos.curves import LETTERS
 from tuichaos.errors import InputError
 from tuichaos.runs import Run
 from tuichaos.tui.screens.compare import Compare
@@ -42,22 +43,20 @@ class Runs(Living):
         Binding("enter", "open", "Open"),
         Binding("space", "mark", "Mark", tooltip="Mark up to eight runs to compare"),
         Binding("c", "compare", "Compare"),
-        Binding("g", "go_on", "Go on", tooltip="Let a run or sweep go on that was stopped"),
+        Binding("escape,o", "back", "Back", key_display="esc"),
         Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("d,delete", "delete", "Delete", key_display="d"),
+        Binding("u", "undo", "Undo", tooltip="Bring back the run that was deleted last"),
+        Binding("g", "go_on", "Go on", tooltip="Let a run or sweep go on that was stopped"),
         Binding("n", "rename", "Rename"),
         Binding("t", "note", "Note"),
-        Binding("delete,d", "delete", "Delete"),
-        Binding(
-            "u", "undo", "Undo", show=False, tooltip="Bring back the run that was deleted last"
-        ),
-        Binding("escape,o", "back", "Back"),
     ]
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         super().__init__()
         # The app's: what was read once is not read again.
         self.catalogue = catalogue or Catalogue()
-        self.marked: list[str] = []  # in the order of marking: colours follow it
+        self.marked: list[str] = []  # in the order of marking: colours and letters follow it
         self.runs: dict[str, Listed] = {}
         self.fitting: list[str] = []  # names of those that the filter lets through
         self.shown: dict[str, list[str]] = {}  # the cells of the rows of the table
@@ -199,7 +198,7 @@ class Runs(Living):
             self._words()
 
     def _cells(self, name: str, run: Listed) -> list[str]:
-        mark = str(self.marked.index(name) + 1) if name in self.marked else ""
+        mark = LETTERS[self.marked.index(name)] if name in self.marked else ""
         status = f"● {run.status}" if run.status == "running" else run.status
         return [mark, name, status, run.started, run.steps, run.replicas, run.note, run.title]
 
