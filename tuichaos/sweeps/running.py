@@ -34,6 +34,7 @@ from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
+from tuichaos.titles import title_of
 from tuichaos.written import whole
 
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
@@ -436,7 +437,7 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         "kind": "sweep",
         **found,
         "planned": digest(made.experiment, data),
-        "title": made.experiment.title,
+        "title": title_of(made.experiment),
         "warnings": [*made.warnings(), *_of_data(first)],
         "keys": list(made.keys),
         "workers": None,
