@@ -74,7 +74,10 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> str:
     low, high = interval
     neutral = 4 * NEUTRAL_GAIN / (max(1, steps) * (live.time_step or 1.0))
     words = "" if judged else f": {_so_far(low, high, _late(band, experiment), neutral)}"
-    return f"Leading exponent {value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {over}{words}."
+    shown = f"{low:+#.3g}", f"{high:+#.3g}"
+    # Where every step stretches alike the interval is a point.
+    ends = "" if shown[0] == shown[1] else f" [{', '.join(shown)}]"
+    return f"Leading exponent {value:+#.3g}{ends} {over}{words}."
 
 
 def _so_far(low: float, high: float, late: float, neutral: float) -> str:

@@ -189,8 +189,9 @@ def _run(
     run = open_run(path)
     if interrupted and run.manifest["status"] != "done":
         raise Stopped(
-            f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
-            f"what was computed is in {path}; tuichaos resume {as_argument(path)} goes on",
+            f"interrupted at point {made.size - len(folder.todo)} of {made.size}: points that "
+            f"ended are kept in {path}, those under way begin again; "
+            f"tuichaos resume {as_argument(path)} goes on",
             interrupted[0],
         )
     return run
