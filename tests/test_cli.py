@@ -41,7 +41,7 @@ def test_run_prints_a_table_two_charts_and_the_folder(command, tmp_path):
 def test_what_was_changed_is_in_the_title_and_not_beside_the_papers_figures(command, tmp_path):
     changed = ["--set", "optimizer.learning_rate=0.5", "--set", "ensemble.references=3"]
     _, out, _ = command("run", "--preset", "quick", *changed, "--out", tmp_path / "r")
-    assert "[optimizer.learning_rate = 0.5]" in " ".join(out.split())
+    assert "10 sigmoid units, η = 0.5 (from quick)" in " ".join(out.split())
     assert "0.284" not in out
 
 

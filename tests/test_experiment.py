@@ -7,8 +7,9 @@ import tomllib
 
 import pytest
 
-from tuichaos import InputError, experiment, presets
+from tuichaos import InputError, experiment, presets, windows
 from tuichaos.reading import describe_keys, load, parse_override, resolve
+from tuichaos.sweeps import points
 
 
 def test_defaults_are_the_papers():
@@ -186,7 +187,40 @@ def test_every_key_is_described():
     )
 
 
-def test_another_map_has_no_title_of_the_preset():
-    own = presets.preset("logistic", {"system.name": "labelled_maps:Tent"})
-    assert (own.title, own.about) == ("", "")
-    assert "r = 3.9" in presets.preset("logistic", {"system.parameters": {"r": 3.9}}).title
+def title_of(name, overrides, overs=()):
+    return presets.preset(name, overrides, overs).title
+
+
+def test_a_title_is_true_of_what_was_changed():
+    own = presets.preset("logistic", {"system.name": "maps:Tent", "system.parameters": {"p": 0.3}})
+    assert (own.name, own.title, own.about) == ("Tent", "maps:Tent at p = 0.3 (from logistic)", "")
+    other = presets.preset("eos", {"system.name": "henon"})
+    assert (other.called, other.title) == ("henon", "Hénon map at a = 1.4, b = 0.3 (from eos)")
+    for change in ({"system.parameters": {"r": 3.9}}, {"system.parameters.r": 3.9}):
+        assert title_of("logistic", change) == "Logistic map at r = 3.9"
+    told = title_of("quick", {"data.name": "csv", "data.path": "/there/mine.csv"})
+    assert told == "Training on mine.csv, 10 sigmoid units, η = 1 (from quick)"
+    told = title_of("quick", {"network.hidden": [8, 4], "loss.name": "mse", "steps": 50})
+    assert told.endswith(", 8-4 sigmoid units, η = 1 (from quick) [loss.name = mse, steps = 50]")
+    # What a title does not speak of stands behind it; the number that it states does not.
+    told = title_of("eos", {"steps": 2000, "seed": 3})
+    assert told == "Edge of stability: exponents at η = 1 [steps = 2000]"
+    assert "4000" not in title_of("post-learning", {"ensemble.perturb_at": 300})
+    # A file that names itself keeps its name.
+    assert presets.preset("fractal-zoom", {"sweep": {}, "plane": {}}).name == "fractal-zoom"
+
+
+def test_a_title_is_true_of_what_is_swept_and_of_each_point():
+    made = presets.preset("logistic", {}, ["system.parameters.r=linear:3:4:3"])
+    assert made.title == "Logistic map over r from 3 to 4"
+    base = points.grid(made).base
+    told = [base.experiment(point).title for point in points.grid(made).points]
+    assert told == [f"Logistic map at r = {r}" for r in ("3", "3.5", "4")]
+    assert title_of("quick", {}, ["seed=[1, 2]"]) == "A first look: edge of stability"
+    closer = windows.zoomed(presets.preset("orbit-quartic"), {"system.parameters.a": (1.0, 1.2)})
+    assert (
+        closer.title == "Gradient descent on (w² − 1)²/4 over a from 1 to 1.2 (from orbit-quartic)"
+    )
+    again = windows.zoomed(closer, {"system.parameters.a": (1.1, 1.2)})
+    assert again.title == closer.title.replace("from 1 to", "from 1.1 to")
+    assert windows.middle(made).title == "Logistic map at r = 3.5"

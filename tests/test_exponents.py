@@ -10,6 +10,8 @@ from maps import SkewTent
 
 from tuichaos.instruments.nmle import best_windows
 from tuichaos.instruments.statistics import t_interval
+from tuichaos.landmarks import fit
+from tuichaos.views import Kept
 
 MAP = {"ensemble.twins": 3, "record.every": 50, "measure.discard": 200}
 
@@ -249,6 +251,30 @@ def test_growth_reads_the_exponent_of_a_map_with_independent_increments(simulate
     assert growth["measured"] >= 380
     # A first passage favours fast twins a little: the windows are some 25 steps long.
     assert growth["mean"] == pytest.approx(SkewTent().exponent, abs=0.03)
+
+
+@pytest.mark.parametrize("c", [0.99, 0.9, 0.5, 0.1])
+def test_growth_of_a_linear_contraction_is_exact(c, simulate):
+    linear = {"system.name": "quadratic", "system.parameters": {"eta": 1 - c}, "steps": 400}
+    run = simulate({**linear, "ensemble.references": 3, "measure.regime": False})
+    assert run.summary["growth"]["measured"] == 3
+    assert run.summary["growth"]["mean"] == pytest.approx(math.log(c), rel=1e-6)
+
+
+@pytest.mark.parametrize("r", [2.2, 2.8, 2.95, 3.1, 3.3, 3.5, 3.55])
+def test_growth_down_to_the_rounding_floor_is_a_rate_or_absent(r, simulate):
+    """Transients and the uneven steps of a cycle make no line before the floor is reached."""
+    logistic = {"system.name": "logistic", "system.parameters": {"r": r}, "steps": 400}
+    small = {"ensemble.references": 20, "ensemble.perturbation": 1e-10, "measure.discard": 100}
+    run = simulate({**logistic, **small, "measure.regime": False})
+    found, known = run.summary["growth"], run.summary["lyapunov"]["mean"]
+    own = run.exponents["growth"]
+    assert np.abs(own[np.isfinite(own)] / known - 1).max(initial=0) < 0.25
+    assert found["mean"] is None or found["mean"] == pytest.approx(known, rel=0.05)
+    if found["mean"] is None:
+        assert " of 20 references twins reach the rounding floor before" in found["reason"]
+    line = fit(Kept(run), run.experiment)
+    assert line is None or line.slope == pytest.approx(known, rel=0.3)
 
 
 def test_growth_has_no_window_when_twins_start_above_the_growth_limit(simulate):

@@ -202,3 +202,24 @@ def test_pieces_of_a_layout_as_the_readme_tells():
     own = Own()
     assert parameter_mask(own.layout).tolist() == [True] * 9 + [False] * 6
     assert perturbed_mask(own.layout, "weights").tolist() == [True] * 6 + [False] * 9
+
+
+def test_a_column_that_is_not_there_is_said_with_those_that_are(tmp_path):
+    few = {"steps": 20, "measure.discard": 0, "ensemble.references": 1}
+    made = tuichaos.preset("logistic", few)
+    run = tuichaos.run(made, out=tmp_path / "run")
+    for table in (run.series, run.exponents, run.rates, run.table("regime.csv")):
+        with pytest.raises(KeyError) as fault:
+            table["nope"]
+        assert isinstance(fault.value, tuichaos.InputError)
+        assert str(fault.value).startswith("'nope': no such column; choose from ")
+        assert "nope" not in table
+        assert table.get("nope") is None
+    with pytest.raises(KeyError, match="did you mean 'distance'"):
+        run.series["distence"]
+    with pytest.raises(tuichaos.InputError, match=r"regime\.csv"):
+        run.table("nope.csv")
+    swept = tuichaos.sweep(tuichaos.preset("logistic", few, ["seed=[1]"]), out=tmp_path / "sweep")
+    for table in (swept.table(), swept.points[0].numbers, swept.points[0].values):
+        with pytest.raises(KeyError, match="'nope': no such column"):
+            table["nope"]

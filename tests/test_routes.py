@@ -175,8 +175,8 @@ def test_superstable_and_diverging_orbits_have_no_routes(simulate):
     for part in (common, whole):
         assert np.isnan(part["renormalised"]).all()
         assert np.isnan(part["tangent"]).all()
-    assert flat.summary["routes"]["reason"] == "no twin stays in its band for a step"
-    assert flat.summary["sizes"]["reason"] == "no size in a window"
+    assert flat.summary["routes"]["reason"].startswith("no twin stays between rounding")
+    assert flat.summary["sizes"]["reason"].startswith("at no size do twins stay")
     assert flat.summary["moving"]["count"] == 0
     gone = simulate({"system.name": "quartic", "system.parameters": {"a": 3.5}, "steps": 60,
                      "ensemble.references": 2, "ensemble.twins": 1, **ON})  # fmt: skip
@@ -191,13 +191,13 @@ def test_superstable_and_diverging_orbits_have_no_routes(simulate):
 
 def test_displacements_at_the_floor_or_too_large_have_no_common_window(simulate):
     small = {**QUADRATIC, "system.parameters": {"eta": 0.5}, "measure.routes": True, "steps": 30}
-    for size, reason in ((2e-15, "twins start at the rounding floor, or above the growth limit"),
-                         (1e-2, "twins start farther than 1e-05")):  # fmt: skip
+    for size, reason in ((2e-15, "the twins start where rounding rules"),
+                         (1e-2, "the twins start farther than 1e-05")):  # fmt: skip
         run = simulate({**small, "ensemble.perturbation": size, "ensemble.references": 1,
                         "ensemble.twins": 1})  # fmt: skip
         assert np.isnan(run.table("routes.csv")["free"]).all()
         assert run.summary["routes"]["count"] == 0
-        assert run.summary["routes"]["reason"] == reason
+        assert run.summary["routes"]["reason"].startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_moving_windows_are_bounded_and_short_runs_have_none(simulate):
     assert found["every"] == 5
     assert found["windows"] == 1997 <= 2000
     short = simulate({**NETWORK, "steps": 20, "measure.moving": True})
-    assert short.summary["moving"]["reason"] == "fewer steps than a window of 50"
+    assert "fewer than a window of 50" in short.summary["moving"]["reason"]
     assert short.summary["moving"]["above_zero"] is None
     assert len(short.table("moving.csv")["start"]) == 0
 

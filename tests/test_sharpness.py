@@ -365,7 +365,7 @@ def test_an_orbit_that_diverges_at_step_3_has_none(simulate):
     found = run.summary["sharpness"]
     assert found["final"] is None
     assert found["count"] == 0
-    assert found["reason"] == "diverged, or no eigenvalue converged"
+    assert found["reason"].startswith("all references diverged, or no eigenvalue")
     assert "nan" not in (run.path / "sharpness.csv").read_text()
 
 
@@ -382,7 +382,7 @@ def test_a_short_run_has_no_mean_over_its_last_tenth(simulate):
     assert found["final"] is not None
     assert found["final_eta_half"] == pytest.approx(0.4 * found["final"] / 2, rel=1e-12)
     assert found["mean_last_tenth_eta_half"] is None
-    assert found["reason"] == "fewer than 3 measured steps in the last tenth"
+    assert found["reason"].startswith("fewer than 3 measurements in the last tenth of the run")
 
 
 def test_what_cannot_be_measured_is_refused(command):

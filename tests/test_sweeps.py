@@ -310,7 +310,7 @@ def test_no_rate_is_told_before_there_is_a_point():
     ]
     assert words == [
         "",
-        "1:16 left",
+        "points under way, 5% of all steps done · 1:16 left",
         "1 failed · no worker is there; waiting",
         "2 s a point · 16 s left",
         "2 points/s · 1 s left · 1 failed",
@@ -401,6 +401,7 @@ def test_ctrl_c_ends_with_a_folder_that_goes_on(tmp_path):
         assert process.returncode == (130, -9)[number], words
         if number == 0:
             assert "interrupted at point" in words
+            assert "points that ended are kept in" in words
             assert "tuichaos resume" in words
     killed = tuichaos.open_run(out)
     assert killed.status == "killed"

@@ -523,3 +523,20 @@ def test_a_refusal_waits_for_the_thread_that_reads_ahead(tmp_path, monkeypatch):
         with pytest.raises(InputError):
             tables.read(str(path), "data.path", None)
     assert settled == [1, 1, 1]
+
+
+def test_columns_that_tell_nothing_are_told(tmp_path):
+    """An id, a constant and two of one name, each in one line; a real-valued one that rises is
+    a feature as any other."""
+    rows = [f"{k / 7},{101 + 2 * k},5,{k % 4},{k % 3},{'ab'[k % 2]}" for k in range(12)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["time,id,still,x,x,kind", *rows]) + "\n")
+    said = tables.read(str(path), "data.path", None).warnings
+    assert len(said) == 3
+    assert "column 1 ('id') rises by whole numbers" in said[0]
+    assert "column 2 ('still') has one value in all rows" in said[1]
+    assert "several columns are called 'x'" in said[2]
+    rows = [",".join(["0"] * 9 + [str(k % 3 + 0.5), "ab"[k % 2]]) for k in range(12)]
+    path.write_text("\n".join(rows) + "\n")
+    (line,) = [w for w in tables.read(str(path), "data.path", None).warnings if "one value" in w]
+    assert "column 0 and 8 other columns" in line

@@ -10,6 +10,7 @@ from test_bursts import burst, explorer, until
 
 import tuichaos
 from tuichaos.catalogue import began
+from tuichaos.commands.telling import runs_lines
 from tuichaos.comparison import overlay
 from tuichaos.presets import preset
 from tuichaos.runs import annotate
@@ -40,6 +41,20 @@ def test_runs_have_a_heading_steps_notes_and_a_zone(command, zone):
     assert line[: heading.index("replicas")].split()[-1] == "20"
     local = datetime.strptime(run.path.name.partition("-")[2][:13], "%Y%m%d-%H%M")
     assert f"{local:%Y-%m-%d %H:%M} {zone}" in line
+
+
+def test_on_a_terminal_titles_end_where_it_does():
+    numbers = ("quick-20260131-233000", "interrupted", "2026-01-31 23:30 JST", "200", "240")
+    head = ("run", "status", "started", "steps", "replicas", "title", "note")
+    rows = [head, (*numbers, "a title " * 12, "a note")]
+    for width in (80, 100, 140):
+        lines = list(runs_lines(rows, width))
+        assert max(map(len, lines)) <= width
+        assert all(word in lines[1] for word in numbers)
+    assert lines[1].endswith("…")
+    assert lines[0].index("title") == lines[1].index("a title")
+    full = list(runs_lines(rows, None))
+    assert full[1].endswith(("a title " * 12).strip())
 
 
 def test_when_a_run_began_is_told_in_one_zone(zone):

@@ -145,13 +145,17 @@ def test_titles_and_tables_have_the_words_of_toml(simulate):
     assert rows["data.seed"] == ["none", "3"]
 
 
-def test_a_map_without_a_title_is_headed_by_its_name(command, tmp_path):
+def test_another_map_than_that_of_a_preset_is_headed_and_listed_by_its_name(command, tmp_path):
     own = [*TINY, "--set", "system.name=maps:SkewTent", "--set", "system.parameters={}"]
     _, out, err = command("run", *own, "--out", tmp_path / "a")
     assert out.lstrip().startswith("maps:SkewTent "), err
-    assert "maps:SkewTent: distance of twins" in out
-    assert "logistic" not in out.partition("run folder")[0]
-    assert command("run", *own, "--dry-run")[1].startswith("maps:SkewTent\n")
+    assert "\nSkewTent: distance of twins" in out
+    assert command("run", *own, "--dry-run")[1].startswith("SkewTent: maps:SkewTent (from log")
+    assert command("run", *own)[0] == 0
+    assert command("runs")[1].splitlines()[1].startswith("SkewTent-")
+    made = load(tmp_path / "a" / "experiment.toml")
+    assert made.name == "SkewTent"
+    assert resolve({"system": {"name": "maps:SkewTent"}}).called == "maps:SkewTent"  # untitled
     _, out, _ = command(
         "run",
         *TINY,
@@ -162,7 +166,7 @@ def test_a_map_without_a_title_is_headed_by_its_name(command, tmp_path):
         "--out",
         tmp_path / "b",
     )
-    assert out.lstrip().startswith("henon ")
+    assert out.lstrip().startswith("Hénon map at a = 1.4, b = 0.3 ")
     assert resolve({"name": "mine"}).heading == "mine"
     assert resolve({"name": "mine", "system": {"name": "henon"}}).heading == "mine"
 

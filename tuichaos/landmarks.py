@@ -10,7 +10,7 @@ import numpy as np
 from tuichaos.bands import Band
 from tuichaos.curves import Curve, Role
 from tuichaos.experiment import EPSILON, Experiment
-from tuichaos.levels import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS
+from tuichaos.levels import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 from tuichaos.parameters import per
 
 COORDINATES = 16  # of a map that are observed
@@ -73,7 +73,8 @@ def rounding_floor(source: Source, experiment: Experiment) -> float | None:
 
 def fit(source: Source, experiment: Experiment) -> Fit | None:
     """The line through ln of the median distance from the perturbation until it first leaves
-    the band between floor and growth limit; None with fewer than 3 points there.
+    the band between floor and growth limit; None with fewer than 3 points there, or where it
+    falls to the floor along what is no line.
 
     For the eye: exponents with errors and counts come from each twin (see ``growth``).
     """
@@ -89,7 +90,10 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
     length = len(x) if inside.all() else int(np.argmin(inside))
     if length < MIN_POINTS:
         return None
+    meets = length < len(x) and d[length] < floor[length]
     x, y = x[:length], np.log(d[:length])
+    if meets and y[-1] - y[0] < -FALL and not _is_line(x - x[0], y - y[0]):
+        return None
     if x[0] == x[-1]:  # of a damaged folder: no line leads through a single step
         return None
     slope, offset = np.polyfit(x - x[0], y, 1)
@@ -100,3 +104,9 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
     rate = f"{slope:+.3g} nats per {per(experiment.system.name, source.time_step)}"
     name = f"fit {start}–{end}: {rate}"
     return Fit(start, end, float(slope), Curve(name, ends, line, Role.FIT))
+
+
+def _is_line(x: np.ndarray, y: np.ndarray) -> bool:
+    x = x.astype(np.float64)
+    terms = (x, y, x * x, x * y, x**3, x**4, x * x * y, y * y)
+    return bool(is_line(np.float64(len(x)), *(term.sum() for term in terms)))

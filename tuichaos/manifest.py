@@ -16,6 +16,7 @@ from tuichaos.devices import describe, processor
 from tuichaos.plan import Plan
 from tuichaos.simulation import Simulation
 from tuichaos.systems.data import Dataset
+from tuichaos.titles import title_of
 from tuichaos.version import VERSION
 
 
@@ -34,7 +35,7 @@ def facts(plan: Plan, simulation: Simulation) -> dict[str, Any]:
     experiment, data = plan.experiment, plan.built.dataset
     return {
         "name": experiment.name,
-        "title": experiment.title,
+        "title": title_of(experiment),
         "versions": versions(),
         "platform": platform.platform(),
         "host": platform.node(),

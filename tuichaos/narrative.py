@@ -115,7 +115,10 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> Said
         words = f"{value:+#.3g} {rate}"
         return Said(f"Leading exponent {words} {over}; no interval yet.", f"λ {words} {over}.")
     low, high = interval
-    found = f"{value:+#.3g} [{low:+#.3g}, {high:+#.3g}] {rate}"
+    shown = f"{low:+#.3g}", f"{high:+#.3g}"
+    # Where every step stretches alike the interval is a point.
+    ends = "" if shown[0] == shown[1] else f" [{', '.join(shown)}]"
+    found = f"{value:+#.3g}{ends} {rate}"
     neutral = 4 * NEUTRAL_GAIN / (max(1, steps) * (live.time_step or 1.0))
     words = "" if judged else f": {_so_far(low, high, _late(band, experiment), neutral)}"
     return Said(f"Leading exponent {found} {over}{words}.", f"λ {found}, {steps} steps{words}.")

@@ -149,6 +149,9 @@ class SweepBar(BarProgress):
 def sweep_words(progress: SweepProgress) -> str:
     """Points a second once one is done, the time left as soon as something is, what failed."""
     rate, left, words = progress.points_per_second, progress.seconds_left, []
+    if progress.under_way > 0 and progress.done == progress.before:  # none has ended yet
+        share = (progress.done + progress.under_way) / progress.total
+        words.append(f"points under way, {share:.0%} of all steps done")
     if progress.done > progress.before:
         words.append(f"{rate:.3g} points/s" if rate >= 1 else f"{1 / rate:.3g} s a point")
     if left is not None:

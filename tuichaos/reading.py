@@ -19,8 +19,9 @@ from tuichaos.errors import MOST_COMPARED, InputError, is_near, nearest
 from tuichaos.experiment import Experiment, Table
 from tuichaos.locations import here, pasted, resolved
 from tuichaos.sweeps.grid import parse_over, swept_keys
+from tuichaos.titles import name_of, retitled, value_at
 from tuichaos.trusted import trust_named
-from tuichaos.written import as_toml, number, number_fault, said
+from tuichaos.written import as_toml, number, number_fault
 
 
 def load(
@@ -40,29 +41,23 @@ def load(
     data = table.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = _absolute(data["path"], path.parent)
+    is_named = "name" in table or "name" in (overrides or {})
     table.setdefault("name", path.stem)
-    return valid(told(table, overrides or {}), overrides, overs)
+    made = changed(table, overrides or {}, overs)
+    system = made.system.name
+    if is_named or system == (value_at(table, "system.name") or Experiment().system.name):
+        return made
+    return made.model_copy(update={"name": name_of(system)})  # the file is that of another map
 
 
-MOST_LISTED = 20  # entries of a list in a title
-# What may differ from a published experiment while its figures still stand for comparison.
-COMPARABLE = ("seed", "device", "ensemble.references", "record.", "measure.", "name", "about")
-
-
-def told(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A table whose title says what was changed, without published figures that no
-    longer compare."""
-    changed = {k: v for k, v in overrides.items() if _value(table, k) != v}
-    beyond = {k: v for k, v in changed.items() if not k.startswith((*COMPARABLE, "title", "paper"))}
-    if not beyond:
-        return table
-    words = ", ".join(f"{key} = {_short(value)}" for key, value in beyond.items())
-    told = {key: value for key, value in table.items() if key != "paper"}
-    if "system.name" in beyond or "system" in beyond:  # what the title was of is not there
-        told = {key: value for key, value in told.items() if key not in ("title", "about")}
-    if isinstance(told.get("title"), str):
-        told["title"] = f"{told['title']} [{words}]" if words.isprintable() else told["title"]
-    return told
+def changed(
+    table: Mapping[str, Any], overrides: Mapping[str, Any], overs: Iterable[str] = ()
+) -> Experiment:
+    """An experiment of a table with keys changed, and others swept, whose title says so and
+    stays true; raises InputError."""
+    overs = list(overs)
+    made = valid(table, overrides, overs)
+    return retitled(made, table, overrides, [parse_over(text)[0] for text in overs])
 
 
 def located(experiment: Experiment, path: str | Path | None, run: str) -> Experiment:
@@ -90,23 +85,9 @@ def longer(experiment: Experiment, steps: int) -> Experiment:
     said = re.compile(rf"(\[(?:[^\[]*, )?steps = ){experiment.steps}((?:,[^\[]*)?\])$")
     title, found = said.subn(rf"\g<1>{steps}\g<2>", table.pop("title"))
     table |= {"title": title} if title else {}  # none is made of an empty one
-    table = {**table, "paper": {}} if found else told(table, {"steps": steps})
-    return valid(table, {"steps": steps})
-
-
-def _short(value: Any) -> str:
-    """A value in a title; a long list as how long it is."""
-    return shortened(value) if isinstance(value, list) and len(value) > MOST_LISTED else said(value)
-
-
-def _value(table: Mapping[str, Any], key: str) -> Any:
-    found: Any = table
-    for part in key.split("."):
-        if isinstance(found, list) and part.isdecimal() and int(part) < len(found):
-            found = found[int(part)]
-        else:
-            found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+    if found:
+        return valid({**table, "paper": {}}, {"steps": steps})
+    return changed(table, {"steps": steps})
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -179,7 +160,7 @@ def valid(
 def swept(experiment: Experiment, overs: Iterable[str]) -> Experiment:
     """The experiment with keys swept as ``--over`` says it, beside those of its ``[sweep]`` or
     in their place; raises InputError."""
-    return valid(experiment.model_dump(), None, overs)
+    return changed(experiment.model_dump(), {}, overs)
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -237,7 +218,7 @@ def _place(found: dict | list, part: str, key: str) -> str | int:
 def _blank(path: list[str], inner: str) -> dict | list:
     """What a key that is not given begins as: its default, where that is a list with such a
     place, else an empty table."""
-    default = _value(Experiment().model_dump(), ".".join(path))
+    default = value_at(Experiment().model_dump(), ".".join(path))
     return list(default) if isinstance(default, list) and inner.isdecimal() else {}
 
 

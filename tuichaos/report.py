@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +86,7 @@ def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
     share = f"{nmle['kept'] / nmle['total']:.3f}"
     ends = nmle.get("kept_ci95")  # none in runs of earlier versions
-    shown = f"[{number(ends[0])}, {number(ends[1])}]" if ends else ""
-    yield Row("  kept by filter", share, shown, kept, paper.get("nmle.kept", ""))
+    yield Row("  kept by filter", share, between(ends), kept, paper.get("nmle.kept", ""))
 
 
 def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
@@ -174,8 +173,8 @@ def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
     if value is None:
         yield Row(entry.name, "none", "", count)
         return
-    shown = f"[{number(interval[0])}, {number(interval[1])}]" if interval else ""
-    yield Row(entry.name, value if isinstance(value, str) else number(value), shown, count)
+    shown = value if isinstance(value, str) else number(value)
+    yield Row(entry.name, shown, between(interval), count)
 
 
 def _reached(summary: Mapping[str, Any]) -> Iterator[Row]:
@@ -206,14 +205,18 @@ def _spectrum(found: Mapping[str, Any]) -> Iterator[Row]:
         yield _estimate(f"spectrum λ{k + 1}", one, count, "")
     for key, name in SPECTRUM.items():
         if found[key] is not None:
-            ends = found.get(f"{key}_ci95")
-            shown = f"[{number(ends[0])}, {number(ends[1])}]" if ends else ""
-            yield Row(f"  {name}", number(found[key]), shown, f"of {found['exponents']} exponents")
+            value = number(found[key])
+            if key in COUNTED:  # a mean of counts where there are more references than one
+                name = f"{name}, of {found['exponents']}"
+                value = f"{found[key]:g}" if found["count"] == 1 else value
+            many = f"mean of {found['count']}" if found["count"] > 1 else "1 reference"
+            yield Row(f"  {name}", value, between(found.get(f"{key}_ci95")), many)
 
 
+COUNTED = ("positive", "above_zero")
 SPECTRUM = {
-    "positive": "positive",
-    "above_zero": "interval above 0",
+    "positive": "above 0",
+    "above_zero": "surely above 0",
     "positive_sum": "sum of positive",
     "sum": "sum of all",
     "kaplan_yorke": "Kaplan–Yorke dim.",
@@ -224,8 +227,20 @@ def _estimate(name: str, found: Mapping[str, Any], count: str, paper: str) -> Ro
     if found["mean"] is None:
         return Row(name, "none", "", count, paper)
     interval = found["ci95"]
-    shown = f"[{number(interval[0])}, {number(interval[1])}]" if interval else "one orbit"
+    shown = between(interval) or "one orbit"
     return Row(name, number(found["mean"]), shown, count, paper)
+
+
+NARROW = "to these digits"  # an interval within the digits that are shown
+
+
+def between(ends: Sequence[float] | None) -> str:
+    """An interval in a table; one of a single value, as where every step stretches alike, says
+    that the value stands to its digits."""
+    if not ends:
+        return ""
+    low, high = map(number, ends)
+    return NARROW if low == high else f"[{low}, {high}]"
 
 
 def number(value: float) -> str:

@@ -27,6 +27,7 @@ from tuichaos.recorder import write_manifest
 from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, check_entries, find, open_run, reading
 from tuichaos.states import PARTS
+from tuichaos.titles import title_of
 from tuichaos.watching import Progress, Watcher
 from tuichaos.written import whole
 
@@ -107,7 +108,7 @@ def _mended(path: Path) -> bool:
     if store.newest(plan(experiment).most_kept)[0] is None:
         return False
     words = f"manifest.json {fault}: it was written anew from a checkpoint"
-    told = {"name": experiment.name, "title": experiment.title, "status": "interrupted"}
+    told = {"name": experiment.name, "title": title_of(experiment), "status": "interrupted"}
     with locked(path):
         write_manifest(path, {**told, "started": now(), "reason": words, "warnings": [words]})
     return True

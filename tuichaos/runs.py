@@ -21,7 +21,7 @@ from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
 from tuichaos.cleaning import clean, cleaned, is_clean
 from tuichaos.columns import names_of, read_table
-from tuichaos.errors import InputError, RunFailed, nearest
+from tuichaos.errors import Columns, InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.files import NO_ROOM
 from tuichaos.locations import pasted, resolved, runs_home
@@ -93,7 +93,8 @@ class Run:
     def series(self) -> Mapping[str, np.ndarray]:
         """Each column of series.csv as (recorded steps, references)."""
         shaped = self._read()
-        return {name: values for name, values in shaped.items() if name != "step"}
+        found = {name: values for name, values in shaped.items() if name != "step"}
+        return Columns(found, str(self.path / "series.csv"))
 
     @functools.cached_property
     def columns(self) -> list[str]:
@@ -177,12 +178,14 @@ class Run:
     @functools.cached_property
     def exponents(self) -> dict[str, np.ndarray]:
         """Each column of exponents.csv as (references,)."""
-        return read_table(self.path / "exponents.csv")
+        path = self.path / "exponents.csv"
+        return Columns(read_table(path), str(path))
 
     @functools.cached_property
     def rates(self) -> dict[str, np.ndarray]:
         """Each column of rates.csv as (rows,)."""
-        return read_table(self.path / "rates.csv")
+        path = self.path / "rates.csv"
+        return Columns(read_table(path), str(path))
 
     def has(self, name: str) -> bool:
         """Whether an instrument's own CSV is there."""
@@ -191,7 +194,8 @@ class Run:
     def table(self, name: str) -> dict[str, np.ndarray]:
         """Each column of numbers of an instrument's own CSV, such as spectrum.csv, as (rows,);
         InputError where there is no such table in the folder."""
-        return read_table(table_path(self.path, name), but=WORDS)
+        path = table_path(self.path, name)
+        return Columns(read_table(path, but=WORDS), str(path))
 
     @functools.cached_property
     def states(self) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.reading import valid
+from tuichaos.reading import changed
 from tuichaos.sweeps.grid import Axis, Number, axes
 
 DIGITS = 3  # of the width of a window, that its ends are told to: a thousandth is no pixel
@@ -76,9 +76,7 @@ def resized(experiment: Experiment, factor: float, most: int) -> Experiment:
 
 def valued(experiment: Experiment, value: str) -> Experiment:
     """The experiment with another value of its plane."""
-    table = experiment.model_dump()
-    table["plane"]["value"] = value
-    return valid(table)
+    return changed(experiment.model_dump(), {"plane.value": value})
 
 
 def alone(experiment: Experiment, values: Sequence[Number]) -> Experiment:
@@ -86,10 +84,9 @@ def alone(experiment: Experiment, values: Sequence[Number]) -> Experiment:
     ``[measure]`` says."""
     overrides = dict(zip(experiment.sweep, values, strict=True))
     table = experiment.model_dump()
-    table |= {"name": f"{experiment.name}-point", "sweep": {}, "plane": {}, "diagram": {}}
-    words = ", ".join(f"{key.rpartition('.')[2]} {value:.4g}" for key, value in overrides.items())
-    table["title"] = f"{experiment.title} [{words}]".strip()
-    return valid(table, overrides)
+    table |= {"sweep": {}, "plane": {}, "diagram": {}}
+    made = changed(table, overrides)
+    return made.model_copy(update={"name": f"{experiment.name}-point"})
 
 
 def middle(experiment: Experiment) -> Experiment:
@@ -104,9 +101,7 @@ def ends(axis: Axis) -> Span:
 
 
 def _over(experiment: Experiment, ranges: Mapping[str, Any]) -> Experiment:
-    table = experiment.model_dump()
-    table["sweep"] = ranges
-    return valid(table)
+    return changed(experiment.model_dump(), {"sweep": ranges})
 
 
 def _range(axis: Axis, low: float, high: float, count: int) -> dict[str, list[Number]]:

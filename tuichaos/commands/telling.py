@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -209,11 +209,13 @@ def _others(names: Sequence[str], kept: Sequence[str]) -> str:
     return f"… other charts: --what {', '.join(kept)}{more}"
 
 
+LEAST_TITLE = 8  # characters of a title, or of a note, where the terminal is narrow
 MOST_NOTE = 30  # characters that notes make room for; a longer one shifts its title
 
 
 def runs_table(kept: list[Run]) -> None:
-    """A heading, and a line for each kept run: local time, as in its name."""
+    """A heading, and a line for each kept run: local time, as in its name. On a terminal lines
+    are as wide as it is: notes and titles end in an ellipsis there, numbers and names never."""
     from tuichaos.catalogue import listed
 
     rows = [("run", "status", "started", "steps", "replicas", "title", "note")] if kept else []
@@ -223,8 +225,27 @@ def runs_table(kept: list[Run]) -> None:
         size = f"sweep of {each.facts('points').get('total', '?')}"
         size = size if line.kind == "sweep" else line.replicas
         rows.append((*about, size, line.title, line.note))
-    room = min(MOST_NOTE, max((len(row[-1]) for row in rows), default=0))
-    for name, status, started, steps, size, title, note in rows:
-        cells = f"{name:<36} {status:<12} {started:<21} {steps:>10} {size:>12}"
-        line = f"{cells}  {note:<{room}}  {title}".rstrip()
+    width = shutil.get_terminal_size((100, 30)).columns if sys.stdout.isatty() else None
+    for line in runs_lines(rows, width):
         click.echo(shown(line))  # one line, whatever a folder is called
+
+
+def runs_lines(rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
+    """Rows of runs as lines, no wider than ``width`` where their names and numbers allow it."""
+    room = min(MOST_NOTE, max((len(row[-1]) for row in rows), default=0))
+    widths = (36, 12, 21, 10, 12)
+    if width is not None:
+        widths = tuple(max(len(row[k]) for row in rows) for k in range(5)) if rows else widths
+        left = width - sum(widths) - 4 - 4
+        room = min(room, max(LEAST_TITLE, left // 2))
+    for name, status, started, steps, size, title, note in rows:
+        a, b, c, d, e = widths
+        cells = f"{name:<{a}} {status:<{b}} {started:<{c}} {steps:>{d}} {size:>{e}}"
+        if width is not None:
+            note = _cut(note, room)
+            title = _cut(title, max(0, width - len(cells) - 4 - room))
+        yield f"{cells}  {note:<{room}}  {title}".rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…" if width else ""

@@ -20,7 +20,7 @@ from tuichaos.errors import InputError
 from tuichaos.instruments.base import Findings, Setup, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import MOST, OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import CONSTANT, MOST, OfSeries, Stretch, Unmeasured, summary
 from tuichaos.levels import FLOOR_UNITS
 from tuichaos.randomness import Purpose, generator
 
@@ -112,7 +112,7 @@ def autocorrelation(x: np.ndarray, lags: int) -> np.ndarray:
     power = (np.abs(fft.rfft(deviations, size, axis=0)) ** 2).sum(axis=1)
     products = fft.irfft(power, size)[: lags + 1]
     if not products[0] > 0:
-        raise Unmeasured("constant")
+        raise Unmeasured(CONSTANT)
     means = products / (len(x) - np.arange(lags + 1))
     return means[1:] / means[0]
 

@@ -76,7 +76,11 @@ class Convergence(Instrument):
             "count": count,
             "total": len(ratio),
             "window": [self.setup.steps + 1 - self.last, self.setup.steps] if complete else None,
-            "reason": None if count else "diverged" if complete else "not at its end",
+            "reason": None
+            if count
+            else "the loss did not stay finite"
+            if complete
+            else "the run has not reached its last step",
         }
         return Findings(
             exponents={"convergence": ratio, "converged": converged, "late_loss": final},

@@ -131,7 +131,7 @@ class Dimensions(Instrument):
 
     def findings(self) -> Findings:
         if self.first is None:
-            nothing = {"count": 0, "total": self.references, "reason": "no step was taken"}
+            nothing = {"count": 0, "total": self.references, "reason": "no step was taken yet"}
             return Findings({}, {"dimensions": nothing}, _tables([], []))
         initial, final = (x[:, self.index] for x in (self.first, self.now["last"]))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -201,7 +201,7 @@ class Dimensions(Instrument):
             "count": int(alive.sum()),
             "total": self.references,
             "window": [0, self.read_to],
-            "reason": None if alive.any() else "diverged",
+            "reason": None if alive.any() else "all references diverged",
         }
 
     def _near_zero_exponents(self, spectrum: Spectrum) -> np.ndarray:

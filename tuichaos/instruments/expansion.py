@@ -154,7 +154,9 @@ def expansion(x: np.ndarray, floor: float = 0.0, radius: float = RADIUS) -> Expa
     usable = len(x) - LONGEST
     first, second = neighbours(x[:usable], radius)
     if len(first) < LEAST_PAIRS:
-        raise Unmeasured(f"fewer than {LEAST_PAIRS} pairs within {radius:g}")
+        raise Unmeasured(
+            f"fewer than {LEAST_PAIRS} pairs of steps have losses within {radius:g} of each other"
+        )
     count = np.bincount(first, minlength=usable) + np.bincount(second, minlength=usable)
     times = np.flatnonzero(count)
     near = np.empty((len(times), LONGEST))
@@ -164,7 +166,7 @@ def expansion(x: np.ndarray, floor: float = 0.0, radius: float = RADIUS) -> Expa
         near[:, n - 1] = total[times] / count[times]
     apart = (near > floor).all(axis=1)
     if apart.mean() <= 0.5:
-        raise Unmeasured("neighbours meet: the orbit repeats itself")
+        raise Unmeasured("neighbours meet exactly: the orbit repeats itself")
     curve = np.exp(np.log(near[apart]).mean(axis=0))
     return Expansion(
         len(first), curve, fit(curve[None], 0.0), times, count[times], fit(near, floor)

@@ -5,6 +5,11 @@ rounding floor, 100·u·S, and below the growth limit, S/1000, where S is the la
 reference has had so far and u the unit in the last place of 1. The slope of ln d over that
 first passage is its exponent, whatever its sign and however straight the line: nothing is
 chosen by the result, and every reference is counted.
+
+Where twins meet, the passage ends at the rounding floor and may be over before the motion has
+settled, or hold a few uneven steps: a line through it then tells no rate. There is a slope
+only where the line is one (``levels.is_line``), and no mean where that would choose
+among the references.
 """
 
 from __future__ import annotations
@@ -17,10 +22,12 @@ from tuichaos.checkpoints.encoding import kept
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval, median
-from tuichaos.levels import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS
+from tuichaos.levels import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 
 PLUNGE = 3
 PLUNGE_STEPS = 30
+HALF = 0.5
+MOST_UNTOLD = 0.05  # of the references, without a slope for how they fall
 
 
 @kept
@@ -31,8 +38,9 @@ class GrowthWindow:
     window. A distance with fewer than MIN_POINTS in its window has none (it started too near
     the floor or the growth limit), nor has one that falls through the floor within
     PLUNGE_STEPS with a last drop PLUNGE times the mean one (a superstable point: −∞), nor one
-    whose reference does not stay finite: while it runs away there is no bounded motion.
-    ``lengths`` (references, n): points of each window.
+    whose reference does not stay finite: while it runs away there is no bounded
+    motion, nor one that falls to the floor along what is no line. ``lengths``
+    (references, n): points of each window.
     """
 
     def __init__(self, shape: tuple[int, int], unit: float, time_step: float) -> None:
@@ -44,7 +52,9 @@ class GrowthWindow:
         self.plunged = np.zeros(shape, dtype=bool)
         self.origin = np.full(shape, np.nan)
         self.scale = np.zeros(shape[0])
+        self.fallen = np.zeros(shape, dtype=bool)  # through the floor, from well above it
         self.sums = np.zeros((5, *shape))  # n, Σt, Σy, Σt², Σty
+        self.higher = np.zeros((4, *shape))  # Σt³, Σt⁴, Σt²y, Σy²
 
     def take(
         self, since: np.ndarray, distances: np.ndarray, scale: np.ndarray, alive: np.ndarray
@@ -70,9 +80,8 @@ class GrowthWindow:
         with np.errstate(invalid="ignore"):  # where both are infinite
             y = np.where(within, y - self.origin, 0.0)
         t = np.where(within, t[:, None, None].astype(np.float64), 0.0)
-        terms = np.stack([within.astype(np.float64), t, y, t * t, t * y])
-        # Added one by one, so that the sums do not depend on where frames begin.
-        self.sums = np.add.accumulate(np.concatenate([self.sums[:, None], terms], axis=1), 1)[:, -1]
+        self.sums = _added(self.sums, [within.astype(np.float64), t, y, t * t, t * y])
+        self.higher = _added(self.higher, [t**3, t**4, t * t * y, y * y])
 
     def _note_plunges(self, t: np.ndarray, y: np.ndarray, within: np.ndarray) -> None:
         """Mark distances that leave through the floor ever faster: at a superstable point the
@@ -85,6 +94,7 @@ class GrowthWindow:
             drop = y - before  # −∞ where the distance becomes 0
             mean = (before - self.origin) / np.maximum(t - 1, 1)[:, None, None]
             plunge = leaves & (mean < 0) & (drop < PLUNGE * mean)
+            self.fallen |= (leaves & (y - self.origin < -FALL)).any(axis=0)
         self.plunged |= (plunge & (t < PLUNGE_STEPS)[:, None, None]).any(axis=0)
 
     def slopes(self) -> np.ndarray:
@@ -92,12 +102,25 @@ class GrowthWindow:
         n, st, sy, stt, sty = self.sums
         with np.errstate(invalid="ignore", divide="ignore"):
             slope = (n * sty - st * sy) / (n * stt - st * st)
-        counted = (n >= MIN_POINTS) & self.finite[:, None] & ~self.plunged
+        counted = (n >= MIN_POINTS) & self.finite[:, None] & ~self.untold
         return np.where(counted, slope / self.time_step, np.nan)
+
+    @property
+    def untold(self) -> np.ndarray:
+        """Which fall to the floor in a way that tells no rate (references, n)."""
+        bent = self.fallen & ~is_line(*self.sums, *self.higher)
+        return self.plunged | (bent & (self.sums[0] >= MIN_POINTS))
 
     @property
     def lengths(self) -> np.ndarray:
         return self.sums[0]
+
+
+def _added(sums: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
+    """Sums (k, …) and k terms (T, …) more: added one by one, so that they do not depend on where
+    frames begin."""
+    whole = np.concatenate([sums[:, None], np.stack(terms)], axis=1)
+    return np.add.accumulate(whole, axis=1)[:, -1]
 
 
 def between_levels(distances: np.ndarray, scale: np.ndarray, unit: float) -> np.ndarray:
@@ -129,6 +152,9 @@ class GrowthExponent(Instrument):
         exponent = slopes.mean(axis=1)
         length = np.where(np.isfinite(exponent), self.window.lengths.mean(axis=1), np.nan)
         found = mean_and_interval(exponent)
+        untold = int(self.window.untold.any(axis=1).sum())
+        if untold > MOST_UNTOLD * self.setup.references:
+            found |= {"mean": np.nan, "ci95": None}  # of those that fall otherwise: chosen
         summary = {
             "mean": found["mean"],
             "ci95": found["ci95"],
@@ -137,8 +163,38 @@ class GrowthExponent(Instrument):
             "length_median": median(length),
             "window": [self.setup.perturb_at, None],  # and on, until it leaves its levels
         }
+        if not np.isfinite(found["mean"]) and self.setup.experiment.ensemble.twins:
+            summary["reason"] = self._why_none(untold)
         columns = {
             "growth": exponent,
             "growth_length": length,
         }
         return Findings(exponents=columns, summary={"growth": summary})
+
+    def _why_none(self, untold: int) -> str:
+        window, total = self.window, self.setup.references
+        if untold:
+            return (
+                f"in {untold} of {total} references twins reach the rounding floor before their "
+                "distance falls at a steady rate; see the tangent exponent, or take a larger "
+                "ensemble.perturbation"
+            )
+        if not window.finite.any():
+            return "no reference stayed finite"
+        if not np.isfinite(window.origin).any():
+            return "the twins were not moved yet, or their first distance is 0"
+        with np.errstate(over="ignore", invalid="ignore"):
+            first = np.exp(window.origin)
+        scale = window.scale[:, None]
+        if (first > GROWTH_LIMIT * scale).mean() > HALF:
+            return (
+                f"twins start too far apart: most distances are above {GROWTH_LIMIT:g} of the size "
+                "of the state; take a smaller ensemble.perturbation"
+            )
+        if (first < FLOOR_UNITS * window.unit * scale).mean() > HALF:
+            return (
+                f"twins start too near: most distances are below {FLOOR_UNITS * window.unit:.2g} "
+                "of the size of the state, where rounding rules; take a larger "
+                "ensemble.perturbation"
+            )
+        return f"no reference has {MIN_POINTS} steps with all its twins between the two levels"

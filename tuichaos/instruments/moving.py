@@ -128,12 +128,15 @@ class Moving(Instrument):
         with np.errstate(invalid="ignore"):
             positive = np.flatnonzero(low > 0)
         if not len(positive):
-            return None, "none above 0 beyond doubt"
+            return None, "no window whose mean over references is above 0 beyond its 95 % interval"
         return int(starts[positive[-1]]) + self.width, None
 
     def _why_none(self) -> str:
         if self.setup.steps < self.width:
-            return f"fewer steps than a window of {self.width}"
+            return f"the run has {self.setup.steps} steps, fewer than a window of {self.width}"
         if self.read_to < self.width:
             return f"no whole window of {self.width} steps yet"
-        return "diverged or collapsed before a window was over"
+        return (
+            f"every reference diverged, or its tangent vector shrank to 0, within {self.width} "
+            "steps"
+        )

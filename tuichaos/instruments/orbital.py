@@ -194,10 +194,13 @@ class OrbitalDistance(Instrument):
 
     def _reason(self, found: np.ndarray) -> str:
         if len(found) < LEAST_TIMES:
-            return f"too short: fewer than {LEAST_TIMES} steps with {self.window} after them"
+            return (
+                f"the run is too short: fewer than {LEAST_TIMES} steps have {self.window} more "
+                "after them (measure.orbital.window)"
+            )
         if not np.isfinite(found[..., :2]).all(axis=(0, 2)).any():
-            return "diverged"
-        return "the twins start on the reference"
+            return "all references, or their twins, diverged"
+        return "the twins start exactly on their reference: no distance to compare with"
 
 
 def compared_steps(start: int, steps: int, window: int, held: int) -> np.ndarray:

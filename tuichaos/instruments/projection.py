@@ -238,6 +238,6 @@ class Projection(Instrument):
 
     def _reason(self, states: np.ndarray) -> str:
         if len(states) < LEAST_POINTS:
-            return f"fewer than {LEAST_POINTS} points"
+            return f"fewer than {LEAST_POINTS} states were kept: the run is too short"
         finite = np.isfinite(states).all(axis=(0, 2)).any()
-        return "the orbit does not move" if finite else "diverged"
+        return "the state does not move" if finite else "all references diverged"

@@ -20,7 +20,7 @@ from tuichaos.errors import InputError
 from tuichaos.instruments.base import Findings, Setup, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import CONSTANT, OfSeries, Stretch, Unmeasured, summary
 from tuichaos.levels import FLOOR_UNITS
 
 POINTS = 400
@@ -75,7 +75,7 @@ class RecurrencePlot(OfSeries):
             x = self.memory.states(stretch.reference, stretch.start)[1]
             floor = FLOOR_UNITS * stretch.unit * float(np.abs(x).max())
         if np.ptp(x, axis=0).max() <= floor:
-            raise Unmeasured("constant")
+            raise Unmeasured(CONSTANT)
         return stretch.start, recurrence(x)
 
     def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:

@@ -314,14 +314,20 @@ class Routes(Instrument):
 
     def _why_none(self) -> str:
         if self.read_to < 0:
-            return "not perturbed yet"
+            return "the twins have not been moved yet (ensemble.perturb_at)"
         if self.read_to == self.setup.perturb_at:
-            return "no step after the perturbation"
+            return "no step was taken since the twins were moved"
         if self.began.any():
-            return "no twin stays in its band for a step"
+            return "no twin stays between rounding and the growth limit for a whole step"
         if (self.origin[0] >= math.log(LINEAR)).all():
-            return f"twins start farther than {LINEAR:g}"
-        return "twins start at the rounding floor, or above the growth limit"
+            return (
+                f"the twins start farther than {LINEAR:g} from their references: take a smaller "
+                "ensemble.perturbation"
+            )
+        return (
+            "the twins start where rounding rules, or as far apart as they get: take another "
+            "ensemble.perturbation"
+        )
 
 
 def _over_twins(rates: np.ndarray) -> np.ndarray:

@@ -272,11 +272,14 @@ def _common(values: np.ndarray) -> float:
 
 def _reason(measured: int, final: np.ndarray, tenth: np.ndarray, half: np.ndarray) -> str | None:
     if not measured:
-        return "no step measured"
+        return "no step was measured yet"
     if not np.isfinite(final).any():
-        return "diverged, or no eigenvalue converged"
+        return "all references diverged, or no eigenvalue of the Hessian was found to its precision"
     if not np.isfinite(tenth).any():
-        return f"fewer than {LEAST} measured steps in the last tenth"
+        return (
+            f"fewer than {LEAST} measurements in the last tenth of the run: take a smaller "
+            "measure.sharpness.every"
+        )
     if not np.isfinite(half).any():
-        return "stability threshold unknown"
+        return "there is no single learning rate to compare with (2/η is not known)"
     return None

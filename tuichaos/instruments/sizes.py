@@ -217,9 +217,11 @@ class PerturbationSizes(Instrument):
 
     def _why_none(self, measured: int) -> str:
         if self.read_to < self.setup.perturb_at:
-            return "not perturbed yet"
+            return "the twins have not been moved yet (ensemble.perturb_at)"
         return (
-            f"fewer than {LEAST_SIZES} sizes with a window" if measured else "no size in a window"
+            f"fewer than {LEAST_SIZES} of the sizes let a growth rate be read"
+            if measured
+            else "at no size do twins stay between rounding and the growth limit long enough"
         )
 
 

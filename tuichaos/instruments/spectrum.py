@@ -229,7 +229,9 @@ class Spectrum(Instrument):
             "frames": self.own_frames,
             "window": [self.discard, self.read_to],
             # Of so few steps the exponents are those of the frame's start: no sums of them.
-            "reason": None if self.edges else f"fewer than {LEAST * BLOCKS} steps",
+            "reason": None
+            if self.edges
+            else f"fewer than {LEAST * BLOCKS} steps were averaged, too few for intervals",
         }
 
     def _how_many_positive(self, low: np.ndarray, high: np.ndarray) -> list[float] | None:

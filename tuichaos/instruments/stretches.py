@@ -16,6 +16,9 @@ from tuichaos.levels import FLOOR_UNITS
 MOST = 5_000  # newest steps that are analysed: what a chart shows, and a tenth of a second's work
 
 
+CONSTANT = "constant: the series moves by no more than rounding"
+
+
 class Unmeasured(Exception):
     """There is no honest number; the message is the reason, in a few words."""
 
@@ -50,11 +53,11 @@ class Stretch:
         if not len(self.values):
             raise Unmeasured("too few steps")
         if not np.isfinite(self.values).all():
-            raise Unmeasured("diverged")
+            raise Unmeasured("the reference diverged")
         if len(self.values) < least:
-            raise Unmeasured("too few steps")
+            raise Unmeasured(f"too few steps: {len(self.values)} of the {least} that it needs")
         if moving and np.ptp(self.values) <= self.floor:
-            raise Unmeasured("constant")
+            raise Unmeasured(CONSTANT)
 
     def newest(self, most: int) -> Stretch:
         """The last ``most`` steps of it."""

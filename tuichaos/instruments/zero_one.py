@@ -64,7 +64,9 @@ class ZeroOneTest(OfSeries):
         stride = stride_of(stretch.values)
         count = min((len(stretch.values) - 1) // stride + 1, MOST)
         if count < LEAST:
-            raise Unmeasured(f"too few steps at a stride of {stride}")
+            raise Unmeasured(
+                f"too few steps: the series changes so slowly that only every {stride}th is taken"
+            )
         first = len(stretch.values) - 1 - (count - 1) * stride
         values = stretch.values[first::stride]
         seed = self.setup.experiment.seed
@@ -119,7 +121,7 @@ def stride_of(x: np.ndarray) -> int:
     rho = autocorrelation(x, len(x) // CUT)
     low = np.flatnonzero((rho <= CORRELATED) | (np.diff(rho, append=-np.inf) > 0))
     if not len(low):
-        raise Unmeasured("too slow: it drifts")
+        raise Unmeasured("the series drifts through the whole stretch: too slow to tell")
     return int(low[0]) + 1
 
 

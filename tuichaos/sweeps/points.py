@@ -16,8 +16,9 @@ from tuichaos.experiment import Experiment
 from tuichaos.fields import Diagram
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, STRUCTURE
-from tuichaos.reading import told, valid
+from tuichaos.reading import changed
 from tuichaos.sweeps.grid import Axis, Number, axes
+from tuichaos.titles import without_ranges
 
 MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
 MOST_DENSE = 100_000  # likewise of points that are single numbers
@@ -71,7 +72,7 @@ class Base:
         """The experiment of one point, the same that ``tuichaos run --set`` makes; InputError
         names the key."""
         overrides = dict(zip(self.keys, point.values, strict=True))
-        found = valid(told(self.table, overrides), overrides)
+        found = changed(self.table, overrides)
         if not self.data:
             return found
         return found.model_copy(update={"data": found.data.expecting(self.data)})
@@ -103,8 +104,7 @@ class Grid:
     def base(self) -> Base:
         table = self.experiment.model_dump()
         del table["sweep"]
-        if not table["title"]:  # else a title would be made of what is swept alone
-            del table["title"]
+        table["title"] = without_ranges(self.experiment)
         dense = self.experiment.is_dense
         if dense:
             table["measure"] |= measured(self.experiment)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.plan import Plan
-from tuichaos.report import ONE_SPLIT, number, plan_lines
+from tuichaos.report import ONE_SPLIT, between, number, plan_lines
 from tuichaos.runs import Run
 from tuichaos.sweeps.points import Grid
 from tuichaos.written import said
@@ -185,7 +185,7 @@ def _kept_over(lines: list[Line]) -> str:
     shares = np.array([line["nmle.kept"] / line["nmle.total"] for line in lines])
     found = mean_and_interval(shares, (0.0, 1.0))
     ends = found["ci95"]
-    sure = "" if ends is None else f" [{number(ends[0])}, {number(ends[1])}]"
+    sure = "" if ends is None else f" {between(ends)}"
     return f"{number(found['mean'])}{sure}, from {number(shares.min())} to {number(shares.max())}"
 
 
@@ -227,7 +227,7 @@ def _of(line: Line, key: str) -> str:
     """A number of a point, a count with what it is of, an interval with both its ends."""
     if key.endswith("ci95.low"):
         ends = [line.get(key), line.get(key.removesuffix("low") + "high")]
-        return "" if None in ends else f"[{number(ends[0])}, {number(ends[1])}]"
+        return "" if None in ends else between(ends)
     if key == "regime":
         return _verdict(line)
     total = line.get("nmle.total") if key == "nmle.kept" else None

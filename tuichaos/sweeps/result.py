@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.errors import Columns, InputError
 from tuichaos.runs import Run, open_run, table_path
 from tuichaos.sweeps.reading import NAME, read
 
@@ -54,7 +54,8 @@ class Sweep(Run):
     def table(self, name: str = NAME) -> dict[str, np.ndarray | list[str]]:
         """The columns of sweep.csv, or of another table of the folder (diagram.csv): numbers
         (rows,), NaN where empty, or texts."""
-        return read(table_path(self.path, name).parent, name)
+        folder = table_path(self.path, name).parent
+        return Columns(read(folder, name), str(folder / name))
 
     @functools.cached_property
     def points(self) -> list[SweepPoint]:
@@ -70,10 +71,10 @@ class Sweep(Run):
         reason = table["reason"][row]
         return SweepPoint(
             number,
-            {key: _value(table[key][row]) for key in self.keys},
+            Columns({key: _value(table[key][row]) for key in self.keys}, "[sweep]"),
             str(table["status"][row]),
             reason if isinstance(reason, str) else "",
-            {name: _value(table[name][row]) for name in names},
+            Columns({name: _value(table[name][row]) for name in names}, str(self.path / NAME)),
             folder if (folder / "manifest.json").is_file() else None,
         )
 

@@ -34,6 +34,7 @@ from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
+from tuichaos.titles import title_of
 from tuichaos.written import whole
 
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
@@ -188,8 +189,9 @@ def _run(
     run = open_run(path)
     if interrupted and run.manifest["status"] != "done":
         raise Stopped(
-            f"interrupted at point {made.size - len(folder.todo)} of {made.size}; "
-            f"what was computed is in {path}; tuichaos resume {as_argument(path)} goes on",
+            f"interrupted at point {made.size - len(folder.todo)} of {made.size}: points that "
+            f"ended are kept in {path}, those under way begin again; "
+            f"tuichaos resume {as_argument(path)} goes on",
             interrupted[0],
         )
     return run
@@ -436,7 +438,7 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         "kind": "sweep",
         **found,
         "planned": digest(made.experiment, data),
-        "title": made.experiment.title,
+        "title": title_of(made.experiment),
         "warnings": [*made.warnings(), *_of_data(first)],
         "keys": list(made.keys),
         "workers": None,

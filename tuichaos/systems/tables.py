@@ -402,7 +402,48 @@ def _warnings(look: Look, features: list[int], x: np.ndarray) -> list[str]:
     for place, column in enumerate(features):
         if look.has_header and NAMELESS.fullmatch(look.first[column]) and not place:
             found.append(f"column {column} has no name; it is taken as a feature")
+    first = 1 if features[0] == 0 and _counted(x[:, 0]) else 0  # told above
+    ids = [
+        look.name(k) for place, k in enumerate(features) if place >= first and _rises(x[:, place])
+    ]
+    if ids:
+        found.append(f"{_some(ids)} rises by whole numbers from row to row, as an id does; {KEPT}")
+    still = [
+        look.name(k) for place, k in enumerate(features) if len(x) > 1 and _is_still(x[:, place])
+    ]
+    if still:
+        found.append(f"{_some(still)} has one value in all rows; {KEPT}")
+    if look.has_header:
+        names = Counter(look.first[k].strip() for k in range(look.width))
+        twice = [clean(name, 40) for name, count in names.items() if name and count > 1]
+        if twice:
+            found.append(
+                f"several columns are called {_some(list(map(repr, twice)))}; all are kept"
+            )
     return found
+
+
+KEPT = "it is taken as a feature: to leave it out, cut the column out of the file"
+MOST_NAMED = 3
+LEAST_RISING = 10  # rows: fewer whole numbers may rise by chance
+
+
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many others there are."""
+    if len(names) <= MOST_NAMED:
+        return ", ".join(names)
+    return f"{names[0]} and {len(names) - 1} other columns, each,"
+
+
+def _rises(values: np.ndarray) -> bool:
+    """Whether whole numbers rise from each row to the next."""
+    if len(values) < LEAST_RISING or not (np.diff(values) > 0).all():
+        return False
+    return bool((values == np.round(values)).all())
+
+
+def _is_still(values: np.ndarray) -> bool:
+    return bool((values == values[0]).all())
 
 
 def _one_hot(

@@ -19,7 +19,7 @@ from tuichaos.errors import InputError
 from tuichaos.experiment import DATA, SYSTEMS, Experiment
 from tuichaos.measure import Measure
 from tuichaos.parameters import turned
-from tuichaos.reading import parse_override, told, valid
+from tuichaos.reading import changed, parse_override
 from tuichaos.suited import asked
 from tuichaos.trusted import trust_named
 
@@ -298,7 +298,7 @@ class Settings(VerticalScroll):
     def _check(self) -> None:
         try:
             table = self.base.model_dump()
-            self.experiment = valid(told(table, self.edited), self.edited)
+            self.experiment = changed(table, self.edited)
             trust_named(self.edited)
         except InputError as error:
             self._say(str(error))
