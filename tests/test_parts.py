@@ -137,7 +137,7 @@ def look():
     while not ended.wait(0.005):
         seen.append(held())
 
-looks = threading.Thread(target=look)
+looks = threading.Thread(target=look, daemon=True)
 looks.start()
 tuichaos.run(asked, out=folder / "run", threads=threads)
 ended.set()
