@@ -277,6 +277,21 @@ def test_growth_down_to_the_rounding_floor_is_a_rate_or_absent(r, simulate):
     assert line is None or line.slope == pytest.approx(known, rel=0.3)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
+def test_growth_beside_a_large_constant_is_right_or_absent(offset, simulate):
+    """Distances of a motion that is small beside the state stop growing below the limit."""
+    shifted = {"system.name": "labelled_maps:Offset", "system.parameters": {"offset": offset}}
+    sizes = {"ensemble.references": 10, "ensemble.perturbation": 1e-8, "steps": 1000}
+    run = simulate({**shifted, **sizes, "measure.regime": False})
+    growth = run.summary["growth"]
+    if offset:
+        assert growth["mean"] is None
+        near = "stop parting below the growth limit" if offset == 1e3 else "start too near"
+        assert near in growth["reason"]
+    else:
+        assert growth["mean"] == pytest.approx(math.log(2), abs=0.1)
+
+
 def test_growth_has_no_window_when_twins_start_above_the_growth_limit(simulate):
     run = simulate({"steps": 60, "ensemble.references": 4, "ensemble.perturbation": 0.1})
     assert run.summary["growth"]["measured"] == 0

@@ -562,3 +562,67 @@ def test_reasons_beyond_the_commonest_are_counted(simulate):
     lines = [line for line in report.remarks(run) if line.startswith("undecided")]
     assert len(lines) == 6
     assert lines[-1] == "undecided in 2 others: for other reasons, in regime.csv"
+
+
+def test_a_loss_that_rose_or_still_falls_left_no_saddle_alone(simulate):
+    """Its third network rises in 71 steps, rests on a plateau, and falls again to the end."""
+    wild = {"optimizer.learning_rate": 5.0, "steps": 1500, "seed": 9, "record.every": 10}
+    run = simulate({**wild, "ensemble.references": 3, "ensemble.twins": 0}, preset="quick")
+    assert words(run)[2] == "undecided"
+    late = run.series["loss"][-25:, 2]
+    assert late.max() > 2 * late.min()
+
+
+def test_an_nmle_of_a_window_in_which_the_loss_only_falls_has_a_word_beside_it(simulate):
+    """Also where chaos, or an edge, comes after the saddle."""
+    saddle = {"network.activation": "tanh", "network.init_scale": 1e-7, "steps": 600}
+    size = {"ensemble.references": 4, "ensemble.twins": 1, "optimizer.learning_rate": 0.2}
+    run = simulate({**saddle, **size}, preset="quick")
+    assert run.summary["nmle"]["kept"] == 4
+    (note,) = [w for w in run.summary["verdicts"]["warnings"] if w.startswith("nMLE")]
+    assert note.startswith("nMLE: 4 references of the 4 kept only left a saddle")
+
+
+def test_an_nmle_of_what_came_to_a_cycle_has_a_word_beside_it(simulate):
+    quartic = {"system.parameters.a": 1.1, "system.start": [1.00000001], "steps": 1000}
+    run = simulate({**quartic, "ensemble.references": 2}, preset="quartic")
+    assert set(words(run)) == {"periodic-2"}
+    assert run.summary["nmle"]["kept"] == 2
+    (note,) = [w for w in run.summary["verdicts"]["warnings"] if w.startswith("nMLE")]
+    assert "came to rest or to a cycle" in note
+
+
+def test_an_nmle_without_a_window_is_not_measured(simulate):
+    run = simulate({"steps": 20, "ensemble.references": 3, "ensemble.twins": 1}, preset="quick")
+    found = run.summary["nmle"]
+    assert found["kept_ci95"] is None
+    assert found["window"] == [0, 20]
+    assert "no window of 30 points" in found["reason"]
+    shown = {row.measure.strip(): row for row in report.rows(run)}
+    assert shown["nMLE ± std"].value == "none"
+    assert "kept by filter" not in shown
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+def test_no_outputs_that_are_the_same_for_all_samples_have_a_smaller_loss(loss):
+    system = plan(resolve({}, {"loss.name": loss, "network.hidden": []})).built.system
+    shares = system.train.targets.mean(1)
+    best = shares.log() if loss == "cross-entropy" else shares
+    weights = torch.zeros(system.dimension - len(best), dtype=torch.float64)
+    draw = torch.from_numpy(np.random.default_rng(0).standard_normal((50, len(best))))
+    biases = torch.cat([best[None], best + 1e-3 * draw])
+    states = torch.cat([weights.expand(51, -1), biases], dim=1)
+    losses = system.losses(states)
+    assert float(losses[0]) == pytest.approx(system.least_constant_loss, rel=1e-12)
+    assert bool((losses[1:] >= losses[0]).all())
+
+
+@pytest.mark.slow
+def test_a_network_that_woke_between_two_looks_was_not_dead_before(simulate):
+    """For some 170 of 60 000 steps, at 38 440 and at 50 660, its loss is below what any outputs
+    have that are the same for all samples."""
+    waking = {"network.hidden": [6], "optimizer.learning_rate": 2.0, "seed": 11}
+    size = {"ensemble.references": 1, "ensemble.twins": 0, "record.every": 10}
+    run = simulate({**waking, **size, "steps": 60_000}, preset="quick")
+    assert run.series["loss"][5000:5100].min() < 0.6
+    assert words(run) != ["dead-network"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -29,13 +31,25 @@ SMALL = {
         (81, 263, 0.2553, 0.3662),
         (15, 148, 0.0624, 0.1605),
         (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
+        (1, 29, 0.0018, 0.1718),  # the end near 0 is that of Brown, Cai, DasGupta 2001
     ],
 )
 def test_the_interval_of_a_share_is_wilsons(count, total, low, high):
     assert share_interval(count, total) == pytest.approx([low, high], abs=5e-5)
     mirrored = share_interval(total - count, total)
     assert mirrored == pytest.approx([1 - high, 1 - low], abs=5e-5)
+
+
+@pytest.mark.parametrize("total", [5, 8, 20, 60])
+def test_the_interval_of_a_rare_case_holds_it(total):
+    """Wilson's alone holds a share of .02 or .98 in as little as 84 %."""
+    for share in (0.01, 0.02, 0.03, 0.97, 0.98, 0.99):
+        held = 0.0
+        for count in range(total + 1):
+            low, high = share_interval(count, total)
+            weight = math.comb(total, count) * share**count * (1 - share) ** (total - count)
+            held += weight * (low <= share <= high)
+        assert held >= 0.9
 
 
 def test_no_case_has_no_share():

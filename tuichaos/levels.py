@@ -15,8 +15,8 @@ MIN_POINTS = 3  # few, for a longer minimum would leave out the fastest twins
 
 # Twins that meet: a line through ln d that ends at the floor tells a rate only where it is one.
 FALL = 3.0  # nats down to the floor from which on twins are taken to meet
-BENT = 0.5  # of the slope: how far that at either end of a parabola may lie off
-SURE = 0.1  # of the slope: its standard error at most
+BENT = 0.1  # of the slope: how far that at either end of a parabola may lie off
+SURE = 0.05  # of the slope: its standard error at most
 
 # A step that shrinks a unit vector below so many units tells only rounding.
 COLLAPSE_UNITS = 4

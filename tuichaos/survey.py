@@ -60,6 +60,11 @@ class Survey:
     # --- what a screen shows ---
 
     @property
+    def total(self) -> int:
+        """How many points it has (as ``SweepProgress`` tells)."""
+        return self.size
+
+    @property
     def status(self) -> Status:
         if self._status == Status.RUNNING and not self._going.is_set():
             return Status.PAUSED

@@ -27,6 +27,7 @@ from tuichaos.levels import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 PLUNGE = 3
 PLUNGE_STEPS = 30
 HALF = 0.5
+NEAR_TOP = 0.75  # of the largest ln d, for its mean; that of a line is a half
 MOST_UNTOLD = 0.05  # of the references, without a slope for how they fall
 
 
@@ -53,6 +54,7 @@ class GrowthWindow:
         self.origin = np.full(shape, np.nan)
         self.scale = np.zeros(shape[0])
         self.fallen = np.zeros(shape, dtype=bool)  # through the floor, from well above it
+        self.highest = np.full(shape, -np.inf)  # ln d above the first one, within the window
         self.sums = np.zeros((5, *shape))  # n, Σt, Σy, Σt², Σty
         self.higher = np.zeros((4, *shape))  # Σt³, Σt⁴, Σt²y, Σy²
 
@@ -78,6 +80,8 @@ class GrowthWindow:
         self._note_plunges(t, y, within)
         self.open = within[-1]
         with np.errstate(invalid="ignore"):  # where both are infinite
+            above = np.where(within, y - self.origin, -np.inf)
+            self.highest = np.maximum(self.highest, above.max(axis=0))
             y = np.where(within, y - self.origin, 0.0)
         t = np.where(within, t[:, None, None].astype(np.float64), 0.0)
         self.sums = _added(self.sums, [within.astype(np.float64), t, y, t * t, t * y])
@@ -107,9 +111,19 @@ class GrowthWindow:
 
     @property
     def untold(self) -> np.ndarray:
-        """Which fall to the floor in a way that tells no rate (references, n)."""
+        """Which fall to the floor in a way that tells no rate, or are held (references, n)."""
         bent = self.fallen & ~is_line(*self.sums, *self.higher)
-        return self.plunged | (bent & (self.sums[0] >= MIN_POINTS))
+        return self.plunged | (bent & (self.sums[0] >= MIN_POINTS)) | self.held
+
+    @property
+    def held(self) -> np.ndarray:
+        """Which have grown, but stay below the growth limit, mostly near the top (references, n):
+        the motion is small beside the state, as beside a large constant, and the window holds
+        distances that are as large as they get."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            high = self.sums[2] / self.sums[0] > NEAR_TOP * self.highest
+        grown = self.open & (self.highest >= FALL) & (self.sums[0] >= MIN_POINTS)
+        return grown & high
 
     @property
     def lengths(self) -> np.ndarray:
@@ -173,6 +187,12 @@ class GrowthExponent(Instrument):
 
     def _why_none(self, untold: int) -> str:
         window, total = self.window, self.setup.references
+        if held := int(window.held.any(axis=1).sum()):
+            return (
+                f"in {held} of {total} references twins stop parting below the growth limit, "
+                f"{GROWTH_LIMIT:g} of the size of the state: the motion is small beside it; see "
+                "the tangent exponent"
+            )
         if untold:
             return (
                 f"in {untold} of {total} references twins reach the rounding floor before their "

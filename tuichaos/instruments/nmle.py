@@ -22,6 +22,7 @@ LENGTHS = range(30, 101, 5)
 POINTS = 201  # windows end by step 200 after the perturbation
 MIN_R_SQUARED = 0.9
 MIN_EXPONENT = 0.05
+NO_WINDOW = f"no window of {LENGTHS[0]} points with finite distances above 0: not measured"
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,19 @@ class PaperExponent(Instrument):
         return best_windows(np.concatenate(self.parts))
 
     def findings(self) -> Findings:
-        best = self.best()
+        best, start = self.best(), self.setup.perturb_at
         exponents = best.slope / self.setup.time_step
         slopes = exponents[best.kept]
+        told = int(np.isfinite(best.r_squared).sum())
         summary = {
             "mean": float(slopes.mean()) if len(slopes) else np.nan,
             "std": float(slopes.std(ddof=1)) if len(slopes) > 1 else np.nan,
             "kept": int(best.kept.sum()),
-            "kept_ci95": share_interval(int(best.kept.sum()), self.setup.references),
+            # Of none where no window could be fitted to any: too few steps, or not finite.
+            "kept_ci95": share_interval(int(best.kept.sum()), told and self.setup.references),
             "total": self.setup.references,
-            "window": [self.setup.perturb_at, self.setup.perturb_at + POINTS - 1],
+            "window": [start, min(start + POINTS - 1, max(start, self.setup.steps))],
+            "reason": None if told else NO_WINDOW,
         }
         columns = {
             "nmle": exponents,

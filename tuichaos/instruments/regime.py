@@ -14,14 +14,14 @@ import torch
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.dead_network import DeadNetwork, dead_network
-from tuichaos.instruments.nmle import PaperExponent
+from tuichaos.instruments.nmle import BestWindows, PaperExponent
 from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.period import period
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.span_record import SpanRecord, Spans
 from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
-from tuichaos.instruments.units import stuck_of_alike
+from tuichaos.instruments.units import ALIKE, stuck_of_alike
 from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
 from tuichaos.levels import COLLAPSE_UNITS
 
@@ -66,6 +66,9 @@ class Regime(Instrument):
         self.stuck_on: list[np.ndarray] = []
         self.slopes: list[np.ndarray] = []
         self.eta = np.full(count, np.nan)
+        # No loss below this, but for the spread that counts as alike, is one of a dead network.
+        self.least = setup.system.least_constant_loss - 2 * ALIKE
+        self.informed = np.full(count, -1.0)  # the last step at which it was
         self.late_sharpness: list[tuple[int, np.ndarray]] = []
         self.tail = np.empty((0, count))  # of the scalar series
         self.first = np.full(count, np.nan)
@@ -116,6 +119,10 @@ class Regime(Instrument):
             self.collapsed |= lost.any(axis=0)
         self.record.add(steps, frame["state_tail"], signal, growth)
         self.tail = np.concatenate([self.tail, signal])[-TAIL:]
+        if self.is_loss:
+            below = signal < self.least
+            last = steps[len(steps) - 1 - np.argmax(below[::-1], axis=0)]
+            self.informed = np.where(below.any(axis=0), last, self.informed)
         if steps[0] == 0:
             self.first = signal[0]
         self.newest = signal[-1]
@@ -197,9 +204,11 @@ class Regime(Instrument):
     def _dead(self, reference: int) -> DeadNetwork | None:
         if not self.setup.system.hidden_widths or not self.looked:
             return None
+        looked = np.array(self.looked)
+        seen = np.array([row[reference] for row in self.dead])
         return dead_network(
-            np.array(self.looked),
-            np.array([row[reference] for row in self.dead]),
+            looked,
+            seen & (looked > self.informed[reference]),  # it may wake between two looks
             np.array([row[reference] for row in self.stuck_on]),
             np.array([row[reference] for row in self.slopes]),
             self.end,
@@ -225,7 +234,7 @@ class Regime(Instrument):
             for reference, verdict in enumerate(verdicts)
         ]
         counts = collections.Counter(verdict.verdict for verdict in verdicts)
-        part = self._part(verdicts)
+        part = self._part(verdicts, spans)
         return Findings(
             summary={
                 "regime": counts.most_common(1)[0][0],
@@ -243,7 +252,7 @@ class Regime(Instrument):
         parted = self.setup.parted()
         return "" if parted is None else PARTED.format(parted)
 
-    def _part(self, verdicts: list[Verdict]) -> dict[str, Any]:
+    def _part(self, verdicts: list[Verdict], spans: Spans) -> dict[str, Any]:
         passed = [v.ends_at for v in verdicts if v.verdict == "transient-chaos"]
         missing = collections.Counter(v.missing for v in verdicts if v.missing)
         dead = collections.Counter(
@@ -256,14 +265,14 @@ class Regime(Instrument):
                 for (k, eta, behaviour), count in dead.most_common()
             ],
             "missing": dict(missing.most_common(MOST_REASONS)),
-            "warnings": self._warnings(verdicts),
+            "warnings": self._warnings(verdicts, spans),
             "count": sum(v.verdict != "undecided" for v in verdicts),
             "total": len(verdicts),
             "window": [int(LATE * self.end), self.end],
             "reason": None,
         }
 
-    def _warnings(self, verdicts: Sequence[Verdict]) -> list[str]:
+    def _warnings(self, verdicts: Sequence[Verdict], spans: Spans) -> list[str]:
         """What could mislead a reader of the numbers."""
         found = []
         lost = int(self.collapsed.sum())
@@ -273,7 +282,7 @@ class Regime(Instrument):
         if unclear:
             words = "ambiguous: the steps that were run do not tell the sign of the exponent in"
             found.append(f"{words} {_references(unclear)}")
-        found += self._leaving(verdicts)
+        found += self._leaving(verdicts, spans)
         worse = self.best_test - self.accuracy.get("test_accuracy", np.nan) >= OVERFIT
         kept = self.accuracy.get("train_accuracy", np.full(1, np.nan)) >= 1 - OVERFIT
         over = int((worse & kept).sum())
@@ -284,20 +293,38 @@ class Regime(Instrument):
             )
         return found
 
-    def _leaving(self, verdicts: Sequence[Verdict]) -> list[str]:
-        """A word beside the nMLE of references that only left a saddle."""
+    def _leaving(self, verdicts: Sequence[Verdict], spans: Spans) -> list[str]:
+        """Words beside the nMLE of references whose twins parted where there is no chaos."""
         if self.paper is None:
             return []
-        kept = self.paper.best().kept
-        left = sum(
-            bool(k) and v.verdict == "saddle-escape" for k, v in zip(kept, verdicts, strict=True)
-        )
-        if not left:
-            return []
-        return [
-            f"nMLE: {_references(left)} of the {int(kept.sum())} kept only left a saddle: twins "
-            "part there as fast as the orbit speeds up, which is no chaos"
-        ]
+        best = self.paper.best()
+        names = np.array([v.verdict for v in verdicts])
+        left = best.kept & ((names == "saddle-escape") | self._one_way(best, spans))
+        settled = np.char.startswith(names, "periodic") | np.isin(names, ("monotone", "marginal"))
+        settled &= best.kept & ~left
+        of = f"of the {int(best.kept.sum())} kept"
+        found = []
+        if left.any():
+            found.append(
+                f"nMLE: {_references(int(left.sum()))} {of} only left a saddle in the window that "
+                "is fitted: twins part there as fast as the orbit speeds up, which is no chaos"
+            )
+        if settled.any():
+            found.append(
+                f"nMLE: {_references(int(settled.sum()))} {of} came to rest or to a cycle: twins "
+                "parted only on the way, which is no chaos"
+            )
+        return found
+
+    def _one_way(self, best: BestWindows, spans: Spans) -> np.ndarray:
+        """Where the loss only fell in the window that the nMLE is fitted to (references,)."""
+        if not self.is_loss or len(spans.rises) == 0:
+            return np.zeros(self.setup.references, dtype=bool)
+        start = self.setup.perturb_at + best.start
+        within = (spans.edges[:-1, None] < start + best.length) & (spans.edges[1:, None] > start)
+        rises = np.where(within, spans.rises, 0).sum(axis=0)
+        falls = np.where(within, spans.falls, 0).sum(axis=0)
+        return (rises == 0) & (falls > 0)
 
 
 STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers

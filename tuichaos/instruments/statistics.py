@@ -58,7 +58,9 @@ def mean_and_interval(values: np.ndarray, bounds: tuple[float, float] = ANY) -> 
 
 def share_interval(count: int, total: int) -> list[float] | None:
     """95 % interval of the probability that gave ``count`` of ``total`` independent cases
-    (Wilson 1927, J. Am. Stat. Assoc. 22, 209–212); None of no case."""
+    (Wilson 1927, J. Am. Stat. Assoc. 22, 209–212; near 0 and 1, where it would hold rare cases
+    in as little as 84 %, with the ends of Brown, Cai, DasGupta 2001, Stat. Sci. 16, 101–133,
+    sec. 4.1.1); None of no case."""
     if not total:
         return None
     z = 1.959964  # 97.5 % point of the normal law
@@ -66,8 +68,19 @@ def share_interval(count: int, total: int) -> list[float] | None:
     middle = (share + weight / 2) / (1 + weight)
     half = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
     # At either end the interval reaches it, but for rounding.
-    low = 0.0 if count == 0 else middle - half
-    return [low, 1.0 if count == total else middle + half]
+    low = 0.0 if count == 0 else min(middle - half, _rare(count, total))
+    high = 1.0 if count == total else max(middle + half, 1 - _rare(total - count, total))
+    return [low, high]
+
+
+# Means of a Poisson law at which 1, 2, 3 or more cases have probability .05.
+RARE = (0.051293, 0.355362, 0.817691)
+
+
+def _rare(count: int, total: int) -> float:
+    """The probability of which so few cases tell; 1 where they are not few."""
+    few = count <= (3 if total > 50 else 2)
+    return RARE[count - 1] / total if few else 1.0
 
 
 def median(values: np.ndarray) -> float:

@@ -46,6 +46,8 @@ SLOWED = 1.0  # nats, that the speed has fallen by since it was highest: the orb
 LONG_TRAINING = 10_000  # steps: chaos of training often passes after hundreds or thousands
 WAKES = 1.0  # nats that a dead network may gain within AHEAD times as many steps
 MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
+FEW_RISES = 0.02  # share of the steps in which the loss of what leaves a saddle may rise
+CHANGES = 1.5  # times, by which a loss that rests may differ in the last quarter
 OFTEN = 0.05  # share of steps in which a loss that hovers rises
 HOVERS = (0.9, 1.1)  # η·λmax/2 at the edge of stability
 AWAY = 10.0  # times
@@ -242,8 +244,18 @@ def _word(
     word, missing = _calm(evidence, late, settled=settles == 1)
     rests = word == "monotone" or (word == "marginal" and _slowed(evidence) >= SLOWED)
     if gain >= GAIN and rests and _sped_up(evidence) >= GAIN / 2:
-        return "saddle-escape", ""
+        return ("undecided", TOO_LITTLE) if _on_its_way(evidence) else ("saddle-escape", "")
     return word, missing
+
+
+def _on_its_way(evidence: Evidence) -> bool:
+    """Whether a loss rose in more than a few steps, so that it was no saddle alone, or is still
+    on its way down."""
+    if not evidence.is_loss:
+        return False
+    levels = evidence.means[-SPANS // 4 :, -1]
+    moves = bool(evidence.rises.any() and levels.max() > CHANGES * levels.min())
+    return moves or bool(evidence.rises.sum() > FEW_RISES * evidence.edges[-1])
 
 
 def _may_settle(late: Window, folded: float) -> bool:

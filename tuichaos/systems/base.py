@@ -130,6 +130,12 @@ class System:
         return torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
 
     @property
+    def least_constant_loss(self) -> float:
+        """The smallest loss of a network whose outputs are the same for all samples; −∞ where
+        that is not known."""
+        return -math.inf
+
+    @property
     def time_step(self) -> float:
         """The time a step takes: 1 for a map; exponents are per unit of time."""
         return 1.0

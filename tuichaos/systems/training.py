@@ -184,6 +184,13 @@ class TrainingSystem(System):
         return torch.where(same, 2 / first, torch.nan)
 
     @property
+    def least_constant_loss(self) -> float:
+        shares = self.train.targets.mean(1)
+        if self.loss == "cross-entropy":
+            return float(-torch.special.xlogy(shares, shares).sum())
+        return float(0.5 * self.train.targets.var(1, unbiased=False).sum())
+
+    @property
     def output_rate(self) -> Tensor:
         """η of the last layer as it is stepped: all that counts once the others are dead."""
         return self.layer_rates[-1]
