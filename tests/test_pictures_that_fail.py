@@ -115,7 +115,7 @@ async def test_a_run_that_cannot_be_drawn_goes_on(log, monkeypatch, where):
         await burst(app, "space")
         await until(lambda: app.state.session.status == "done")
         await pilot.pause(0.3)
-        if where.endswith("narrate"):
+        if where.endswith("told"):
             shown = str(app.screen.query_one("#sentence", Static).render())
         else:
             shown = str(app.screen.query_one("#chart-distance", Chart).render())

@@ -27,8 +27,8 @@ from tuichaos.systems.base import System
 COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
 MOST_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills memory too
 SEEN = 1  # copies of a block's orbit, while instruments look at it
-# Bytes beside, as they were measured: of any run, of each reference and of each replica.
-OF_RUN, OF_REFERENCE, OF_REPLICA = 20_000_000, 11_000, 2_300
+# Bytes beside, as they were measured, of each reference and of each replica.
+OF_REFERENCE, OF_REPLICA = 11_000, 2_300
 ROW, CELL = 8, 9  # bytes of a row of series.csv and of a number of it: half of what they mostly are
 LEAST_KEPT = 500_000_000
 STATES = 2  # how often states are on the disk at the end: as they grew, and in the archive
@@ -73,7 +73,7 @@ def _needs(
     references = ensemble.references
     replicas = references * (1 + ensemble.twins)
     yield "ensemble.references, network.hidden", COPIES * 8 * replicas * dimension
-    yield "ensemble.references", OF_RUN + OF_REFERENCE * references + OF_REPLICA * replicas
+    yield "ensemble.references", OF_REFERENCE * references + OF_REPLICA * replicas
     workers = threads or available_threads()
     yield "network.hidden, data.train", 8 * _of_steppers(experiment, built.system, workers)
     yield from _of_instruments(experiment, dimension)
