@@ -98,7 +98,7 @@ async def test_letters_marks_and_idle_read_nothing(many):
         app.screen.glance()
         await until(lambda: not app.screen._looking)
         assert not cleared  # no row was drawn that did not change
-        assert [row[0].plain for row in map(table.get_row_at, range(3))] == ["1", "2", ""]
+        assert [row[0].plain for row in map(table.get_row_at, range(3))] == ["A", "B", ""]
         await burst(app, "slash", *"run-01")
         assert table.row_count == PAGE  # 0100 to 0199
         await burst(app, *"77")
