@@ -79,7 +79,7 @@ def test_stepping(start):
     session.advance(5)
     until(lambda: len(seen) == 2)
     time.sleep(0.2)
-    assert [len(progress.steps) for progress in seen] == [1, 5]
+    assert [len(progress.steps) for progress in seen] == [2, 5]  # the first has the start as well
 
 
 def test_stopping_keeps_what_was_computed(start):
@@ -214,11 +214,11 @@ def test_a_rate_that_is_taken_is_named_from_its_step_on(state, home):
     until(lambda: state.live.latest is not None, 60)
     state.nudge(2)
     state.step()
-    until(lambda: state.live.latest.step == 1)
+    until(lambda: state.live.latest.step == 2)
     assert "· lr 0.2 ·" in state.status_line()
     state.stop()
     until(lambda: state.ended)
-    assert kept_changes(state) == {1: 0.2}
+    assert kept_changes(state) == {2: 0.2}
     assert "· lr 0.2 ·" in state.status_line()
     assert "ended before" not in state.sentence()
 

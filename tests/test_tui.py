@@ -171,7 +171,12 @@ async def test_step_stop_and_reset():
         await pilot.pause(0.1)
         await pilot.press("n")
         await until(lambda: app.state.live.latest is not None)
-        assert len(app.state.live.latest.steps) == 1
+        assert app.state.live.latest.steps.tolist() == [0, 1]
+        assert "paused · step 1/" in (line := app.state.status_line())
+        assert " left" not in line
+        assert "/s" not in line
+        await pilot.press("n")
+        await until(lambda: app.state.session.step == 2)
         await keys(app, "space")
         await until(lambda: app.state.session.step > 100)
         await keys(app, "x")

@@ -260,9 +260,11 @@ class RunState:
         if latest is not None and latest.seconds > 0:
             if not (short and self.ended):  # how long it took is in its folder
                 parts.append(progress.duration(latest.seconds))
-            if not self.ended:
+            waits = not self.ended and self.session.paused
+            if not (self.ended or waits):
                 parts.append(f"{progress.left(latest)} left")
-            parts.append(progress.short_rate(latest) if short else progress.rate(latest))
+            if not waits:  # while it waits it has no rate
+                parts.append(progress.short_rate(latest) if short else progress.rate(latest))
         device = self.session.device or self.shown.device
         parts.append(device.split(",")[0] if short else device)
         parts.append(f"memory {memory_megabytes():.0f} MB")
