@@ -323,6 +323,22 @@ def test_chaos_that_has_passed_is_not_called_chaotic():
     assert "nearby orbits meet so far" in sinking
 
 
+@pytest.mark.parametrize("rate", [0.12, -0.12, 0.003, -0.003])
+@pytest.mark.parametrize("last", [1, 2, 20, 63, 64, 200])
+def test_a_word_on_the_exponent_never_contradicts_its_interval(rate, last):
+    steps = np.arange(last + 1)
+    rows = rate * np.ones((last + 1, 9)) * (1 + 0.5 * np.linspace(-1, 1, 9))
+    words = narrated(steps, lyapunov=rows)
+    assert f"over {last} step{'s' if last > 1 else ''} (mean of 9)" in words
+    if last < 64:
+        assert words.endswith(": too few steps to tell.")
+    else:
+        assert ("nearby orbits part" if rate > 0 else "nearby orbits meet") in words
+    assert "neither" not in words
+    around = narrated(steps, lyapunov=rows - rate)
+    assert ("neither part nor meet" in around) == (last >= 64 and abs(rate) * last < 10)
+
+
 def test_twins_of_a_map_part_and_meet(simulate):
     chaotic = simulate({"steps": 200}, preset="logistic")
     step, level = landmarks.growth_limit(Kept(chaotic))
