@@ -375,6 +375,16 @@ def test_a_contraction_is_fitted_above_the_rounding_floor_only():
     assert landmarks.growth_limit(source) is None
 
 
+@pytest.mark.parametrize("gained", [1e-7, 3e-5, -3e-5])
+def test_a_slope_below_rounding_is_zero(gained):
+    """At 10⁻¹⁰ and a size of 1 a distance is known to 2 in 10⁶."""
+    source = Columns(distance=1e-10 * np.exp(gained * T / 399), weight_norm=np.full(400, 1.0))
+    found = landmarks.fit(source, experiment())
+    known = abs(gained) > 1e-5
+    assert found.slope == (pytest.approx(gained / 399, rel=1e-3) if known else 0)
+    assert (found.curve.name == "fit 0–399: 0 nats per step") != known
+
+
 def test_no_fit_without_three_points_or_twins():
     norm = np.full(400, 1.0)
     for distance in (np.full(400, 5.0), np.zeros(400), np.full(400, np.nan)):
