@@ -174,6 +174,13 @@ def kept_changes(state):
     return {change.step: change.learning_rate for change in changes}
 
 
+def test_settings_that_cannot_be_run_are_not_offered(state, home):
+    state.step()
+    state.experiment = state.experiment.model_copy(update={"steps": 9})
+    assert state.headline().endswith("settings changed: r, then space, runs them")
+    assert state.headline(faulty=True).endswith("settings changed")
+
+
 def test_a_rate_behind_the_last_frame_is_said_to_be_too_late(state, home, monkeypatch):
     plain = LiveSeries.add
 

@@ -166,15 +166,16 @@ class RunState:
 
     # --- words ---
 
-    def headline(self, width: int = 1000) -> str:
-        """What is shown; without its title where settings that were changed leave no room."""
+    def headline(self, width: int = 1000, *, faulty: bool = False) -> str:
+        """What is shown; without its title where settings that were changed leave no room.
+        ``faulty``: what is in their fields cannot be run."""
         experiment = self.shown
         name = f"tuichaos ─ {experiment.called}"
         title = f" · {experiment.title}" if experiment.title else ""
         changed = ""
         if self.session is not None and self._edited():
             how = "space" if self.ended else "r, then space,"
-            changed = f" — settings changed: {how} runs them"
+            changed = " — settings changed" + ("" if faulty else f": {how} runs them")
         whole = name + title + changed
         return whole if len(whole) <= width or not changed else name + changed
 

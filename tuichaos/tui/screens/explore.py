@@ -186,7 +186,7 @@ class Explore(Living):
     def _words(self) -> None:
         state = self.state
         room = self.app.size.width - 2
-        self._say("headline", state.headline(room))
+        self._say("headline", state.headline(room, faulty=bool(self.query_one(Settings).fault)))
         self._say("status", state.status_line(room))
         width = max(10, self.query_one("#sentence").content_size.width)
         try:
