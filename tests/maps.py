@@ -26,6 +26,15 @@ class SkewTent(System):
         return rng.uniform(0, 1, 1)
 
 
+class Undefined(System):
+    """No number from the first step on."""
+
+    dimension = 1
+
+    def step(self, x):
+        return x * math.nan
+
+
 class Diagonal(System):
     """x ← a∘x: exponents ln|a_i|, a contraction where all |a_i| < 1."""
 

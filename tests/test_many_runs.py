@@ -98,7 +98,7 @@ async def test_letters_marks_and_idle_read_nothing(many):
         app.screen.glance()
         await until(lambda: not app.screen._looking)
         assert not cleared  # no row was drawn that did not change
-        assert [row[0].plain for row in map(table.get_row_at, range(3))] == ["1", "2", ""]
+        assert [row[0].plain for row in map(table.get_row_at, range(3))] == ["A", "B", ""]
         await burst(app, "slash", *"run-01")
         assert table.row_count == PAGE  # 0100 to 0199
         await burst(app, *"77")
@@ -127,3 +127,36 @@ async def test_more_rows_come_as_the_cursor_goes_down(many):
         assert app.screen.query_one("#filter", Input).value == ""
         assert app.screen.current().path.name == "run-0001"
     assert FEW < MANY
+
+
+@pytest.mark.parametrize("count", [5, FEW + 5])
+async def test_the_cursor_keeps_its_place_when_a_run_is_deleted_or_comes_back(home, count):
+    for number in range(1, count + 1):
+        keep(home, number)
+    app = explorer()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.1)
+        await burst(app, "o")
+        await until(lambda: app.screen.runs)
+        screen, table = app.screen, app.screen.query_one(DataTable)
+
+        async def at(name):
+            await until(lambda: len(screen.runs) in counts and screen._key() == name)
+
+        names = list(screen.runs)
+        await burst(app, "down", "down", "d")
+        await burst(app, "y")
+        counts = [count - 1]
+        await at(names[3])
+        assert table.cursor_row == 2
+        await burst(app, "up", "up", "u")
+        counts = [count]
+        await at(names[2])
+        if count < FEW:  # of the last row: the one before it
+            await burst(app, "ctrl+end", "d")
+            await burst(app, "y")
+            counts = [count - 1]
+            await at(names[-2])
+            await burst(app, "ctrl+home", "u")
+            counts = [count]
+            await at(names[-1])

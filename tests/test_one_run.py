@@ -95,7 +95,7 @@ def test_steps_and_pauses_find_the_run_that_waits(state, home):
     state.step()
     state.step()
     held.end.set()
-    wait(lambda: state.session.step == 1)  # step 0 is the first one
+    wait(lambda: state.session.step == 2)
     assert state.session.status == "paused"
     state.reset()
     held.end.clear()
@@ -138,7 +138,7 @@ async def test_braces_add_up_and_one_run_is_left(home):
         await until(lambda: app.state.session.step > 100)
         brace = "right_curly_bracket"
         await burst(app, brace, brace, brace, "left_curly_bracket", brace, "n", "n")
-        await until(lambda: app.state.session.step == 1)
+        await until(lambda: app.state.session.step == 2)
         assert app.state.rate == pytest.approx(rate * 1.1**3, rel=1e-4)
         assert len(at_work()) == 1
         await burst(app, brace, "space", "space")

@@ -54,8 +54,18 @@ def test_frames_of_any_length_give_the_same_orbit():
         losses.take(frame)
         pace.step(next(counts, 1))
     assert losses.all[0] == expected.all[0] == list(range(301))
-    assert [len(s) for s in losses.steps[:4]] == [1, 2, 7, 40]
+    assert [len(s) for s in losses.steps[:4]] == [2, 2, 7, 40]  # the start as well
     assert np.array_equal(losses.all[1], expected.all[1])
+
+
+def test_the_first_step_is_taken_also_where_twins_are_perturbed_at_it():
+    pace = Pace(paused=True)
+    stepped, _ = simulation(pace, ensemble__perturb_at=1)
+    pace.step()
+    frames = stepped.frames()
+    assert [int(next(frames).steps[-1]) for _ in range(2)] == [0, 1]
+    pace.stop()
+    assert not list(frames)
 
 
 def test_a_paused_simulation_waits_and_goes_on():

@@ -29,3 +29,12 @@ def test_counts_of_a_spectrum_are_said_to_be_means(simulate):
     assert (two["above 0, of 2"].value, two["above 0, of 2"].count) == ("1.00", "mean of 2")
     assert (one["above 0, of 2"].value, one["above 0, of 2"].count) == ("1", "1 reference")
     assert two["sum of all"].count == "mean of 2"
+
+
+def test_a_noise_floor_that_was_not_measured_is_not_told(simulate):
+    few = {"ensemble.references": 3, "ensemble.twins": 1, "steps": 1}
+    lost = simulate({**few, "system.name": "maps:Undefined", "measure.tangent": False})
+    words = [line for line in report.remarks(lost) if line.startswith("noise floor")]
+    assert words == ["noise floor: not measured: diverged at step 1"]
+    words = list(report.remarks(simulate(few)))
+    assert "noise floor: 0 (an unperturbed twin stayed put for 1 step)" in words

@@ -79,7 +79,7 @@ def test_stepping(start):
     session.advance(5)
     until(lambda: len(seen) == 2)
     time.sleep(0.2)
-    assert [len(progress.steps) for progress in seen] == [1, 5]
+    assert [len(progress.steps) for progress in seen] == [2, 5]  # the first has the start as well
 
 
 def test_stopping_keeps_what_was_computed(start):
@@ -174,6 +174,13 @@ def kept_changes(state):
     return {change.step: change.learning_rate for change in changes}
 
 
+def test_settings_that_cannot_be_run_are_not_offered(state, home):
+    state.step()
+    state.experiment = state.experiment.model_copy(update={"steps": 9})
+    assert state.headline().endswith("settings changed: r, then space, runs them")
+    assert state.headline(faulty=True).endswith("settings changed")
+
+
 def test_a_rate_behind_the_last_frame_is_said_to_be_too_late(state, home, monkeypatch):
     plain = LiveSeries.add
 
@@ -214,11 +221,11 @@ def test_a_rate_that_is_taken_is_named_from_its_step_on(state, home):
     until(lambda: state.live.latest is not None, 60)
     state.nudge(2)
     state.step()
-    until(lambda: state.live.latest.step == 1)
+    until(lambda: state.live.latest.step == 2)
     assert "· lr 0.2 ·" in state.status_line()
     state.stop()
     until(lambda: state.ended)
-    assert kept_changes(state) == {1: 0.2}
+    assert kept_changes(state) == {2: 0.2}
     assert "· lr 0.2 ·" in state.status_line()
     assert "ended before" not in state.sentence()
 

@@ -13,6 +13,7 @@ import threading
 import numpy as np
 import pytest
 from faults import fill_disk
+from test_bursts import burst
 from textual.app import ScreenStackError
 from textual.errors import NoWidget
 from textual.events import MouseDown
@@ -171,7 +172,12 @@ async def test_step_stop_and_reset():
         await pilot.pause(0.1)
         await pilot.press("n")
         await until(lambda: app.state.live.latest is not None)
-        assert len(app.state.live.latest.steps) == 1
+        assert app.state.live.latest.steps.tolist() == [0, 1]
+        assert "paused · step 1/" in (line := app.state.status_line())
+        assert " left" not in line
+        assert "/s" not in line
+        await pilot.press("n")
+        await until(lambda: app.state.session.step == 2)
         await keys(app, "space")
         await until(lambda: app.state.session.step > 100)
         await keys(app, "x")
@@ -289,6 +295,47 @@ async def test_escape_takes_back_what_was_typed():
         assert field.has_focus
         await pilot.press("escape")
         assert app.screen.query_one("#chart-distance").has_focus
+
+
+@pytest.mark.parametrize("size", [(80, 24), SIZE])
+async def test_what_cannot_be_used_is_not_left_behind(size):
+    app = explorer()
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.1)
+        drawer = size[0] < 100
+        if drawer:
+            await burst(app, "d")
+        settings = app.screen.query_one(Settings)
+        field = settings.query_one("#field-steps", Input)
+        field.focus()
+        await until(lambda: field.has_focus)
+        await burst(app, "end", "ctrl+u", *"9x9", "enter")
+        assert field.value == "9x9"
+        assert field.has_focus
+        reason = "steps: must be an integer"
+        assert [note.message for note in app._notifications] == [settings.fault]
+        assert settings.fault.startswith(reason)
+        if drawer:  # also where it is left otherwise
+            await burst(app, "tab")
+            assert not field.has_focus
+            app.screen.action_drawer()
+            app.screen.action_drawer()
+            await until(lambda: field.has_focus)
+        await burst(app, "escape")
+        assert (field.value, settings.fault) == ("600", "")
+        assert app.state.experiment.steps == 600
+        assert field.has_focus
+        if drawer:  # from another field
+            field.value = "x"
+            await until(lambda: settings.fault)
+            app.screen.query_one("#preset").focus()
+            await until(lambda: not field.has_focus)
+            await burst(app, "escape")
+            assert (field.value, settings.fault) == ("600", "")
+            assert app.screen.has_class("-drawer")
+        await burst(app, "escape")
+        assert app.screen.query_one("#chart-distance").has_focus
+        assert not app.screen.has_class("-drawer")
 
 
 async def test_a_map_is_set_up_and_its_parameter_turned():

@@ -323,6 +323,22 @@ def test_chaos_that_has_passed_is_not_called_chaotic():
     assert "nearby orbits meet so far" in sinking
 
 
+@pytest.mark.parametrize("rate", [0.12, -0.12, 0.003, -0.003])
+@pytest.mark.parametrize("last", [1, 2, 20, 63, 64, 200])
+def test_a_word_on_the_exponent_never_contradicts_its_interval(rate, last):
+    steps = np.arange(last + 1)
+    rows = rate * np.ones((last + 1, 9)) * (1 + 0.5 * np.linspace(-1, 1, 9))
+    words = narrated(steps, lyapunov=rows)
+    assert f"over {last} step{'s' if last > 1 else ''} (mean of 9)" in words
+    if last < 64:
+        assert words.endswith(": too few steps to tell.")
+    else:
+        assert ("nearby orbits part" if rate > 0 else "nearby orbits meet") in words
+    assert "neither" not in words
+    around = narrated(steps, lyapunov=rows - rate)
+    assert ("neither part nor meet" in around) == (last >= 64 and abs(rate) * last < 10)
+
+
 def test_twins_of_a_map_part_and_meet(simulate):
     chaotic = simulate({"steps": 200}, preset="logistic")
     step, level = landmarks.growth_limit(Kept(chaotic))
@@ -357,6 +373,16 @@ def test_a_contraction_is_fitted_above_the_rounding_floor_only():
     assert floor == pytest.approx(100 * 2.0**-52)
     assert shrunk[found.end] >= floor > shrunk[found.end + 1]
     assert landmarks.growth_limit(source) is None
+
+
+@pytest.mark.parametrize("gained", [1e-7, 3e-5, -3e-5])
+def test_a_slope_below_rounding_is_zero(gained):
+    """At 10⁻¹⁰ and a size of 1 a distance is known to 2 in 10⁶."""
+    source = Columns(distance=1e-10 * np.exp(gained * T / 399), weight_norm=np.full(400, 1.0))
+    found = landmarks.fit(source, experiment())
+    known = abs(gained) > 1e-5
+    assert found.slope == (pytest.approx(gained / 399, rel=1e-3) if known else 0)
+    assert (found.curve.name == "fit 0–399: 0 nats per step") != known
 
 
 def test_no_fit_without_three_points_or_twins():

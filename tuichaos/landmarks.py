@@ -100,8 +100,13 @@ def fit(source: Source, experiment: Experiment) -> Fit | None:
     ends = np.array([x[0], x[-1]])
     line = np.exp(offset + slope * (ends - x[0]))
     start, end = int(x[0]), int(x[-1])
+    # A distance is known to the rounding of the states, and so is what it gains.
+    rounding = float((size[:length] / d[:length] + np.abs(y)).max()) * EPSILON[experiment.dtype]
+    if abs(slope) * (x[-1] - x[0]) <= 2 * rounding:
+        slope = 0.0
     slope /= source.time_step or 1.0
-    rate = f"{slope:+.3g} nats per {per(experiment.system.name, source.time_step)}"
+    number = f"{slope:+.3g}" if slope else "0"
+    rate = f"{number} nats per {per(experiment.system.name, source.time_step)}"
     name = f"fit {start}–{end}: {rate}"
     return Fit(start, end, float(slope), Curve(name, ends, line, Role.FIT))
 

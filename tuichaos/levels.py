@@ -24,6 +24,10 @@ COLLAPSE_UNITS = 4
 # Nats that nearby orbits gain or lose over a quarter of the run: below, they neither part nor meet.
 NEUTRAL_GAIN = 1.0
 
+# Steps that a run has at least where a word on it is said: a quarter is then 16 steps, eight
+# spans of two.
+MIN_STEPS = 64
+
 # Batch means: consecutive spans whose rates give the error of one orbit's exponent.
 BATCHES = 20
 T_975 = 2.093  # 97.5 % point of Student's t with BATCHES − 1 = 19 degrees of freedom

@@ -12,7 +12,7 @@ import numpy as np
 from tuichaos.bands import Band, running_interval
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import fit, growth_limit
-from tuichaos.levels import NEUTRAL_GAIN
+from tuichaos.levels import MIN_STEPS, NEUTRAL_GAIN
 from tuichaos.live import LiveSeries
 from tuichaos.parameters import per
 
@@ -109,7 +109,8 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> Said
     value, steps = band.middle[known[-1]], live.latest.step - experiment.measure.discard
     unit = per(experiment.system.name, live.time_step)
     what = f"mean of {left}" if live.references > 1 else "1 reference"
-    over, rate = f"over {steps} steps ({what})", f"nats per {unit}"
+    count = f"{steps} step" + "s" * (steps != 1)
+    over, rate = f"over {count} ({what})", f"nats per {unit}"
     interval = _interval(band, known[-1], experiment)
     if interval is None:
         words = f"{value:+#.3g} {rate}"
@@ -120,18 +121,23 @@ def _exponent(live: LiveSeries, experiment: Experiment, *, judged: bool) -> Said
     ends = "" if shown[0] == shown[1] else f" [{', '.join(shown)}]"
     found = f"{value:+#.3g}{ends} {rate}"
     neutral = 4 * NEUTRAL_GAIN / (max(1, steps) * (live.time_step or 1.0))
-    words = "" if judged else f": {_so_far(low, high, _late(band, experiment), neutral)}"
-    return Said(f"Leading exponent {found} {over}{words}.", f"λ {found}, {steps} steps{words}.")
+    word = _so_far(low, high, _late(band, experiment), neutral)
+    word = word if steps >= MIN_STEPS else "too few steps to tell"
+    words = "" if judged else f": {word}"
+    return Said(f"Leading exponent {found} {over}{words}.", f"λ {found}, {count}{words}.")
 
 
 def _so_far(low: float, high: float, late: float, neutral: float) -> str:
-    """A word on the steps so far; ``neutral``: the rate that gains less than can be told."""
+    """A word on the steps so far, never against the sign of both ends; ``neutral``: the rate
+    that gains a nat over a quarter of them."""
     if low > neutral:
         if late < neutral:
             return f"parting at first, {late:+.2g} in the last half"
         return "nearby orbits part so far"
     if high < -neutral:
         return "nearby orbits meet so far"
+    if low > 0 or high < 0:
+        return f"nearby orbits {'part' if low > 0 else 'meet'} a little so far"
     if low >= -neutral and high <= neutral:
         return "nearby orbits neither part nor meet so far"
     return "not told apart from 0 yet"

@@ -63,8 +63,9 @@ class Pace:
         if self._hasty and self._stop.is_set():
             raise GivenUp
 
-    def wait(self, most: int) -> int:
-        """Wait until something may be done: how many steps, at most ``most``; 0 to stop."""
+    def wait(self, most: int, *, free: int = 0) -> int:
+        """Wait until something may be done: how many steps, at most ``most``; 0 to stop.
+        ``free``: how many of them do not count where steps are taken one by one."""
         with self._change:
             # An event that others set does not notify: look at it now and then.
             while self._paused and not self._single_steps and not self._stop.is_set():
@@ -73,6 +74,6 @@ class Pace:
                 return 0
             if not self._paused:
                 return most
-            count = min(most, self._single_steps)
-            self._single_steps -= count
+            count = min(most, self._single_steps + free)
+            self._single_steps -= max(0, count - free)
             return count

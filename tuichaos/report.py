@@ -291,11 +291,22 @@ def remarks(run: Run) -> Iterator[str]:
     for warning in found.get("warnings", []):
         yield f"warning: {warning}"
     yield from _undecided(summary, found.get("missing") or {})
-    if floor.get("holds"):
-        yield f"noise floor: 0 (an unperturbed twin stayed put for {floor['steps']} steps)"
+    yield from _noise_floor(floor, summary)
     speed = run.manifest.get("replica_steps_per_second", 0)
     yield f"{run.manifest.get('seconds', 0):.1f} s, {speed:,.0f} replica-steps/s"
     yield f"run folder: {run.path}"
+
+
+def _noise_floor(floor: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    """The certificate where it holds, and over how many steps it was seen to."""
+    if not floor.get("holds"):
+        return
+    steps = floor["steps"]
+    if steps:
+        count = f"{steps} step" + "s" * (steps != 1)
+        yield f"noise floor: 0 (an unperturbed twin stayed put for {count})"
+    elif summary["diverged"]:
+        yield f"noise floor: not measured: diverged at step {summary['diverged_at']['first']}"
 
 
 def _undecided(summary: Mapping[str, Any], missing: Mapping[str, int]) -> Iterator[str]:

@@ -228,7 +228,8 @@ class Simulation:
 
     def _submit(self, engine: Engine, start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""
-        most = self.pace.wait(self._most)
+        # What is told of step 0 is the start: who takes one step is told of step 1 as well.
+        most = self.pace.wait(self._end(start, self._most) - start, free=int(start == 0))
         if most == 0:
             return None
         self._momentum = self._now(start)

@@ -32,7 +32,7 @@ from tuichaos.instruments.motion import (
 )
 from tuichaos.instruments.period import period
 from tuichaos.instruments.span_record import SPANS, largest_speedup
-from tuichaos.levels import NEUTRAL_GAIN
+from tuichaos.levels import MIN_STEPS, NEUTRAL_GAIN
 
 GAIN = math.log(1e6)  # nats: what is a millionth apart is then as far apart as it gets
 PASSED = 30.0  # nats that chaos which has passed must have folded: leaving a saddle gains as much
@@ -45,7 +45,6 @@ NEUTRAL_SWING = math.log(10)  # between any two steps of that quarter
 SLOWED = 1.0  # nats, that the speed has fallen by since it was highest: the orbit comes to rest
 LONG_TRAINING = 10_000  # steps: chaos of training often passes after hundreds or thousands
 WAKES = 1.0  # nats that a dead network may gain within AHEAD times as many steps
-MIN_STEPS = 64  # of a run: a quarter is then 16 steps, eight spans of two
 FEW_RISES = 0.02  # share of the steps in which the loss of what leaves a saddle may rise
 CHANGES = 1.5  # times, by which a loss that rests may differ in the last quarter
 OFTEN = 0.05  # share of steps in which a loss that hovers rises

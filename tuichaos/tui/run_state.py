@@ -166,15 +166,16 @@ class RunState:
 
     # --- words ---
 
-    def headline(self, width: int = 1000) -> str:
-        """What is shown; without its title where settings that were changed leave no room."""
+    def headline(self, width: int = 1000, *, faulty: bool = False) -> str:
+        """What is shown; without its title where settings that were changed leave no room.
+        ``faulty``: what is in their fields cannot be run."""
         experiment = self.shown
         name = f"tuichaos ─ {experiment.called}"
         title = f" · {experiment.title}" if experiment.title else ""
         changed = ""
         if self.session is not None and self._edited():
             how = "space" if self.ended else "r, then space,"
-            changed = f" — settings changed: {how} runs them"
+            changed = " — settings changed" + ("" if faulty else f": {how} runs them")
         whole = name + title + changed
         return whole if len(whole) <= width or not changed else name + changed
 
@@ -260,9 +261,11 @@ class RunState:
         if latest is not None and latest.seconds > 0:
             if not (short and self.ended):  # how long it took is in its folder
                 parts.append(progress.duration(latest.seconds))
-            if not self.ended:
+            waits = not self.ended and self.session.paused
+            if not (self.ended or waits):
                 parts.append(f"{progress.left(latest)} left")
-            parts.append(progress.short_rate(latest) if short else progress.rate(latest))
+            if not waits:  # while it waits it has no rate
+                parts.append(progress.short_rate(latest) if short else progress.rate(latest))
         device = self.session.device or self.shown.device
         parts.append(device.split(",")[0] if short else device)
         parts.append(f"memory {memory_megabytes():.0f} MB")

@@ -186,7 +186,7 @@ class Explore(Living):
     def _words(self) -> None:
         state = self.state
         room = self.app.size.width - 2
-        self._say("headline", state.headline(room))
+        self._say("headline", state.headline(room, faulty=bool(self.query_one(Settings).fault)))
         self._say("status", state.status_line(room))
         width = max(10, self.query_one("#sentence").content_size.width)
         try:
@@ -399,7 +399,8 @@ class Explore(Living):
         opened = self.query_one(Settings).display
         fields = self.query_one(Settings).query(Input)
         if self.app.size.width < 100 and opened and fields:
-            self.query_one("#preset").focus()
+            if not self.query_one(Settings).focus_fault():
+                self.query_one("#preset").focus()
         else:
             self._focus_first()
 
@@ -410,7 +411,10 @@ class Explore(Living):
         self.app.push_screen(Runs(self.app.catalogue))
 
     def action_back(self) -> None:
+        settings = self.query_one(Settings)
         if self.has_class("-drawer"):
+            if settings.display and settings.take_back():
+                return
             self.remove_class("-drawer")
         elif self.has_class("-one"):
             self.action_maximise()

@@ -63,6 +63,7 @@ class Runs(Living):
         self._most = PAGE  # rows that the table may have now
         self._looking = self._again = False
         self._seen: object = None  # the list that is shown
+        self._back: str | None = None  # a run that came back: the cursor goes to it
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -150,8 +151,20 @@ class Runs(Living):
             self.runs = {run.path.name: run for run in self._seen}
         wanted = self.query_one("#filter", Input).value.lower()
         self.fitting = [name for name, run in self.runs.items() if wanted in run.text]
+        if self._back in self.fitting:
+            self._most = max(self._most, self.fitting.index(self._back) + 1)
         self._rows()
+        self._go_back()
         self._words()
+
+    def _go_back(self) -> None:
+        """The cursor to a run that came back, as soon as it is known."""
+        if self._back not in self.runs:
+            return
+        if self._back in self.shown:
+            table = self.query_one(DataTable)
+            table.move_cursor(row=table.get_row_index(self._back))
+        self._back = None
 
     def _rows(self) -> None:
         """Let the table have the first rows of those that fit; only what is new is drawn."""
@@ -164,12 +177,14 @@ class Runs(Living):
             for name in list(wanted)[len(before) :]:
                 table.add_row(*map(_text, wanted[name]), key=name)
             return
-        here = self._key()
+        here, place = self._key(), table.cursor_row
         table.clear()
         for name, cells in wanted.items():
             table.add_row(*map(_text, cells), key=name)
         if here in wanted:
             table.move_cursor(row=table.get_row_index(here))
+        elif here not in self.runs and wanted:  # it has gone: the one that took its place
+            table.move_cursor(row=min(place, len(wanted) - 1))
 
     @staticmethod
     def _renew(table: DataTable, name: str, old: list[str], new: list[str]) -> None:
@@ -338,11 +353,11 @@ class Runs(Living):
 
     def action_undo(self) -> None:
         try:
-            words = f"{trash.restore().path.name} is back."
+            self._back = trash.restore().path.name
         except InputError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
-            self.notify(words, markup=False)
+            self.notify(f"{self._back} is back.", markup=False)
         self.fill()
 
     def _do(self, action, run: Run, *arguments: object) -> None:

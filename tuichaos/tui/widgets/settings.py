@@ -91,26 +91,47 @@ def shown_value(experiment: Experiment, field: Field) -> str:
 
 
 class Entry(Input):
-    """A field to type in; escape takes back what was typed since it was entered, and leaves
-    the fields when there is nothing to take back."""
+    """A field to type in; enter keeps what can be used, escape takes back what was typed since
+    it was last of use, and leaves the fields when there is nothing to take back."""
 
     BINDINGS = [
         Binding("enter", "keep", "Keep", tooltip="Keep it and go to the charts"),
         Binding("escape", "undo", "Undo"),
     ]
 
+    def __init__(self, value: str, **arguments) -> None:
+        super().__init__(value, **arguments)
+        self.before = value  # what escape brings back
+
+    @property
+    def _settings(self) -> Settings:
+        return next(widget for widget in self.ancestors if isinstance(widget, Settings))
+
     def on_focus(self) -> None:
-        self.before = self.value
+        self._remember()
+
+    def on_blur(self) -> None:
+        self._remember()
+
+    def _remember(self) -> None:
+        if self.is_attached and not self._settings.fault:
+            self.before = self.value
 
     def action_keep(self) -> None:
+        if self._settings.refused():
+            return
         self.before = self.value
         self.screen.action_back()
 
     def action_undo(self) -> None:
-        if self.value != self.before:
-            self.value = self.before
-        else:
+        if not self.take_back():
             self.screen.action_back()
+
+    def take_back(self) -> bool:
+        """Undo what was typed; whether there was something."""
+        typed = self.value != self.before
+        self.value = self.before
+        return typed
 
 
 class Settings(VerticalScroll):
@@ -173,9 +194,35 @@ class Settings(VerticalScroll):
                 if isinstance(widget, Select):
                     widget.set_options(_choices(field, value))
                 widget.value = value
+                if isinstance(widget, Entry):
+                    widget.before = value
         self._name_preset()
         self._show_kind()
         self._say("")
+
+    def refused(self) -> bool:
+        """Whether something cannot be used; then that is said, and its field has the keys."""
+        if not self.fault:
+            return False
+        self.notify(self.fault, severity="error", markup=False)
+        self.focus_fault()
+        return True
+
+    def focus_fault(self) -> bool:
+        """Give the keys to the field whose value cannot be used; whether there is one."""
+        fields = [field for field in self.query(".-faulty") if field.focusable]
+        if fields:
+            fields[0].focus()
+        return bool(fields)
+
+    def take_back(self) -> bool:
+        """Undo what was typed and cannot be used; whether there was something. Where the fault
+        is of no field here, all that was typed since there was none."""
+        if not self.fault:
+            return False
+        found = list(self.query(".-faulty")) or list(self.query(Entry))
+        taken = [entry.take_back() for entry in found if isinstance(entry, Entry)]
+        return any(taken)
 
     def set_learning_rate(self, rate: float) -> None:
         """Put a rate into its field, as if typed."""
