@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+# Tests fork (see killing.py). In some children the search of MKL's memory manager for what a thread
+# holds did not end (mm_account_ptr_by_tid): without it, memory comes from the C library.
+os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
 import leftovers
 import pytest
