@@ -1,12 +1,15 @@
 """Pictures of every screen from fixed data: ``python -m tuichaos.tui.shots FOLDER``.
 
-SVG always; PNG beside it where there is chromium, and a font with braille such as FreeMono.
+SVG always; PNG beside it where there is chromium, and a font with braille such as FreeMono, or
+else cairosvg, and DejaVu.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
+import importlib.util
 import json
 import math
 import os
@@ -27,6 +30,8 @@ from tuichaos.tui.app import Explorer
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.widgets.chart import Chart
 
+MONOSPACE, DOTTED = "DejaVu Sans Mono", "DejaVu Sans"  # only the second has braille
+BRAILLE = 0x28  # the page of its letters
 SIZE, SMALL, TALL = (120, 36), (80, 24), (150, 48)
 RUNS = (
     ("eos", {"ensemble.references": 60}),
@@ -53,7 +58,7 @@ class Still(RunState):
     def status_line(self, width: int = 1000) -> str:
         if self.session is None:
             return "ready · auto"
-        return f"{self.session.status} · step {self.session.step}/{self.shown.steps} · η 1 · cpu"
+        return f"{self.session.status} · step {self.session.step}/{self.shown.steps} · lr 1 · cpu"
 
 
 def keep_runs() -> None:
@@ -97,11 +102,13 @@ class Camera:
         svg = Path(self.app.save_screenshot(f"{name}.svg", str(self.folder)))
         self.taken.append(svg)
         if browser := shutil.which("chromium"):
-            self.taken.append(to_png(svg, browser))
+            self.taken.append(by_browser(svg, browser))
+        elif importlib.util.find_spec("cairosvg"):
+            self.taken.append(by_cairo(svg))
 
 
-def to_png(svg: Path, browser: str) -> Path:
-    """The same picture as PNG, drawn by a browser (which alone finds a font for braille)."""
+def by_browser(svg: Path, browser: str) -> Path:
+    """The same picture as PNG, drawn by a browser, which finds a font for braille."""
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg.read_text()).groups()
     png = svg.with_suffix(".png")
     size = f"--window-size={math.ceil(float(width))},{math.ceil(float(height))}"
@@ -109,6 +116,33 @@ def to_png(svg: Path, browser: str) -> Path:
     command = [browser, *options, f"--screenshot={png}", svg.as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return png
+
+
+def by_cairo(svg: Path) -> Path:
+    """The same, drawn by cairosvg."""
+    import cairosvg
+
+    png = svg.with_suffix(".png")
+    text = placed(svg.read_text(encoding="utf-8").replace("Fira Code", MONOSPACE))
+    cairosvg.svg2png(bytestring=text.encode(), write_to=str(png))
+    return png
+
+
+def placed(svg: str) -> str:
+    """The picture with a place for each letter, which cairosvg does not make of textLength, and
+    with dots of braille in a font that has them."""
+
+    def spread(found: re.Match[str]) -> str:
+        inside, words = found[1], html.unescape(found[2])
+        at = float(re.search(r' x="([\d.]+)"', inside)[1])
+        step = float(re.search(r'textLength="([\d.]+)"', inside)[1]) / len(words)
+        places = " ".join(f"{at + k * step:.1f}" for k in range(len(words)))
+        inside = re.sub(r' x="[\d.]+"', f' x="{places}"', inside)
+        if any(ord(letter) >> 8 == BRAILLE for letter in words):
+            inside += f' style="font-family: {DOTTED}"'
+        return f"<text{inside}>{html.escape(words)}</text>"
+
+    return re.sub(r"<text([^>]*textLength[^>]*)>([^<]+)</text>", spread, svg)
 
 
 async def take_all(folder: Path) -> list[Path]:
