@@ -84,8 +84,9 @@ class GrowthWindow:
             self.highest = np.maximum(self.highest, above.max(axis=0))
             y = np.where(within, y - self.origin, 0.0)
         t = np.where(within, t[:, None, None].astype(np.float64), 0.0)
-        self.sums = _added(self.sums, [within.astype(np.float64), t, y, t * t, t * y])
-        self.higher = _added(self.higher, [t**3, t**4, t * t * y, y * y])
+        square = t * t
+        self.sums = _added(self.sums, [within.astype(np.float64), t, y, square, t * y])
+        self.higher = _added(self.higher, [square * t, square * square, square * y, y * y])
 
     def _note_plunges(self, t: np.ndarray, y: np.ndarray, within: np.ndarray) -> None:
         """Mark distances that leave through the floor ever faster: at a superstable point the

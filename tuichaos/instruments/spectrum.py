@@ -90,7 +90,8 @@ class Spectrum(Instrument):
     def _along(self, orbit: BlockOrbit, own: int, steps: int) -> np.ndarray:
         """ln|R_ii| of each step, (steps, own, frames, count)."""
         states = orbit.states[:, :own].nan_to_num()
-        image = push(orbit.system, orbit.stepper, states, steps)
+        vectors = self.own_frames * self.count
+        image = push(orbit.system, orbit.stepper, states, steps, vectors)
         q = self.frames.get(orbit.first)
         if q is None:
             q = self._first(orbit.first, own, states)

@@ -72,6 +72,10 @@ class PackedLayout:
         return [m[:, :, :inputs].transpose(1, 2) for m, inputs in both]
 
 
+# Of a network and a device, made once: it holds places alone.
+layout_of = functools.lru_cache(maxsize=16)(PackedLayout)
+
+
 class Inputs:
     """Samples ``first`` to ``first + size`` padded to ``size``, with a row of ones for the bias.
 

@@ -20,9 +20,9 @@ from torch import Tensor
 from tuichaos.systems.activations import curve, slope
 from tuichaos.systems.base import TRANSFORMS, System, parameter_mask
 from tuichaos.systems.buffers import (
-    PackedLayout,
     backward_buffers,
     forward_buffers,
+    layout_of,
     tangent_buffers,
     whole,
 )
@@ -118,7 +118,7 @@ class PerceptronHessian:
 
     def __init__(self, system: TrainingSystem) -> None:
         inputs = whole(system.network, system.train)
-        self.packing = PackedLayout(system.network, inputs.x.device)
+        self.packing = layout_of(system.network, inputs.x.device)
         self.new = inputs.x.new_empty
         self.forward = forward_buffers(system.network, [inputs], 1, self.new)[0]
         self.backward = backward_buffers(system.loss, [self.forward], [inputs], self.new)[0]

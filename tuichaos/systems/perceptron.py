@@ -26,6 +26,7 @@ from tuichaos.systems.buffers import (
     backward_buffers,
     forward_buffers,
     in_parts,
+    layout_of,
     tangent_buffers,
 )
 from tuichaos.systems.kernels import Orbit, Scores, compiled, descend, survey
@@ -127,7 +128,7 @@ class PerceptronStepper:
         self.steps = steps
         # On an accelerator every block has one shape, so that every product takes one route.
         self.fixed_rows = rows if device.type != "cpu" else None
-        self.packing = PackedLayout(system.network, device)
+        self.packing = layout_of(system.network, device)
         self.inputs = in_parts(system.network, system.train)
         self.observer = Observer(system, self.inputs, self.packing, max(2, system.block_rows))
         self.workspaces: dict[tuple[int, int], Workspace] = {}

@@ -14,8 +14,9 @@ from tuichaos.systems.stepping import JACOBIAN_DIMENSION, GenericStepper, Steppe
 Push = Callable[[int, Tensor], Tensor]
 
 
-def push(system: System, stepper: Stepper, orbit: Tensor, steps: int) -> Push:
-    """How vectors are carried along states (T, references, dimension), one step at a time.
+def push(system: System, stepper: Stepper, orbit: Tensor, steps: int, vectors: int) -> Push:
+    """How ``vectors`` of each reference are carried along states (T, references, dimension), one
+    step at a time.
 
     Small systems by their Jacobians, made for ``steps`` times at once; others by the
     stepper, in blocks whose rows are vectors, each with its state: as in every block, what
@@ -25,17 +26,16 @@ def push(system: System, stepper: Stepper, orbit: Tensor, steps: int) -> Push:
         matrices = jacobians(system, orbit[:steps])
         return lambda t, q: (matrices[t][:, None] * q[:, :, None, :]).sum(-1)
     stepper, rows = stepper.aside, max(2, system.block_rows)
+    whose = torch.arange(orbit.shape[1], device=orbit.device).repeat_interleave(vectors)
+    parts = [(slice(k, k + rows), whose[k : k + rows]) for k in range(0, len(whose), rows)]
+    blocks = [(place, part, system.take(part)) for place, part in parts]
 
     def image(t: int, q: Tensor) -> Tensor:
         out = torch.empty_like(q)
         flat, images = q.flatten(0, 1), out.view(-1, q.shape[2])
-        whose = torch.arange(len(q), device=q.device).repeat_interleave(q.shape[1])
-        for first in range(0, len(flat), rows):
-            part = whose[first : first + rows]
-            vectors, states = flat[first : first + rows], orbit[t].index_select(0, part)
-            stretch = stepper.advance(system.take(part), states, 1, vectors)
-            growth = stretch.growth[0].exp()[:, None]
-            torch.mul(stretch.tangents, growth, out=images[first : first + rows])
+        for place, part, own in blocks:
+            stretch = stepper.advance(own, orbit[t].index_select(0, part), 1, flat[place])
+            torch.mul(stretch.tangents, stretch.growth[0].exp()[:, None], out=images[place])
         return out
 
     return image

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tuichaos.errors import InputError
 from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
-from tuichaos.systems.buffers import PackedLayout, forward_buffers, in_parts
+from tuichaos.systems.buffers import forward_buffers, in_parts, layout_of
 from tuichaos.systems.kernels import forward
 from tuichaos.systems.losses import sample_losses
 from tuichaos.systems.networks import Perceptron, initial_state
@@ -128,7 +128,7 @@ class TrainingSystem(System):
 
     def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The largest and the smallest of each output (replicas, outputs) over the samples."""
-        packing = PackedLayout(self.network, x.device)
+        packing = layout_of(self.network, x.device)
         rows = max(2, len(x))
         packed = x.new_empty(rows, packing.width)
         packing.pack(padded(x, rows), packed)
