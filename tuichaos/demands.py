@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tuichaos.bounds import size_of
-from tuichaos.devices import available_threads
+from tuichaos.devices import available_threads, resolve_device
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments.memory import BYTES as REMEMBERED
@@ -75,7 +73,8 @@ def _needs(
     yield "ensemble.references, network.hidden", COPIES * 8 * replicas * dimension
     yield "ensemble.references", OF_REFERENCE * references + OF_REPLICA * replicas
     workers = threads or available_threads()
-    yield "network.hidden, data.train", 8 * _of_steppers(experiment, built.system, workers)
+    keys = "network.hidden, data.train" if built.system.is_network else "ensemble.twins"
+    yield keys, 8 * _of_steppers(experiment, built.system, workers)
     yield from _of_instruments(experiment, dimension)
 
 
@@ -83,8 +82,7 @@ def _of_steppers(experiment: Experiment, system: System, threads: int) -> int:
     """Numbers in the buffers of all threads, and of what instruments advance themselves."""
     ensemble, measure, steps = experiment.ensemble, experiment.measure, experiment.steps
     references, twins = ensemble.references, ensemble.twins
-    device = torch.device(experiment.device.partition(":")[0].replace("auto", "cpu"))
-    cut = shape(system, references, twins, steps, device)
+    cut = shape(system, references, twins, steps, resolve_device(experiment.device))
     threads = min(threads, -(-references // cut.references))
     carried = min(cut.references, references) if measure.tangent else 0
     each = system.stepper_numbers(cut.rows, carried, cut.frame_steps)

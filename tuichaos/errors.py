@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterable
 
 from tuichaos.cleaning import clean
 from tuichaos.interruptions import Stopped
@@ -101,18 +100,3 @@ def nearest(word: object, choices: Iterable[str]) -> str:
         if is_near(word, name):
             return f"did you mean {name!r}?"
     return f"choose from {', '.join(names)}" if names else "there is none"
-
-
-class Columns(dict):
-    """Columns by name; asked for one that is not there, it says which there are."""
-
-    def __init__(self, columns: Mapping[str, Any], where: str) -> None:
-        super().__init__(columns)
-        self.where = where
-
-    def __missing__(self, name: object) -> NoReturn:
-        hint = some(str(name), list(self), self.where) if self else f"{self.where} has none"
-        raise NoSuchColumn(f"{str(name)[:80]!r}: no such column; {hint}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Columns, (dict(self), self.where)

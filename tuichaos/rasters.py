@@ -18,6 +18,7 @@ import numpy as np
 
 from tuichaos.charts import axis_ticks
 from tuichaos.cleaning import clean
+from tuichaos.legends import GAP, flow
 from tuichaos.plain import plain
 from tuichaos.sweeps.grid import Axis
 
@@ -325,10 +326,7 @@ def _below(axis: Axis, inner: int) -> list[list[Cell]]:
 
 def _flowed(entries: list[list[Cell]], width: int) -> list[list[Cell]]:
     """Entries side by side on as few lines as hold them."""
-    lines: list[list[Cell]] = []
-    for entry in entries:
-        if lines and len(lines[-1]) + 2 + len(entry) <= width:
-            lines[-1] += [Cell(" "), Cell(" "), *entry]
-        else:
-            lines.append(entry[:width])
-    return lines
+    lines, _ = flow([len(entry) for entry in entries], width)
+    gap = [Cell(" ")] * GAP
+    joined = ([cell for k in line for cell in (*gap, *entries[k])][GAP:] for line in lines)
+    return [line[:width] for line in joined if line]

@@ -78,13 +78,13 @@ PLAIN = {
 def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
     if nmle["total"] is None:
         return
+    if nmle["kept"] is None:  # not measured
+        yield Row("nMLE ± std", "none", "", f"0 of {nmle['total']}", paper.get("nmle.mean", ""))
+        return
     value = "none kept"
     if nmle["kept"]:
         value = number(nmle["mean"])
         value += f" ± {number(nmle['std'])}" if nmle["std"] is not None else ""
-    if nmle.get("reason"):
-        yield Row("nMLE ± std", "none", "", f"0 of {nmle['total']}", paper.get("nmle.mean", ""))
-        return
     kept = f"{nmle['kept']} of {nmle['total']}"
     yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
     share = f"{nmle['kept'] / nmle['total']:.3f}"

@@ -20,8 +20,8 @@ from tuichaos import archives, order
 from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.checkpoints.lock import is_held
 from tuichaos.cleaning import clean, cleaned, is_clean
-from tuichaos.columns import names_of, read_table
-from tuichaos.errors import Columns, InputError, RunFailed, nearest
+from tuichaos.columns import Columns, names_of, read_table
+from tuichaos.errors import InputError, RunFailed, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.files import NO_ROOM
 from tuichaos.locations import pasted, resolved, runs_home

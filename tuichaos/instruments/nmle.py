@@ -102,13 +102,15 @@ class PaperExponent(Instrument):
         best, start = self.best(), self.setup.perturb_at
         exponents = best.slope / self.setup.time_step
         slopes = exponents[best.kept]
-        told = int(np.isfinite(best.r_squared).sum())
+        # Where no window could be fitted to any (too few steps, or not finite) none was kept or
+        # left out.
+        told = bool(np.isfinite(best.r_squared).any())
+        count = int(best.kept.sum()) if told else None
         summary = {
             "mean": float(slopes.mean()) if len(slopes) else np.nan,
             "std": float(slopes.std(ddof=1)) if len(slopes) > 1 else np.nan,
-            "kept": int(best.kept.sum()),
-            # Of none where no window could be fitted to any: too few steps, or not finite.
-            "kept_ci95": share_interval(int(best.kept.sum()), told and self.setup.references),
+            "kept": count,
+            "kept_ci95": share_interval(count, self.setup.references) if told else None,
             "total": self.setup.references,
             "window": [start, min(start + POINTS - 1, max(start, self.setup.steps))],
             "reason": None if told else NO_WINDOW,

@@ -14,7 +14,7 @@ import torch
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.dead_network import DeadNetwork, dead_network
-from tuichaos.instruments.nmle import BestWindows, PaperExponent
+from tuichaos.instruments.nmle import POINTS, BestWindows, PaperExponent
 from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.period import period
 from tuichaos.instruments.sharpness import Sharpness
@@ -23,7 +23,7 @@ from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
 from tuichaos.instruments.units import ALIKE, stuck_of_alike
 from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
-from tuichaos.levels import COLLAPSE_UNITS
+from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 
 LOOKS = 64  # at the hidden units, evenly spaced
 TAIL = 1024  # newest values of the scalar series, whose spread a drift is measured by
@@ -66,9 +66,9 @@ class Regime(Instrument):
         self.stuck_on: list[np.ndarray] = []
         self.slopes: list[np.ndarray] = []
         self.eta = np.full(count, np.nan)
-        # No loss below this, but for the spread that counts as alike, is one of a dead network.
-        self.least = setup.system.least_constant_loss - 2 * ALIKE
-        self.informed = np.full(count, -1.0)  # the last step at which it was
+        self.least = setup.system.least_loss_of_alike(ALIKE)  # below, no network is dead
+        self.informed = np.full(count, -1.0)  # the last step with such a loss
+        self.early: list[np.ndarray] = []  # losses of the steps that the nMLE is fitted to
         self.late_sharpness: list[tuple[int, np.ndarray]] = []
         self.tail = np.empty((0, count))  # of the scalar series
         self.first = np.full(count, np.nan)
@@ -120,6 +120,8 @@ class Regime(Instrument):
         self.record.add(steps, frame["state_tail"], signal, growth)
         self.tail = np.concatenate([self.tail, signal])[-TAIL:]
         if self.is_loss:
+            since = steps - self.setup.perturb_at
+            self.early.append(signal[(since >= 0) & (since < POINTS)])
             below = signal < self.least
             last = steps[len(steps) - 1 - np.argmax(below[::-1], axis=0)]
             self.informed = np.where(below.any(axis=0), last, self.informed)
@@ -234,7 +236,7 @@ class Regime(Instrument):
             for reference, verdict in enumerate(verdicts)
         ]
         counts = collections.Counter(verdict.verdict for verdict in verdicts)
-        part = self._part(verdicts, spans)
+        part = self._part(verdicts)
         return Findings(
             summary={
                 "regime": counts.most_common(1)[0][0],
@@ -252,7 +254,7 @@ class Regime(Instrument):
         parted = self.setup.parted()
         return "" if parted is None else PARTED.format(parted)
 
-    def _part(self, verdicts: list[Verdict], spans: Spans) -> dict[str, Any]:
+    def _part(self, verdicts: list[Verdict]) -> dict[str, Any]:
         passed = [v.ends_at for v in verdicts if v.verdict == "transient-chaos"]
         missing = collections.Counter(v.missing for v in verdicts if v.missing)
         dead = collections.Counter(
@@ -265,14 +267,14 @@ class Regime(Instrument):
                 for (k, eta, behaviour), count in dead.most_common()
             ],
             "missing": dict(missing.most_common(MOST_REASONS)),
-            "warnings": self._warnings(verdicts, spans),
+            "warnings": self._warnings(verdicts),
             "count": sum(v.verdict != "undecided" for v in verdicts),
             "total": len(verdicts),
             "window": [int(LATE * self.end), self.end],
             "reason": None,
         }
 
-    def _warnings(self, verdicts: Sequence[Verdict], spans: Spans) -> list[str]:
+    def _warnings(self, verdicts: Sequence[Verdict]) -> list[str]:
         """What could mislead a reader of the numbers."""
         found = []
         lost = int(self.collapsed.sum())
@@ -282,7 +284,7 @@ class Regime(Instrument):
         if unclear:
             words = "ambiguous: the steps that were run do not tell the sign of the exponent in"
             found.append(f"{words} {_references(unclear)}")
-        found += self._leaving(verdicts, spans)
+        found += self._leaving(verdicts)
         worse = self.best_test - self.accuracy.get("test_accuracy", np.nan) >= OVERFIT
         kept = self.accuracy.get("train_accuracy", np.full(1, np.nan)) >= 1 - OVERFIT
         over = int((worse & kept).sum())
@@ -293,14 +295,14 @@ class Regime(Instrument):
             )
         return found
 
-    def _leaving(self, verdicts: Sequence[Verdict], spans: Spans) -> list[str]:
+    def _leaving(self, verdicts: Sequence[Verdict]) -> list[str]:
         """Words beside the nMLE of references whose twins parted where there is no chaos."""
         if self.paper is None:
             return []
         best = self.paper.best()
         names = np.array([v.verdict for v in verdicts])
-        left = best.kept & ((names == "saddle-escape") | self._one_way(best, spans))
-        settled = np.char.startswith(names, "periodic") | np.isin(names, ("monotone", "marginal"))
+        left = best.kept & ((names == "saddle-escape") | self._one_way(best))
+        settled = np.char.startswith(names, "periodic") | np.isin(names, WITHOUT_CHAOS)
         settled &= best.kept & ~left
         of = f"of the {int(best.kept.sum())} kept"
         found = []
@@ -311,20 +313,32 @@ class Regime(Instrument):
             )
         if settled.any():
             found.append(
-                f"nMLE: {_references(int(settled.sum()))} {of} came to rest or to a cycle: twins "
-                "parted only on the way, which is no chaos"
+                f"nMLE: {_references(int(settled.sum()))} {of} {_are(names[settled])} in the end: "
+                "twins parted only on the way, which is no chaos"
             )
         return found
 
-    def _one_way(self, best: BestWindows, spans: Spans) -> np.ndarray:
+    def _one_way(self, best: BestWindows) -> np.ndarray:
         """Where the loss only fell in the window that the nMLE is fitted to (references,)."""
-        if not self.is_loss or len(spans.rises) == 0:
+        if not self.is_loss or not self.early:
             return np.zeros(self.setup.references, dtype=bool)
-        start = self.setup.perturb_at + best.start
-        within = (spans.edges[:-1, None] < start + best.length) & (spans.edges[1:, None] > start)
-        rises = np.where(within, spans.rises, 0).sum(axis=0)
-        falls = np.where(within, spans.falls, 0).sum(axis=0)
-        return (rises == 0) & (falls > 0)
+        losses = np.concatenate(self.early)
+        with np.errstate(invalid="ignore"):
+            moves = np.diff(losses, axis=0)
+        least = FLOOR_UNITS * self.setup.unit * np.fmax.accumulate(np.abs(losses))[1:]
+        at = np.arange(len(moves))[:, None]
+        within = (at >= best.start) & (at < best.start + best.length - 1)
+        rose, fell = (within & side for side in (moves > least, moves < -least))
+        return ~rose.any(axis=0) & fell.any(axis=0)
+
+
+WITHOUT_CHAOS = ("monotone", "catapult", "marginal", "quasi-periodic")
+
+
+def _are(names: np.ndarray) -> str:
+    """The verdicts of some references, each once."""
+    words = np.unique(names).tolist()
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers

@@ -3,8 +3,8 @@
 One twin for each size of ``measure.sizes``, moved along the direction of twin 0 (the draw is
 the same, scaled), and read by the two estimators of twins: the growth window, which counts
 everything, and the paper's best window with its filter. The paper's mean falls with the size
-(arXiv 2404.05782, the table of section 4): the same passage is the shorter, and the more of
-it the growth limit, the larger the perturbation.
+(arXiv 2404.05782, the table of section 4): the larger the perturbation, the shorter the
+passage, and the more of it lies beyond the growth limit.
 """
 
 from __future__ import annotations

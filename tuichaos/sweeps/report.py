@@ -23,7 +23,7 @@ MAIN = {
     "nmle.kept_ci95.low": "kept, 95 %",
     "growth.mean": "growth",
     "loss.final_median": "loss",
-    "sharpness.final": "sharpness",
+    "sharpness.final_median": "sharpness",
     "reach_train.median": "to train",
     "reach_test.median": "to test",
     "diverged": "diverged",
@@ -35,7 +35,7 @@ LEAST = (
     "growth.mean",
     "loss.final_median",
     "nmle.kept_ci95.low",
-    "sharpness.final",
+    "sharpness.final_median",
     "nmle.mean",
     "reach_train.median",
     "diverged",
@@ -46,7 +46,7 @@ INTERVAL = "interval of kept"  # its name in a list
 RATES = ("lyapunov.mean", "nmle.mean", "growth.mean")  # means over references
 OTHERS = {
     "loss.final_median": "loss: final median",
-    "sharpness.final": "sharpness: mean at the last step",
+    "sharpness.final_median": "sharpness: median at the last step",
     "reach_train.median": "to train: median of steps",
     "reach_test.median": "to test: median of steps",
     "regime": "verdict: the most frequent, in how many references",

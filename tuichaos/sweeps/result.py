@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tuichaos.errors import Columns, InputError
+from tuichaos.columns import Columns
+from tuichaos.errors import InputError
 from tuichaos.runs import Run, open_run, table_path
 from tuichaos.sweeps.reading import NAME, read
 

@@ -129,10 +129,9 @@ class System:
         (replicas, dimension): (replicas,), in units of the range of its targets; ∞ without."""
         return torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
 
-    @property
-    def least_constant_loss(self) -> float:
-        """The smallest loss of a network whose outputs are the same for all samples; −∞ where
-        that is not known."""
+    def least_loss_of_alike(self, spread: float) -> float:
+        """A bound from below on the loss of a network whose ``output_spread`` is ``spread`` at
+        most; −∞ where that is not known."""
         return -math.inf
 
     @property

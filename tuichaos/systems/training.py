@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -121,9 +122,7 @@ class TrainingSystem(System):
         return self.network.hidden(x, self.train.x)
 
     def output_spread(self, x: Tensor) -> Tensor:
-        spread = (torch.sub(*self._range(x))).amax(1)
-        targets = self.train.targets
-        scale = 1.0 if self.train.labels is not None else float(targets.max() - targets.min())
+        spread, scale = torch.sub(*self._range(x)).amax(1), self._target_range
         return spread / scale if scale > 0 else torch.where(spread > 0, torch.inf, 0.0)
 
     def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,12 +182,27 @@ class TrainingSystem(System):
         same = torch.stack([torch.as_tensor(first == rate) for rate in others]).all(0)
         return torch.where(same, 2 / first, torch.nan)
 
-    @property
-    def least_constant_loss(self) -> float:
-        shares = self.train.targets.mean(1)
+    def least_loss_of_alike(self, spread: float) -> float:
+        # Of outputs that are the same for all samples the least loss is the entropy of the
+        # classes, or half the variance of the targets. Outputs lie within the spread of such
+        # ones: cross-entropy changes by twice that at most, and √(2·mse), a norm, by the norm.
+        targets = self.train.targets
         if self.loss == "cross-entropy":
-            return float(-torch.special.xlogy(shares, shares).sum())
-        return float(0.5 * self.train.targets.var(1, unbiased=False).sum())
+            shares = targets.mean(1)
+            return float(-torch.special.xlogy(shares, shares).sum()) - 2 * self._unscaled(spread)
+        norm = math.sqrt(float(targets.var(1, unbiased=False).sum()))
+        most = self._unscaled(spread) * math.sqrt(len(targets))
+        return 0.5 * max(0.0, norm - most) ** 2
+
+    def _unscaled(self, spread: float) -> float:
+        """A spread in units of the outputs."""
+        return spread * self._target_range
+
+    @property
+    def _target_range(self) -> float:
+        """What ``output_spread`` is measured by: 1 for classes."""
+        targets = self.train.targets
+        return 1.0 if self.train.labels is not None else float(targets.max() - targets.min())
 
     @property
     def output_rate(self) -> Tensor:

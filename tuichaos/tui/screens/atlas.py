@@ -13,11 +13,11 @@ from textual.binding import Binding
 from textual.geometry import Region
 from textual.widgets import Static
 
-from tuichaos.charts import more
 from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_map, free_name
 from tuichaos.fields import VALUES
+from tuichaos.legends import GAP, flow, more
 from tuichaos.planes import of_rows
 from tuichaos.session import Status
 from tuichaos.suited import has_loss
@@ -46,21 +46,10 @@ FINER = 2.0  # times as many points along each key
 
 def flowed(entries: Sequence[Text], room: int, most: int) -> list[Text]:
     """Entries side by side on at most so many lines; how many had no room is said."""
-    lines: list[list[Text]] = [[]]
-    for entry in entries:
-        if lines[-1] and sum(one.cell_len + 2 for one in [*lines[-1], entry]) - 2 > room:
-            lines.append([])
-        lines[-1].append(entry)
-    left = sum(map(len, lines[most:]))
-    lines = lines[:most]
-    while left and sum(one.cell_len + 2 for one in lines[-1]) + len(more(left)) > room:
-        if len(lines[-1]) == 1:
-            break
-        lines[-1].pop()
-        left += 1
-    if left:
-        lines[-1].append(Text(more(left)))
-    return [Text("  ").join(line) for line in lines]
+    lines, left = flow([entry.cell_len for entry in entries], room, most)
+    texts = [[entries[k] for k in line] for line in lines]
+    texts[-1] += [Text(more(left))] if left else []
+    return [Text(" " * GAP).join(line) for line in texts]
 
 
 class Atlas(Living):

@@ -13,13 +13,15 @@ from textual.screen import ActiveBinding
 from textual.widgets import HelpPanel, KeyPanel
 from textual.widgets._key_panel import BindingsTable
 
+from tuichaos.tui.widgets.pages import NAMES
+
 FIRST = ("toggle", "nudge", "nudge_restart", "tab", "export", "runs", "quit", "close_help")
 LAST = ("app.focus_next", "app.focus_previous", "screen.copy_text", "help_quit")
 # Actions whose keys are told in one line.
 TOGETHER = {
     "nudge": "Learning rate 10 % down, up; while running, from here on",
     "nudge_restart": "Learning rate, or parameter of a map, down, up, and start again",
-    "tab": "Tabs: Live, Spectrum, Curvature, Orbit, Dimensions, Projection",
+    "tab": f"Tabs: {', '.join(NAMES)}",
     "zoom": "Zoom in, out",
     "pan": "Pan left, right",
     "cursor": "Cursor with a readout",
