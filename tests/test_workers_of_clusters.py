@@ -176,7 +176,7 @@ def test_units_are_no_larger_than_a_worker(limited, tmp_path):
 
 @pytest.mark.slow
 def test_a_point_that_takes_more_memory_than_was_foreseen(limited, tmp_path):
-    """Dask ends the worker, three times: the point fails, and both numbers are said."""
+    """Dask ends the worker, three times or more: the point fails, and both numbers are said."""
     hungry = {"system.name": "hungry:make", "ensemble.references": 1}
     code, err = limited("800MB", {"system.parameters.r": [3.0, 3.1]}, hungry)
     assert code == 1
@@ -186,7 +186,7 @@ def test_a_point_that_takes_more_memory_than_was_foreseen(limited, tmp_path):
         "the worker process died: it had more than its memory limit of 800 MB"
     )
     assert re.search(
-        r"warning: 3 workers died, the last on .*: Dask ended it for its memory, \d+ MB of a limit "
+        r"warning: \d workers died, the last on .*: Dask ended it for its memory, \d+ MB of a limit "
         r"of 800 MB; a process with a point in it needs \d+ MB or more\n",
         err,
     )

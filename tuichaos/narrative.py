@@ -15,6 +15,7 @@ from tuichaos.landmarks import fit, growth_limit
 from tuichaos.levels import MIN_STEPS, NEUTRAL_GAIN
 from tuichaos.live import LiveSeries
 from tuichaos.parameters import per
+from tuichaos.report import dead_of
 
 
 @dataclass(frozen=True)
@@ -185,10 +186,11 @@ def verdict(summary: Mapping[str, Any]) -> str:
     words = f"Verdict: {word}" + (f" in {counts[word]} of {total}" if total > 1 else "")
     if word == "transient-chaos":
         words += f", over at step {found['transient_end_median']:g}"
-    elif word == "dead-network" and found["dead"][0]["stuck_on"] is not None:
-        one = found["dead"][0]
-        words += f", most often k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
-        words += f": {one['behaviour']}"
+    elif word == "dead-network":
+        one = dead_of(summary, word)[0]
+        if one["stuck_on"] is not None:
+            words += f", most often k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
+            words += f": {one['behaviour']}"
     elif word == "undecided" and found["missing"]:
         reason, count = next(iter(found["missing"].items()))
         alike = count == counts[word]

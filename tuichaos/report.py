@@ -101,12 +101,18 @@ def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
         if word == "transient-chaos":
             end = found["transient_end_median"]
             yield Row("  ends at step", f"{end:g}", "", "median")
-        if word == "dead-network":
-            for one in found["dead"]:
-                name = "  inputs do not matter"
-                if one["stuck_on"] is not None:
-                    name = f"  k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
-                yield Row(name, one["behaviour"], "", f"{one['references']} of {total}")
+        for one in dead_of(summary, word):
+            name = "  inputs do not matter"
+            if one["stuck_on"] is not None:
+                name = f"  k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
+            yield Row(name, one["behaviour"], "", f"{one['references']} of {total}")
+
+
+def dead_of(summary: Mapping[str, Any], word: str) -> list[dict[str, Any]]:
+    """What the dead networks of one verdict do: "dead-network", or "undecided" where they are
+    dead so far; the commonest first."""
+    found = (summary.get("verdicts") or {}).get("dead") or []
+    return [one for one in found if one.get("verdict", "dead-network") == word]
 
 
 SO_FAR = " so far"  # ends the first words of a reason that tells what it seems to be

@@ -15,9 +15,8 @@ import numpy as np
 from tuichaos.instruments.period import size
 
 LATE = 0.75  # of the run: a network that died later is not yet dead
-AHEAD = 100.0  # runs as long as this one: a unit that would wake within them is not dead
-FIRM = 1e-3  # slope: a tenth of what counts as saturated
-AWAKE = 0.01  # slope at which a unit is not saturated any more
+HALF = 0.5  # of the run, whose rest tells whether units still move
+AHEAD = 100.0  # runs as long as this one, within which no unit of a dead network can wake
 DRIFT = 0.01
 DRIFT_STEPS = 256  # at the end of the run that are looked at
 DRIFT_PERIOD = 16  # the longest cycle that may drift
@@ -27,12 +26,14 @@ DRIFT_PERIOD = 16  # the longest cycle that may drift
 class DeadNetwork:
     """Dead since step ``stuck_since``; ``stuck_on`` units of the last hidden layer on since
     ``k_since``, NaN where another layer is the stuck one; ``eta_eff`` of the map;
-    ``level_cycle``: after how many steps the loss repeats, None where it does not."""
+    ``is_firm``: no unit of it can wake within AHEAD runs as long; ``level_cycle``: after how many
+    steps the loss repeats, None where it does not."""
 
     stuck_since: float
     stuck_on: float
     k_since: float
     eta_eff: float
+    is_firm: bool
     level_cycle: int | None = None
 
     @property
@@ -62,40 +63,42 @@ def dead_network(
     looked: np.ndarray,
     dead: np.ndarray,
     stuck_on: np.ndarray,
-    slopes: np.ndarray,
+    moved: np.ndarray,
     steps: int,
     eta: float,
     bias: bool,
     level_cycle: int | None = None,
 ) -> DeadNetwork | None:
     """What is to be said of a network that was seen ``dead`` (n,) at steps ``looked`` with
-    ``stuck_on`` units on; None for one whose inputs matter at the end, or mattered late, and for
-    one whose units may wake: ``slopes`` (n,) of its activations that are above FIRM, or that
-    would reach AWAKE within AHEAD times as many steps if they grew on as in the second half. A
-    unit that stirred in between counts from then on."""
+    ``stuck_on`` units on; None for one whose inputs matter at the end, or mattered late.
+    ``moved`` (n, layers): the largest |Δ ln slope| in a layer since the look before, ∞ where it
+    was not stuck. A unit that stirred in between counts from then on."""
     if not len(dead) or not dead[-1]:
         return None
     alive = np.flatnonzero(~dead)
     first = int(alive[-1]) + 1 if len(alive) else 0
-    if looked[first] > LATE * steps or _wakes(looked, slopes, steps):
+    if looked[first] > LATE * steps:
         return None
     since = float(looked[first])
     on = stuck_on
     other = np.flatnonzero(dead & (on != on[-1]) & ~(np.isnan(on) & np.isnan(on[-1])))
     k_since = max(since, float(looked[other[-1] + 1]) if len(other) else 0.0)
     eta_eff = eta * (bias + float(on[-1])) if not math.isnan(on[-1]) else math.nan
-    return DeadNetwork(since, float(on[-1]), k_since, eta_eff, level_cycle)
+    is_firm = _is_firm(looked[first:], moved[first:], steps)
+    return DeadNetwork(since, float(on[-1]), k_since, eta_eff, is_firm, level_cycle)
 
 
-def _wakes(looked: np.ndarray, slopes: np.ndarray, steps: int) -> bool:
-    """Whether units that are stuck so far may move soon."""
-    at = looked / max(1, steps)
-    late, half = slopes[at >= 7 / 8], slopes[(at >= 1 / 2) & (at < 5 / 8)]
-    now = late.max()
-    if not now <= FIRM:
-        return True
-    before = half.max(initial=0.0)
-    if not 0 < before < now:
+def _is_firm(looked: np.ndarray, moved: np.ndarray, steps: int) -> bool:
+    """Whether all units of some layer stay stuck for AHEAD runs.
+
+    The gradient that moves a saturated unit is in proportion to its slope s, which falls
+    exponentially with what the unit is given: so 1/s changes by an equal amount in every step,
+    up or down as the samples pull it, and which way they pull may turn at any time. What 1/s
+    has changed by, over its size, is the shortest time to its end over the time that was seen.
+    """
+    late = looked >= HALF * steps
+    if late.sum() < 2:
         return False
-    doublings = math.log(AWAKE / now) / math.log(now / before)
-    return doublings * 3 / 8 < AHEAD  # the two windows lie 3/8 of the run apart
+    seen = looked[late][-1] - looked[late][0]
+    change = moved[late][1:].sum(axis=0)  # of ln s, to and fro
+    return bool((change <= seen / (AHEAD * steps)).any())

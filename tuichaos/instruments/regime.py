@@ -26,6 +26,7 @@ from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous,
 from tuichaos.levels import COLLAPSE_UNITS, FLOOR_UNITS
 
 LOOKS = 64  # at the hidden units, evenly spaced
+FACTS = 3  # numbers of a look before the slopes of the units
 TAIL = 1024  # newest values of the scalar series, whose spread a drift is measured by
 NO_MAP = "system.allow_nondeterministic: no verdict on what may be no map of single states"
 PARTED = (
@@ -64,7 +65,8 @@ class Regime(Instrument):
         self.looked: list[int] = []
         self.dead: list[np.ndarray] = []
         self.stuck_on: list[np.ndarray] = []
-        self.slopes: list[np.ndarray] = []
+        self.slopes = np.full((count, sum(setup.system.hidden_widths)), np.nan)  # newest look
+        self.moved: list[np.ndarray] = []  # (references, layers), see ``_moved``
         self.eta = np.full(count, np.nan)
         self.least = setup.system.least_loss_of_alike(ALIKE)  # below, no network is dead
         self.informed = np.full(count, -1.0)  # the last step with such a loss
@@ -82,21 +84,23 @@ class Regime(Instrument):
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         """Rows for the steps that are looked at: dead, units stuck on, the learning rate, and the
-        largest slope in a stuck layer."""
+        largest slope of each hidden unit, NaN in layers that are not stuck."""
         times = np.flatnonzero(np.isin(orbit.steps, self.look_at))
-        rows = np.full((len(times), orbit.states.shape[1], 4), np.nan)
+        widths = np.array(self.setup.system.hidden_widths, dtype=int)
+        rows = np.full((len(times), orbit.states.shape[1], FACTS + widths.sum()), np.nan)
         rate = getattr(orbit.system, "output_rate", None)
         if len(times) and rate is not None:
             rows[:, :, 2] = rate.cpu().numpy()
-        if len(times) and self.setup.system.hidden_widths:
+        if len(times) and len(widths):
             states = orbit.states[torch.from_numpy(times)].flatten(0, 1)
             found = stuck_of_alike(orbit.system, states)
-            full = found.stuck == np.array(self.setup.system.hidden_widths)
+            full = found.stuck == widths
             dead = full.any(axis=1) & found.outputs_alike
             on = np.where(full[:, -1], found.on[:, -1], np.nan)
             rows[:, :, 0] = dead.reshape(rows.shape[:2])
             rows[:, :, 1] = on.reshape(rows.shape[:2])
-            rows[:, :, 3] = found.slope.reshape(rows.shape[:2])
+            slopes = np.where(np.repeat(full, widths, axis=1), found.slopes, np.nan)
+            rows[:, :, FACTS:] = slopes.reshape(*rows.shape[:2], -1)
         return {"regime": rows}
 
     # --- folding ---
@@ -111,7 +115,7 @@ class Regime(Instrument):
             self.dead.append(row[:, 0] == 1)
             self.stuck_on.append(row[:, 1])
             self.eta = row[:, 2]
-            self.slopes.append(row[:, 3])
+            self.moved.append(self._moved(row[:, FACTS:]))
         growth = frame.values.get("growth")
         if growth is not None:
             with np.errstate(invalid="ignore"):
@@ -132,6 +136,19 @@ class Regime(Instrument):
             self._sharpen(frame, self.measured_sharpness)
         self._score(frame)
         return {}
+
+    def _moved(self, slopes: np.ndarray) -> np.ndarray:
+        """By how much the slopes (references, units) changed since the look before, the largest
+        |Δ ln| in each layer (references, layers): 0 for a slope that stays 0, ∞ where a layer was
+        not stuck at both looks."""
+        before, self.slopes = self.slopes, slopes
+        widths = self.setup.system.hidden_widths
+        if not widths:
+            return np.empty((len(slopes), 0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = np.abs(np.log(slopes) - np.log(before))
+        change = np.where((slopes == 0) & (before == 0), 0.0, np.nan_to_num(change, nan=np.inf))
+        return np.maximum.reduceat(change, np.cumsum([0, *widths[:-1]]), axis=1)
 
     def _diverged(self, frame: Frame) -> None:
         lost = ~frame["alive"]
@@ -212,7 +229,7 @@ class Regime(Instrument):
             looked,
             seen & (looked > self.informed[reference]),  # it may wake between two looks
             np.array([row[reference] for row in self.stuck_on]),
-            np.array([row[reference] for row in self.slopes]),
+            np.array([row[reference] for row in self.moved]),
             self.end,
             float(self.eta[reference]),
             self.setup.experiment.network.bias,
@@ -258,13 +275,21 @@ class Regime(Instrument):
         passed = [v.ends_at for v in verdicts if v.verdict == "transient-chaos"]
         missing = collections.Counter(v.missing for v in verdicts if v.missing)
         dead = collections.Counter(
-            (v.stuck_on, v.eta_eff, v.behaviour) for v in verdicts if v.verdict == "dead-network"
+            (v.verdict, v.stuck_on, v.eta_eff, v.behaviour)
+            for v in verdicts
+            if math.isfinite(v.stuck_since)
         )
         return {
             "transient_end_median": median(np.array(passed)) if passed else math.nan,
             "dead": [
-                {"stuck_on": k, "eta_eff": eta, "behaviour": behaviour, "references": count}
-                for (k, eta, behaviour), count in dead.most_common()
+                {
+                    "verdict": verdict,
+                    "stuck_on": k,
+                    "eta_eff": eta,
+                    "behaviour": behaviour,
+                    "references": count,
+                }
+                for (verdict, k, eta, behaviour), count in dead.most_common()
             ],
             "missing": dict(missing.most_common(MOST_REASONS)),
             "warnings": self._warnings(verdicts),

@@ -32,14 +32,14 @@ class Stuck:
     """Units of states (n,): ``saturated``, ``stuck`` and ``on`` (n, layers), counts of units that
     are saturated, stuck, and stuck on; ``outputs_alike`` (n,): whether the outputs of the network
     are the same for all training samples, to within ALIKE of the range of the targets;
-    ``slope`` (n,): the largest slope in the layer whose units are stuck most firmly, ∞ where no
-    layer is stuck as a whole."""
+    ``slopes`` (n, units of all layers): the largest slope of each unit on any sample, NaN where
+    it was not asked for."""
 
     saturated: np.ndarray
     stuck: np.ndarray
     on: np.ndarray
     outputs_alike: np.ndarray
-    slope: np.ndarray
+    slopes: np.ndarray
 
 
 def stuck_units(system: System, states: Tensor) -> Stuck | None:
@@ -69,20 +69,21 @@ def stuck_of_alike(system: System, states: Tensor) -> Stuck | None:
         ]
     )
     counts = np.zeros((3, count, layers), dtype=np.int64)
-    slope = np.full(count, np.inf)
+    slopes = np.full((count, sum(system.hidden_widths)), np.nan)
     at = np.flatnonzero(alike.cpu().numpy())
     if len(at):
         found = stuck_units(system, states[torch.from_numpy(at).to(states.device)])
         counts[:, at] = found.saturated, found.stuck, found.on
-        slope[at] = found.slope
-    return Stuck(*counts, alike.cpu().numpy(), slope)
+        slopes[at] = found.slopes
+    return Stuck(*counts, alike.cpu().numpy(), slopes)
 
 
 def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(3, n, layers): how many are saturated, stuck, and stuck on; outputs alike (n,); the
-    slope (n,)."""
+    largest slope of each unit (n, units)."""
     layers = system.hidden_units(states)
-    saturated = [layer.slope.abs().amax(2) < SATURATED for layer in layers]
+    largest = [layer.slope.abs().amax(2) for layer in layers]
+    saturated = [slopes < SATURATED for slopes in largest]
     same = [layer.output.amax(2) - layer.output.amin(2) <= SAME for layer in layers]
     stuck = [a & b for a, b in zip(saturated, same, strict=True)]
     on = [s & (layer.output.square().mean(2) > 0.5) for s, layer in zip(stuck, layers, strict=True)]
@@ -91,10 +92,7 @@ def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray, np.
         for each in (saturated, stuck, on)
     ]
     alike = system.output_spread(states) <= ALIKE
-    largest = [layer.slope.abs().amax((1, 2)) for layer in layers]
-    firm = [torch.where(s.all(1), rise, torch.inf) for s, rise in zip(stuck, largest, strict=True)]
-    slope = torch.stack(firm).amin(0)
-    return np.stack(counts), alike.cpu().numpy(), slope.cpu().numpy()
+    return np.stack(counts), alike.cpu().numpy(), torch.cat(largest, dim=1).cpu().numpy()
 
 
 class SaturatedUnits(Instrument):

@@ -68,7 +68,7 @@ UNCLEAR = (
 )
 MEETS = "nearby orbits meet, but the state has not settled: a longer cycle, or more steps needed"
 NO_EXPONENT = "no exponent: measure.tangent is off or the run was cut short"
-MAY_WAKE = "dead so far, but its units still move: more steps would tell whether they wake"
+MAY_WAKE = "dead so far, but its stuck units still move: they may wake in a longer run"
 HOVERING = "the loss hovers: measure.sharpness would tell the edge of stability"
 
 
@@ -120,8 +120,9 @@ class Verdict:
     ``exponent``, ``low``, ``high``: nats a unit of time from step ``since`` to the end, with the
     95 % interval of the spans in between; ``gain``: the largest growth of a nearby orbit in any
     stretch of spans, nats; ``folded``: the largest growth beyond what the orbit itself sped up;
-    ``ends_at``: where nearby orbits have parted for good; ``behaviour``: what a dead network
-    does at the end, with ``stuck_on`` units on since ``k_since`` (dead since ``stuck_since``).
+    ``ends_at``: where nearby orbits have parted for good; ``behaviour``: what a network that is
+    dead, or so far, does at the end, with ``stuck_on`` units on since ``k_since`` (dead since
+    ``stuck_since``).
     """
 
     verdict: str
@@ -352,11 +353,11 @@ def _dead(evidence: Evidence, facts: dict, late: Window, cycle: int | None) -> V
         is_chaotic = late.is_positive and facts["folded"] >= GAIN
     own = max(1, int(evidence.edges[-1] - dead.k_since))
     behaviour = dead.behaviour(evidence.motion[-own:], cycle, is_chaotic=is_chaotic)
-    if "drifting" in behaviour or _wakes(evidence, late):
-        return Verdict("undecided", MAY_WAKE, **facts)
+    may_wake = not dead.is_firm or "drifting" in behaviour or _wakes(evidence, late)
+    word, missing = ("undecided", MAY_WAKE) if may_wake else ("dead-network", "")
     if math.isnan(dead.stuck_on):
         behaviour = ""
-    return Verdict("dead-network", behaviour=behaviour, **{**facts, **dead.facts})
+    return Verdict(word, missing, behaviour, **{**facts, **dead.facts})
 
 
 def _wakes(evidence: Evidence, late: Window) -> bool:
