@@ -259,3 +259,14 @@ def test_sets_of_scikit_learn_are_what_its_loaders_give(name, loader, bundled, m
     assert np.array_equal(raw.x, found.data)
     assert np.array_equal(raw.y, found.target)
     assert (raw.x.dtype, raw.y.dtype) == (np.float64, np.int64)
+
+
+def test_features_of_arrays_that_may_be_none_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.arange(30), rng.normal(size=30), np.sort(rng.choice(99, 30, False))])
+    x = np.column_stack([x, np.full(30, 4.0)])
+    said = data(name="npz", path=npz(tmp_path, x=x, y=np.arange(30) % 2)).warnings
+    assert said[0].startswith("data: x[:, 0] counts 0, 1, 2, …: if it is an index")
+    assert said[1].startswith("data: x[:, 2] rises by whole numbers from row to row")
+    assert said[2].startswith("data: x[:, 3] has one value in all rows")
+    assert len(said) == 3

@@ -186,7 +186,7 @@ def test_a_point_that_takes_more_memory_than_was_foreseen(limited, tmp_path):
         "the worker process died: it had more than its memory limit of 800 MB"
     )
     assert re.search(
-        r"warning: \d workers died, the last on .*: Dask ended it for its memory, \d+ MB of a limit "
-        r"of 800 MB; a process with a point in it needs \d+ MB or more\n",
+        r"warning: \d workers died, the last on .*: Dask ended it for its memory, \d+ MB of a "
+        r"limit of 800 MB; a process with a point in it needs \d+ MB or more\n",
         err,
     )

@@ -15,7 +15,7 @@ from tuichaos import archives
 from tuichaos.errors import InputError, OtherData, nearest
 from tuichaos.experiment import Data
 from tuichaos.randomness import Purpose, generator
-from tuichaos.systems import tables
+from tuichaos.systems import odd_features, tables
 from tuichaos.systems import targets as targets_of
 from tuichaos.systems.once import Once
 from tuichaos.written import whole
@@ -159,6 +159,9 @@ def _told(raw: Raw, data: Data) -> str:
 def _warnings(raw: Raw, data: Data, classes: int | None, y: np.ndarray) -> tuple[str, ...]:
     """What may not be meant: classes without samples, many of them; ``y``: of the train part."""
     found = list(raw.warnings)
+    if data.name == "npz":  # those of a table are in raw.warnings
+        names = [f"x[:, {k}]" for k in range(raw.x.shape[1])]
+        found += odd_features.warnings(raw.x, names, first=True)
     if classes is not None and data.name in GIVEN:
         found += targets_of.many(classes, len(raw.y), targets_of.are_words(raw.labels))
         absent = np.flatnonzero(np.bincount(y, minlength=classes) == 0).tolist()

@@ -20,7 +20,7 @@ import numpy as np
 
 from tuichaos.cleaning import clean
 from tuichaos.errors import InputError, nearest
-from tuichaos.systems import decoding
+from tuichaos.systems import decoding, odd_features
 
 MOST_NUMBERS = 5_000_000  # of a table; an npz may have more
 MOST_COLUMNS = 100_000
@@ -352,21 +352,11 @@ def _judged(
 
 def _index(values: np.ndarray) -> str:
     """What a column of numbers counts, in words; empty if nothing."""
-    if counted := _counted(values):
+    if counted := odd_features.counted(values):
         whose = "pandas' index" if counted == "0, 1, 2, …" else "R's row names"
         return f"counts {counted}: {whose}"
     distinct = len(np.unique(values)) == len(values) and (values % 1 == 0).all()
     return "another whole number in each row: an index in another order" if distinct else ""
-
-
-def _counted(values: np.ndarray) -> str:
-    if len(values) < 3:
-        return ""
-    steps = np.arange(len(values))
-    for first, words in ((0, "0, 1, 2, …"), (1, "1, 2, 3, …")):
-        if np.array_equal(values, steps + first):
-            return words
-    return ""
 
 
 def _told(
@@ -393,57 +383,16 @@ def _told(
 
 
 def _warnings(look: Look, features: list[int], x: np.ndarray) -> list[str]:
-    found = []
-    if features[0] == 0 and (counted := _counted(x[:, 0])):
-        found.append(
-            f"{look.name(0)} counts {counted}: if it is an index, it gives the order of the rows "
-            "away; it is taken as a feature"
-        )
-    for place, column in enumerate(features):
-        if look.has_header and NAMELESS.fullmatch(look.first[column]) and not place:
-            found.append(f"column {column} has no name; it is taken as a feature")
-    first = 1 if features[0] == 0 and _counted(x[:, 0]) else 0  # told above
-    ids = [
-        look.name(k) for place, k in enumerate(features) if place >= first and _rises(x[:, place])
-    ]
-    if ids:
-        found.append(f"{_some(ids)} rises by whole numbers from row to row, as an id does; {KEPT}")
-    still = [
-        look.name(k) for place, k in enumerate(features) if len(x) > 1 and _is_still(x[:, place])
-    ]
-    if still:
-        found.append(f"{_some(still)} has one value in all rows; {KEPT}")
+    found = odd_features.warnings(x, [look.name(k) for k in features], first=features[0] == 0)
+    if look.has_header and NAMELESS.fullmatch(look.first[features[0]]):
+        found.append(f"column {features[0]} has no name; it is taken as a feature")
     if look.has_header:
         names = Counter(look.first[k].strip() for k in range(look.width))
         twice = [clean(name, 40) for name, count in names.items() if name and count > 1]
         if twice:
-            found.append(
-                f"several columns are called {_some(list(map(repr, twice)))}; all are kept"
-            )
+            called = odd_features.some([repr(name) for name in twice])
+            found.append(f"several columns are called {called}; all are kept")
     return found
-
-
-KEPT = "it is taken as a feature: to leave it out, cut the column out of the file"
-MOST_NAMED = 3
-LEAST_RISING = 10  # rows: fewer whole numbers may rise by chance
-
-
-def _some(names: list[str]) -> str:
-    """The first of some names, and how many others there are."""
-    if len(names) <= MOST_NAMED:
-        return ", ".join(names)
-    return f"{names[0]} and {len(names) - 1} other columns, each,"
-
-
-def _rises(values: np.ndarray) -> bool:
-    """Whether whole numbers rise from each row to the next."""
-    if len(values) < LEAST_RISING or not (np.diff(values) > 0).all():
-        return False
-    return bool((values == np.round(values)).all())
-
-
-def _is_still(values: np.ndarray) -> bool:
-    return bool((values == values[0]).all())
 
 
 def _one_hot(

@@ -312,7 +312,7 @@ class Explorer(App):
         """Heed the size of the terminal where no event told of it."""
         driver = self._driver
         # Only of a terminal whose size is asked for, not of one that tells it by itself.
-        if getattr(driver, "_in_band_window_resize", True):
+        if not self.is_running or getattr(driver, "_in_band_window_resize", True):
             return
         size = Size(*driver._get_terminal_size())
         if size != self.size:
