@@ -87,7 +87,7 @@ def test_compiled_loops_give_the_bits_of_the_plain_ones(activation, loss, monkey
     fast = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
     fast = [part.clone() for part in (fast.orbit, fast.growth)]
     fast.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
-    assert isinstance(kernels.compiled(kernels.descend), torch.jit.ScriptFunction)
+    assert isinstance(kernels.compiled(kernels.descend).__wrapped__, torch.jit.ScriptFunction)
     monkeypatch.setattr("tuichaos.systems.perceptron.compiled", lambda function: function)
     plain = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
     plain = [plain.orbit, plain.growth]

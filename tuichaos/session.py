@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import importlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
+from tuichaos.loading import load_libraries
 from tuichaos.pace import Pace
 from tuichaos.release import give_back
 from tuichaos.watching import Progress
@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from tuichaos.preview import Preview
     from tuichaos.runner import Recording
     from tuichaos.runs import Run
-
-
-_LOADING = threading.Lock()
-
-
-def load_libraries(*more: str) -> None:
-    """Import what a run needs, torch among it, and ``more`` modules; by one thread at a time,
-    for a module that another thread has half imported is not whole."""
-    with _LOADING:
-        for name in ("tuichaos.runner", *more):
-            importlib.import_module(name)
 
 
 class Status(enum.StrEnum):

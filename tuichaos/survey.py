@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from tuichaos.errors import InputError, RunFailed
 from tuichaos.experiment import Experiment
+from tuichaos.loading import load_libraries
 from tuichaos.release import give_back
 from tuichaos.runs import Run, open_run
-from tuichaos.session import ENDED, Status, load_libraries
+from tuichaos.session import ENDED, Status
 from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.rows import Journal, Row

@@ -12,6 +12,7 @@ from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.errors import InputError
+from tuichaos.loading import load_libraries
 from tuichaos.locations import here, pasted
 
 
@@ -88,6 +89,7 @@ def _run(
     experiment: Any, out: str | None, threads: int | None, as_json: bool, quiet: bool, dry_run: bool
 ) -> None:
     """Run a single experiment, or say what it would be."""
+    load_libraries()
     from tuichaos import recorder, runner
     from tuichaos.plan import plan
 
@@ -130,6 +132,7 @@ def _sweep(
     crews.check_crew(how["workers"], how["scheduler"])
     if how["scheduler"] is not None and not dry_run:
         crews.reach(how["scheduler"])
+    load_libraries()
     from tuichaos.plan import plan
     from tuichaos.sweeps import report, running
 

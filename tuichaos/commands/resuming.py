@@ -9,6 +9,7 @@ import click
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.errors import InputError
+from tuichaos.loading import load_libraries
 from tuichaos.locations import here
 
 
@@ -52,6 +53,7 @@ def resume(
     crews.check_crew(workers, scheduler)
     if scheduler is not None:
         crews.reach(scheduler)
+    load_libraries()
     from tuichaos.sweeps import running
 
     with interruptible(), telling.progress(quiet, sweep=True) as watch:
@@ -68,6 +70,7 @@ def _resume_run(
     as_json: bool,
     quiet: bool,
 ) -> None:
+    load_libraries()
     from tuichaos import resuming
 
     def tell(line: str) -> None:

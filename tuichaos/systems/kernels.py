@@ -205,10 +205,21 @@ def survey(
 
 @functools.cache
 def compiled(function):
-    """``function`` as TorchScript, or as it is where that fails; compiled once a process."""
+    """``function`` as TorchScript, or as it is where that fails; compiled once a process.
+
+    It is run as written: to look for what could be simplified takes as long as thousands of
+    steps, and finds nothing here.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a note of deprecation, at every use
         try:
-            return torch.jit.script(function)
+            script = torch.jit.script(function)
         except (AttributeError, RuntimeError, NotImplementedError):
             return function
+
+    def run(*arguments):
+        with torch.jit.optimized_execution(False):
+            return script(*arguments)
+
+    run.__wrapped__ = script
+    return run

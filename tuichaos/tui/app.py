@@ -35,9 +35,9 @@ from tuichaos.cleaning import clean_lines
 from tuichaos.config import Config, keep_theme
 from tuichaos.errors import nearest
 from tuichaos.experiment import Experiment
+from tuichaos.loading import load_libraries
 from tuichaos.release import few_arenas
 from tuichaos.runs import Run
-from tuichaos.session import load_libraries
 from tuichaos.survey import Kept, Survey
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.ascii import AsciiFilter
