@@ -203,7 +203,7 @@ def toml_of(rng: random.Random, content: bytes) -> bytes:
     """A mutated experiment file."""
     if rng.random() < 0.6:
         table = mutate_table(rng, tomllib.loads(content.decode()))
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, RecursionError):  # what no TOML can hold
             return tomli_w.dumps(table).encode("utf-8", "replace")
     return rng.choice([mutate_bytes, mutate_lines])(rng, content)
 

@@ -147,7 +147,8 @@ class Regime(Instrument):
             return np.empty((len(slopes), 0))
         with np.errstate(divide="ignore", invalid="ignore"):
             change = np.abs(np.log(slopes) - np.log(before))
-        change = np.where((slopes == 0) & (before == 0), 0.0, np.nan_to_num(change, nan=np.inf))
+        change[np.isnan(change)] = np.inf
+        change[(slopes == 0) & (before == 0)] = 0.0
         return np.maximum.reduceat(change, np.cumsum([0, *widths[:-1]]), axis=1)
 
     def _diverged(self, frame: Frame) -> None:
