@@ -84,8 +84,9 @@ class Block:
         self.x = stretch.orbit[-1].clone()
         if stretch.tangents is not None:
             self.tangents = stretch.tangents.clone()
-        view = self._view(stretch, alive, start, steps + is_last, stepper)
-        found = {"alive": view.alive.cpu().numpy()}
+        found: dict[str, np.ndarray] = {}
+        view = self._view(stretch, alive, start, steps + is_last, stepper, found)
+        found["alive"] = view.alive.cpu().numpy()
         for probe in probes:
             found.update(probe(view))
         if self.first == 0:
@@ -104,7 +105,13 @@ class Block:
         return torch.equal(alone, among.expand_as(alone))
 
     def _view(
-        self, stretch: Stretch, alive: Tensor, start: int, times: int, stepper: Stepper
+        self,
+        stretch: Stretch,
+        alive: Tensor,
+        start: int,
+        times: int,
+        stepper: Stepper,
+        found: dict[str, np.ndarray],
     ) -> BlockOrbit:
         orbit, growth = stretch.orbit[:times], stretch.growth
         twins = None
@@ -123,6 +130,7 @@ class Block:
             alive[:times, : self.count],
             self._own_system,
             stepper,
+            found,
         )
 
 

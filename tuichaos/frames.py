@@ -22,7 +22,7 @@ class BlockOrbit:
     ``growth`` (T, r): ln of the tangent's growth from each step to the next, NaN where the
     run ends; None without tangents. ``alive`` (T, r): the reference is still finite.
     ``first`` is the number of the block's first reference; the frames of a block come in
-    order, one at a time.
+    order, one at a time. ``found``: what the probes before have seen of it, by name.
     """
 
     first: int
@@ -33,6 +33,7 @@ class BlockOrbit:
     alive: Tensor
     system: System
     stepper: Stepper
+    found: Mapping[str, np.ndarray]
 
     def observe(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """The system's observables at some times (indices into ``steps``): (times, r)."""

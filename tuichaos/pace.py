@@ -13,12 +13,19 @@ class Pace:
     """Runs freely unless told otherwise; safe to use from other threads.
 
     ``stop`` ends the simulation after the frame it is at; where it is ``hasty`` in the midst
-    of it, of which nothing is then kept, nor of the results.
+    of it, of which nothing is then kept, nor of the results. ``frame_seconds``: that a frame
+    may take.
     """
 
     def __init__(
-        self, *, paused: bool = False, stop: threading.Event | None = None, hasty: bool = False
+        self,
+        *,
+        paused: bool = False,
+        stop: threading.Event | None = None,
+        hasty: bool = False,
+        frame_seconds: float = 2.0,
     ) -> None:
+        self.frame_seconds = frame_seconds
         self._stop = stop or threading.Event()
         self._hasty = hasty
         self._change = threading.Condition()

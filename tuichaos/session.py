@@ -37,6 +37,7 @@ class Status(enum.StrEnum):
 ENDED = (Status.DONE, Status.INTERRUPTED, Status.FAILED)
 
 
+FRAME_SECONDS = 0.7  # that a frame may take; shorter ones cost a screen more redraws
 WAIT_SECONDS = 0.02  # between looks whether it is still wanted
 
 
@@ -68,7 +69,7 @@ class Session:
         self._watch = watch
         self._threads = threads
         self._out = out
-        self._pace = Pace(paused=paused)
+        self._pace = Pace(paused=paused, frame_seconds=FRAME_SECONDS)
         self._recording: Recording | None = None
         self._early: list[float] = []  # rates asked for before the run was ready
         self._rate: float | None = None  # the newest rate that was asked for

@@ -9,7 +9,8 @@ import torch
 from tuichaos.systems.base import System
 
 CUDA_ROWS = 1024  # the one shape of a block on an accelerator
-FRAME_WORK = 65536  # replica-steps a frame: about a quarter of a second, stop latency
+FRAME_WORK = 524_288  # replica-steps of a frame at most: some seconds
+FIRST_WORK = 65_536  # of the first one, whose speed is not known yet: a quarter of a second
 FRAME_STEPS = 256
 FRAME_BYTES = 16_000_000  # of orbit a block
 

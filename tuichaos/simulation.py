@@ -26,10 +26,9 @@ from tuichaos.errors import InputError
 from tuichaos.frames import Frame, Probe
 from tuichaos.noise_floor import NoiseFloor
 from tuichaos.pace import Pace
-from tuichaos.shapes import shape
+from tuichaos.shapes import FIRST_WORK, shape
 from tuichaos.systems.base import System
 
-FRAME_SECONDS = 0.7  # that a frame may take; shorter ones cost a screen more redraws
 CHECK_STEPS = 16  # of the lone-orbit check at the start
 
 
@@ -100,7 +99,7 @@ class Simulation:
             self.system, ensemble.references, ensemble.twins, self.steps, self.device
         )
         self.frame_steps = self._shape.frame_steps
-        self._most = self.frame_steps  # fewer where instruments are slow
+        self._most = min(self.frame_steps, max(8, FIRST_WORK // self.replicas))
         self._spent: list[float] = []  # seconds of the blocks of a frame
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self.taken_at: int | None = None  # the step the newest request holds from
@@ -218,13 +217,15 @@ class Simulation:
                     return
 
     def _adapt(self, steps: int) -> None:
-        """Shorter frames where they take long, so that a stop is answered soon: orbits and
-        measures do not depend on where frames end."""
+        """Frames that take as long as they may: longer ones cost less, and in shorter ones a
+        stop is answered sooner. Orbits and measures do not depend on where frames end."""
         seconds, self._spent = sum(self._spent) / self.threads, []
-        if seconds > FRAME_SECONDS:
-            self._most = max(1, int(steps * FRAME_SECONDS / seconds))
-        elif seconds < FRAME_SECONDS / 2:
-            self._most = min(self.frame_steps, 2 * max(steps, self._most))
+        fit = steps * self.pace.frame_seconds / max(seconds, 1e-9)
+        if fit < steps:
+            self._most = max(1, int(fit))
+        else:
+            longer = int(min(0.9 * fit, 4 * steps))
+            self._most = min(self.frame_steps, max(self._most, longer))
 
     def _submit(self, engine: Engine, start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""

@@ -85,23 +85,33 @@ class Regime(Instrument):
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         """Rows for the steps that are looked at: dead, units stuck on, the learning rate, and the
         largest slope of each hidden unit, NaN in layers that are not stuck."""
-        times = np.flatnonzero(np.isin(orbit.steps, self.look_at))
+        first, last = orbit.steps[0], orbit.steps[-1]
+        times = self.look_at[slice(*np.searchsorted(self.look_at, [first, last + 1]))] - first
         widths = np.array(self.setup.system.hidden_widths, dtype=int)
         rows = np.full((len(times), orbit.states.shape[1], FACTS + widths.sum()), np.nan)
         rate = getattr(orbit.system, "output_rate", None)
         if len(times) and rate is not None:
             rows[:, :, 2] = rate.cpu().numpy()
-        if len(times) and len(widths):
-            states = orbit.states[torch.from_numpy(times)].flatten(0, 1)
-            found = stuck_of_alike(orbit.system, states)
-            full = found.stuck == widths
-            dead = full.any(axis=1) & found.outputs_alike
-            on = np.where(full[:, -1], found.on[:, -1], np.nan)
-            rows[:, :, 0] = dead.reshape(rows.shape[:2])
-            rows[:, :, 1] = on.reshape(rows.shape[:2])
-            slopes = np.where(np.repeat(full, widths, axis=1), found.slopes, np.nan)
-            rows[:, :, FACTS:] = slopes.reshape(*rows.shape[:2], -1)
+        if len(widths):
+            rows[:, :, 0] = 0
+            # Where the loss is below what alike outputs can have, there is nothing to look at.
+            which = np.nonzero(~(orbit.found["signal"][times] < self.least))
+            if len(which[0]):
+                rows[which] = self._looked(orbit, times[which[0]], which[1], rows[which])
         return {"regime": rows}
+
+    def _looked(
+        self, orbit: BlockOrbit, times: np.ndarray, references: np.ndarray, rows: np.ndarray
+    ) -> np.ndarray:
+        """Rows (n, …) of ``probe`` for n states, at some times of some references."""
+        widths = np.array(self.setup.system.hidden_widths)
+        states = orbit.states[torch.from_numpy(times), torch.from_numpy(references)]
+        found = stuck_of_alike(orbit.system, states)
+        full = found.stuck == widths
+        rows[:, 0] = full.any(axis=1) & found.outputs_alike
+        rows[:, 1] = np.where(full[:, -1], found.on[:, -1], np.nan)
+        rows[:, FACTS:] = np.where(np.repeat(full, widths, axis=1), found.slopes, np.nan)
+        return rows
 
     # --- folding ---
 
