@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from killing import die, in_child
 
-from tuichaos import resuming, runner
+from tuichaos import resuming, runner, verifying
 from tuichaos.checkpoints.store import Store
 from tuichaos.errors import InputError
+from tuichaos.instruments.regime import Regime
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 
@@ -215,6 +216,27 @@ def test_without_a_checkpoint_it_begins_anew(tmp_path, monkeypatch):
     Store(part.path).clear()
     done = resuming.resume(open_run(part.path))
     assert done.manifest["resumed"][0]["step"] == 0
+    assert files(done.path) == whole
+
+
+def test_a_checkpoint_of_a_version_that_kept_other_things_is_not_gone_on_from(
+    tmp_path, monkeypatch
+):
+    experiment = resolve(TRAINING, {"record.states_every": 3})
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    with monkeypatch.context() as earlier:
+        state = Regime.state
+        fewer = lambda one: {k: v for k, v in state(one).items() if k != "moved"}  # noqa: E731
+        earlier.setattr(Regime, "state", fewer)
+        part = stopped(experiment, tmp_path / "part", earlier, 3)
+    (check,) = [c for c in verifying.verify(part) if c.name == "checkpoint"]
+    assert check.passed is None
+    assert "another version of tuichaos: it lacks Regime.moved" in check.words
+    done = resuming.resume(open_run(part.path))
+    assert done.manifest["resumed"][0]["step"] == 0
+    (words,) = done.manifest["warnings"]
+    assert "written by another version of tuichaos" in words
+    assert words.endswith("; all of the run is computed anew")
     assert files(done.path) == whole
 
 

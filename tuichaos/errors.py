@@ -34,6 +34,10 @@ class NoSuchColumn(InputError, KeyError):
         return str(self.args[0])
 
 
+class OtherState(InputError):
+    """A checkpoint of a version whose instruments keep other things: nothing goes on from it."""
+
+
 class RunFailed(RuntimeError):
     """A run that had started could not go on (exit code 1); its message is as clean."""
 

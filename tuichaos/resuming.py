@@ -17,7 +17,7 @@ from tuichaos.checkpoints.lock import NAME as LOCK
 from tuichaos.checkpoints.lock import is_held, locked
 from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.errors import InputError, OtherState, RunFailed
 from tuichaos.locations import as_argument, pasted, resolved, runs_home
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
@@ -152,12 +152,18 @@ def going_on(
         ready = plan(located(run.experiment, data, path.name), threads)
         with reading(path):
             checkpoint, faults = Store(path).newest(most=ready.most_kept)
-            facts = _facts(
-                run.manifest, checkpoint, [*filter(None, [taken]), *dict.fromkeys(faults)]
-            )
-        yield prepare(
-            ready, path, pace, before=Before(checkpoint, facts, known(run.manifest, checkpoint))
-        )
+        remarks = [*filter(None, [taken]), *dict.fromkeys(faults)]
+
+        def before(newest: Checkpoint | None) -> Before:
+            facts = _facts(run.manifest, newest, remarks)
+            return Before(newest, facts, known(run.manifest, newest))
+
+        try:
+            recording = prepare(ready, path, pace, before=before(checkpoint))
+        except OtherState as error:
+            remarks.append(f"{error}; all of the run is computed anew")
+            recording = prepare(ready, path, pace, before=before(None))
+        yield recording
 
 
 def _is_done(run: Run) -> str:

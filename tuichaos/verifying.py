@@ -20,7 +20,7 @@ from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.checkpoints.planned import MOST_NAMED, changed, check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.columns import whole_lines
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.errors import InputError, OtherState, RunFailed
 from tuichaos.files import reason
 from tuichaos.manifest import differing
 from tuichaos.pace import Pace
@@ -147,7 +147,11 @@ def _checkpoints(run: Run) -> Iterator[Check]:
     found, faults = store.newest(ready.most_kept, files=not done)
     words = "; ".join(faults)
     if found is not None and not words and not done:
-        words = _unfit(run, ready, found)
+        try:
+            words = _unfit(run, ready, found)
+        except OtherState as error:
+            yield Check("checkpoint", None, f"{error}; resume would begin anew")
+            return
     if found is None or words:
         yield Check("checkpoint", False, words)
         return
@@ -162,6 +166,8 @@ def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
     try:
         check_planned(run.path, known(run.manifest, checkpoint), recording.keeper.prints)
         recording.keeper.restore(checkpoint)
+    except OtherState:
+        raise
     except InputError as error:
         return str(error)
     finally:

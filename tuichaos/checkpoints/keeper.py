@@ -122,7 +122,7 @@ class Keeper:
                 raise InputError("is of a step beyond the end")
         except InputError as error:
             self._let_go()
-            raise InputError(f"{where}: {error}") from None
+            raise type(error)(f"{where}: {error}") from None
         except MALFORMED as error:
             self._let_go()
             raise InputError(f"{where}: is damaged: {type(error).__name__}") from None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.errors import InputError, OtherState
 from tuichaos.experiment import EPSILON, Experiment
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, perturbed_mask
@@ -117,6 +117,9 @@ class Instrument:
         own = {name for name, value in vars(self).items() if isinstance(value, NOT_STATE)}
         if own & set(state):
             raise InputError("is damaged: holds what an instrument makes itself")
+        if missing := self.state().keys() - state.keys():
+            name = f"{type(self).__name__}.{min(missing)}"
+            raise OtherState(f"was written by another version of tuichaos: it lacks {name}")
         vars(self).update(state)
 
 

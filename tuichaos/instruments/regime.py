@@ -65,7 +65,8 @@ class Regime(Instrument):
         self.looked: list[int] = []
         self.dead: list[np.ndarray] = []
         self.stuck_on: list[np.ndarray] = []
-        self.slopes = np.full((count, sum(setup.system.hidden_widths)), np.nan)  # newest look
+        # Of each hidden unit, at the newest look.
+        self.unit_slopes = np.full((count, sum(setup.system.hidden_widths)), np.nan)
         self.moved: list[np.ndarray] = []  # (references, layers), see ``_moved``
         self.eta = np.full(count, np.nan)
         self.least = setup.system.least_loss_of_alike(ALIKE)  # below, no network is dead
@@ -151,7 +152,7 @@ class Regime(Instrument):
         """By how much the slopes (references, units) changed since the look before, the largest
         |Δ ln| in each layer (references, layers): 0 for a slope that stays 0, ∞ where a layer was
         not stuck at both looks."""
-        before, self.slopes = self.slopes, slopes
+        before, self.unit_slopes = self.unit_slopes, slopes
         widths = self.setup.system.hidden_widths
         if not widths:
             return np.empty((len(slopes), 0))
