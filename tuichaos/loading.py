@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 import threading
 
 _LOADING = threading.Lock()
 
 
-def load_libraries(*more: str) -> None:
+def load_libraries(*more: str, for_good: bool = False) -> None:
     """Import what a run needs, torch among it, and ``more`` modules; by one thread at a time,
     for a module that another thread has half imported is not whole.
 
-    No garbage is looked for meanwhile, nor later among what is loaded here: there is none, and
-    a look at all of torch takes a tenth of the time that its import does.
+    No garbage is looked for meanwhile: there is none, and a look at all of torch takes a tenth
+    of the time that its import does. ``for_good``: nor is it later among all that is there by
+    then; for who has just begun, and has made nothing that is to go again.
     """
+    names = ("tuichaos.runner", *more)
     with _LOADING:
+        if all(name in sys.modules for name in names):
+            return
         was_on = gc.isenabled()
         gc.disable()
         try:
-            for name in ("tuichaos.runner", *more):
+            for name in names:
                 importlib.import_module(name)
         finally:
-            gc.freeze()
+            if for_good:
+                gc.freeze()
             if was_on:
                 gc.enable()

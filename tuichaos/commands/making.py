@@ -89,7 +89,7 @@ def _run(
     experiment: Any, out: str | None, threads: int | None, as_json: bool, quiet: bool, dry_run: bool
 ) -> None:
     """Run a single experiment, or say what it would be."""
-    load_libraries()
+    load_libraries(for_good=True)
     from tuichaos import recorder, runner
     from tuichaos.plan import plan
 
@@ -132,7 +132,7 @@ def _sweep(
     crews.check_crew(how["workers"], how["scheduler"])
     if how["scheduler"] is not None and not dry_run:
         crews.reach(how["scheduler"])
-    load_libraries()
+    load_libraries(for_good=True)
     from tuichaos.plan import plan
     from tuichaos.sweeps import report, running
 

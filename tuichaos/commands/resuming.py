@@ -53,7 +53,7 @@ def resume(
     crews.check_crew(workers, scheduler)
     if scheduler is not None:
         crews.reach(scheduler)
-    load_libraries()
+    load_libraries(for_good=True)
     from tuichaos.sweeps import running
 
     with interruptible(), telling.progress(quiet, sweep=True) as watch:
@@ -70,7 +70,7 @@ def _resume_run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    load_libraries()
+    load_libraries(for_good=True)
     from tuichaos import resuming
 
     def tell(line: str) -> None:
