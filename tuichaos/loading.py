@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import sys
 import threading
+from collections.abc import Iterator
 
 _LOADING = threading.Lock()
 
@@ -19,16 +21,19 @@ def load_libraries(*more: str, for_good: bool = False) -> None:
     then; for who has just begun, and has made nothing that is to go again.
     """
     names = ("tuichaos.runner", *more)
-    with _LOADING:
-        if all(name in sys.modules for name in names):
-            return
-        was_on = gc.isenabled()
-        gc.disable()
-        try:
-            for name in names:
-                importlib.import_module(name)
-        finally:
-            if for_good:
-                gc.freeze()
-            if was_on:
-                gc.enable()
+    with _LOADING, _uncollected(for_good and names[0] not in sys.modules):
+        for name in names:
+            importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _uncollected(for_good: bool) -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if for_good:
+            gc.freeze()
+        if was_on:
+            gc.enable()
