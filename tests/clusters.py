@@ -88,17 +88,17 @@ sys.meta_path.insert(0, Absent())
 EARLIER = """
 import sys, types
 
-for name in ("tuichaos", "tuichaos.version", "tuichaos.sweeps", "tuichaos.sweeps.far"):
+for name in ("tuichaos", "tuichaos.common.version", "tuichaos.sweeps", "tuichaos.sweeps.far"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = []
-sys.modules["tuichaos.version"].VERSION = "0.0.9"
+sys.modules["tuichaos.common.version"].VERSION = "0.0.9"
 """
 
 # One that differs by its version alone.
 RENUMBERED = """
-import tuichaos.version
+import tuichaos.common.version
 
-tuichaos.version.VERSION = "0.0.9"
+tuichaos.common.version.VERSION = "0.0.9"
 """
 
 # One that finds another file at the path of the data.

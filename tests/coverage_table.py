@@ -27,11 +27,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # maps.py, for systems
 from fractals import KOCH, SIERPINSKI, half_plane, snowflake, triangle
 
 import tuichaos
+from tuichaos.common.rng import generator
+from tuichaos.common.thresholds import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, T_975
 from tuichaos.instruments import sizes, spectrum
 from tuichaos.instruments.nmle import POINTS, best_windows
 from tuichaos.instruments.statistics import ANY, mean_and_interval, median_interval, share_interval
-from tuichaos.levels import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, T_975
-from tuichaos.randomness import generator
 from tuichaos.sweeps import boxes
 from tuichaos.sweeps.summary import mean_of_kept
 

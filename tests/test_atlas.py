@@ -13,9 +13,9 @@ from test_tui import keys, text_of, until, walk
 from textual.widgets import DataTable, Select
 
 import tuichaos
+from tuichaos.common.ascii_text import plain
+from tuichaos.common.errors import InputError
 from tuichaos.config import Config
-from tuichaos.errors import InputError
-from tuichaos.plain import plain
 from tuichaos.planes import PlaneValues
 from tuichaos.reading import resolve
 from tuichaos.session import Status

@@ -8,7 +8,7 @@ from collections import OrderedDict
 import pytest
 
 import tuichaos
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.plan import plan
 from tuichaos.runs import open_run
 from tuichaos.sweeps import batch, far, points

@@ -10,7 +10,7 @@ import pytest
 
 from tuichaos import runner, shapes
 from tuichaos.blocks import Block
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.instruments import period, regime
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tuichaos import runner
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import dense, points, running, workers

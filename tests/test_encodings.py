@@ -15,7 +15,7 @@ import pytest
 import tuichaos
 from tuichaos import presets
 from tuichaos.cli import _run_cli
-from tuichaos.plain import ascii_toml, fitting, only_ascii, plain
+from tuichaos.common.ascii_text import ascii_toml, fitting, only_ascii, plain
 
 PROGRAM = "from tuichaos.cli import main; main()"
 SMALL = ["--set", "steps=80", "--set", "ensemble.references=3", "--out", "OUT"]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tuichaos import exporting
+from tuichaos.common.errors import InputError
 from tuichaos.curves import Curve, Picture
-from tuichaos.errors import InputError
 from tuichaos.exporting import export, export_curves, export_steps, free_name
 from tuichaos.runs import open_run
 

@@ -12,10 +12,10 @@ from faults import fill_disk
 
 import tuichaos
 from tuichaos import recorder, runner
-from tuichaos.bounds import size_of
 from tuichaos.checkpoints.store import Store
-from tuichaos.memory import held
-from tuichaos.shortage import words
+from tuichaos.common.limits import size_of
+from tuichaos.common.memory import held
+from tuichaos.common.out_of_memory import words
 from tuichaos.states import StatesFile
 from tuichaos.systems.training import TrainingSystem
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import tuichaos
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.systems.foreign import Foreign, uses_transforms
 from tuichaos.systems.users import users_system
 

@@ -14,7 +14,7 @@ from test_resume import EVERYTHING, files, small_frames, stopped
 
 from tuichaos import further, resuming, runner
 from tuichaos.checkpoints.store import Store
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.reading import resolve
 from tuichaos.runs import delete, open_run
 from tuichaos.titles import described

@@ -7,8 +7,8 @@ import shlex
 import pytest
 
 import tuichaos
-from tuichaos.errors import Stopped
-from tuichaos.locations import as_argument, runs_home
+from tuichaos.common.errors import Stopped
+from tuichaos.common.paths import as_argument, runs_home
 from tuichaos.runner import told
 from tuichaos.runs import find
 from tuichaos.sweeps import batch

@@ -21,10 +21,11 @@ from mutations import stopped_run
 from peaks import forget, peak
 
 import tuichaos
-from tuichaos import charts, trusted, windows
-from tuichaos.cleaning import cell, clean, json_text
+from tuichaos import charts, windows
+from tuichaos.common import trust
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.text import cell, clean, json_text
 from tuichaos.curves import Curve, Picture
-from tuichaos.errors import InputError, RunFailed
 from tuichaos.exporting import export_steps, safe_lines
 from tuichaos.reading import load, parse_toml, resolve, valid
 from tuichaos.runs import open_run
@@ -62,7 +63,7 @@ def evil(tmp_path, monkeypatch):
         'steps = 6\n[system]\nname = "evil_one:make"\n[ensemble]\nreferences = 2\ntwins = 1\n'
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(trusted, "_trusted", set())
+    monkeypatch.setattr(trust, "_trusted", set())
     monkeypatch.setattr(sys, "path", [*sys.path])  # the folder of the user is put there
     monkeypatch.delitem(sys.modules, "evil_one", raising=False)
     yield mark
@@ -100,7 +101,7 @@ def test_a_run_folder_runs_no_code(evil, command, monkeypatch, tmp_path):
     done = tuichaos.run(experiment, out=tmp_path / "done").path
     part = stopped_run(tmp_path / "part", experiment)
     evil.unlink()
-    monkeypatch.setattr(trusted, "_trusted", set())
+    monkeypatch.setattr(trust, "_trusted", set())
     assert "--trust" in refusal(command, "resume", part)
     assert "--trust" in refusal(command, "resume", done, "--steps", 320)
     assert not (done / "further").exists()
@@ -125,13 +126,13 @@ def test_no_window_of_a_map_runs_code(evil):
         windows.zoomed(made, {"optimizer.learning_rate": (0.2, 0.3)}),
     ):
         with pytest.raises(InputError, match="--trust"):
-            trusted.check(other)
+            trust.check(other)
     assert not evil.exists()
 
 
 def test_python_names_code_by_its_table_but_not_by_a_file(evil):
     assert tuichaos.run(resolve({**SMALL, "system": {"name": "evil_one:make"}})).status == "done"
-    trusted._trusted.clear()
+    trust._trusted.clear()
     made = valid({**SMALL, "system": {"name": "evil_one:make"}})
     with pytest.raises(InputError, match="--trust"):
         tuichaos.run(made)

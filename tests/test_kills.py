@@ -18,7 +18,7 @@ from test_resume import TRAINING, files, small_frames
 import tuichaos
 from tuichaos import recorder, resuming, runner
 from tuichaos.checkpoints import store
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import finish

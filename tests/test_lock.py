@@ -14,7 +14,7 @@ import pytest
 
 from tuichaos.checkpoints import lock
 from tuichaos.checkpoints.lock import NAME, is_held, locked
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 
 def put(folder, **owner):
@@ -103,7 +103,7 @@ def test_two_at_once_are_never_both_let_in(tmp_path):
     put(tmp_path, pid=os.getppid(), host=platform.node(), began=1)  # a stale one to fight for
     code = (
         "import sys, time; from pathlib import Path; from tuichaos.checkpoints.lock import locked\n"
-        "from tuichaos.errors import InputError\n"
+        "from tuichaos.common.errors import InputError\n"
         "try:\n"
         "    with locked(Path(sys.argv[1])): print('in', flush=True); time.sleep(1.5)\n"
         "except InputError: print('out')"

@@ -13,10 +13,10 @@ import pytest
 import tuichaos
 from tuichaos import InputError, order, resolve, runner
 from tuichaos.commands import streams
+from tuichaos.common.errors import nearest
+from tuichaos.common.paths import home, pasted, resolved, runs_home
 from tuichaos.config import config_path, read_config
-from tuichaos.errors import nearest
 from tuichaos.experiment import DATA
-from tuichaos.locations import home, pasted, resolved, runs_home
 from tuichaos.reading import load, parse_override
 from tuichaos.runs import find
 

@@ -17,7 +17,7 @@ from labelled_orbits import ORBITS
 from PIL import Image
 
 from tuichaos import planes, rasters, runner
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.exporting import export
 from tuichaos.presets import preset
 from tuichaos.reading import resolve

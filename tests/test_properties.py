@@ -19,8 +19,8 @@ from safetensors.numpy import load, save
 
 from tuichaos import charts, presets, rasters
 from tuichaos.checkpoints.encoding import Decoder, Encoder
-from tuichaos.cleaning import cell, clean, json_text
 from tuichaos.columns import read_table
+from tuichaos.common.text import cell, clean, json_text
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.parameters import REFERENCE
 from tuichaos.reading import describe_keys, parse_override, resolve

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.instruments.statistics import median_interval
 
 QUIET = {f"measure.{k}": False for k in ("nmle", "growth", "tangent", "regime", "weight_norm")}

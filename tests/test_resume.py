@@ -16,7 +16,7 @@ from killing import die, in_child
 
 from tuichaos import resuming, runner, verifying
 from tuichaos.checkpoints.store import Store
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.instruments.regime import Regime
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run

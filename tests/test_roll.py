@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from tuichaos.errors import RunFailed
+from tuichaos.common.errors import RunFailed
 from tuichaos.sweeps import batch, points, roll, workers
 from tuichaos.sweeps.roll import Roll
 from tuichaos.sweeps.room import Room

@@ -28,8 +28,8 @@ from watched import Act, Phase, Tell, Watched
 
 import tuichaos
 from tuichaos import resuming, runner, shapes
+from tuichaos.common.errors import InputError
 from tuichaos.config import Config
-from tuichaos.errors import InputError
 from tuichaos.experiment import Optimizer
 from tuichaos.reading import resolve
 from tuichaos.runs import open_run

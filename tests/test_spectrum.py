@@ -116,7 +116,7 @@ def dense(run, start, steps):
 
 
 def test_all_exponents_of_the_papers_network_are_those_of_dense_hessians(simulate):
-    from tuichaos.randomness import Purpose, generator
+    from tuichaos.common.rng import Purpose, generator
 
     steps = 60
     overrides = {"ensemble.references": 3, "ensemble.twins": 0, "steps": steps}
@@ -234,8 +234,8 @@ def test_kaplan_yorke(values, whole, dimension):
 def test_exponents_of_another_frame_lie_within(simulate, monkeypatch):
     """Near-neutral exponents of a network align slowly: what another frame finds is inside, and
     what lies above 0 beyond doubt stays there."""
+    from tuichaos.common.rng import generator
     from tuichaos.instruments import spectrum as instrument
-    from tuichaos.randomness import generator
 
     def found(shift):
         monkeypatch.setattr(

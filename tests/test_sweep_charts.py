@@ -10,8 +10,8 @@ from scipy import stats
 
 import tuichaos
 from tuichaos.charts import draw
+from tuichaos.common.errors import InputError
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.errors import InputError
 from tuichaos.sweeps.drawing import picture
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.faces import face

@@ -18,7 +18,7 @@ import pytest
 from clusters import wait_for
 
 import tuichaos
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.sweeps import batch, cluster, crews, far, points, roll, rows, workers
 from tuichaos.sweeps.reading import read
 

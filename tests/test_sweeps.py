@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.progress import sweep_words
 from tuichaos.sweeps import batch, grid, points, report, rows, workers
 from tuichaos.sweeps.reading import read

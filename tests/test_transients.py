@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.sweeps.reading import read
 
 RATE = "optimizer.learning_rate"

@@ -16,11 +16,11 @@ import tuichaos
 from tuichaos import landmarks, presets
 from tuichaos.bands import Band, running_interval, summarise
 from tuichaos.charts import COLOURS, draw, legend
+from tuichaos.common.ascii_text import plain
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
 from tuichaos.drawings.projection import _rms
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
 from tuichaos.narrative import Said, fitted, narrate, told, verdict
-from tuichaos.plain import plain
 from tuichaos.views import Kept, view
 from tuichaos.watching import Progress
 

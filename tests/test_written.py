@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 import tuichaos
-from tuichaos import InputError, errors, resolve
+from tuichaos import InputError, resolve
+from tuichaos.common import errors
+from tuichaos.common.number_text import said
 from tuichaos.comparison import differences
 from tuichaos.presets import preset
 from tuichaos.reading import load
 from tuichaos.sweeps.grid import axes, parse_over
-from tuichaos.written import said
 
 TINY = ["--preset", "logistic", "--set", "ensemble.references=2", "--set", "steps=40"]
 TINY += ["--set", "measure.discard=0"]

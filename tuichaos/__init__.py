@@ -28,11 +28,11 @@ _PLACES = {
     "Run": "tuichaos.runs",
     "open_run": "tuichaos.runs",
     "list_runs": "tuichaos.runs",
-    "runs_home": "tuichaos.locations",
-    "trust": "tuichaos.trusted",
+    "runs_home": "tuichaos.common.paths",
+    "trust": "tuichaos.common.trust",
     "System": "tuichaos.systems.base",
-    "InputError": "tuichaos.errors",
-    "RunFailed": "tuichaos.errors",
+    "InputError": "tuichaos.common.errors",
+    "RunFailed": "tuichaos.common.errors",
 }
 
 _COMPUTING = ("runner", "sweeps.running", "resuming", "systems.base")
@@ -45,7 +45,7 @@ def __getattr__(name: str):
     if name not in _PLACES:
         raise AttributeError(f"module 'tuichaos' has no attribute {name!r}")
     if _PLACES[name] in _COMPUTING:
-        from tuichaos.locations import here
+        from tuichaos.common.paths import here
 
         here()  # torch ends the process that imports it in a folder that was deleted
     import importlib  # here: the command line hears signals only once this module is loaded

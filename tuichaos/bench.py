@@ -20,7 +20,7 @@ import torch
 
 from tuichaos import bench_sweeps
 from tuichaos.bench_instruments import costs
-from tuichaos.devices import repeatable
+from tuichaos.common.devices import repeatable
 from tuichaos.experiment import Experiment
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup

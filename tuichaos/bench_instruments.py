@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tuichaos.devices import repeatable
+from tuichaos.common.devices import repeatable
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.plan import Plan, plan

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tuichaos.errors import RunFailed
+from tuichaos.common.errors import RunFailed
 from tuichaos.experiment import Experiment
 from tuichaos.presets import preset
 from tuichaos.reading import resolve

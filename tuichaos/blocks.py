@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Probe
 from tuichaos.systems.base import System
 from tuichaos.systems.stepping import Stepper, Stretch

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos import order
-from tuichaos.errors import InputError
-from tuichaos.locations import runs_home
+from tuichaos.common.errors import InputError
+from tuichaos.common.paths import runs_home
 from tuichaos.runs import NOTE, Run, check_format
 
 Stamp = tuple[int, ...]  # times and sizes of the files that a line is made from

@@ -5,31 +5,31 @@ from __future__ import annotations
 
 import sys
 
-from tuichaos import interruptions
+from tuichaos.common import signals
 
 
 def main() -> None:
     """Do what the command line says, and end with its exit code."""
-    interruptions.listen()
+    signals.listen()
     try:
         from tuichaos.commands import group
 
         code = group.run()
     except BaseException:
-        if interruptions.lost() is None:
+        if signals.lost() is None:
             raise
         code = _say_interrupted()
     else:
-        if code < 128 and interruptions.lost() is not None:  # lost on its way
+        if code < 128 and signals.lost() is not None:  # lost on its way
             code = _say_interrupted()
-    interruptions.finish(code)
+    signals.finish(code)
     sys.exit(code)
 
 
 def _say_interrupted() -> int:
     """Of a signal that came before the commands were there, or that a library lost."""
-    interruptions.say()
-    return 128 + (interruptions.lost() or 0)
+    signals.say()
+    return 128 + (signals.lost() or 0)
 
 
 def __getattr__(name: str) -> object:

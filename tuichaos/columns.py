@@ -17,8 +17,8 @@ from typing import IO, Any, NoReturn, TextIO
 
 import numpy as np
 
-from tuichaos.bounds import check_file
-from tuichaos.errors import InputError, NoSuchColumn, some
+from tuichaos.common.errors import InputError, NoSuchColumn, some
+from tuichaos.common.limits import check_file
 
 MOST_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
 MOST_COLUMNS = 100_000

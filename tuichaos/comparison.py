@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuichaos.bands import AVERAGED, Band
+from tuichaos.common.errors import InputError
+from tuichaos.common.number_text import said
 from tuichaos.curves import LETTERS, Curve, Picture
-from tuichaos.errors import InputError
 from tuichaos.runs import Run
 from tuichaos.views import VIEWS, Kept, title
-from tuichaos.written import said
 
 MOST = 8
 TALK = ("title", "about", "paper")  # keys that change nothing of a run

@@ -14,8 +14,8 @@ from typing import Any
 
 import platformdirs
 
-from tuichaos.errors import InputError, nearest
-from tuichaos.plain import only_ascii
+from tuichaos.common.ascii_text import only_ascii
+from tuichaos.common.errors import InputError, nearest
 
 KINDS = {str: "a text", float: "a number", bool: "true or false"}
 

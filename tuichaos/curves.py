@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tuichaos.cleaning import clean
+from tuichaos.common.text import clean
 
 DRAWABLE = 1e100  # on a linear axis; plotext overflows on larger ones
 

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.bounds import size_of
-from tuichaos.devices import available_threads, resolve_device
-from tuichaos.errors import InputError
+from tuichaos.common.devices import available_threads, resolve_device
+from tuichaos.common.errors import InputError
+from tuichaos.common.limits import size_of
+from tuichaos.common.memory import installed
+from tuichaos.common.paths import runs_home
 from tuichaos.experiment import Experiment
 from tuichaos.instruments.memory import BYTES as REMEMBERED
 from tuichaos.instruments.spectrum import frames_for, settings
 from tuichaos.instruments.state_tail import COMPONENTS, SLACK, TAIL
 from tuichaos.instruments.stretches import MOST as REMEMBERED_STEPS
-from tuichaos.locations import runs_home
-from tuichaos.memory import installed
 from tuichaos.shapes import shape
 from tuichaos.systems import Built
 from tuichaos.systems.base import System

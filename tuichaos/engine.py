@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tuichaos.devices import repeatable
+from tuichaos.common.devices import repeatable
 from tuichaos.systems.stepping import Stepper
 
 

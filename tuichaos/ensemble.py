@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.rng import Purpose, generator
 from tuichaos.experiment import Experiment
-from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.base import System, perturbed_mask
 
 

@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from tuichaos.bounds import MOST_STEPS
-from tuichaos.errors import nearest
+from tuichaos.common.errors import nearest
+from tuichaos.common.limits import MOST_STEPS
 from tuichaos.fields import Diagram, Plane
 from tuichaos.measure import Measure
 from tuichaos.parameters import REFERENCE, check

@@ -15,13 +15,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from tuichaos.bounds import check_file
-from tuichaos.cleaning import cell, clean
 from tuichaos.columns import read_pieces, whole_lines
+from tuichaos.common.errors import InputError
+from tuichaos.common.limits import check_file
+from tuichaos.common.paths import as_argument, here
+from tuichaos.common.text import cell, clean
 from tuichaos.curves import Curve, Picture
-from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
-from tuichaos.locations import as_argument, here
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
 from tuichaos.runs import GROWING, Run

@@ -19,12 +19,12 @@ from typing import Any
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import FOLDER, Store
-from tuichaos.errors import InputError, RunFailed, Stopped
+from tuichaos.common.atomic_files import reason, replace_text, settle_folder
+from tuichaos.common.errors import InputError, RunFailed, Stopped
+from tuichaos.common.paths import as_argument
 from tuichaos.experiment import Experiment
-from tuichaos.files import reason, replace_text, settle_folder
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
-from tuichaos.locations import as_argument
 from tuichaos.manifest import now
 from tuichaos.measure import Measure
 from tuichaos.pace import Pace

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.devices import describe, processor
+from tuichaos.common.devices import describe, processor
+from tuichaos.common.version import VERSION
 from tuichaos.plan import Plan
 from tuichaos.simulation import Simulation
 from tuichaos.systems.data import Dataset
 from tuichaos.titles import title_of
-from tuichaos.version import VERSION
 
 
 def now() -> str:

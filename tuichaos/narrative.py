@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tuichaos.bands import Band, running_interval
+from tuichaos.common.thresholds import MIN_STEPS, NEUTRAL_GAIN
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import fit, growth_limit
-from tuichaos.levels import MIN_STEPS, NEUTRAL_GAIN
 from tuichaos.live import LiveSeries
 from tuichaos.parameters import per
 from tuichaos.report import dead_of

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.locations import home, runs_home
+from tuichaos.common.paths import home, runs_home
 
 NAME = "newest"
 MOST_DIGITS = 18

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tuichaos.errors import nearest
-from tuichaos.written import whole
+from tuichaos.common.errors import nearest
+from tuichaos.common.number_text import whole
 
 # The first number is the one that is turned to see a route to chaos.
 REFERENCE: dict[str, dict[str, object]] = {

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import torch
 
+from tuichaos.common.devices import resolve_device
+from tuichaos.common.errors import InputError
+from tuichaos.common.number_text import whole
+from tuichaos.common.paths import here
 from tuichaos.demands import check_memory, check_room, most_kept, needed
-from tuichaos.devices import resolve_device
 from tuichaos.ensemble import EnsembleDraws, draws
-from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
-from tuichaos.locations import here
 from tuichaos.pace import Pace
 from tuichaos.simulation import Simulation
 from tuichaos.systems import Built, build
-from tuichaos.written import whole
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.thresholds import T_975
 from tuichaos.experiment import Experiment
-from tuichaos.levels import T_975
 from tuichaos.parameters import FLOWS, REFERENCE, per
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
 from tuichaos.runs import Run

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.errors import InputError, nearest
+from tuichaos.common.errors import InputError, nearest
 from tuichaos.experiment import Experiment
 from tuichaos.reading import load
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tuichaos.charts import axis_ticks
-from tuichaos.cleaning import clean
+from tuichaos.common.ascii_text import plain
+from tuichaos.common.text import clean
 from tuichaos.legends import GAP, flow
-from tuichaos.plain import plain
 from tuichaos.sweeps.grid import Axis
 
 RGB = tuple[int, int, int]

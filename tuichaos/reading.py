@@ -13,15 +13,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from tuichaos.bounds import DOTTED, MOST_DEPTH, MOST_EXPERIMENT, look_over, read_text, shortened
-from tuichaos.cleaning import clean
-from tuichaos.errors import MOST_COMPARED, InputError, is_near, nearest
+from tuichaos.common.errors import MOST_COMPARED, InputError, is_near, nearest
+from tuichaos.common.limits import (
+    DOTTED,
+    MOST_DEPTH,
+    MOST_EXPERIMENT,
+    look_over,
+    read_text,
+    shortened,
+)
+from tuichaos.common.number_text import as_toml, number, number_fault
+from tuichaos.common.paths import here, pasted, resolved
+from tuichaos.common.text import clean
+from tuichaos.common.trust import trust_named
 from tuichaos.experiment import Experiment, Table
-from tuichaos.locations import here, pasted, resolved
 from tuichaos.sweeps.grid import parse_over, swept_keys
 from tuichaos.titles import name_of, retitled, value_at
-from tuichaos.trusted import trust_named
-from tuichaos.written import as_toml, number, number_fault
 
 
 def load(

@@ -15,10 +15,7 @@ from typing import Any, TextIO, TypeVar
 
 import numpy as np
 
-from tuichaos.cleaning import cell
-from tuichaos.errors import InputError, RunFailed
-from tuichaos.experiment import Experiment
-from tuichaos.files import (
+from tuichaos.common.atomic_files import (
     FRESH,
     NO_ROOM,
     overwrite_text,
@@ -28,7 +25,10 @@ from tuichaos.files import (
     settle,
     settle_folder,
 )
-from tuichaos.locations import resolved, runs_home
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.paths import resolved, runs_home
+from tuichaos.common.text import cell
+from tuichaos.experiment import Experiment
 
 T = TypeVar("T")
 FORMAT = 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuichaos.cleaning import clean
+from tuichaos.common.text import clean
 from tuichaos.runs import Run
 
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos import further
-from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.checkpoints.keeper import Before
 from tuichaos.checkpoints.lock import NAME as LOCK
 from tuichaos.checkpoints.lock import is_held, locked
 from tuichaos.checkpoints.planned import check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
-from tuichaos.errors import InputError, OtherState, RunFailed
-from tuichaos.locations import as_argument, pasted, resolved, runs_home
+from tuichaos.common.errors import InputError, OtherState, RunFailed
+from tuichaos.common.limits import MOST_JSON, read_text
+from tuichaos.common.number_text import whole
+from tuichaos.common.paths import as_argument, pasted, resolved, runs_home
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
@@ -29,7 +30,6 @@ from tuichaos.runs import Run, check_entries, find, open_run, reading
 from tuichaos.states import PARTS
 from tuichaos.titles import title_of
 from tuichaos.watching import Progress, Watcher
-from tuichaos.written import whole
 
 
 def resume(

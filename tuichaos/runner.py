@@ -15,19 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos import interruptions, order, shortage
+from tuichaos import order
 from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import check_planned
+from tuichaos.common import out_of_memory, signals
+from tuichaos.common.atomic_files import reason, replace_text
+from tuichaos.common.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
+from tuichaos.common.paths import as_argument
 from tuichaos.engine import Engine
-from tuichaos.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.experiment import Experiment
-from tuichaos.files import reason, replace_text
 from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
-from tuichaos.locations import as_argument
 from tuichaos.manifest import ended, facts, now, outcome
 from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
@@ -108,9 +109,9 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
         seen.append(number)
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in interruptions.ours()}
+    before = {number: signal.signal(number, handle) for number in signals.ours()}
     try:
-        interruptions.check()
+        signals.check()
         yield seen
     finally:
         for number, handler in before.items():
@@ -364,10 +365,10 @@ def _blank(experiment: Experiment) -> tuple[dict[str, np.ndarray], dict[str, Any
 
 def _reason(error: BaseException, plan: Plan) -> str:
     """What went wrong, in one line."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(error):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or out_of_memory.is_one(error):
         ensemble = plan.experiment.ensemble
         device = plan.experiment.device
-        return shortage.words(error, device, ensemble.references, ensemble.twins)
+        return out_of_memory.words(error, device, ensemble.references, ensemble.twins)
     if isinstance(error, OSError) and error.strerror:
         return reason(error)
     if isinstance(error, SystemFault):

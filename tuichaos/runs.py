@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos import archives, order
-from tuichaos.bounds import MOST_JSON, MOST_STEPS, check_file, read_text
+from tuichaos import order
 from tuichaos.checkpoints.lock import is_held
-from tuichaos.cleaning import clean, cleaned, is_clean
 from tuichaos.columns import Columns, names_of, read_table
-from tuichaos.errors import InputError, RunFailed, nearest
+from tuichaos.common import npz
+from tuichaos.common.atomic_files import NO_ROOM
+from tuichaos.common.errors import InputError, RunFailed, nearest
+from tuichaos.common.limits import MOST_JSON, MOST_STEPS, check_file, read_text
+from tuichaos.common.paths import pasted, resolved, runs_home
+from tuichaos.common.text import clean, cleaned, is_clean
 from tuichaos.experiment import Experiment
-from tuichaos.files import NO_ROOM
-from tuichaos.locations import pasted, resolved, runs_home
 from tuichaos.reading import load
 
 
@@ -204,7 +205,7 @@ class Run:
         if not path.exists():
             raise InputError(f"{path}: no states were recorded; see record.states_every")
         # Ours are not compressed: no array has more numbers than the file has bytes.
-        return archives.read(path, STATES, path.stat().st_size, str(path), kinds="fiubU")
+        return npz.read(path, STATES, path.stat().st_size, str(path), kinds="fiubU")
 
 
 STATES = ("steps", "states", "twins", "layout", "x", "y", "x_test", "y_test")

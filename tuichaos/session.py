@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.malloc import give_back
 from tuichaos.experiment import Experiment
 from tuichaos.loading import load_libraries
 from tuichaos.pace import Pace
-from tuichaos.release import give_back
 from tuichaos.watching import Progress
 
 if TYPE_CHECKING:

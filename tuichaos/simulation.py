@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from tuichaos.blocks import FIRST, WITNESS, Block
-from tuichaos.devices import available_threads
+from tuichaos.common.devices import available_threads
+from tuichaos.common.errors import InputError
 from tuichaos.engine import Engine
 from tuichaos.ensemble import EnsembleDraws
-from tuichaos.errors import InputError
 from tuichaos.frames import Frame, Probe
 from tuichaos.noise_floor import NoiseFloor
 from tuichaos.pace import Pace

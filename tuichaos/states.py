@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos import archives
-from tuichaos.errors import InputError
-from tuichaos.files import replacing, settle
+from tuichaos.common import npz
+from tuichaos.common.atomic_files import replacing, settle
+from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.systems.data import Dataset
@@ -176,7 +176,7 @@ class StatesFile:
 def parts_again(archive: Path, folder: Path) -> None:
     """Make the files that grow out of states.npz again, so that a run that is done goes on.
     InputError where it cannot be read."""
-    archives.unpack(archive, {name: folder / f".{name}.part" for name in PARTS}, str(archive))
+    npz.unpack(archive, {name: folder / f".{name}.part" for name in PARTS}, str(archive))
 
 
 def _npy_header(target: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.malloc import give_back
 from tuichaos.experiment import Experiment
 from tuichaos.loading import load_libraries
-from tuichaos.release import give_back
 from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Status
 from tuichaos.sweeps.grid import axes

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from tuichaos.bounds import shortened
+from tuichaos.common.limits import shortened
+from tuichaos.common.number_text import said
 from tuichaos.experiment import Experiment
 from tuichaos.parameters import REFERENCE
 from tuichaos.sweeps.grid import axes
-from tuichaos.written import said
 
 MOST_LISTED = 20  # entries of a list in a title
 MOST_NUMBERS = 4  # of values

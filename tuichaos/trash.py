@@ -10,8 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from tuichaos.errors import InputError
-from tuichaos.locations import runs_home
+from tuichaos.common.errors import InputError
+from tuichaos.common.paths import runs_home
 from tuichaos.runs import Run, check_ended, delete, open_run
 
 NAME = ".trash"

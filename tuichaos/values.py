@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from tuichaos.errors import nearest
-from tuichaos.written import whole
+from tuichaos.common.errors import nearest
+from tuichaos.common.number_text import whole
 
 MOST_LAYERS = 1_000  # hidden ones: each has columns of its own in series.csv
 MOST_SIZE = 1e100  # of a perturbation: a draw from −ε to ε needs 2 ε, and a distance its sum

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from tuichaos import further
-from tuichaos.bounds import MOST_JSON, read_text
 from tuichaos.checkpoints.planned import MOST_NAMED, changed, check_planned, known, prints
 from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.columns import whole_lines
-from tuichaos.errors import InputError, OtherState, RunFailed
-from tuichaos.files import reason
+from tuichaos.common.atomic_files import reason
+from tuichaos.common.errors import InputError, OtherState, RunFailed
+from tuichaos.common.limits import MOST_JSON, read_text
 from tuichaos.manifest import differing
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan

@@ -8,9 +8,9 @@ import numpy as np
 
 from tuichaos import landmarks
 from tuichaos.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
+from tuichaos.common.errors import InputError, some
 from tuichaos.curves import Curve, Picture
 from tuichaos.drawings import TABLE_VIEWS, TABS
-from tuichaos.errors import InputError, some
 from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
 from tuichaos.parameters import per

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.reading import changed
 from tuichaos.sweeps.grid import Axis, Number, axes

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 T = TypeVar("T", bound=type)
 KEPT: dict[str, type] = {}

@@ -12,7 +12,7 @@ from tuichaos.checkpoints.encoding import Decoder, Encoder
 from tuichaos.checkpoints.planned import prints
 from tuichaos.checkpoints.prefixes import Prefix
 from tuichaos.checkpoints.store import MALFORMED, Checkpoint, Store
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 if TYPE_CHECKING:
     from tuichaos.recorder import Folder

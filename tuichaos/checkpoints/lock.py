@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tuichaos.bounds import read_text
-from tuichaos.errors import InputError, RunFailed
-from tuichaos.files import NO_ROOM, reason, replace_text
+from tuichaos.common.atomic_files import NO_ROOM, reason, replace_text
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.limits import read_text
 
 NAME = "lock"
 HEARTBEAT = 2.0  # seconds

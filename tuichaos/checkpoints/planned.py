@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.checkpoints.store import Checkpoint
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.experiment import Experiment
 
 # Words, where it is computed, how often it is kept, and what was changed while it ran; where a

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 PIECE = 1 << 20  # bytes read at a time
 

@@ -22,10 +22,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from tuichaos.bounds import check_file, read_text
 from tuichaos.checkpoints.prefixes import Prefix
-from tuichaos.errors import InputError
-from tuichaos.files import replace_text, settle_folder
+from tuichaos.common.atomic_files import replace_text, settle_folder
+from tuichaos.common.errors import InputError
+from tuichaos.common.limits import check_file, read_text
 
 FOLDER = "checkpoints"
 FORMAT = 1

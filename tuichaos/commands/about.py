@@ -10,9 +10,9 @@ import click
 
 from tuichaos.commands.shared import NumberRange, interrupted
 from tuichaos.commands.telling import say
-from tuichaos.errors import InputError
-from tuichaos.locations import here
-from tuichaos.plain import ascii_toml, only_ascii
+from tuichaos.common.ascii_text import ascii_toml, only_ascii
+from tuichaos.common.errors import InputError
+from tuichaos.common.paths import here
 
 
 @click.command(
@@ -44,8 +44,8 @@ def presets(name: str | None, keys: bool) -> None:
 )
 def paths() -> None:
     from tuichaos import presets as kept
+    from tuichaos.common.paths import LOG, home, runs_home
     from tuichaos.config import config_path
-    from tuichaos.locations import LOG, home, runs_home
 
     for name, path in (
         ("runs", runs_home()),

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from tuichaos import interruptions, shortage
 from tuichaos.commands import about, kept, making, resuming, streams
 from tuichaos.commands.shared import Interrupted, NumberRange, interruptible, trusting
 from tuichaos.commands.telling import say
-from tuichaos.errors import InputError, RunFailed, nearest
-from tuichaos.files import reason
-from tuichaos.locations import here
+from tuichaos.common import out_of_memory, signals
+from tuichaos.common.atomic_files import reason
+from tuichaos.common.errors import InputError, RunFailed, nearest
+from tuichaos.common.paths import here
 
 
 class Commands(click.Group):
@@ -124,7 +124,7 @@ def _run_cli() -> int:
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
         return _complain(str(error) or "interrupted", _code_of(error))
     except (MemoryError, ImportError, RuntimeError) as error:  # libraries are large
-        if isinstance(error, RuntimeError) and not shortage.is_one(error):
+        if isinstance(error, RuntimeError) and not out_of_memory.is_one(error):
             raise
         return _complain(f"there is not enough memory, or a part is missing: {error}", 1)
     except SystemExit:
@@ -140,9 +140,9 @@ def _code_of(error: BaseException) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    lost = interruptions.lost()
+    lost = signals.lost()
     if code < 128 and lost is not None:  # a library made something else of it
         message, code = "interrupted", 128 + lost
-    with interruptions.LastWord(code), contextlib.suppress(OSError):  # the terminal may be gone
+    with signals.LastWord(code), contextlib.suppress(OSError):  # the terminal may be gone
         say(f"tuichaos: error: {' '.join(message.split())}", err=True)
     return code

@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from tuichaos.cleaning import clean
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import WholeRange, trusting
 from tuichaos.commands.telling import say, say_json
-from tuichaos.errors import InputError
-from tuichaos.locations import here
+from tuichaos.common.errors import InputError
+from tuichaos.common.paths import here
+from tuichaos.common.text import clean
 
 
 @click.command(
@@ -19,7 +19,7 @@ from tuichaos.locations import here
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def runs(as_json: bool) -> None:
-    from tuichaos.locations import runs_home
+    from tuichaos.common.paths import runs_home
     from tuichaos.runs import survey
 
     kept, refused = survey()

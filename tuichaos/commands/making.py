@@ -11,9 +11,9 @@ import click
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.commands.telling import say
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.paths import here, pasted
 from tuichaos.loading import load_libraries
-from tuichaos.locations import here, pasted
 
 
 @click.command(

@@ -8,9 +8,9 @@ import click
 
 from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.paths import here
 from tuichaos.loading import load_libraries
-from tuichaos.locations import here
 
 
 @click.command(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tuichaos.written import whole_text
+from tuichaos.common.number_text import whole_text
 
 
 class Whole(click.types.IntParamType):
@@ -51,7 +51,7 @@ def trusting(command: Any) -> Any:
 
     def heed(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
         if names:
-            from tuichaos.trusted import trust
+            from tuichaos.common.trust import trust
 
             for name in names:
                 trust(name)

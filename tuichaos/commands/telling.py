@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tuichaos.cleaning import clean, clean_lines, json_text
-from tuichaos.errors import InputError
-from tuichaos.plain import fitting, only_ascii
+from tuichaos.common.ascii_text import fitting, only_ascii
+from tuichaos.common.errors import InputError
+from tuichaos.common.text import clean, clean_lines, json_text
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tuichaos.commands import telling
 from tuichaos.commands.telling import say, say_json, shown
-from tuichaos.errors import InputError, RunFailed
-from tuichaos.locations import as_argument
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.paths import as_argument
 
 if TYPE_CHECKING:
     from tuichaos.runs import Run
@@ -69,10 +69,11 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
     """The map of a plane, in colour where the terminal can."""
     from rich.console import Console
 
-    from tuichaos import plain, planes, printing, rasters, views
+    from tuichaos import planes, printing, rasters, views
+    from tuichaos.common import ascii_text
 
     console = Console(highlight=False, soft_wrap=True)
-    ascii_only = ascii_only or plain.only_ascii(sys.stdout)
+    ascii_only = ascii_only or ascii_text.only_ascii(sys.stdout)
     colour = printing.can_colour(console) and not ascii_only
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     if words := views.nothing_yet(done):

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.rng import Purpose, generator
+from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, Setup, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.stretches import CONSTANT, MOST, OfSeries, Stretch, Unmeasured, summary
-from tuichaos.levels import FLOOR_UNITS
-from tuichaos.randomness import Purpose, generator
 
 LAGS = 50
 SHUFFLES = 1000  # the paper's number

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tuichaos.errors import InputError, OtherState
+from tuichaos.common.errors import InputError, OtherState
 from tuichaos.experiment import EPSILON, Experiment
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, perturbed_mask

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import median

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.devices import repeatable
+from tuichaos.common.devices import repeatable
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES

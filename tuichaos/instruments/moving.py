@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.bands import summarise
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median

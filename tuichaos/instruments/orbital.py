@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from tuichaos.checkpoints.encoding import kept
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, Setup
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import TAIL, StateTail
 from tuichaos.instruments.stretches import OfSeries, Stretch, summary
-from tuichaos.levels import FLOOR_UNITS
 
 LONGEST = 1024
 CYCLES = 4  # that must have been seen, so that a repetition is no accident

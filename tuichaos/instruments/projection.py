@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.devices import repeatable
-from tuichaos.errors import InputError
+from tuichaos.common.devices import repeatable
+from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES

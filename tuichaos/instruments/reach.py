@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
 from tuichaos.instruments.observables import looked_at, score_names

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, Setup, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.stretches import CONSTANT, OfSeries, Stretch, Unmeasured, summary
-from tuichaos.levels import FLOOR_UNITS
 
 POINTS = 400
 MOST_POINTS = 1000  # distances of all pairs are in memory together

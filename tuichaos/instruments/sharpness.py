@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.rng import Purpose, generator
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.lanczos import largest
 from tuichaos.instruments.statistics import median, median_interval
-from tuichaos.randomness import Purpose, generator
 from tuichaos.systems.base import System, parameter_mask
 from tuichaos.systems.hessian import Gradient, Hessian, defined_matrices, hessian
 from tuichaos.systems.stepping import JACOBIAN_DIMENSION

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from tuichaos.checkpoints.encoding import kept
+from tuichaos.common.errors import InputError
 from tuichaos.ensemble import draws
-from tuichaos.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.growth import GrowthWindow, between_levels

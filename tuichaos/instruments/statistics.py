@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.randomness import Purpose, generator
+from tuichaos.common.rng import Purpose, generator
 
 RESAMPLES = 2000
 

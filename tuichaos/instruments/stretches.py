@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES, Signals
 from tuichaos.instruments.statistics import median
-from tuichaos.levels import FLOOR_UNITS
 
 MOST = 5_000  # newest steps that are analysed: what a chart shows, and a tenth of a second's work
 

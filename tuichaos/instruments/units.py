@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
 from tuichaos.systems.base import System

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuichaos.common.thresholds import MIN_STEPS, NEUTRAL_GAIN
 from tuichaos.instruments.dead_network import AHEAD, DeadNetwork
 from tuichaos.instruments.motion import (
     DRIFT_SIZE,
@@ -32,7 +33,6 @@ from tuichaos.instruments.motion import (
 )
 from tuichaos.instruments.period import period
 from tuichaos.instruments.span_record import SPANS, largest_speedup
-from tuichaos.levels import MIN_STEPS, NEUTRAL_GAIN
 
 GAIN = math.log(1e6)  # nats: what is a millionth apart is then as far apart as it gets
 PASSED = 30.0  # nats that chaos which has passed must have folded: leaving a saddle gains as much

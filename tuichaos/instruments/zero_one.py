@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from tuichaos.common.rng import Purpose, generator
 from tuichaos.instruments.autocorrelation import autocorrelation
 from tuichaos.instruments.base import Findings
 from tuichaos.instruments.signals import MOST_STEPS
 from tuichaos.instruments.stretches import MOST, OfSeries, Stretch, Unmeasured, summary
-from tuichaos.randomness import Purpose, generator
 
 FREQUENCIES = 100
 LOWEST, HIGHEST = math.pi / 5, 4 * math.pi / 5

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.reading import resolve
 from tuichaos.runner import run
 from tuichaos.runs import Run

@@ -15,8 +15,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuichaos.common.errors import InputError, OtherData, RunFailed
 from tuichaos.engine import Engine
-from tuichaos.errors import InputError, OtherData, RunFailed
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, prepare

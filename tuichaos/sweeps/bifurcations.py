@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.devices import repeatable
+from tuichaos.common.devices import repeatable
 from tuichaos.sweeps.cycles import Cycle, Cycles
 from tuichaos.sweeps.families import Family
 from tuichaos.sweeps.lasting import MOST_ENDS

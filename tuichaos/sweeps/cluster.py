@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
-from tuichaos.bounds import size_of
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.limits import size_of
 from tuichaos.sweeps import far, question
 from tuichaos.sweeps.batch import Job
 from tuichaos.sweeps.crews import reach

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from tuichaos.blocks import FIRST, WITNESS, Block
+from tuichaos.common.errors import RunFailed
+from tuichaos.common.rng import Purpose, generator
 from tuichaos.engine import Engine
-from tuichaos.errors import RunFailed
 from tuichaos.fields import DIRECTIONS
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Instrument, Setup
@@ -31,7 +32,6 @@ from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
 from tuichaos.noise_floor import NoiseFloor
 from tuichaos.plan import plan
-from tuichaos.randomness import Purpose, generator
 from tuichaos.sweeps.diagrams import listed, numbers_of, states_of
 from tuichaos.sweeps.families import Family, leading
 from tuichaos.sweeps.lasting import LastValues

@@ -7,7 +7,7 @@ import socket
 import threading
 import urllib.parse
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 NAME_SECONDS = 10.0  # for a name server to answer
 SCHEMES = ("tcp", "tls")

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from tuichaos.common.errors import InputError
+from tuichaos.common.rng import Purpose, generator
 from tuichaos.ensemble import EnsembleDraws
-from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.instruments.base import Instrument
 from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Rows
-from tuichaos.randomness import Purpose, generator
 from tuichaos.runner import Recording, prepare
 from tuichaos.sweeps.points import Base, Grid, Point, dense_key
 from tuichaos.sweeps.rows import Row

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tuichaos.common.errors import InputError
 from tuichaos.curves import Curve, Picture
-from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.parameters import per
 from tuichaos.runs import Run

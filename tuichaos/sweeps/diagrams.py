@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.instruments.base import Setup
 from tuichaos.instruments.projection import principal
 from tuichaos.plan import Plan

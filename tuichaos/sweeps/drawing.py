@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tuichaos.common.errors import InputError, some
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.errors import InputError, some
 from tuichaos.experiment import Experiment
 from tuichaos.parameters import per
 from tuichaos.runs import Run

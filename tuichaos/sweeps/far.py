@@ -15,15 +15,15 @@ from pathlib import Path
 
 import torch
 
-from tuichaos.bounds import size_of
-from tuichaos.errors import InputError, OtherData, RunFailed
+from tuichaos.common.errors import InputError, OtherData, RunFailed
+from tuichaos.common.limits import size_of
+from tuichaos.common.trust import trust_named
 from tuichaos.manifest import versions
 from tuichaos.plan import plan
 from tuichaos.sweeps.batch import RUNS_PER_THREAD, Job, needs, perform
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.room import LATER, Room, of_worker, threads_of_worker
 from tuichaos.sweeps.rows import Row
-from tuichaos.trusted import trust_named
 
 LOOK_SECONDS = 0.5  # between two looks whether the rows are still wanted
 

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from tuichaos.errors import InputError, nearest
-from tuichaos.written import as_toml, whole
+from tuichaos.common.errors import InputError, nearest
+from tuichaos.common.number_text import as_toml, whole
 
 MOST_KEYS = 2
 MOST_VALUES = 1_000_000  # of one key: a grid must fit in memory

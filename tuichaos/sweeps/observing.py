@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from tuichaos.errors import InputError, nearest
+from tuichaos.common.errors import InputError, nearest
 from tuichaos.frames import BlockOrbit
 from tuichaos.instruments.observables import GROUPS
 from tuichaos.sweeps.points import Component

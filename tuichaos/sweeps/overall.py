@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.files import replace_text
+from tuichaos.common.atomic_files import replace_text
 from tuichaos.planes import of_experiment
 from tuichaos.recorder import without_nan
 from tuichaos.sweeps import boxes

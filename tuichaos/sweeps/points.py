@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.fields import Diagram
 from tuichaos.measure import Measure

@@ -9,9 +9,9 @@ from typing import TextIO
 
 import numpy as np
 
-from tuichaos.bounds import check_file
 from tuichaos.columns import whole_lines
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.limits import check_file
 from tuichaos.runs import words_of
 
 NAME = "sweep.csv"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tuichaos.common.number_text import said
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.plan import Plan
 from tuichaos.report import ONE_SPLIT, between, number, plan_lines
 from tuichaos.runs import Run
 from tuichaos.sweeps.points import Grid
-from tuichaos.written import said
 
 MOST_ROWS = 40  # of the table on the terminal
 MAIN = {

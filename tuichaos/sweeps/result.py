@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tuichaos.columns import Columns
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.runs import Run, open_run, table_path
 from tuichaos.sweeps.reading import NAME, read
 

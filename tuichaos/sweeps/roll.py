@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from tuichaos.bounds import size_of
+from tuichaos.common.limits import size_of
 
 NEW, ASKED, FIT, UNFIT = "new", "asked", "fit", "unfit"
 MOST_NAMED = 4  # workers in a line

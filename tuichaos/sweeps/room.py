@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from tuichaos import memory
+from tuichaos.common import memory
 
 LATER = 100_000_000  # bytes that libraries take at the first point: what they load only then
 WAIT_SECONDS = 0.2

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tuichaos.bounds import check_file
-from tuichaos.cleaning import clean, cleaned
-from tuichaos.errors import InputError
-from tuichaos.files import settle
+from tuichaos.common.atomic_files import settle
+from tuichaos.common.errors import InputError
+from tuichaos.common.limits import check_file
+from tuichaos.common.text import clean, cleaned
 
 JOURNAL = "points.jsonl"
 MOST_BYTES = 1_000_000_000  # orbits of a diagram are in it

@@ -14,11 +14,12 @@ from typing import Any
 from tuichaos import order
 from tuichaos.checkpoints.lock import locked
 from tuichaos.checkpoints.planned import digest, earlier_digest
+from tuichaos.common.atomic_files import reason, replace_text
+from tuichaos.common.errors import InputError, RunFailed, Stopped
+from tuichaos.common.number_text import whole
+from tuichaos.common.paths import as_argument
 from tuichaos.demands import needed
-from tuichaos.errors import InputError, RunFailed, Stopped
 from tuichaos.experiment import Experiment
-from tuichaos.files import reason, replace_text
-from tuichaos.locations import as_argument
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
 from tuichaos.reading import located
@@ -35,7 +36,6 @@ from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
 from tuichaos.titles import title_of
-from tuichaos.written import whole
 
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 

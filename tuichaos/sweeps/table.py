@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.cleaning import cell
-from tuichaos.files import replace_text
+from tuichaos.common.atomic_files import replace_text
+from tuichaos.common.text import cell
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.reading import NAME
 from tuichaos.sweeps.rows import Row

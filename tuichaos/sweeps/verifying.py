@@ -8,8 +8,8 @@ import json
 import threading
 from collections.abc import Iterator
 
-from tuichaos.bounds import read_text
-from tuichaos.errors import InputError, RunFailed
+from tuichaos.common.errors import InputError, RunFailed
+from tuichaos.common.limits import read_text
 from tuichaos.manifest import differing
 from tuichaos.runs import MALFORMED, Run, check_entries, open_run
 from tuichaos.sweeps import table

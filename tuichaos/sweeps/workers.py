@@ -27,12 +27,12 @@ from concurrent.futures import (
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 
-from tuichaos import interruptions
-from tuichaos.errors import RunFailed
+from tuichaos.common import signals
+from tuichaos.common.errors import RunFailed
+from tuichaos.common.trust import trust_named
 from tuichaos.sweeps.batch import TRIES, Job, perform
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.rows import Row
-from tuichaos.trusted import trust_named
 
 UNITS_PER_WORKER = 4  # of a batch, so that no worker is idle for long at the end
 MOST_IN_UNIT = 16  # points: what a worker that dies takes with it
@@ -335,11 +335,11 @@ def _starting() -> Iterator[None]:
     the whole group, as ctrl-C does, would have each of them say where it was. They inherit what
     is held back here (of this process it is answered a moment later), and so does what looks
     after their resources, which has to outlive them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, interruptions.SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
     try:
         with _safe_path():
             resource_tracker.ensure_running()  # it lets go of two of them
-            signal.pthread_sigmask(signal.SIG_BLOCK, interruptions.SIGNALS)
+            signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -364,9 +364,9 @@ def _safe_path() -> Iterator[None]:
 def _begin(parent: int) -> None:
     """In a worker: what asks to end is the parent's to answer, but for SIGTERM, by which the
     library ends a worker; and the parent's death ends it."""
-    for number in interruptions.SIGNALS:
+    for number in signals.SIGNALS:
         signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, interruptions.SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from tuichaos import trusted
-from tuichaos.errors import InputError, SystemFault
+from tuichaos.common import trust
+from tuichaos.common.errors import InputError, SystemFault
 from tuichaos.experiment import Experiment
 from tuichaos.systems.base import System
 from tuichaos.systems.data import Dataset, load
@@ -33,7 +33,7 @@ class Built:
 
 def build(experiment: Experiment) -> Built:
     """The System of an experiment; raises InputError where it cannot be had."""
-    trusted.check(experiment)
+    trust.check(experiment)
     name = experiment.system.name
     if name == "training":
         return _training(experiment)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 if TYPE_CHECKING:
     from tuichaos.systems.stepping import Stepper

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tuichaos import archives
-from tuichaos.errors import InputError, OtherData, nearest
+from tuichaos.common import npz
+from tuichaos.common.errors import InputError, OtherData, nearest
+from tuichaos.common.number_text import whole
+from tuichaos.common.rng import Purpose, generator
 from tuichaos.experiment import Data
-from tuichaos.randomness import Purpose, generator
 from tuichaos.systems import odd_features, tables
 from tuichaos.systems import targets as targets_of
 from tuichaos.systems.once import Once
-from tuichaos.written import whole
 
 MOST_CLASSES = 10_000
 MOST_NUMBERS = 5_000_000  # in a generated data set
@@ -442,7 +442,7 @@ def _npz(data: Data, loss: str) -> Raw:
     if data.path is None:
         raise InputError(f"data.path: npz data needs a file: --set data.path=FILE, {ARRAYS}")
     where = f"data.path: {data.path}"
-    parts = archives.read(data.path, PARTS, MOST_FILED, where, kinds="fiubU")
+    parts = npz.read(data.path, PARTS, MOST_FILED, where, kinds="fiubU")
     _check_parts(where, parts)
     named = _named(where, parts, data.task)
     raw = _checked(where, parts["x"], parts["y"], data.task, loss)

@@ -10,8 +10,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuichaos.bounds import check_file
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.limits import check_file
 
 MOST_CSV = 100_000_000  # bytes; reading takes some seconds, and an npz of the same none
 MOST_LINE = 1_000_000  # bytes of a line: 50 000 numbers

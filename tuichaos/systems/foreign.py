@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos import shortage
-from tuichaos.errors import InputError, RunFailed, SystemFault, is_fault
+from tuichaos.common import out_of_memory
+from tuichaos.common.errors import InputError, RunFailed, SystemFault, is_fault
 from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System
 from tuichaos.systems.stepping import Stepper
 
@@ -131,7 +131,7 @@ class Foreign(System):
 
     def _named(self, what: str, error: BaseException) -> BaseException:
         """An exception that says where it was raised; want of memory says so itself."""
-        if isinstance(error, TOLD) or not is_fault(error) or shortage.is_one(error):
+        if isinstance(error, TOLD) or not is_fault(error) or out_of_memory.is_one(error):
             return error
         lines = str(error).strip().splitlines()
         words = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tuichaos.cleaning import clean
-from tuichaos.errors import InputError, nearest
+from tuichaos.common.errors import InputError, nearest
+from tuichaos.common.text import clean
 from tuichaos.systems import decoding, odd_features
 
 MOST_NUMBERS = 5_000_000  # of a table; an npz may have more

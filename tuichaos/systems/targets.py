@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from tuichaos.cleaning import clean
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.text import clean
 
 Task = Literal["classes", "regression"]
 FEW_SAMPLES = 3  # a class, in the mean: with fewer, and MANY classes, it is no set of classes

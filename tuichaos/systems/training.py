@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
 from tuichaos.systems.buffers import forward_buffers, in_parts, layout_of
 from tuichaos.systems.kernels import forward

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.errors import InputError, SystemFault, is_fault
-from tuichaos.locations import here
+from tuichaos.common.errors import InputError, SystemFault, is_fault
+from tuichaos.common.paths import here
 from tuichaos.systems.base import System
 from tuichaos.systems.foreign import Foreign, uses_transforms
 

@@ -29,14 +29,14 @@ from textual.timer import Timer
 from textual.widgets import OptionList
 from textual.worker import WorkerFailed
 
-from tuichaos import interruptions
 from tuichaos.catalogue import Catalogue
-from tuichaos.cleaning import clean_lines
+from tuichaos.common import signals
+from tuichaos.common.errors import nearest
+from tuichaos.common.malloc import few_arenas
+from tuichaos.common.text import clean_lines
 from tuichaos.config import Config, keep_theme
-from tuichaos.errors import nearest
 from tuichaos.experiment import Experiment
 from tuichaos.loading import load_libraries
-from tuichaos.release import few_arenas
 from tuichaos.runs import Run
 from tuichaos.survey import Kept, Survey
 from tuichaos.sweeps.rows import Row
@@ -249,7 +249,7 @@ class Explorer(App):
         self.theme = self.config.theme
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         if threading.current_thread() is threading.main_thread():
-            for number in interruptions.ours():
+            for number in signals.ours():
                 signal.signal(number, self._leave)
         self.push_screen(Explore(self.state.experiment, self.ascii_only))
         if self.first_map is not None:

@@ -7,7 +7,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from tuichaos.plain import plain
+from tuichaos.common.ascii_text import plain
 
 
 class AsciiFilter(LineFilter):

@@ -6,8 +6,8 @@ import time
 import traceback
 from pathlib import Path
 
-from tuichaos.cleaning import clean
-from tuichaos.locations import LOG, home
+from tuichaos.common.paths import LOG, home
+from tuichaos.common.text import clean
 
 MOST_BYTES = 1_000_000  # of the log; what is older is let go
 MOST_KNOWN = 100  # faults that are told apart: a picture is drawn again four times a second

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from tuichaos import progress
+from tuichaos.common.memory import held
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
-from tuichaos.memory import held
 from tuichaos.narrative import Said, fitted, told, verdict
 from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Session, Status, SweepSession

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tuichaos.common.errors import InputError
 from tuichaos.curves import Picture
-from tuichaos.errors import InputError
 from tuichaos.parameters import per
 from tuichaos.sweeps.drawing import FIRST, of_columns
 from tuichaos.sweeps.rows import Row

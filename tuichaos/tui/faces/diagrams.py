@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tuichaos.common.errors import InputError
 from tuichaos.curves import Picture
-from tuichaos.errors import InputError
 from tuichaos.sweeps.diagram_drawing import of_rows
 from tuichaos.sweeps.points import Grid
 from tuichaos.tui.faces.base import told

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuichaos.common.thresholds import T_975
 from tuichaos.experiment import Experiment
-from tuichaos.levels import T_975
 from tuichaos.parameters import per
 from tuichaos.sweeps.rows import Row
 

@@ -13,7 +13,7 @@ from textual.binding import Binding
 from textual.geometry import Region
 from textual.widgets import Static
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_map, free_name
 from tuichaos.fields import VALUES

@@ -14,11 +14,11 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tuichaos.cleaning import clean, clean_lines
+from tuichaos.common.errors import InputError
+from tuichaos.common.text import clean, clean_lines
 from tuichaos.comparison import differences, overlay
 from tuichaos.curves import LETTERS, Picture, cropped
 from tuichaos.drawings import TABLE_VIEWS
-from tuichaos.errors import InputError
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.runs import MALFORMED, Run, open_run
 from tuichaos.tui.faults import noted

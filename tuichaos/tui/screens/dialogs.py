@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from tuichaos.cleaning import clean
+from tuichaos.common.text import clean
 from tuichaos.tui.screens.living import Clickable
 
 

@@ -13,10 +13,10 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Sparkline, Static
 
-from tuichaos.cleaning import clean_lines
+from tuichaos.common.errors import InputError
+from tuichaos.common.text import clean_lines
 from tuichaos.curves import Picture, cropped
 from tuichaos.drawings import TABS
-from tuichaos.errors import InputError
 from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.live import LiveSeries

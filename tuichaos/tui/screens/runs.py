@@ -15,10 +15,10 @@ from textual.widgets import DataTable, Input, Static
 from tuichaos import runs as kept
 from tuichaos import trash
 from tuichaos.catalogue import Catalogue, Listed
-from tuichaos.cleaning import clean
+from tuichaos.common.errors import InputError
+from tuichaos.common.text import clean
 from tuichaos.comparison import MOST
 from tuichaos.curves import LETTERS
-from tuichaos.errors import InputError
 from tuichaos.runs import Run
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm

@@ -15,13 +15,13 @@ from textual.message import Message
 from textual.widgets import Input, Label, Select, Static
 
 from tuichaos import presets
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.trust import trust_named
 from tuichaos.experiment import DATA, SYSTEMS, Experiment
 from tuichaos.measure import Measure
 from tuichaos.parameters import turned
 from tuichaos.reading import changed, parse_override
 from tuichaos.suited import asked
-from tuichaos.trusted import trust_named
 
 TRAINING, REFERENCE = "training", "reference"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 
 def resolve_device(name: str) -> torch.device:

@@ -6,8 +6,8 @@ import difflib
 import itertools
 from collections.abc import Iterable
 
-from tuichaos.cleaning import clean
-from tuichaos.interruptions import Stopped
+from tuichaos.common.signals import Stopped
+from tuichaos.common.text import clean
 
 __all__ = ["InputError", "RunFailed", "Stopped", "SystemFault", "is_fault", "nearest", "some"]
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tuichaos.bounds import check_file
-from tuichaos.cleaning import clean
-from tuichaos.errors import InputError
-from tuichaos.files import NO_ROOM, settle
+from tuichaos.common.atomic_files import NO_ROOM, settle
+from tuichaos.common.errors import InputError
+from tuichaos.common.limits import check_file
+from tuichaos.common.text import clean
 
 MOST_MEMBERS = 1_000  # ours have 8
 MOST_HEADER = 10_000  # bytes of what a member says of itself; NumPy reads it whole, then asks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tuichaos.memory import held as held_now
+from tuichaos.common.memory import held as held_now
 
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 AMOUNT = r"([\d.]+) (bytes|KiB|MiB|GiB|TiB)"

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import platformdirs
 
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
 
 
 def home() -> Path:

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tuichaos.cleaning import clean
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.text import clean
 
 CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 PLACES = ("system.name", "data.name", "network.kind", "optimizer.name", "loss.name")

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.cleaning import clean
-from tuichaos.errors import InputError
+from tuichaos.common.errors import InputError
+from tuichaos.common.text import clean
 
 MOST_EXPERIMENT = 2_000_000  # bytes of a TOML file: a second of parsing; more samples go in an npz
 MOST_JSON = 16_000_000  # bytes of manifest.json or summary.json; in memory 50 times as much
