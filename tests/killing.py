@@ -21,7 +21,7 @@ def warm() -> None:
     """Load, and let torch compile, what runs need: once here instead of in each child."""
     import tuichaos.cli  # noqa: F401
     from tuichaos import runner
-    from tuichaos.reading import resolve
+    from tuichaos.config.loading import resolve
     from tuichaos.sweeps import running  # noqa: F401
 
     tiny = {"steps": 20, "ensemble": {"references": 2, "twins": 1}}

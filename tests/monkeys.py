@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tuichaos
-from tuichaos.config import Config
-from tuichaos.presets import preset
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.presets import preset
 from tuichaos.tui.app import Explorer
 
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2}

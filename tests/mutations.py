@@ -277,7 +277,7 @@ def answered(arguments: list[str], out: io.StringIO, err: io.StringIO) -> int:
 
 def sources() -> dict[str, bytes]:
     """The experiments that are mutated: all presets and some rich ones."""
-    from tuichaos import presets
+    from tuichaos.config import presets
 
     found = {name: presets.path(name).read_bytes() for name in presets.names()}
     return found | {name: tomli_w.dumps(table).encode() for name, table in RICH.items()}
@@ -361,7 +361,7 @@ def folders(home: Path) -> dict[str, Path]:
     import numpy as np
 
     from tuichaos import runner
-    from tuichaos.reading import resolve
+    from tuichaos.config.loading import resolve
     from tuichaos.sweeps import running
 
     found = {

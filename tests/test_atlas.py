@@ -15,13 +15,13 @@ from textual.widgets import DataTable, Select
 import tuichaos
 from tuichaos.common.ascii_text import plain
 from tuichaos.common.errors import InputError
-from tuichaos.config import Config
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.loading import resolve
+from tuichaos.config.sweep_axes import axes
 from tuichaos.planes import PlaneValues
-from tuichaos.reading import resolve
 from tuichaos.session import Status
 from tuichaos.survey import Survey
 from tuichaos.sweeps import running
-from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.faces import face

@@ -10,8 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from tuichaos import presets
-from tuichaos.reading import resolve
+from tuichaos.config import presets
+from tuichaos.config.loading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import bifurcations, running
 from tuichaos.sweeps.bifurcations import Bifurcation, cascades

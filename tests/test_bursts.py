@@ -10,8 +10,8 @@ from textual.command import CommandPalette
 from textual.widgets import DataTable, Input, OptionList, Select
 
 import tuichaos
-from tuichaos.config import Config
-from tuichaos.presets import preset
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.presets import preset
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.dialogs import Ask, Confirm
 from tuichaos.tui.screens.explore import Explore

@@ -19,7 +19,7 @@ from tuichaos import manifest, resuming, runner
 from tuichaos.checkpoints import lock
 from tuichaos.checkpoints.encoding import Decoder, Encoder
 from tuichaos.checkpoints.store import FOLDER, Store
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
 from tuichaos.runs import open_run
 
 ODD = struct.unpack(">d", bytes.fromhex("fff80000deadbeef"))[0]  # a NaN with a sign and a load

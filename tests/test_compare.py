@@ -9,7 +9,7 @@ from test_tui import SIZE, explorer, until
 from textual.widgets import Static
 
 import tuichaos
-from tuichaos.presets import preset
+from tuichaos.config.presets import preset
 from tuichaos.tui.screens import compare
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.runs import Runs

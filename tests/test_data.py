@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tuichaos import InputError, experiment
-from tuichaos.reading import resolve
+from tuichaos import InputError
+from tuichaos.config import experiment
+from tuichaos.config.loading import resolve
 from tuichaos.systems import data as source
 from tuichaos.systems.data import FILES, GENERATED, load
 

@@ -11,8 +11,8 @@ import pytest
 from tuichaos import runner, shapes
 from tuichaos.blocks import Block
 from tuichaos.common.errors import InputError
+from tuichaos.config.loading import resolve
 from tuichaos.instruments import period, regime
-from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import dense, points, running
 from tuichaos.sweeps.rows import Row

@@ -11,7 +11,7 @@ import pytest
 
 from tuichaos import runner
 from tuichaos.common.errors import InputError
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import dense, points, running, workers
 from tuichaos.sweeps.rows import Journal, Row

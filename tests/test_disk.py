@@ -17,7 +17,7 @@ from killing import by_command, in_child
 from test_resume import files, small_frames
 
 from tuichaos import runner
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
 from tuichaos.runs import open_run
 
 RUN = {

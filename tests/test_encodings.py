@@ -13,9 +13,9 @@ import tomllib
 import pytest
 
 import tuichaos
-from tuichaos import presets
 from tuichaos.cli import _run_cli
 from tuichaos.common.ascii_text import ascii_toml, fitting, only_ascii, plain
+from tuichaos.config import presets
 
 PROGRAM = "from tuichaos.cli import main; main()"
 SMALL = ["--set", "steps=80", "--set", "ensemble.references=3", "--out", "OUT"]
@@ -138,15 +138,15 @@ def test_json_is_whole_in_every_encoding(monkeypatch):
 
 
 def test_the_explorer_heeds_it_as_well(monkeypatch):
-    from tuichaos import config
+    from tuichaos.config import explorer_settings
 
     monkeypatch.setattr("locale.getpreferredencoding", lambda *_: "UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")
-    assert not config.poor_terminal()
+    assert not explorer_settings.poor_terminal()
     for name in ("stdout", "stderr"):
         with monkeypatch.context() as patch:
             patch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding="cp437"))
-            assert config.poor_terminal()
+            assert explorer_settings.poor_terminal()
 
 
 def test_letters_of_the_field_have_a_likeness():

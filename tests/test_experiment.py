@@ -7,8 +7,9 @@ import tomllib
 
 import pytest
 
-from tuichaos import InputError, experiment, presets, windows
-from tuichaos.reading import describe_keys, load, parse_override, resolve
+from tuichaos import InputError, windows
+from tuichaos.config import experiment, presets
+from tuichaos.config.loading import describe_keys, load, parse_override, resolve
 from tuichaos.sweeps import points
 
 

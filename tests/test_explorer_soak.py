@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from scipy.stats import theilslopes
 
-from tuichaos.config import Config
-from tuichaos.presets import preset
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.presets import preset
 from tuichaos.runs import delete, list_runs
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.atlas import Atlas

@@ -18,7 +18,7 @@ from mutations import stopped_run
 from peaks import forget, peak
 
 import tuichaos
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
 from tuichaos.sweeps.running import sweep
 
 SMALL = {"steps": 40, "ensemble": {"references": 2, "twins": 1}, "record": {"states_every": 5}}

@@ -15,9 +15,9 @@ from test_resume import EVERYTHING, files, small_frames, stopped
 from tuichaos import further, resuming, runner
 from tuichaos.checkpoints.store import Store
 from tuichaos.common.errors import InputError
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
+from tuichaos.config.titles import described
 from tuichaos.runs import delete, open_run
-from tuichaos.titles import described
 from tuichaos.verifying import verify
 
 # Of the instruments that are on by themselves these depend on the number of steps.

@@ -25,9 +25,9 @@ from tuichaos import charts, windows
 from tuichaos.common import trust
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.text import cell, clean, json_text
+from tuichaos.config.loading import load, parse_toml, resolve, valid
 from tuichaos.curves import Curve, Picture
 from tuichaos.exporting import export_steps, safe_lines
-from tuichaos.reading import load, parse_toml, resolve, valid
 from tuichaos.runs import open_run
 
 SMALL = {"steps": 6, "ensemble": {"references": 2, "twins": 1}}
@@ -623,7 +623,7 @@ def test_pictures_are_clean_whatever_names_they_get():
 async def test_the_runs_screen_shows_and_does_not_obey(done, home, tmp_path):
     from textual.widgets import DataTable, Static
 
-    from tuichaos.presets import preset
+    from tuichaos.config.presets import preset
     from tuichaos.tui.app import Explorer
     from tuichaos.tui.screens.runs import Runs
 

@@ -56,7 +56,7 @@ def test_systems_know_nothing_of_what_measures_them():
 
 def test_the_explorer_is_on_screen_before_torch_is_loaded():
     code = (
-        "import sys; import tuichaos.tui.app; from tuichaos.presets import preset;"
+        "import sys; import tuichaos.tui.app; from tuichaos.config.presets import preset;"
         "tuichaos.tui.app.Explorer(preset('quick'));"
         "sys.exit(bool({'torch', 'sklearn', 'scipy', 'plotext'} & set(sys.modules)))"
     )

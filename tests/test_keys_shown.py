@@ -6,7 +6,7 @@ import pytest
 from test_tui import explorer, finish, keys, until
 
 import tuichaos
-from tuichaos.presets import preset
+from tuichaos.config.presets import preset
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.runs import Runs

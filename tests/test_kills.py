@@ -19,7 +19,7 @@ import tuichaos
 from tuichaos import recorder, resuming, runner
 from tuichaos.checkpoints import store
 from tuichaos.common.errors import InputError
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import finish
 

@@ -15,9 +15,9 @@ from tuichaos import InputError, order, resolve, runner
 from tuichaos.commands import streams
 from tuichaos.common.errors import nearest
 from tuichaos.common.paths import home, pasted, resolved, runs_home
-from tuichaos.config import config_path, read_config
-from tuichaos.experiment import DATA
-from tuichaos.reading import load, parse_override
+from tuichaos.config.experiment import DATA
+from tuichaos.config.explorer_settings import config_path, read_config
+from tuichaos.config.loading import load, parse_override
 from tuichaos.runs import find
 
 # --- settings ----------------------------------------------------------------------------

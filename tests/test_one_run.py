@@ -10,7 +10,7 @@ import pytest
 from test_bursts import burst, explorer, until
 
 import tuichaos
-from tuichaos.presets import preset
+from tuichaos.config.presets import preset
 from tuichaos.tui.run_state import RunState
 
 LONG = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 10**7}

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import tuichaos
+from tuichaos.config.loading import resolve
 from tuichaos.drawings.orbit import VIEWS
 from tuichaos.instruments import chosen
 from tuichaos.instruments.autocorrelation import autocorrelation, null_band
@@ -21,7 +22,6 @@ from tuichaos.instruments.recurrence import recurrence
 from tuichaos.instruments.stretches import Unmeasured
 from tuichaos.instruments.zero_one import displacements, stride_of, zero_one
 from tuichaos.plan import plan
-from tuichaos.reading import resolve
 from tuichaos.views import picture
 
 NAMES = ("autocorrelation", "recurrence", "expansion", "zero_one", "period")

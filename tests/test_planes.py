@@ -18,13 +18,13 @@ from PIL import Image
 
 from tuichaos import planes, rasters, runner
 from tuichaos.common.errors import InputError
+from tuichaos.config.loading import resolve
+from tuichaos.config.presets import preset
+from tuichaos.config.sweep_axes import axes
 from tuichaos.exporting import export
-from tuichaos.presets import preset
-from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 from tuichaos.session import Session
 from tuichaos.sweeps import points, running
-from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.rows import Row
 from tuichaos.systems import build
 from tuichaos.systems.training import TrainingSystem
@@ -731,7 +731,7 @@ def test_fractal_tanh(side, tmp_path):
 
 
 async def test_the_settings_show_no_rate_where_layers_have_their_own():
-    from tuichaos.config import Config
+    from tuichaos.config.explorer_settings import Config
     from tuichaos.tui.app import Explorer
     from tuichaos.tui.widgets.settings import Settings
 

@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load, save
 
-from tuichaos import charts, presets, rasters
+from tuichaos import charts, rasters
 from tuichaos.checkpoints.encoding import Decoder, Encoder
 from tuichaos.columns import read_table
 from tuichaos.common.text import cell, clean, json_text
+from tuichaos.config import presets
+from tuichaos.config.loading import describe_keys, parse_override, resolve
+from tuichaos.config.reference_parameters import REFERENCE
+from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.parameters import REFERENCE
-from tuichaos.reading import describe_keys, parse_override, resolve
 from tuichaos.recorder import series_head, series_lines, write_table
-from tuichaos.sweeps.grid import Axis, axes
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tuichaos import rasters
+from tuichaos.config.sweep_axes import Axis
 from tuichaos.rasters import UNKNOWN, UNKNOWN_COLOUR, Raster, Scale
-from tuichaos.sweeps.grid import Axis
 
 A = Scale("a", ((0, 0, 0), (200, 100, 0)), "abc", 1.0, 100.0, log=True)
 B = Scale("b", ((9, 9, 9),), "X")

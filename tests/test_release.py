@@ -13,8 +13,8 @@ import weakref
 import pytest
 from textual.widgets._footer import FooterKey
 
-from tuichaos.config import Config
-from tuichaos.presets import preset
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.presets import preset
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.runs import Runs
 

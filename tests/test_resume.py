@@ -17,8 +17,8 @@ from killing import die, in_child
 from tuichaos import resuming, runner, verifying
 from tuichaos.checkpoints.store import Store
 from tuichaos.common.errors import InputError
+from tuichaos.config.loading import resolve
 from tuichaos.instruments.regime import Regime
-from tuichaos.reading import resolve
 from tuichaos.runs import open_run
 
 EVERYTHING = {
@@ -387,7 +387,7 @@ def test_a_done_run_has_nothing_left_to_do(tmp_path):
 
 def test_every_instrument_can_be_kept(tmp_path, monkeypatch):
     """All switches are on above: a new instrument must be among them."""
-    from tuichaos.measure import Measure
+    from tuichaos.config.measure import Measure
 
     switches = {n for n, f in Measure.model_fields.items() if isinstance(f.default, bool)}
     on = {n for n, f in Measure.model_fields.items() if f.default is True}

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from tuichaos import reading, selftest
+from tuichaos import selftest
+from tuichaos.config import loading
+from tuichaos.config.measure import Measure
 from tuichaos.instruments import (
     autocorrelation,
     chosen,
@@ -50,7 +52,6 @@ from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
 from tuichaos.instruments.units import SaturatedUnits
 from tuichaos.instruments.zero_one import ZeroOneTest
-from tuichaos.measure import Measure
 from tuichaos.selftest import softmax, table
 from tuichaos.selftest.checks import QUIET, exact, word
 from tuichaos.selftest.readers import threshold, worst
@@ -133,7 +134,7 @@ def test_the_command_runs_them_all(command, temporary, home):
 
 
 def instruments(trial):
-    experiment = reading.resolve({}, {**QUIET, **trial.overrides})
+    experiment = loading.resolve({}, {**QUIET, **trial.overrides})
     setup = Setup(experiment, build(experiment).system)
     return {type(found) for found in [*chosen(setup), Survival(setup)]}
 
@@ -153,7 +154,7 @@ def test_every_switch_of_the_table_measure_is_checked():
 
 
 def test_a_trial_measures_only_what_it_asks_for():
-    quiet = reading.resolve({}, QUIET).measure
+    quiet = loading.resolve({}, QUIET).measure
     keys = set(Measure.model_fields) - {"discard", "windows"}
     assert {key for key in keys if getattr(quiet, key) not in (False, [])} == {"loss"}
 
@@ -316,7 +317,7 @@ def test_the_worst_is_the_one_farthest_off():
 
 @pytest.mark.parametrize("name", ["henon", "lorenz", "softmax-map"])
 def test_jacobians_have_the_derivatives_of_the_step_for_columns(name):
-    experiment = reading.resolve({}, {"system.name": name, "ensemble.references": 3})
+    experiment = loading.resolve({}, {"system.name": name, "ensemble.references": 3})
     system = build(experiment).system
     d = system.dimension
     orbit = torch.randn(5, 3, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -10,10 +10,10 @@ import torch
 
 import tuichaos
 from tuichaos import report
+from tuichaos.config.loading import resolve
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.instruments import lanczos, sharpness
 from tuichaos.instruments.lanczos import largest
-from tuichaos.reading import resolve
 from tuichaos.systems import build
 from tuichaos.systems.hessian import DefinedHessian, PerceptronHessian
 from tuichaos.views import picture

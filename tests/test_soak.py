@@ -29,9 +29,9 @@ from watched import Act, Phase, Tell, Watched
 import tuichaos
 from tuichaos import resuming, runner, shapes
 from tuichaos.common.errors import InputError
-from tuichaos.config import Config
-from tuichaos.experiment import Optimizer
-from tuichaos.reading import resolve
+from tuichaos.config.experiment import Optimizer
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.loading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import dense
 from tuichaos.sweeps.rows import JOURNAL

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import tuichaos
+from tuichaos.config.loading import resolve
 from tuichaos.instruments.spectrum import kaplan_yorke
-from tuichaos.reading import resolve
 from tuichaos.systems import build
 
 ALONE = {"ensemble.twins": 0, "ensemble.references": 2, "measure.spectrum": True}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tuichaos.checkpoints import planned
+from tuichaos.config.loading import resolve
 from tuichaos.instruments.statistics import mean_and_interval, share_interval
-from tuichaos.reading import resolve
 from tuichaos.report import rows
 from tuichaos.runs import open_run
 from tuichaos.sweeps.reading import read

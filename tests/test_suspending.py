@@ -15,8 +15,8 @@ import time
 import pytest
 from textual.geometry import Size
 
-from tuichaos.config import Config, config_path
-from tuichaos.presets import preset
+from tuichaos.config.explorer_settings import Config, config_path
+from tuichaos.config.presets import preset
 from tuichaos.tui import app as explorer
 
 PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli import main; main()"

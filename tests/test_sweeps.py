@@ -17,8 +17,9 @@ import pytest
 
 import tuichaos
 from tuichaos.common.errors import InputError
+from tuichaos.config import sweep_axes
 from tuichaos.progress import sweep_words
-from tuichaos.sweeps import batch, grid, points, report, rows, workers
+from tuichaos.sweeps import batch, points, report, rows, workers
 from tuichaos.sweeps.reading import read
 from tuichaos.sweeps.running import SweepProgress
 
@@ -32,7 +33,7 @@ def experiment(ranges, overrides=None):
 
 
 def values(spec):
-    (axis,) = grid.axes({"k": spec})
+    (axis,) = sweep_axes.axes({"k": spec})
     return axis.values
 
 
@@ -87,7 +88,7 @@ def test_batches_are_what_differs_in_per_replica_parameters_alone():
 
 
 def test_over_extends_and_replaces_what_the_file_sweeps():
-    from tuichaos.reading import swept
+    from tuichaos.config.loading import swept
 
     base = experiment({RATE: [0.1, 0.2]})
     found = swept(base, ["seed=linear:1:3:3"])
@@ -626,7 +627,7 @@ def test_a_sweep_that_runs_is_left_alone(command, tmp_path):
 async def test_the_runs_screen_lists_a_sweep_and_marks_it_not(home):
     from textual.widgets import DataTable
 
-    from tuichaos.presets import preset
+    from tuichaos.config.presets import preset
     from tuichaos.tui.app import Explorer
     from tuichaos.tui.screens.runs import Runs
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_iris, load_wine
 
 from tuichaos import InputError, resolve, runner
-from tuichaos.experiment import Data
+from tuichaos.config.experiment import Data
 from tuichaos.systems import tables
 from tuichaos.systems.data import load
 

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 import tuichaos
 from tuichaos import trash
 from tuichaos.common.errors import InputError
-from tuichaos.presets import preset
+from tuichaos.config.presets import preset
 from tuichaos.runs import find, list_runs, rename, survey
 from tuichaos.tui.screens.dialogs import Confirm
 

@@ -21,10 +21,10 @@ from textual.pilot import OutOfBounds
 from textual.widgets import DataTable, Input, Select, Static
 
 import tuichaos
-from tuichaos.config import Config, config_path, read_config
+from tuichaos.config.explorer_settings import Config, config_path, read_config
+from tuichaos.config.loading import resolve
+from tuichaos.config.presets import preset
 from tuichaos.drawings import TABLE_VIEWS
-from tuichaos.presets import preset
-from tuichaos.reading import resolve
 from tuichaos.suited import FEW
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.compare import Compare, aligned

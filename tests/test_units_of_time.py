@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import InputError, parameters, resolve, runner
+from tuichaos import InputError, resolve, runner
+from tuichaos.config import reference_parameters
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
 from tuichaos.plan import plan
@@ -116,7 +117,7 @@ def test_a_folder_that_does_not_tell_is_told_of_what_is_always_true(tmp_path):
     ],
 )  # fmt: skip
 def test_the_unit_of_a_system(system, time_step, unit):
-    assert f"per {parameters.per(system, time_step)}" == unit
+    assert f"per {reference_parameters.per(system, time_step)}" == unit
     if ":" not in system:
         experiment = resolve({"system": {"name": system}})
         assert title("exponent", experiment, time_step) == f"running exponent λ(t), nats {unit}"

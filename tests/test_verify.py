@@ -14,7 +14,7 @@ import pytest
 from mutations import stopped_run
 
 from tuichaos import resuming, runner
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
 from tuichaos.recorder import checksums
 from tuichaos.runs import open_run
 from tuichaos.sweeps import table, verifying

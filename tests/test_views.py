@@ -13,10 +13,11 @@ import pytest
 from scipy import stats
 
 import tuichaos
-from tuichaos import landmarks, presets
+from tuichaos import landmarks
 from tuichaos.bands import Band, running_interval, summarise
 from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.common.ascii_text import plain
+from tuichaos.config import presets
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
 from tuichaos.drawings.projection import _rms
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries

@@ -12,7 +12,7 @@ import tuichaos
 from tuichaos.catalogue import began
 from tuichaos.commands.telling import runs_lines
 from tuichaos.comparison import overlay
-from tuichaos.presets import preset
+from tuichaos.config.presets import preset
 from tuichaos.runs import annotate
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.views import Kept, view

@@ -9,9 +9,9 @@ from tuichaos import InputError, resolve
 from tuichaos.common import errors
 from tuichaos.common.number_text import said
 from tuichaos.comparison import differences
-from tuichaos.presets import preset
-from tuichaos.reading import load
-from tuichaos.sweeps.grid import axes, parse_over
+from tuichaos.config.loading import load
+from tuichaos.config.presets import preset
+from tuichaos.config.sweep_axes import axes, parse_over
 
 TINY = ["--preset", "logistic", "--set", "ensemble.references=2", "--set", "steps=40"]
 TINY += ["--set", "measure.discard=0"]

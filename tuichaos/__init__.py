@@ -15,10 +15,10 @@ import os
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 _PLACES = {
-    "Experiment": "tuichaos.experiment",
-    "load": "tuichaos.reading",
-    "resolve": "tuichaos.reading",
-    "preset": "tuichaos.presets",
+    "Experiment": "tuichaos.config.experiment",
+    "load": "tuichaos.config.loading",
+    "resolve": "tuichaos.config.loading",
+    "preset": "tuichaos.config.presets",
     "run": "tuichaos.runner",
     "sweep": "tuichaos.sweeps.running",
     "Sweep": "tuichaos.sweeps.result",

@@ -21,12 +21,12 @@ import torch
 from tuichaos import bench_sweeps
 from tuichaos.bench_instruments import costs
 from tuichaos.common.devices import repeatable
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import resolve
+from tuichaos.config.presets import preset
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
 from tuichaos.plan import Plan, plan
-from tuichaos.presets import preset
-from tuichaos.reading import resolve
 from tuichaos.runner import run
 
 QUICK_SECONDS = 0.3  # for each figure of a quick call

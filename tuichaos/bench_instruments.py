@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import torch
 
 from tuichaos.common.devices import repeatable
+from tuichaos.config.presets import preset
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.plan import Plan, plan
-from tuichaos.presets import preset
 
 # What is measured unless switched off.
 USUAL = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent", "regime")

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tuichaos.common.errors import RunFailed
-from tuichaos.experiment import Experiment
-from tuichaos.presets import preset
-from tuichaos.reading import resolve
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import resolve
+from tuichaos.config.presets import preset
 from tuichaos.sweeps.points import grid
 from tuichaos.sweeps.running import sweep
 

@@ -13,7 +13,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.limits import size_of
 from tuichaos.common.memory import installed
 from tuichaos.common.paths import runs_home
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 from tuichaos.instruments.memory import BYTES as REMEMBERED
 from tuichaos.instruments.spectrum import frames_for, settings
 from tuichaos.instruments.state_tail import COMPONENTS, SLACK, TAIL

@@ -12,7 +12,7 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 from tuichaos.systems.base import System, perturbed_mask
 
 

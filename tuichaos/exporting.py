@@ -20,12 +20,12 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.limits import check_file
 from tuichaos.common.paths import as_argument, here
 from tuichaos.common.text import cell, clean
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.sweep_axes import Axis
 from tuichaos.curves import Curve, Picture
-from tuichaos.experiment import Experiment
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
 from tuichaos.runs import GROWING, Run
-from tuichaos.sweeps.grid import Axis
 from tuichaos.sweeps.reading import DIAGRAM
 from tuichaos.sweeps.reading import read as read_sweep
 

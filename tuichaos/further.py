@@ -22,14 +22,14 @@ from tuichaos.checkpoints.store import FOLDER, Store
 from tuichaos.common.atomic_files import reason, replace_text, settle_folder
 from tuichaos.common.errors import InputError, RunFailed, Stopped
 from tuichaos.common.paths import as_argument
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import located, longer
+from tuichaos.config.measure import Measure
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
 from tuichaos.manifest import now
-from tuichaos.measure import Measure
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.reading import located, longer
 from tuichaos.recorder import write_manifest
 from tuichaos.runs import Run, check_entries, open_run
 from tuichaos.states import PARTS, parts_again

@@ -9,9 +9,9 @@ import numpy as np
 
 from tuichaos.bands import Band
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
+from tuichaos.config.experiment import EPSILON, Experiment
+from tuichaos.config.reference_parameters import per
 from tuichaos.curves import Curve, Role
-from tuichaos.experiment import EPSILON, Experiment
-from tuichaos.parameters import per
 
 COORDINATES = 16  # of a map that are observed
 

@@ -14,10 +14,10 @@ import torch
 
 from tuichaos.common.devices import describe, processor
 from tuichaos.common.version import VERSION
+from tuichaos.config.titles import title_of
 from tuichaos.plan import Plan
 from tuichaos.simulation import Simulation
 from tuichaos.systems.data import Dataset
-from tuichaos.titles import title_of
 
 
 def now() -> str:

@@ -12,9 +12,9 @@ from tuichaos.common.devices import resolve_device
 from tuichaos.common.errors import InputError
 from tuichaos.common.number_text import whole
 from tuichaos.common.paths import here
+from tuichaos.config.experiment import Experiment
 from tuichaos.demands import check_memory, check_room, most_kept, needed
 from tuichaos.ensemble import EnsembleDraws, draws
-from tuichaos.experiment import Experiment
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.pace import Pace

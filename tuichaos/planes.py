@@ -14,11 +14,11 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.thresholds import T_975
-from tuichaos.experiment import Experiment
-from tuichaos.parameters import FLOWS, REFERENCE, per
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.reference_parameters import FLOWS, REFERENCE, per
+from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
 from tuichaos.runs import Run
-from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
 from tuichaos.sweeps.rows import Row
 

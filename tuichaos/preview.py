@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 
 Rows = tuple[list[str], list[list[Any]]]
 

@@ -19,8 +19,8 @@ import numpy as np
 from tuichaos.charts import axis_ticks
 from tuichaos.common.ascii_text import plain
 from tuichaos.common.text import clean
+from tuichaos.config.sweep_axes import Axis
 from tuichaos.legends import GAP, flow
-from tuichaos.sweeps.grid import Axis
 
 RGB = tuple[int, int, int]
 

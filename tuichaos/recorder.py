@@ -28,7 +28,7 @@ from tuichaos.common.atomic_files import (
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.paths import resolved, runs_home
 from tuichaos.common.text import cell
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 
 T = TypeVar("T")
 FORMAT = 1

@@ -20,15 +20,15 @@ from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.limits import MOST_JSON, read_text
 from tuichaos.common.number_text import whole
 from tuichaos.common.paths import as_argument, pasted, resolved, runs_home
+from tuichaos.config.loading import load, located
+from tuichaos.config.titles import title_of
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.reading import load, located
 from tuichaos.recorder import write_manifest
 from tuichaos.runner import Recording, interrupts, prepare, told
 from tuichaos.runs import Run, check_entries, find, open_run, reading
 from tuichaos.states import PARTS
-from tuichaos.titles import title_of
 from tuichaos.watching import Progress, Watcher
 
 

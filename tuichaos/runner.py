@@ -23,8 +23,8 @@ from tuichaos.common import out_of_memory, signals
 from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.common.paths import as_argument
+from tuichaos.config.experiment import Experiment
 from tuichaos.engine import Engine
-from tuichaos.experiment import Experiment
 from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup

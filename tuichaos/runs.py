@@ -25,8 +25,8 @@ from tuichaos.common.errors import InputError, RunFailed, nearest
 from tuichaos.common.limits import MOST_JSON, MOST_STEPS, check_file, read_text
 from tuichaos.common.paths import pasted, resolved, runs_home
 from tuichaos.common.text import clean, cleaned, is_clean
-from tuichaos.experiment import Experiment
-from tuichaos.reading import load
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import load
 
 
 @dataclass(frozen=True)

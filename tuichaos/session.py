@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.malloc import give_back
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 from tuichaos.loading import load_libraries
 from tuichaos.pace import Pace
 from tuichaos.watching import Progress

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.reference_parameters import REFERENCE
 from tuichaos.drawings import TABS
-from tuichaos.experiment import Experiment
-from tuichaos.parameters import REFERENCE
 
 PLANE = 2  # numbers that a projection needs
 HAVE_LOSS = ("quadratic", "quartic", "product", "softmax-map")

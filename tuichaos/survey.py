@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.malloc import give_back
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.sweep_axes import axes
 from tuichaos.loading import load_libraries
 from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Status
-from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.rows import Journal, Row
 

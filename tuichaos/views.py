@@ -9,11 +9,11 @@ import numpy as np
 from tuichaos import landmarks
 from tuichaos.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
 from tuichaos.common.errors import InputError, some
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.reference_parameters import per
 from tuichaos.curves import Curve, Picture
 from tuichaos.drawings import TABLE_VIEWS, TABS
-from tuichaos.experiment import Experiment
 from tuichaos.landmarks import Source
-from tuichaos.parameters import per
 from tuichaos.runs import Run
 from tuichaos.sweeps import diagram_drawing
 from tuichaos.sweeps.drawing import picture as sweep_picture

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.errors import InputError
-from tuichaos.experiment import Experiment
-from tuichaos.reading import changed
-from tuichaos.sweeps.grid import Axis, Number, axes
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import changed
+from tuichaos.config.sweep_axes import Axis, Number, axes
 
 DIGITS = 3  # of the width of a window, that its ends are told to: a thousandth is no pixel
 FINEST = 4  # units in the last place between two values: nearer ones are told apart by rounding

@@ -11,7 +11,7 @@ from typing import Any
 
 from tuichaos.checkpoints.store import Checkpoint
 from tuichaos.common.errors import InputError
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 
 # Words, where it is computed, how often it is kept, and what was changed while it ran; where a
 # file of data lies: what is in it has a digest of its own.

@@ -21,10 +21,10 @@ from tuichaos.common.paths import here
 @click.argument("name", required=False)
 @click.option("--keys", is_flag=True, help="Every key with its default and meaning.")
 def presets(name: str | None, keys: bool) -> None:
-    from tuichaos import presets as kept
+    from tuichaos.config import presets as kept
 
     if keys:
-        from tuichaos.reading import describe_keys
+        from tuichaos.config.loading import describe_keys
 
         for key, default, meaning in describe_keys():
             shown = "" if default is None else json.dumps(default)
@@ -43,9 +43,9 @@ def presets(name: str | None, keys: bool) -> None:
     help="Print where runs, settings and presets are.",
 )
 def paths() -> None:
-    from tuichaos import presets as kept
     from tuichaos.common.paths import LOG, home, runs_home
-    from tuichaos.config import config_path
+    from tuichaos.config import presets as kept
+    from tuichaos.config.explorer_settings import config_path
 
     for name, path in (
         ("runs", runs_home()),

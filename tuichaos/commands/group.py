@@ -72,8 +72,8 @@ def cli(ctx: click.Context, preset: str | None, fps: float | None, ascii_only: b
 def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> None:
     """Open the terminal explorer."""
     here()
-    from tuichaos.config import read_config
-    from tuichaos.presets import preset as experiment
+    from tuichaos.config.explorer_settings import read_config
+    from tuichaos.config.presets import preset as experiment
 
     config = read_config({"preset": preset, "fps": fps, "ascii": ascii_only})
     chosen = experiment(config.preset)

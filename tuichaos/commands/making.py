@@ -156,13 +156,13 @@ def _experiment(
     device: str | None,
     overs: tuple[str, ...],
 ) -> Any:
-    from tuichaos import presets, reading
+    from tuichaos.config import loading, presets
 
     if (file is None) == (preset_name is None):
         fault = "name one experiment" if file is None else "name one of them, not both"
         choices = ", ".join(presets.names())
         raise InputError(f"run: FILE or --preset: {fault}; presets: {choices}")
-    overrides = dict(reading.parse_override(text) for text in sets)
+    overrides = dict(loading.parse_override(text) for text in sets)
     if seed is not None:
         overrides["seed"] = seed
     if device is not None:
@@ -175,4 +175,4 @@ def _experiment(
         from tuichaos.runs import Run, check_format
 
         check_format(Run(file.parent))  # a newer one may mean something else by a key
-    return reading.load(file, overrides, overs)
+    return loading.load(file, overrides, overs)

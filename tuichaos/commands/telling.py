@@ -111,7 +111,7 @@ def _table(done: Run, rows: Sequence[Row], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from tuichaos.parameters import per
+    from tuichaos.config.reference_parameters import per
 
     unit = f"nats per {per(done.experiment.system.name, done.time_step)}"
     heads = [unit, "value", "95 % interval", "from", "paper"]

@@ -92,7 +92,7 @@ def _table(done: Run, lines: list[report.Line], keys: tuple[str, ...]) -> list[s
     from rich.table import Table
     from rich.text import Text
 
-    from tuichaos.parameters import per
+    from tuichaos.config.reference_parameters import per
     from tuichaos.sweeps import report
 
     console = Console(highlight=False, soft_wrap=True)

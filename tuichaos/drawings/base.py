@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tuichaos.config.experiment import Experiment
 from tuichaos.curves import Picture
-from tuichaos.experiment import Experiment
 
 
 class Tables(Protocol):

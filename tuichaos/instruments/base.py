@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tuichaos.common.errors import InputError, OtherState
-from tuichaos.experiment import EPSILON, Experiment
+from tuichaos.config.experiment import EPSILON, Experiment
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, perturbed_mask
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.common.errors import InputError, RunFailed
-from tuichaos.reading import resolve
+from tuichaos.config.loading import resolve
 from tuichaos.runner import run
 from tuichaos.runs import Run
 

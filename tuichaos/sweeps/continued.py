@@ -24,8 +24,8 @@ from torch import Tensor
 from tuichaos.blocks import FIRST, WITNESS, Block
 from tuichaos.common.errors import RunFailed
 from tuichaos.common.rng import Purpose, generator
+from tuichaos.config.plane_and_diagram import DIRECTIONS
 from tuichaos.engine import Engine
-from tuichaos.fields import DIRECTIONS
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival

@@ -20,8 +20,8 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
+from tuichaos.config.experiment import Experiment
 from tuichaos.ensemble import EnsembleDraws
-from tuichaos.experiment import Experiment
 from tuichaos.instruments.base import Instrument
 from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
@@ -125,7 +125,7 @@ def planned(
 
 
 def _many(first: Experiment, overrides: Mapping[str, Any]) -> Experiment:
-    from tuichaos.reading import valid
+    from tuichaos.config.loading import valid
 
     table = first.model_dump()
     table["system"]["start"] = None  # it may be one for each reference of a point

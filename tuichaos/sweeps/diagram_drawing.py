@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.errors import InputError
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.reference_parameters import per
+from tuichaos.config.sweep_axes import axes
 from tuichaos.curves import Curve, Picture
-from tuichaos.experiment import Experiment
-from tuichaos.parameters import per
 from tuichaos.runs import Run
-from tuichaos.sweeps.grid import axes
 from tuichaos.sweeps.points import Grid, Point
 from tuichaos.sweeps.rows import Journal, Row
 

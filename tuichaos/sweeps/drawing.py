@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tuichaos.common.errors import InputError, some
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.reference_parameters import per
+from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.experiment import Experiment
-from tuichaos.parameters import per
 from tuichaos.runs import Run
-from tuichaos.sweeps.grid import Axis, axes
 from tuichaos.sweeps.reading import read
 from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary, too_few
 

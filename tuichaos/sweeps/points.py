@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuichaos.common.errors import InputError
-from tuichaos.experiment import Experiment
-from tuichaos.fields import Diagram
-from tuichaos.measure import Measure
-from tuichaos.parameters import REFERENCE, STRUCTURE
-from tuichaos.reading import changed
-from tuichaos.sweeps.grid import Axis, Number, axes
-from tuichaos.titles import without_ranges
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import changed
+from tuichaos.config.measure import Measure
+from tuichaos.config.plane_and_diagram import Diagram
+from tuichaos.config.reference_parameters import REFERENCE, STRUCTURE
+from tuichaos.config.sweep_axes import Axis, Number, axes
+from tuichaos.config.titles import without_ranges
 
 MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
 MOST_DENSE = 100_000  # likewise of points that are single numbers

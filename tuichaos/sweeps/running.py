@@ -18,11 +18,12 @@ from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped
 from tuichaos.common.number_text import whole
 from tuichaos.common.paths import as_argument
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import located
+from tuichaos.config.titles import title_of
 from tuichaos.demands import needed
-from tuichaos.experiment import Experiment
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
-from tuichaos.reading import located
 from tuichaos.recorder import checksums, new_folder, tell_end, write_manifest
 from tuichaos.runner import interrupts
 from tuichaos.runs import Run, check_entries, open_run, reading
@@ -35,7 +36,6 @@ from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
-from tuichaos.titles import title_of
 
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 

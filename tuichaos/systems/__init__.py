@@ -10,7 +10,7 @@ import torch
 
 from tuichaos.common import trust
 from tuichaos.common.errors import InputError, SystemFault
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 from tuichaos.systems.base import System
 from tuichaos.systems.data import Dataset, load
 from tuichaos.systems.determinism import nondeterminism

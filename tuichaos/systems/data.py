@@ -15,7 +15,7 @@ from tuichaos.common import npz
 from tuichaos.common.errors import InputError, OtherData, nearest
 from tuichaos.common.number_text import whole
 from tuichaos.common.rng import Purpose, generator
-from tuichaos.experiment import Data
+from tuichaos.config.experiment import Data
 from tuichaos.systems import odd_features, tables
 from tuichaos.systems import targets as targets_of
 from tuichaos.systems.once import Once

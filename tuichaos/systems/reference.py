@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tuichaos.parameters import REFERENCE, STRUCTURE
+from tuichaos.config.reference_parameters import REFERENCE, STRUCTURE
 from tuichaos.systems.descents import Product, Quadratic, Quartic, SoftmaxMap
 from tuichaos.systems.maps import Cat, Henon, Logistic, Lorenz
 from tuichaos.systems.parametric import ReferenceSystem

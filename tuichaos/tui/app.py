@@ -34,8 +34,8 @@ from tuichaos.common import signals
 from tuichaos.common.errors import nearest
 from tuichaos.common.malloc import few_arenas
 from tuichaos.common.text import clean_lines
-from tuichaos.config import Config, keep_theme
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.explorer_settings import Config, keep_theme
 from tuichaos.loading import load_libraries
 from tuichaos.runs import Run
 from tuichaos.survey import Kept, Survey

@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 from textual import events
 
-from tuichaos.config import Config
-from tuichaos.experiment import Experiment
-from tuichaos.presets import preset
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.presets import preset
 from tuichaos.tui.app import Explorer, show
 
 WIDTH, HEIGHT = 120, 36

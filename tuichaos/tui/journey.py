@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 from tuichaos.session import Status
 from tuichaos.survey import Survey
 from tuichaos.sweeps.rows import Row

@@ -12,7 +12,7 @@ import numpy as np
 
 from tuichaos import progress
 from tuichaos.common.memory import held
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import Said, fitted, told, verdict

@@ -22,10 +22,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import tuichaos
-from tuichaos.config import Config
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.explorer_settings import Config
+from tuichaos.config.presets import preset
 from tuichaos.drawings import TABS
-from tuichaos.experiment import Experiment
-from tuichaos.presets import preset
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.widgets.chart import Chart

@@ -6,7 +6,7 @@ drawn into as many cells as there are.
 
 from __future__ import annotations
 
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
 from tuichaos.tui.faces.base import Face
 from tuichaos.tui.faces.columns import CurveFace
 from tuichaos.tui.faces.diagrams import DiagramFace

@@ -9,8 +9,8 @@ import numpy as np
 from rich.text import Text
 from textual.geometry import Region
 
-from tuichaos.experiment import Experiment
-from tuichaos.sweeps.grid import Axis, axes
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.widgets.board import Box, Sheet
 from tuichaos.windows import Span

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.errors import InputError
+from tuichaos.config.reference_parameters import per
 from tuichaos.curves import Picture
-from tuichaos.parameters import per
 from tuichaos.sweeps.drawing import FIRST, of_columns
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.faces.base import told

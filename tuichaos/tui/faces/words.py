@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tuichaos.common.thresholds import T_975
-from tuichaos.experiment import Experiment
-from tuichaos.parameters import per
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.reference_parameters import per
 from tuichaos.sweeps.rows import Row
 
 

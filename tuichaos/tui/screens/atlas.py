@@ -14,9 +14,9 @@ from textual.geometry import Region
 from textual.widgets import Static
 
 from tuichaos.common.errors import InputError
-from tuichaos.experiment import Experiment
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.plane_and_diagram import VALUES
 from tuichaos.exporting import export_map, free_name
-from tuichaos.fields import VALUES
 from tuichaos.legends import GAP, flow, more
 from tuichaos.planes import of_rows
 from tuichaos.session import Status

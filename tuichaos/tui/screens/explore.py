@@ -15,9 +15,9 @@ from textual.widgets import Input, Sparkline, Static
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean_lines
+from tuichaos.config.experiment import Experiment
 from tuichaos.curves import Picture, cropped
 from tuichaos.drawings import TABS
-from tuichaos.experiment import Experiment
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.suited import suited

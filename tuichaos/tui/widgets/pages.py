@@ -15,9 +15,9 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Tab, Tabs
 
+from tuichaos.config.experiment import Experiment
 from tuichaos.drawings import TABS
 from tuichaos.drawings.base import Tables
-from tuichaos.experiment import Experiment
 from tuichaos.session import ENDED, Session
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.laboratory import Laboratory, pictures, reasons

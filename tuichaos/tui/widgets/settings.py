@@ -14,13 +14,13 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Label, Select, Static
 
-from tuichaos import presets
 from tuichaos.common.errors import InputError
 from tuichaos.common.trust import trust_named
-from tuichaos.experiment import DATA, SYSTEMS, Experiment
-from tuichaos.measure import Measure
-from tuichaos.parameters import turned
-from tuichaos.reading import changed, parse_override
+from tuichaos.config import presets
+from tuichaos.config.experiment import DATA, SYSTEMS, Experiment
+from tuichaos.config.loading import changed, parse_override
+from tuichaos.config.measure import Measure
+from tuichaos.config.reference_parameters import turned
 from tuichaos.suited import asked
 
 TRAINING, REFERENCE = "training", "reference"

@@ -26,9 +26,9 @@ from tuichaos.common.number_text import as_toml, number, number_fault
 from tuichaos.common.paths import here, pasted, resolved
 from tuichaos.common.text import clean
 from tuichaos.common.trust import trust_named
-from tuichaos.experiment import Experiment, Table
-from tuichaos.sweeps.grid import parse_over, swept_keys
-from tuichaos.titles import name_of, retitled, value_at
+from tuichaos.config.experiment import Experiment, Table
+from tuichaos.config.sweep_axes import parse_over, swept_keys
+from tuichaos.config.titles import name_of, retitled, value_at
 
 
 def load(

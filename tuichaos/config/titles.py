@@ -9,9 +9,9 @@ from typing import Any
 
 from tuichaos.common.limits import shortened
 from tuichaos.common.number_text import said
-from tuichaos.experiment import Experiment
-from tuichaos.parameters import REFERENCE
-from tuichaos.sweeps.grid import axes
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.reference_parameters import REFERENCE
+from tuichaos.config.sweep_axes import axes
 
 MOST_LISTED = 20  # entries of a list in a title
 MOST_NUMBERS = 4  # of values

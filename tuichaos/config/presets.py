@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.common.errors import InputError, nearest
-from tuichaos.experiment import Experiment
-from tuichaos.reading import load
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.loading import load
 
-HERE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def folder() -> Path:
     """Where the files are: inside an installed package, or beside it in a checkout."""
-    inside = HERE / "preset_files"
-    return inside if inside.is_dir() else HERE.parent / "presets"
+    inside = PACKAGE / "preset_files"
+    return inside if inside.is_dir() else PACKAGE.parent / "presets"
 
 
 def names() -> list[str]:

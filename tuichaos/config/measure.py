@@ -6,7 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuichaos.values import Estimator, Integer, Reach, Sizes, Switch, Table, Windows, options
+from tuichaos.config.field_types import (
+    Estimator,
+    Integer,
+    Reach,
+    Sizes,
+    Switch,
+    Table,
+    Windows,
+    options,
+)
 
 SPECTRUM = options("count", "references")
 MOVING = options("width", "every")

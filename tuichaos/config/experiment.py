@@ -20,11 +20,7 @@ from pydantic import (
 
 from tuichaos.common.errors import nearest
 from tuichaos.common.limits import MOST_STEPS
-from tuichaos.fields import Diagram, Plane
-from tuichaos.measure import Measure
-from tuichaos.parameters import REFERENCE, check
-from tuichaos.sweeps.grid import Ranges
-from tuichaos.values import (
+from tuichaos.config.field_types import (
     MOST_SIZE,
     Counts,
     Integer,
@@ -39,6 +35,10 @@ from tuichaos.values import (
     Target,
     Widths,
 )
+from tuichaos.config.measure import Measure
+from tuichaos.config.plane_and_diagram import Diagram, Plane
+from tuichaos.config.reference_parameters import REFERENCE, check
+from tuichaos.config.sweep_axes import Ranges
 
 MAX_SEED = 2**63 - 1
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}  # one unit in the last place of 1

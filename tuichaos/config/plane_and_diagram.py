@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuichaos.values import Integer, Real, Table
+from tuichaos.config.field_types import Integer, Real, Table
 
 DIRECTIONS = ("up", "down")
 VALUES = ("convergence", "exponent", "period", "verdict")

@@ -1,0 +1,1 @@
+"""What is asked for: experiments, their tables, presets, and settings of the explorer."""
