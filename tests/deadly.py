@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from tuichaos.systems.reference import reference_system
+from tuichaos.systems.reference_registry import reference_system
 
 DEADLY = 3.3
 

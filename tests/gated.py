@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clusters import wait_for
 
-from tuichaos.systems.reference import reference_system
+from tuichaos.systems.reference_registry import reference_system
 
 BEHIND = 3.5  # the gate are larger values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 
-from tuichaos.systems.reference import reference_system
+from tuichaos.systems.reference_registry import reference_system
 
 MODEST = 3.0  # above it is hungry
 PIECE, PIECES = 50_000_000, 60

@@ -8,8 +8,8 @@ import pytest
 from tuichaos import InputError
 from tuichaos.config import experiment
 from tuichaos.config.loading import resolve
-from tuichaos.systems import data as source
-from tuichaos.systems.data import FILES, GENERATED, load
+from tuichaos.systems import datasets as source
+from tuichaos.systems.datasets import FILES, GENERATED, load
 
 
 def data(seed=0, **keys):

@@ -13,7 +13,7 @@ from tuichaos.plan import plan
 from tuichaos.runs import open_run
 from tuichaos.sweeps import batch, far, points
 from tuichaos.sweeps.running import resume
-from tuichaos.systems import data as source
+from tuichaos.systems import datasets as source
 from tuichaos.systems import tables
 from tuichaos.verifying import verify
 

@@ -11,7 +11,7 @@ import torch
 import tuichaos
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.systems.foreign import Foreign, uses_transforms
-from tuichaos.systems.users import users_system
+from tuichaos.systems.plugins import users_system
 
 LATE = 130  # calls: after those of the check that it is a map, before a run ends
 SMALL = {"steps": 60, "ensemble.references": 64, "ensemble.twins": 3}

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tuichaos import resolve
-from tuichaos.systems import build, kernels
-from tuichaos.systems.activations import ACTIVATIONS
+from tuichaos.systems import build
+from tuichaos.systems.mlp import kernels
+from tuichaos.systems.mlp.activations import ACTIVATIONS
 
 DEPTHS = ([], [10], [7, 5], [4, 3, 6])
 PLACE = torch.device("cpu")
@@ -88,7 +89,7 @@ def test_compiled_loops_give_the_bits_of_the_plain_ones(activation, loss, monkey
     fast = [part.clone() for part in (fast.orbit, fast.growth)]
     fast.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
     assert isinstance(kernels.compiled(kernels.descend).__wrapped__, torch.jit.ScriptFunction)
-    monkeypatch.setattr("tuichaos.systems.perceptron.compiled", lambda function: function)
+    monkeypatch.setattr("tuichaos.systems.mlp.fast_stepper.compiled", lambda function: function)
     plain = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
     plain = [plain.orbit, plain.growth]
     plain.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])

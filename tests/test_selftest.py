@@ -55,8 +55,8 @@ from tuichaos.instruments.zero_one import ZeroOneTest
 from tuichaos.selftest import softmax, table
 from tuichaos.selftest.checks import QUIET, exact, word
 from tuichaos.selftest.readers import threshold, worst
-from tuichaos.systems import build, descents, maps
-from tuichaos.systems.stepping import jacobians
+from tuichaos.systems import build, reference_descents, reference_maps
+from tuichaos.systems.generic_stepper import jacobians
 
 SHORT = [trial for trial in selftest.trials() if not trial.long]
 LONG = [trial for trial in selftest.trials() if trial.long]
@@ -208,7 +208,15 @@ def test_one_wrong_expectation_fails_the_whole(command, temporary, monkeypatch):
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("system", [descents.Quadratic, descents.Product, maps.Cat, maps.Logistic])
+@pytest.mark.parametrize(
+    "system",
+    [
+        reference_descents.Quadratic,
+        reference_descents.Product,
+        reference_maps.Cat,
+        reference_maps.Logistic,
+    ],
+)
 def test_a_map_that_is_a_thousandth_off_is_found(system, monkeypatch):
     right = system.step
     monkeypatch.setattr(system, "step", lambda self, x: 1.001 * right(self, x))

@@ -35,7 +35,7 @@ from tuichaos.config.loading import resolve
 from tuichaos.runs import open_run
 from tuichaos.sweeps import dense
 from tuichaos.sweeps.rows import JOURNAL
-from tuichaos.systems.reference import REFERENCE
+from tuichaos.systems.reference_registry import REFERENCE
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.runs import Runs
 

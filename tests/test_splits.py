@@ -13,7 +13,7 @@ from tuichaos.instruments.statistics import mean_and_interval, share_interval
 from tuichaos.report import rows
 from tuichaos.runs import open_run
 from tuichaos.sweeps.reading import read
-from tuichaos.systems.data import load
+from tuichaos.systems.datasets import load
 
 SMALL = {
     "network.hidden": [2],

@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris, load_wine
 from tuichaos import InputError, resolve, runner
 from tuichaos.config.experiment import Data
 from tuichaos.systems import tables
-from tuichaos.systems.data import load
+from tuichaos.systems.datasets import load
 
 IRIS, WINE = load_iris(), load_wine()
 

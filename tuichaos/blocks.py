@@ -12,7 +12,7 @@ from torch import Tensor
 from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Probe
 from tuichaos.systems.base import System
-from tuichaos.systems.stepping import Stepper, Stretch
+from tuichaos.systems.generic_stepper import Stepper, Stretch
 
 # Arrays of a frame that serve the certificate and are no probe's.
 FIRST, WITNESS = "_first", "_witness"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.base import System
-from tuichaos.systems.stepping import Stepper
+from tuichaos.systems.generic_stepper import Stepper
 
 
 @dataclass(frozen=True)

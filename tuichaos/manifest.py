@@ -17,7 +17,7 @@ from tuichaos.common.version import VERSION
 from tuichaos.config.titles import title_of
 from tuichaos.plan import Plan
 from tuichaos.simulation import Simulation
-from tuichaos.systems.data import Dataset
+from tuichaos.systems.datasets import Dataset
 
 
 def now() -> str:

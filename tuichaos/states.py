@@ -18,7 +18,7 @@ from tuichaos.common.atomic_files import replacing, settle
 from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
-from tuichaos.systems.data import Dataset
+from tuichaos.systems.datasets import Dataset
 
 PARTS = ("steps", "states", "twins")  # of states.npz that grow
 

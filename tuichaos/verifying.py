@@ -28,7 +28,7 @@ from tuichaos.plan import Plan, plan
 from tuichaos.recorder import series_columns, series_head, series_lines, summed
 from tuichaos.runner import Recording, prepare
 from tuichaos.runs import GROWING, MALFORMED, Run, check_entries, open_run, reading
-from tuichaos.systems.data import load
+from tuichaos.systems.datasets import load
 from tuichaos.watching import Progress
 
 FIRST_STEPS = 32  # that are computed again at least

@@ -28,7 +28,7 @@ from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.systems.base import System
-from tuichaos.systems.stepping import Stepper
+from tuichaos.systems.generic_stepper import Stepper
 
 ROUTES = ("free", "renormalised", "tangent")
 REFERENCES = 4  # unless more are asked for

@@ -26,7 +26,7 @@ from tuichaos.instruments.growth import GrowthWindow, between_levels
 from tuichaos.instruments.nmle import POINTS, BestWindows, best_windows
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.systems.base import parameter_mask
-from tuichaos.systems.stepping import Stepper
+from tuichaos.systems.generic_stepper import Stepper
 
 REFERENCES = 4  # the first so many: sizes × 4 twins cost as much as a small ensemble
 LEAST_UNITS = 4  # as for ensemble.perturbation: below, most entries would not move at all

@@ -39,7 +39,7 @@ from tuichaos.sweeps.observing import observable
 from tuichaos.sweeps.points import Base, Point
 from tuichaos.sweeps.rows import Row
 from tuichaos.systems.base import System
-from tuichaos.systems.stepping import Stepper
+from tuichaos.systems.generic_stepper import Stepper
 
 LONE_STEPS = 16  # of the check that a block of one takes the same steps
 LOOK_SECONDS = 0.2

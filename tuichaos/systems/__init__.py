@@ -12,13 +12,13 @@ from tuichaos.common import trust
 from tuichaos.common.errors import InputError, SystemFault
 from tuichaos.config.experiment import Experiment
 from tuichaos.systems.base import System
-from tuichaos.systems.data import Dataset, load
+from tuichaos.systems.datasets import Dataset, load
 from tuichaos.systems.determinism import nondeterminism
-from tuichaos.systems.networks import Perceptron
-from tuichaos.systems.reference import reference_system
+from tuichaos.systems.mlp.network import Perceptron
+from tuichaos.systems.plugins import users_system
+from tuichaos.systems.reference_registry import reference_system
 from tuichaos.systems.samples import Samples
 from tuichaos.systems.training import TrainingSystem
-from tuichaos.systems.users import users_system
 
 __all__ = ["Built", "System", "build"]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tuichaos.common.errors import InputError
 
 if TYPE_CHECKING:
-    from tuichaos.systems.stepping import Stepper
+    from tuichaos.systems.generic_stepper import Stepper
 
 
 # Levels of function transforms (torch.func, forward-mode differentiation) are global in torch:
@@ -172,7 +172,7 @@ class System:
 
     def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
         """What advances blocks of up to ``rows`` replicas by up to ``steps`` steps a call."""
-        from tuichaos.systems.stepping import GenericStepper
+        from tuichaos.systems.generic_stepper import GenericStepper
 
         return GenericStepper()
 

@@ -17,18 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.activations import curve, slope
 from tuichaos.systems.base import TRANSFORMS, System, parameter_mask
-from tuichaos.systems.buffers import (
+from tuichaos.systems.generic_stepper import jacobians
+from tuichaos.systems.mlp.activations import curve, slope
+from tuichaos.systems.mlp.buffers import (
     backward_buffers,
     forward_buffers,
     layout_of,
     tangent_buffers,
     whole,
 )
-from tuichaos.systems.kernels import Backward, Forward, backward, compiled, forward, tangent
-from tuichaos.systems.losses import loss_curve
-from tuichaos.systems.stepping import jacobians
+from tuichaos.systems.mlp.kernels import Backward, Forward, backward, compiled, forward, tangent
+from tuichaos.systems.mlp.losses import loss_curve
 from tuichaos.systems.training import TrainingSystem
 
 BUFFER = 250_000  # numbers in the responses of one layer's units, some samples at a time

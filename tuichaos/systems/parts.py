@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tuichaos.systems.activations import FROM_OUTPUT
-from tuichaos.systems.networks import Perceptron
+from tuichaos.systems.mlp.activations import FROM_OUTPUT
+from tuichaos.systems.mlp.network import Perceptron
 
 LANE = 32
 PART = 200_000  # numbers in the layers of one replica, of the samples that go at a time

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.base import System
-from tuichaos.systems.stepping import JACOBIAN_DIMENSION, GenericStepper, Stepper, jacobians
+from tuichaos.systems.generic_stepper import JACOBIAN_DIMENSION, GenericStepper, Stepper, jacobians
 
 # Vectors (references, k, dimension) at the time t of an orbit → their images, same shape.
 Push = Callable[[int, Tensor], Tensor]

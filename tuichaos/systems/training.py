@@ -12,13 +12,13 @@ from torch import Tensor
 
 from tuichaos.common.errors import InputError
 from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
-from tuichaos.systems.buffers import forward_buffers, in_parts, layout_of
-from tuichaos.systems.kernels import forward
-from tuichaos.systems.losses import sample_losses
-from tuichaos.systems.networks import Perceptron, initial_state
+from tuichaos.systems.generic_stepper import Stepper, padded
+from tuichaos.systems.mlp.buffers import forward_buffers, in_parts, layout_of
+from tuichaos.systems.mlp.kernels import forward
+from tuichaos.systems.mlp.losses import sample_losses
+from tuichaos.systems.mlp.network import Perceptron, initial_state
 from tuichaos.systems.parts import Sizes, part_size
 from tuichaos.systems.samples import Samples
-from tuichaos.systems.stepping import Stepper, padded
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class TrainingSystem(System):
         return self.layer_rates[-1]
 
     def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
-        from tuichaos.systems.perceptron import PerceptronStepper
+        from tuichaos.systems.mlp.fast_stepper import PerceptronStepper
 
         return PerceptronStepper(self, rows, steps, device)
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tuichaos.systems.activations import activate, curve, slope
-from tuichaos.systems.losses import loss_curve, loss_slope, sample_losses_
+from tuichaos.systems.mlp.activations import activate, curve, slope
+from tuichaos.systems.mlp.losses import loss_curve, loss_slope, sample_losses_
 
 
 class Forward(NamedTuple):

@@ -19,7 +19,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tuichaos.systems.buffers import (
+from tuichaos.systems.generic_stepper import Stretch, padded
+from tuichaos.systems.mlp.buffers import (
     Inputs,
     PackedLayout,
     Pool,
@@ -29,8 +30,7 @@ from tuichaos.systems.buffers import (
     layout_of,
     tangent_buffers,
 )
-from tuichaos.systems.kernels import Orbit, Scores, compiled, descend, survey
-from tuichaos.systems.stepping import Stretch, padded
+from tuichaos.systems.mlp.kernels import Orbit, Scores, compiled, descend, survey
 from tuichaos.systems.training import TrainingSystem
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.activations import ACTIVATIONS, activate, slope
 from tuichaos.systems.base import HiddenLayer, Piece, spans
+from tuichaos.systems.mlp.activations import ACTIVATIONS, activate, slope
 
 
 @dataclass(frozen=True)

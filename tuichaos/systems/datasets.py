@@ -18,7 +18,7 @@ from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.experiment import Data
 from tuichaos.systems import odd_features, tables
 from tuichaos.systems import targets as targets_of
-from tuichaos.systems.once import Once
+from tuichaos.systems.file_cache import Once
 
 MOST_CLASSES = 10_000
 MOST_NUMBERS = 5_000_000  # in a generated data set

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from tuichaos.config.reference_parameters import REFERENCE, STRUCTURE
-from tuichaos.systems.descents import Product, Quadratic, Quartic, SoftmaxMap
-from tuichaos.systems.maps import Cat, Henon, Logistic, Lorenz
-from tuichaos.systems.parametric import ReferenceSystem
+from tuichaos.systems.reference_base import ReferenceSystem
+from tuichaos.systems.reference_descents import Product, Quadratic, Quartic, SoftmaxMap
+from tuichaos.systems.reference_maps import Cat, Henon, Logistic, Lorenz
 
 
 def _quadratic(tensors: Mapping[str, Tensor], curvatures: Any) -> Quadratic:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tuichaos.systems.activations import FROM_OUTPUT
 from tuichaos.systems.base import Piece, spans
-from tuichaos.systems.kernels import Backward, Forward, Tangents
-from tuichaos.systems.networks import Perceptron
+from tuichaos.systems.mlp.activations import FROM_OUTPUT
+from tuichaos.systems.mlp.kernels import Backward, Forward, Tangents
+from tuichaos.systems.mlp.network import Perceptron
 from tuichaos.systems.parts import ALIGNMENT, LANE, part_size
 from tuichaos.systems.samples import Samples
 

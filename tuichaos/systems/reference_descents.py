@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.base import Piece
-from tuichaos.systems.parametric import ReferenceSystem
+from tuichaos.systems.reference_base import ReferenceSystem
 
 
 @dataclass(frozen=True)

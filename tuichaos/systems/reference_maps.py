@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.parametric import ReferenceSystem
+from tuichaos.systems.reference_base import ReferenceSystem
 
 
 @dataclass(frozen=True)

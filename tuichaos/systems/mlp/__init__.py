@@ -1,0 +1,1 @@
+"""Perceptrons: their definition, and the fast path that takes the same steps."""
