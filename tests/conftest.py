@@ -16,7 +16,7 @@ import pytest
 
 import tuichaos
 from tuichaos.cli import _run_cli
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import errno
 import io
 import os
 
-from tuichaos import recorder
+from tuichaos.storage import run_writer
 
 
 class FullFile(io.TextIOWrapper):
@@ -35,4 +35,4 @@ def fill_disk(monkeypatch, room: int) -> None:
         file.room = room
         return file
 
-    monkeypatch.setattr(recorder, "open", opened, raising=False)
+    monkeypatch.setattr(run_writer, "open", opened, raising=False)

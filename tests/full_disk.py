@@ -62,12 +62,11 @@ class Disk:
 
 
 def _rows():
-    from tuichaos import recorder, states
-    from tuichaos.checkpoints import store
+    from tuichaos.storage import checkpoint_store, run_writer, saved_states
 
-    yield recorder.Folder, "append"
-    yield states.StatesFile, "append"
-    yield store, "save_file"
+    yield run_writer.Folder, "append"
+    yield saved_states.StatesFile, "append"
+    yield checkpoint_store, "save_file"
     yield os, "fsync"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tuichaos.config import presets
 from tuichaos.config.loading import resolve
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import bifurcations, running
 from tuichaos.sweeps.bifurcations import Bifurcation, cascades
 from tuichaos.sweeps.cycles import Cycles

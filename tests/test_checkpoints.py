@@ -16,11 +16,11 @@ from effort import at_most
 from test_resume import TRAINING, files, small_frames, stopped
 
 from tuichaos import manifest, resuming, runner
-from tuichaos.checkpoints import lock
-from tuichaos.checkpoints.encoding import Decoder, Encoder
-from tuichaos.checkpoints.store import FOLDER, Store
 from tuichaos.config.loading import resolve
-from tuichaos.runs import open_run
+from tuichaos.storage import folder_lock
+from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
+from tuichaos.storage.checkpoint_store import FOLDER, Store
+from tuichaos.storage.run_reader import open_run
 
 ODD = struct.unpack(">d", bytes.fromhex("fff80000deadbeef"))[0]  # a NaN with a sign and a load
 VALUES = [ODD, float("nan"), float("inf"), -float("inf"), -0.0, 0.0, 5e-324]
@@ -107,16 +107,16 @@ def test_a_lock_of_the_future_is_taken_over_where_its_owner_is_gone(tmp_path, mo
 
     part = stopped(resolve(TRAINING), tmp_path / "part", monkeypatch, 2)
     owner = {"pid": os.getppid(), "host": platform.node(), "began": 1}
-    (part.path / lock.NAME).write_text(json.dumps(owner))
+    (part.path / folder_lock.NAME).write_text(json.dumps(owner))
     year = time.time() + 365 * 86400
-    os.utime(part.path / lock.NAME, (year, year))
+    os.utime(part.path / folder_lock.NAME, (year, year))
     assert resuming.resume(part).status == "done"
 
 
 @pytest.mark.parametrize("every", [1, 50])
 def test_a_folder_that_vanishes_has_its_lock_and_checkpoints_again(every, tmp_path, monkeypatch):
     """Also between two rows, and with saved states: it goes on from what was made again."""
-    monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(folder_lock, "HEARTBEAT", 0.02)
     small_frames(monkeypatch, 9)
     table = {**TRAINING, "record": {"states_every": 7, "every": every, "checkpoint": 1e-9}}
     whole = files(runner.run(resolve(table), out=tmp_path / "whole").path)
@@ -128,9 +128,9 @@ def test_a_folder_that_vanishes_has_its_lock_and_checkpoints_again(every, tmp_pa
             shutil.rmtree(path.rename(tmp_path / "gone"))  # in one stroke
         if len(seen) == 7:
             until = time.monotonic() + 10
-            while not (path / lock.NAME).exists() and time.monotonic() < until:
+            while not (path / folder_lock.NAME).exists() and time.monotonic() < until:
                 time.sleep(0.01)
-            assert (path / lock.NAME).exists()
+            assert (path / folder_lock.NAME).exists()
             stop.set()
 
     part = runner.run(resolve(table), out=path, watch=watch, stop=stop)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import InputError, columns, views
-from tuichaos.columns import read_table
+from tuichaos import InputError, views
+from tuichaos.storage import column_reader
+from tuichaos.storage.column_reader import read_table
 
 ODD = ["", "0", "-0.0", "5e-324", "1.7976931348623157e308", "1e400", "-1e-400", "nan", "inf"]
 ODD += ["-inf", "0.1", "3.0", "9007199254740993", "1e22", "123456789012345678901234567890"]
@@ -41,15 +42,18 @@ def alike(a, b):
 
 @pytest.fixture(autouse=True)
 def fresh():
-    columns._tables.clear()
+    column_reader._tables.clear()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_both_parsers_give_the_same_bits(seed):
     piece = text(random.Random(seed), 20_000).encode()
-    assert len(piece) >= columns.SMALL
+    assert len(piece) >= column_reader.SMALL
     names, wanted = list("abcd"), [0, 2, 3]
-    quick, plain = columns._numbers(piece, names, wanted), columns._of_lines(piece, 4, wanted)
+    quick, plain = (
+        column_reader._numbers(piece, names, wanted),
+        column_reader._of_lines(piece, 4, wanted),
+    )
     assert all(alike(a, b) for a, b in zip(quick, plain, strict=True))
 
 
@@ -66,8 +70,10 @@ def test_what_is_no_table_of_numbers_is_refused(line, small, tmp_path):
 
 
 def counted(monkeypatch):
-    parsed, plain = [], columns._numbers
-    monkeypatch.setattr(columns, "_numbers", lambda p, *a: parsed.append(len(p)) or plain(p, *a))
+    parsed, plain = [], column_reader._numbers
+    monkeypatch.setattr(
+        column_reader, "_numbers", lambda p, *a: parsed.append(len(p)) or plain(p, *a)
+    )
     return parsed
 
 
@@ -83,7 +89,7 @@ def test_a_table_is_read_once_and_on_where_it_grows(tmp_path, monkeypatch):
     both = read_table(path)
     assert sum(parsed) == len(first) + len(second)
     assert (len(one["b"]), len(whole["a"]), len(both["d"])) == (3000, 3000, 5000)
-    columns._tables.clear()
+    column_reader._tables.clear()
     again = read_table(path)
     assert all(alike(both[name], again[name]) for name in "abcd")
     assert len(read_table(path, ["a"], most=7)["a"]) == 7
@@ -101,7 +107,7 @@ def test_a_table_that_was_changed_is_read_anew(how, tmp_path):
     else:
         path.write_text(other)
     found = read_table(path)
-    columns._tables.clear()
+    column_reader._tables.clear()
     assert all(alike(found[name], read_table(path)[name]) for name in "abcd")
 
 
@@ -130,12 +136,12 @@ def test_little_is_kept(tmp_path, monkeypatch):
     for k in range(8):
         (tmp_path / f"{k}.csv").write_text("a,b,c,d\n" + text(rng, 50))
         read_table(tmp_path / f"{k}.csv")
-    assert len(columns._tables) == columns.MOST_TABLES
+    assert len(column_reader._tables) == column_reader.MOST_TABLES
     parsed = counted(monkeypatch)
-    monkeypatch.setattr(columns, "MOST_KEPT", 300)
+    monkeypatch.setattr(column_reader, "MOST_KEPT", 300)
     found = read_table(tmp_path / "0.csv", ["a"])  # alone, as all would be too many
     assert len(found["a"]) == 50
-    assert not columns._tables
+    assert not column_reader._tables
     assert len(parsed) == 1
 
 
@@ -151,9 +157,9 @@ def test_columns_are_read_only(tmp_path):
 def test_the_chart_of_a_large_table_is_one_pass(simulate, monkeypatch):
     run = simulate({"steps": 60, "ensemble.references": 4, "ensemble.twins": 1})
     size = (run.path / "series.csv").stat().st_size
-    monkeypatch.setattr(columns, "MOST_ALONG", 0)
+    monkeypatch.setattr(column_reader, "MOST_ALONG", 0)
     for name in ("distance", "loss"):
-        columns._tables.clear()
+        column_reader._tables.clear()
         with monkeypatch.context() as patch:
             parsed = counted(patch)
             views.picture(tuichaos.open_run(run.path), name)

@@ -10,7 +10,7 @@ import pytest
 import tuichaos
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.plan import plan
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import batch, far, points
 from tuichaos.sweeps.running import resume
 from tuichaos.systems import datasets as source

@@ -13,7 +13,7 @@ from tuichaos.blocks import Block
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.instruments import period, regime
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import dense, points, running
 from tuichaos.sweeps.rows import Row
 from tuichaos.systems.training import TrainingSystem

@@ -18,7 +18,7 @@ from test_resume import files, small_frames
 
 from tuichaos import runner
 from tuichaos.config.loading import resolve
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 
 RUN = {
     "steps": 60,

@@ -14,7 +14,7 @@ from tuichaos import exporting
 from tuichaos.common.errors import InputError
 from tuichaos.curves import Curve, Picture
 from tuichaos.exporting import export, export_curves, export_steps, free_name
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 
 
 def test_the_rows_of_some_steps_are_those_of_the_series(simulate, tmp_path):

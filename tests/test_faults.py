@@ -11,12 +11,13 @@ import torch
 from faults import fill_disk
 
 import tuichaos
-from tuichaos import recorder, runner
-from tuichaos.checkpoints.store import Store
+from tuichaos import runner
 from tuichaos.common.limits import size_of
 from tuichaos.common.memory import held
 from tuichaos.common.out_of_memory import words
-from tuichaos.states import StatesFile
+from tuichaos.storage import run_writer
+from tuichaos.storage.checkpoint_store import Store
+from tuichaos.storage.saved_states import StatesFile
 from tuichaos.systems.training import TrainingSystem
 
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 1500}
@@ -142,7 +143,7 @@ def test_a_folder_that_vanishes_while_it_is_written_is_made_again(moment, tmp_pa
         return true(*arguments, **named)
 
     if owner is None:
-        module = recorder if moment == "write_json" else runner
+        module = run_writer if moment == "write_json" else runner
         true = getattr(module, moment)
         monkeypatch.setattr(module, moment, once)
     else:

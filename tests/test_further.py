@@ -13,11 +13,11 @@ from killing import counting_calls, in_child
 from test_resume import EVERYTHING, files, small_frames, stopped
 
 from tuichaos import further, resuming, runner
-from tuichaos.checkpoints.store import Store
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.config.titles import described
-from tuichaos.runs import delete, open_run
+from tuichaos.storage.checkpoint_store import Store
+from tuichaos.storage.run_reader import delete, open_run
 from tuichaos.verifying import verify
 
 # Of the instruments that are on by themselves these depend on the number of steps.

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import columns, comparison, exporting, runs, verifying, views
+from tuichaos import comparison, exporting, verifying, views
+from tuichaos.storage import column_reader, run_reader
 
 PIECE = 1_237  # bytes that come between two looks: neither whole rows nor whole steps
 REFERENCES = 3
@@ -45,7 +46,7 @@ def at_work(simulate, monkeypatch):
             looks.append(path.stat().st_size)
             path.write_bytes(content[: looks[-1] + PIECE])
 
-    for module in (runs, exporting, columns):
+    for module in (run_reader, exporting, column_reader):
         monkeypatch.setattr(module, "check_file", grow)
     assert tuichaos.open_run(done.path).status == "running"
     return done.path, looks, content

@@ -28,7 +28,7 @@ from tuichaos.common.text import cell, clean, json_text
 from tuichaos.config.loading import load, parse_toml, resolve, valid
 from tuichaos.curves import Curve, Picture
 from tuichaos.exporting import export_steps, safe_lines
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 
 SMALL = {"steps": 6, "ensemble": {"references": 2, "twins": 1}}
 EVIL = """

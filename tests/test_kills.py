@@ -16,11 +16,11 @@ from test_disk import everything
 from test_resume import TRAINING, files, small_frames
 
 import tuichaos
-from tuichaos import recorder, resuming, runner
-from tuichaos.checkpoints import store
+from tuichaos import resuming, runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
-from tuichaos.runs import open_run
+from tuichaos.storage import checkpoint_store, run_writer
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import finish
 
 OFTEN = {"record.checkpoint": 1e-9}
@@ -36,7 +36,7 @@ def anything(*_):
 
 def half_written(monkeypatch):
     """Die in the middle of the fourth series of rows: half of them are on the disk."""
-    lines, seen = recorder.series_lines, []
+    lines, seen = run_writer.series_lines, []
 
     def cut(*arguments):
         text = lines(*arguments)
@@ -48,23 +48,23 @@ def half_written(monkeypatch):
             die()
         return text
 
-    monkeypatch.setattr(recorder, "series_lines", cut)
+    monkeypatch.setattr(run_writer, "series_lines", cut)
 
 
 PLACES = {
     # name: (functions, which calls count, at which call it dies)
-    "before the arrays of a checkpoint": ([(store, "save_file")], anything, 3),
-    "arrays are written, not yet named": ([(store, "_settle")], anything, 3),
-    "between arrays and JSON": ([(store, "replace_text")], anything, 3),
+    "before the arrays of a checkpoint": ([(checkpoint_store, "save_file")], anything, 3),
+    "arrays are written, not yet named": ([(checkpoint_store, "_settle")], anything, 3),
+    "between arrays and JSON": ([(checkpoint_store, "replace_text")], anything, 3),
     "JSON is written, not yet named": ([(os, "replace")], named("checkpoints"), 6),
-    "between the rename and the tidy": ([(store.Store, "keep")], anything, 3),
-    "in the middle of the tidy": ([(store.Path, "unlink")], named("safetensors"), 1),
-    "before the tables": ([(recorder, "write_table")], named("exponents.csv"), 1),
+    "between the rename and the tidy": ([(checkpoint_store.Store, "keep")], anything, 3),
+    "in the middle of the tidy": ([(checkpoint_store.Path, "unlink")], named("safetensors"), 1),
+    "before the tables": ([(run_writer, "write_table")], named("exponents.csv"), 1),
     "exponents.csv is written, not yet named": ([(os, "replace")], named("exponents.csv"), 1),
     "between exponents.csv and summary.json": ([(os, "replace")], named("summary.json"), 1),
     "before states.npz is named": ([(os, "replace")], named("states.npz"), 1),
     "before the manifest says done": ([(os, "replace")], named("manifest.json"), 2),
-    "the manifest says done": ([(store.Store, "clear")], anything, 1),
+    "the manifest says done": ([(checkpoint_store.Store, "clear")], anything, 1),
 }
 
 
@@ -243,7 +243,7 @@ def check_interrupted(out, said):
     run = open_run(out)
     assert run.manifest["status"] == "interrupted"
     assert not (out / "lock").exists()
-    assert store.Store(out).stems()[-1] == f"{run.manifest['step'] + 1:015}"
+    assert checkpoint_store.Store(out).stems()[-1] == f"{run.manifest['step'] + 1:015}"
     assert run.summary["steps"] == run.manifest["step"]
 
 

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from tuichaos.checkpoints import lock
-from tuichaos.checkpoints.lock import NAME, is_held, locked
 from tuichaos.common.errors import InputError
+from tuichaos.storage import folder_lock
+from tuichaos.storage.folder_lock import NAME, is_held, locked
 
 
 def put(folder, **owner):
@@ -66,15 +66,15 @@ BEYOND = [HERE, HERE.replace("1" + "0" * 20, "2147483648")]  # what no process c
     "text", [*BEYOND, "", "[]", "{", '{"pid": "x"}', '{"pid": -1}', '{"pid": 1e300}']
 )
 def test_what_is_no_lock_is_taken_over(text, tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "WATCH", 0.5)  # where the owner may be elsewhere
+    monkeypatch.setattr(folder_lock, "WATCH", 0.5)  # where the owner may be elsewhere
     (tmp_path / NAME).write_text(text)
     with locked(tmp_path) as words:
         assert "was taken over" in words or not text
 
 
 def test_a_heartbeat_from_another_machine_is_watched_not_its_clock(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "HEARTBEAT", 0.2)
-    monkeypatch.setattr(lock, "WATCH", 0.6)
+    monkeypatch.setattr(folder_lock, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(folder_lock, "WATCH", 0.6)
     put(tmp_path, pid=1, host="elsewhere")
     end = threading.Event()
     year = 365 * 86400
@@ -102,7 +102,7 @@ def test_a_heartbeat_from_another_machine_is_watched_not_its_clock(tmp_path, mon
 def test_two_at_once_are_never_both_let_in(tmp_path):
     put(tmp_path, pid=os.getppid(), host=platform.node(), began=1)  # a stale one to fight for
     code = (
-        "import sys, time; from pathlib import Path; from tuichaos.checkpoints.lock import locked\n"
+        "import sys, time; from pathlib import Path; from tuichaos.storage.folder_lock import locked\n"
         "from tuichaos.common.errors import InputError\n"
         "try:\n"
         "    with locked(Path(sys.argv[1])): print('in', flush=True); time.sleep(1.5)\n"

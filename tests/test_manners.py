@@ -11,14 +11,15 @@ import warnings
 import pytest
 
 import tuichaos
-from tuichaos import InputError, order, resolve, runner
+from tuichaos import InputError, resolve, runner
 from tuichaos.commands import streams
 from tuichaos.common.errors import nearest
 from tuichaos.common.paths import home, pasted, resolved, runs_home
 from tuichaos.config.experiment import DATA
 from tuichaos.config.explorer_settings import config_path, read_config
 from tuichaos.config.loading import load, parse_override
-from tuichaos.runs import find
+from tuichaos.storage import run_order
+from tuichaos.storage.run_reader import find
 
 # --- settings ----------------------------------------------------------------------------
 
@@ -221,7 +222,7 @@ def test_the_count_is_made_again_from_the_runs(content):
     (old.path / "manifest.json").write_text(json.dumps({**told, "started": "2999"}))
     for k in range(2):
         newest = runner.run(resolve({**SMALL, "name": f"r{k}"}))
-    place = home() / order.NAME
+    place = home() / run_order.NAME
     place.unlink()
     if content is not None:
         place.write_bytes(content)
@@ -238,7 +239,7 @@ def test_numbers_differ_where_several_begin_at_a_time():
     found = []
 
     def count():
-        found.extend(order.number(folder) for _ in range(50))
+        found.extend(run_order.number(folder) for _ in range(50))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:

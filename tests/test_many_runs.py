@@ -9,8 +9,8 @@ import pytest
 from test_bursts import burst, explorer, until
 from textual.widgets import DataTable, Input, Static
 
-from tuichaos.catalogue import Catalogue
-from tuichaos.runs import annotate, delete, open_run, survey
+from tuichaos.storage.run_list import Catalogue
+from tuichaos.storage.run_reader import annotate, delete, open_run, survey
 from tuichaos.tui.screens.runs import FEW, PAGE, Runs
 
 MANY = 5 * PAGE

@@ -12,8 +12,8 @@ from test_resume import NONE_KEPT, TRAINING, stopped
 
 import tuichaos
 from tuichaos import InputError, resolve, resuming, runner
-from tuichaos.checkpoints.planned import earlier_digest
-from tuichaos.runs import open_run
+from tuichaos.storage.fingerprint import earlier_digest
+from tuichaos.storage.run_reader import open_run
 
 ROWS = "".join(f"{k / 7},{k * k / 50},{k % 2}\n" for k in range(40))
 

@@ -13,10 +13,10 @@ from textual.widgets import Static
 import tuichaos
 from tuichaos.bands import Band
 from tuichaos.charts import draw
-from tuichaos.columns import whole_lines
 from tuichaos.config.presets import preset
 from tuichaos.curves import Curve, Picture
 from tuichaos.live import LiveSeries
+from tuichaos.storage.column_reader import whole_lines
 from tuichaos.tui import faults
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.widgets.chart import Chart

@@ -22,8 +22,8 @@ from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
 from tuichaos.config.sweep_axes import axes
 from tuichaos.exporting import export
-from tuichaos.runs import open_run
 from tuichaos.session import Session
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import points, running
 from tuichaos.sweeps.rows import Row
 from tuichaos.systems import build

@@ -18,15 +18,15 @@ from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load, save
 
 from tuichaos import charts, rasters
-from tuichaos.checkpoints.encoding import Decoder, Encoder
-from tuichaos.columns import read_table
 from tuichaos.common.text import cell, clean, json_text
 from tuichaos.config import presets
 from tuichaos.config.loading import describe_keys, parse_override, resolve
 from tuichaos.config.reference_parameters import REFERENCE
 from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.recorder import series_head, series_lines, write_table
+from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
+from tuichaos.storage.column_reader import read_table
+from tuichaos.storage.run_writer import series_head, series_lines, write_table
 
 CPU = torch.device("cpu")
 

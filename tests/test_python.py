@@ -10,7 +10,7 @@ from test_moved_data import SWEEP
 
 import tuichaos
 from tuichaos import InputError, report, resolve, runner
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 from tuichaos.systems.base import System, parameter_mask, perturbed_mask
 
 RATES = [0.1, 0.5, 2.0]

@@ -15,11 +15,11 @@ import pytest
 from killing import die, in_child
 
 from tuichaos import resuming, runner, verifying
-from tuichaos.checkpoints.store import Store
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.instruments.regime import Regime
-from tuichaos.runs import open_run
+from tuichaos.storage.checkpoint_store import Store
+from tuichaos.storage.run_reader import open_run
 
 EVERYTHING = {
     "spectrum": {"count": 3, "references": 2},

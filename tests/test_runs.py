@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import InputError, columns, runs
-from tuichaos.recorder import write_table
-from tuichaos.states import StatesFile
+from tuichaos import InputError
+from tuichaos.storage import column_reader, run_reader
+from tuichaos.storage.run_writer import write_table
+from tuichaos.storage.saved_states import StatesFile
 
 LEADING = "reference,step,loss,distance,lyapunov,train_accuracy,test_accuracy,weight_norm"
 
@@ -90,8 +91,8 @@ def test_a_run_whose_process_is_gone_was_killed_and_can_be_deleted(simulate):
         assert again.last_step == 50
         if status == "running":
             with pytest.raises(tuichaos.InputError, match="still running"):
-                runs.delete(again)
-    runs.delete(again)
+                run_reader.delete(again)
+    run_reader.delete(again)
     assert not run.path.exists()
 
 
@@ -225,7 +226,7 @@ def test_memory_of_states_is_not_held(tmp_path):
 def test_tables_come_back(tmp_path):
     values = [0.1, 1e-300, -2.5e17, 3.0, float("nan"), float("inf")]
     write_table(tmp_path / "t.csv", ["k", "v"], list(enumerate(values)))
-    found = columns.read_table(tmp_path / "t.csv")
+    found = column_reader.read_table(tmp_path / "t.csv")
     assert found["v"][:4].tolist() == values[:4]
     assert np.isnan(found["v"][4:]).all()
 
@@ -288,14 +289,14 @@ def test_a_folder_without_a_manifest_is_told_from_no_folder(tmp_path, command):
 
 def test_a_run_is_found_by_what_is_pasted(small, command, monkeypatch):
     for form in ("{}\n", "  {}\t", "'{}'\n", "{}/series.csv", "{}/experiment.toml", "file://{}\n"):
-        assert tuichaos.runs.find(form.format(small.path)).path == small.path
+        assert tuichaos.storage.run_reader.find(form.format(small.path)).path == small.path
     monkeypatch.chdir(small.path)
-    assert tuichaos.runs.find("series.csv").path == small.path
+    assert tuichaos.storage.run_reader.find("series.csv").path == small.path
     with pytest.raises(tuichaos.InputError, match="is not a path"):
-        tuichaos.runs.find("a\nb")
+        tuichaos.storage.run_reader.find("a\nb")
     kept = tuichaos.run(tuichaos.preset("quick", {"steps": 5, "ensemble.references": 1}))
     for name in (f" {kept.path.name}\n", "'quick'", "last\n", f"{kept.path}/rates.csv"):
-        assert tuichaos.runs.find(name).path == kept.path
+        assert tuichaos.storage.run_reader.find(name).path == kept.path
 
 
 def test_only_tables_of_the_folder_are_read(small, tmp_path):

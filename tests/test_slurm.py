@@ -13,7 +13,7 @@ import pytest
 from clusters import wait_for
 
 import tuichaos
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 
 README = Path(__file__).parents[1] / "README.md"
 GATED = {"system.parameters.r": {"linear": [3.0, 3.9, 12]}}

@@ -32,7 +32,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Optimizer
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import dense
 from tuichaos.sweeps.rows import JOURNAL
 from tuichaos.systems.reference_registry import REFERENCE

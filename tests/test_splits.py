@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from tuichaos.checkpoints import planned
 from tuichaos.config.loading import resolve
 from tuichaos.instruments.statistics import mean_and_interval, share_interval
 from tuichaos.report import rows
-from tuichaos.runs import open_run
+from tuichaos.storage import fingerprint
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps.reading import read
 from tuichaos.systems.datasets import load
 
@@ -82,8 +82,8 @@ def test_references_are_the_same_on_every_split(simulate):
 def test_folders_of_earlier_versions_go_on():
     """A key that says nothing is none of what was planned."""
     before, now = resolve({}, {}), resolve({}, {"data.seed": 3})
-    assert "data.seed" not in planned.prints(before, None, False)
-    assert "data.seed" in planned.prints(now, None, False)
+    assert "data.seed" not in fingerprint.prints(before, None, False)
+    assert "data.seed" in fingerprint.prints(now, None, False)
 
 
 def test_the_table_of_a_run_has_the_interval_and_says_what_of(command, tmp_path):

@@ -621,7 +621,7 @@ def test_a_sweep_that_runs_is_left_alone(command, tmp_path):
     code, _, err = command("resume", done.path)
     assert code == 2
     assert f"process {os.getppid()} on {platform.node()} is at work on it" in err
-    assert tuichaos.runs.open_run(done.path).status == "running"
+    assert tuichaos.storage.run_reader.open_run(done.path).status == "running"
 
 
 async def test_the_runs_screen_lists_a_sweep_and_marks_it_not(home):

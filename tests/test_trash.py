@@ -9,10 +9,10 @@ from test_bursts import burst, explorer, runs_screen
 from textual.widgets import DataTable
 
 import tuichaos
-from tuichaos import trash
 from tuichaos.common.errors import InputError
 from tuichaos.config.presets import preset
-from tuichaos.runs import find, list_runs, rename, survey
+from tuichaos.storage import trash
+from tuichaos.storage.run_reader import find, list_runs, rename, survey
 from tuichaos.tui.screens.dialogs import Confirm
 
 SMALL = {"ensemble.references": 1, "ensemble.twins": 0, "steps": 4}

@@ -17,7 +17,7 @@ from tuichaos.config import reference_parameters
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
 from tuichaos.plan import plan
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps.reading import read as read_sweep
 from tuichaos.views import VIEWS, every, pictures, title
 

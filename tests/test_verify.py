@@ -15,8 +15,8 @@ from mutations import stopped_run
 
 from tuichaos import resuming, runner
 from tuichaos.config.loading import resolve
-from tuichaos.recorder import checksums
-from tuichaos.runs import open_run
+from tuichaos.storage.run_reader import open_run
+from tuichaos.storage.run_writer import checksums
 from tuichaos.sweeps import table, verifying
 from tuichaos.sweeps.points import grid
 from tuichaos.sweeps.rows import Journal

@@ -9,11 +9,11 @@ import pytest
 from test_bursts import burst, explorer, until
 
 import tuichaos
-from tuichaos.catalogue import began
 from tuichaos.commands.telling import runs_lines
 from tuichaos.comparison import overlay
 from tuichaos.config.presets import preset
-from tuichaos.runs import annotate
+from tuichaos.storage.run_list import began
+from tuichaos.storage.run_reader import annotate
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.views import Kept, view
 

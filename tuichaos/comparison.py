@@ -9,7 +9,7 @@ from tuichaos.bands import AVERAGED, Band
 from tuichaos.common.errors import InputError
 from tuichaos.common.number_text import said
 from tuichaos.curves import LETTERS, Curve, Picture
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 from tuichaos.views import VIEWS, Kept, title
 
 MOST = 8

@@ -15,7 +15,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from tuichaos.columns import read_pieces, whole_lines
 from tuichaos.common.errors import InputError
 from tuichaos.common.limits import check_file
 from tuichaos.common.paths import as_argument, here
@@ -25,7 +24,8 @@ from tuichaos.config.sweep_axes import Axis
 from tuichaos.curves import Curve, Picture
 from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
-from tuichaos.runs import GROWING, Run
+from tuichaos.storage.column_reader import read_pieces, whole_lines
+from tuichaos.storage.run_reader import GROWING, Run
 from tuichaos.sweeps.reading import DIAGRAM
 from tuichaos.sweeps.reading import read as read_sweep
 

@@ -16,9 +16,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.checkpoints.lock import locked
-from tuichaos.checkpoints.planned import check_planned, known, prints
-from tuichaos.checkpoints.store import FOLDER, Store
 from tuichaos.common.atomic_files import reason, replace_text, settle_folder
 from tuichaos.common.errors import InputError, RunFailed, Stopped
 from tuichaos.common.paths import as_argument
@@ -30,9 +27,12 @@ from tuichaos.instruments.base import Setup
 from tuichaos.manifest import now
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.recorder import write_manifest
-from tuichaos.runs import Run, check_entries, open_run
-from tuichaos.states import PARTS, parts_again
+from tuichaos.storage.checkpoint_store import FOLDER, Store
+from tuichaos.storage.fingerprint import check_planned, known, prints
+from tuichaos.storage.folder_lock import locked
+from tuichaos.storage.run_reader import Run, check_entries, open_run
+from tuichaos.storage.run_writer import write_manifest
+from tuichaos.storage.saved_states import PARTS, parts_again
 from tuichaos.watching import Watcher
 
 NAME = "further"

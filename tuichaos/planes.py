@@ -18,7 +18,7 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import FLOWS, REFERENCE, per
 from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.reading import read
 from tuichaos.sweeps.rows import Row
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuichaos.common.text import clean
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,6 @@ from typing import Any
 
 from tuichaos import further
 from tuichaos.checkpoints.keeper import Before
-from tuichaos.checkpoints.lock import NAME as LOCK
-from tuichaos.checkpoints.lock import is_held, locked
-from tuichaos.checkpoints.planned import check_planned, known, prints
-from tuichaos.checkpoints.store import Checkpoint, Store
 from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.limits import MOST_JSON, read_text
 from tuichaos.common.number_text import whole
@@ -25,10 +21,14 @@ from tuichaos.config.titles import title_of
 from tuichaos.manifest import differing, now, versions
 from tuichaos.pace import Pace
 from tuichaos.plan import plan
-from tuichaos.recorder import write_manifest
 from tuichaos.runner import Recording, interrupts, prepare, told
-from tuichaos.runs import Run, check_entries, find, open_run, reading
-from tuichaos.states import PARTS
+from tuichaos.storage.checkpoint_store import Checkpoint, Store
+from tuichaos.storage.fingerprint import check_planned, known, prints
+from tuichaos.storage.folder_lock import NAME as LOCK
+from tuichaos.storage.folder_lock import is_held, locked
+from tuichaos.storage.run_reader import Run, check_entries, find, open_run, reading
+from tuichaos.storage.run_writer import write_manifest
+from tuichaos.storage.saved_states import PARTS
 from tuichaos.watching import Progress, Watcher
 
 

@@ -15,10 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos import order
 from tuichaos.checkpoints.keeper import Before, Keeper
-from tuichaos.checkpoints.lock import locked
-from tuichaos.checkpoints.planned import check_planned
 from tuichaos.common import out_of_memory, signals
 from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
@@ -33,7 +30,11 @@ from tuichaos.manifest import ended, facts, now, outcome
 from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Preview, Rows
-from tuichaos.recorder import (
+from tuichaos.storage import run_order
+from tuichaos.storage.fingerprint import check_planned
+from tuichaos.storage.folder_lock import locked
+from tuichaos.storage.run_reader import Run, open_run
+from tuichaos.storage.run_writer import (
     Folder,
     Nowhere,
     check,
@@ -42,8 +43,7 @@ from tuichaos.recorder import (
     tell_end,
     without_nan,
 )
-from tuichaos.runs import Run, open_run
-from tuichaos.states import SavedStates
+from tuichaos.storage.saved_states import SavedStates
 from tuichaos.watching import Progress, Watcher
 
 
@@ -210,7 +210,7 @@ class Recording:
                 if self.states:
                     open_files.callback(self.states.file.close)
                 if "number" not in self.facts:
-                    self.facts["number"] = order.number(self.path)
+                    self.facts["number"] = run_order.number(self.path)
                 folder.surely(partial(folder.manifest, {**self.facts, "status": "running"}))
                 if engine is not None:
                     self.simulation.begin(engine)

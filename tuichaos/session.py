@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tuichaos.noise_floor import NoiseFloor
     from tuichaos.preview import Preview
     from tuichaos.runner import Recording
-    from tuichaos.runs import Run
+    from tuichaos.storage.run_reader import Run
 
 
 class Status(enum.StrEnum):
@@ -239,11 +239,11 @@ class Session:
     @contextlib.contextmanager
     def _prepared(self) -> Iterator[Recording]:
         """The recording, in a folder that is locked as long."""
-        from tuichaos.checkpoints.lock import locked
         from tuichaos.plan import plan
-        from tuichaos.recorder import check, new_folder
         from tuichaos.resuming import going_on, rows_before
         from tuichaos.runner import lines_of, prepare
+        from tuichaos.storage.folder_lock import locked
+        from tuichaos.storage.run_writer import check, new_folder
 
         if self.path is not None:
             with going_on(self.path, self._threads, self._pace) as recording:

@@ -13,8 +13,8 @@ from tuichaos.common.malloc import give_back
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.sweep_axes import axes
 from tuichaos.loading import load_libraries
-from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Status
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.rows import Journal, Row
 

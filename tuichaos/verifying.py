@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 
 from tuichaos import further
-from tuichaos.checkpoints.planned import MOST_NAMED, changed, check_planned, known, prints
-from tuichaos.checkpoints.store import Checkpoint, Store
-from tuichaos.columns import whole_lines
 from tuichaos.common.atomic_files import reason
 from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.limits import MOST_JSON, read_text
 from tuichaos.manifest import differing
 from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
-from tuichaos.recorder import series_columns, series_head, series_lines, summed
 from tuichaos.runner import Recording, prepare
-from tuichaos.runs import GROWING, MALFORMED, Run, check_entries, open_run, reading
+from tuichaos.storage.checkpoint_store import Checkpoint, Store
+from tuichaos.storage.column_reader import whole_lines
+from tuichaos.storage.fingerprint import MOST_NAMED, changed, check_planned, known, prints
+from tuichaos.storage.run_reader import GROWING, MALFORMED, Run, check_entries, open_run, reading
+from tuichaos.storage.run_writer import series_columns, series_head, series_lines, summed
 from tuichaos.systems.datasets import load
 from tuichaos.watching import Progress
 

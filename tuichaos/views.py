@@ -14,7 +14,7 @@ from tuichaos.config.reference_parameters import per
 from tuichaos.curves import Curve, Picture
 from tuichaos.drawings import TABLE_VIEWS, TABS
 from tuichaos.landmarks import Source
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps import diagram_drawing
 from tuichaos.sweeps.drawing import picture as sweep_picture
 from tuichaos.sweeps.rows import Journal

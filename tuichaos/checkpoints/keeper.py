@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuichaos.checkpoints.encoding import Decoder, Encoder
-from tuichaos.checkpoints.planned import prints
-from tuichaos.checkpoints.prefixes import Prefix
-from tuichaos.checkpoints.store import MALFORMED, Checkpoint, Store
 from tuichaos.common.errors import InputError
+from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
+from tuichaos.storage.checkpoint_store import MALFORMED, Checkpoint, Store
+from tuichaos.storage.fingerprint import prints
+from tuichaos.storage.prefix_checksum import Prefix
 
 if TYPE_CHECKING:
-    from tuichaos.recorder import Folder
     from tuichaos.runner import Recording
+    from tuichaos.storage.run_writer import Folder
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tuichaos.common.text import clean
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def runs(as_json: bool) -> None:
     from tuichaos.common.paths import runs_home
-    from tuichaos.runs import survey
+    from tuichaos.storage.run_reader import survey
 
     kept, refused = survey()
     for why in refused.values():
@@ -66,7 +66,7 @@ def plot(
     first: int | None,
     last: int | None,
 ) -> None:
-    from tuichaos.runs import find, reading
+    from tuichaos.storage.run_reader import find, reading
 
     found = find(run_name)
     if first is not None and last is not None and first >= last:
@@ -96,7 +96,7 @@ def plot(
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
     from tuichaos import exporting
-    from tuichaos.runs import find, reading
+    from tuichaos.storage.run_reader import find, reading
 
     found = find(run_name)
     with reading(found.path):
@@ -113,7 +113,7 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
     here()
-    from tuichaos.runs import find, reading
+    from tuichaos.storage.run_reader import find, reading
     from tuichaos.verifying import verify as checks
 
     marks = {True: "ok", False: "FAIL", None: "--"}

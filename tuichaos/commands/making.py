@@ -90,10 +90,11 @@ def _run(
 ) -> None:
     """Run a single experiment, or say what it would be."""
     load_libraries(for_good=True)
-    from tuichaos import recorder, runner
+    from tuichaos import runner
     from tuichaos.plan import plan
+    from tuichaos.storage import run_writer
 
-    folder = recorder.check(out)
+    folder = run_writer.check(out)
     if dry_run:
         ready = plan(experiment, threads)
         ready.check_room(folder)
@@ -124,10 +125,10 @@ def _sweep(
 ) -> None:
     """Run a sweep, or say what it would be. What needs no torch is checked before it is
     loaded, which takes seconds."""
-    from tuichaos import recorder
+    from tuichaos.storage import run_writer
     from tuichaos.sweeps import crews, points
 
-    recorder.check(out)
+    run_writer.check(out)
     made = points.grid(experiment, yes)
     crews.check_crew(how["workers"], how["scheduler"])
     if how["scheduler"] is not None and not dry_run:
@@ -172,7 +173,7 @@ def _experiment(
     if str(file) in presets.names() and not file.exists():
         raise InputError(f"{file}: no such file; did you mean --preset {file}?")
     if file.name == "experiment.toml" and os.path.isfile(file.parent / "manifest.json"):
-        from tuichaos.runs import Run, check_format
+        from tuichaos.storage.run_reader import Run, check_format
 
         check_format(Run(file.parent))  # a newer one may mean something else by a key
     return loading.load(file, overrides, overs)

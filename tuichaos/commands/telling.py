@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tuichaos.curves import Picture
     from tuichaos.plan import Plan
     from tuichaos.report import Row
-    from tuichaos.runs import Run
+    from tuichaos.storage.run_reader import Run
 
 
 def say(text: object, err: bool = False) -> None:
@@ -216,7 +216,7 @@ MOST_NOTE = 30  # characters that notes make room for; a longer one shifts its t
 def runs_table(kept: list[Run]) -> None:
     """A heading, and a line for each kept run: local time, as in its name. On a terminal lines
     are as wide as it is: notes and titles end in an ellipsis there, numbers and names never."""
-    from tuichaos.catalogue import listed
+    from tuichaos.storage.run_list import listed
 
     rows = [("run", "status", "started", "steps", "replicas", "title", "note")] if kept else []
     for each in kept:

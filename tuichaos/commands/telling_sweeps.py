@@ -13,7 +13,7 @@ from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.paths import as_argument
 
 if TYPE_CHECKING:
-    from tuichaos.runs import Run
+    from tuichaos.storage.run_reader import Run
     from tuichaos.sweeps import report
 
 

@@ -18,11 +18,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.checkpoints.encoding import kept
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval, median
+from tuichaos.storage.checkpoint_encoding import kept
 
 PLUNGE = 3
 PLUNGE_STEPS = 30

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.checkpoints.encoding import kept
 from tuichaos.common.errors import InputError
 from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import median
+from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.base import parameter_mask
 
 WINDOW = 100  # steps to either side that are searched

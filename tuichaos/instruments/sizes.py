@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.checkpoints.encoding import kept
 from tuichaos.common.errors import InputError
 from tuichaos.ensemble import draws
 from tuichaos.frames import BlockOrbit, Frame
@@ -25,6 +24,7 @@ from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.growth import GrowthWindow, between_levels
 from tuichaos.instruments.nmle import POINTS, BestWindows, best_windows
 from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.base import parameter_mask
 from tuichaos.systems.generic_stepper import Stepper
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuichaos.checkpoints.encoding import kept
 from tuichaos.common.thresholds import FLOOR_UNITS
+from tuichaos.storage.checkpoint_encoding import kept
 
 SPANS = 32  # that are judged; eight of them are the last quarter
 FINE = 8  # spans that are kept for each that is judged: a run may be judged before its end

@@ -14,7 +14,7 @@ from typing import Any
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.config.loading import resolve
 from tuichaos.runner import run
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 
 Value = float | str  # a verdict is a word
 Reader = Callable[[Run], Value | None]

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from tuichaos.runs import Run
 from tuichaos.selftest.checks import Check, Reader, Trial, average, exact, published
 from tuichaos.selftest.readers import (
     column,
@@ -19,6 +18,7 @@ from tuichaos.selftest.readers import (
     tangent,
     threshold,
 )
+from tuichaos.storage.run_reader import Run
 
 # --- quadratic ---------------------------------------------------------------------------
 

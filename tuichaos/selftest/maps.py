@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from tuichaos.runs import Run
 from tuichaos.selftest.checks import Reader, Trial, average, exact, published
 from tuichaos.selftest.descents import spread
 from tuichaos.selftest.readers import mean, row, spectrum, spectrum_sum, summary, tangent, worst
+from tuichaos.storage.run_reader import Run
 
 R, AT = spread({4.0: 20, 2.6: 2, 3.1: 2})
 POINT, PAIR = math.log(0.6), math.log(0.59) / 2  # fixed point of 2.6, 2-cycle of 3.1

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from tuichaos.runs import Run
 from tuichaos.selftest.checks import Reader, Trial, average, exact, published
 from tuichaos.selftest.descents import across, along, spread
 from tuichaos.selftest.readers import (
@@ -18,6 +17,7 @@ from tuichaos.selftest.readers import (
     summary,
     tangent,
 )
+from tuichaos.storage.run_reader import Run
 
 SCALAR = {
     "data.name": "scalar",

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tuichaos.runs import Run
 from tuichaos.selftest.checks import Reader
+from tuichaos.storage.run_reader import Run
 
 References = Sequence[int] | slice | None  # None: all
 

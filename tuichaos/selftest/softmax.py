@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.runs import Run
 from tuichaos.selftest.checks import Reader, Trial, exact, published
 from tuichaos.selftest.readers import last, spectrum, summary, tangent, threshold
+from tuichaos.storage.run_reader import Run
 
 IRIS = [41, 40, 39]  # the paper's train part
 UNEVEN = [5, 3, 2]

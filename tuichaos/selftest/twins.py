@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from tuichaos.runs import Run
 from tuichaos.selftest.checks import Check, Reader, Trial, exact, word
 from tuichaos.selftest.readers import column, row, stability, summary, worst
+from tuichaos.storage.run_reader import Run
 
 QUADRATIC = Trial(
     "quadratic, twins, ηh = 0.5, 1.7, 2.2",

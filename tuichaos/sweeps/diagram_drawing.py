@@ -13,7 +13,7 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
 from tuichaos.config.sweep_axes import axes
 from tuichaos.curves import Curve, Picture
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.points import Grid, Point
 from tuichaos.sweeps.rows import Journal, Row
 

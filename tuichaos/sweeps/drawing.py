@@ -9,7 +9,7 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
 from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.curves import Curve, Picture, Role
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.reading import read
 from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary, too_few
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.recorder import write_json, write_table
+from tuichaos.storage.run_writer import write_json, write_table
 from tuichaos.sweeps import bifurcations
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.reading import DIAGRAM

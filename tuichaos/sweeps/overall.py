@@ -12,7 +12,7 @@ from typing import Any
 
 from tuichaos.common.atomic_files import replace_text
 from tuichaos.planes import of_experiment
-from tuichaos.recorder import without_nan
+from tuichaos.storage.run_writer import without_nan
 from tuichaos.sweeps import boxes
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.rows import Row

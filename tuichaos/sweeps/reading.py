@@ -9,10 +9,10 @@ from typing import TextIO
 
 import numpy as np
 
-from tuichaos.columns import whole_lines
 from tuichaos.common.errors import InputError
 from tuichaos.common.limits import check_file
-from tuichaos.runs import words_of
+from tuichaos.storage.column_reader import whole_lines
+from tuichaos.storage.run_reader import words_of
 
 NAME = "sweep.csv"
 DIAGRAM = "diagram.csv"  # the points of an orbit diagram

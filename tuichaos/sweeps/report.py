@@ -12,7 +12,7 @@ from tuichaos.common.number_text import said
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.plan import Plan
 from tuichaos.report import ONE_SPLIT, between, number, plan_lines
-from tuichaos.runs import Run
+from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.points import Grid
 
 MOST_ROWS = 40  # of the table on the terminal

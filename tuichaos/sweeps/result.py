@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tuichaos.columns import Columns
 from tuichaos.common.errors import InputError
-from tuichaos.runs import Run, open_run, table_path
+from tuichaos.storage.column_reader import Columns
+from tuichaos.storage.run_reader import Run, open_run, table_path
 from tuichaos.sweeps.reading import NAME, read
 
 COMMON = ("point", "status", "reason")

@@ -11,9 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tuichaos import order
-from tuichaos.checkpoints.lock import locked
-from tuichaos.checkpoints.planned import digest, earlier_digest
 from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped
 from tuichaos.common.number_text import whole
@@ -24,9 +21,12 @@ from tuichaos.config.titles import title_of
 from tuichaos.demands import needed
 from tuichaos.manifest import differing, ended, facts
 from tuichaos.plan import Plan, plan
-from tuichaos.recorder import checksums, new_folder, tell_end, write_manifest
 from tuichaos.runner import interrupts
-from tuichaos.runs import Run, check_entries, open_run, reading
+from tuichaos.storage import run_order
+from tuichaos.storage.fingerprint import digest, earlier_digest
+from tuichaos.storage.folder_lock import locked
+from tuichaos.storage.run_reader import Run, check_entries, open_run, reading
+from tuichaos.storage.run_writer import checksums, new_folder, tell_end, write_manifest
 from tuichaos.sweeps import finish, overall, table
 from tuichaos.sweeps.batch import Job, perform
 from tuichaos.sweeps.crews import check_crew
@@ -305,7 +305,7 @@ class Folder:
         try:
             self.journal.mend()
             if "number" not in self.known:
-                self.known["number"] = order.number(self.path)
+                self.known["number"] = run_order.number(self.path)
             self._manifest("running")
             self._begun = True
             with contextlib.closing(source):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.limits import read_text
 from tuichaos.manifest import differing
-from tuichaos.runs import MALFORMED, Run, check_entries, open_run
+from tuichaos.storage.run_reader import MALFORMED, Run, check_entries, open_run
 from tuichaos.sweeps import table
 from tuichaos.sweeps.batch import folder_of
 from tuichaos.sweeps.points import Grid, grid

@@ -29,7 +29,6 @@ from textual.timer import Timer
 from textual.widgets import OptionList
 from textual.worker import WorkerFailed
 
-from tuichaos.catalogue import Catalogue
 from tuichaos.common import signals
 from tuichaos.common.errors import nearest
 from tuichaos.common.malloc import few_arenas
@@ -37,7 +36,8 @@ from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.explorer_settings import Config, keep_theme
 from tuichaos.loading import load_libraries
-from tuichaos.runs import Run
+from tuichaos.storage.run_list import Catalogue
+from tuichaos.storage.run_reader import Run
 from tuichaos.survey import Kept, Survey
 from tuichaos.sweeps.rows import Row
 from tuichaos.tui.ascii import AsciiFilter

@@ -16,8 +16,8 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import Said, fitted, told, verdict
-from tuichaos.runs import Run, open_run
 from tuichaos.session import ENDED, Session, Status, SweepSession
+from tuichaos.storage.run_reader import Run, open_run
 
 
 class RunState:

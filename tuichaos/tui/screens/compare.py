@@ -20,7 +20,7 @@ from tuichaos.comparison import differences, overlay
 from tuichaos.curves import LETTERS, Picture, cropped
 from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.exporting import export_curves, free_name
-from tuichaos.runs import MALFORMED, Run, open_run
+from tuichaos.storage.run_reader import MALFORMED, Run, open_run
 from tuichaos.tui.faults import noted
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.chart import Chart

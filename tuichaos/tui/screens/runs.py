@@ -12,14 +12,14 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import DataTable, Input, Static
 
-from tuichaos import runs as kept
-from tuichaos import trash
-from tuichaos.catalogue import Catalogue, Listed
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean
 from tuichaos.comparison import MOST
 from tuichaos.curves import LETTERS
-from tuichaos.runs import Run
+from tuichaos.storage import run_reader as kept
+from tuichaos.storage import trash
+from tuichaos.storage.run_list import Catalogue, Listed
+from tuichaos.storage.run_reader import Run
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm
 from tuichaos.tui.screens.living import Living

@@ -22,10 +22,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from tuichaos.checkpoints.prefixes import Prefix
 from tuichaos.common.atomic_files import replace_text, settle_folder
 from tuichaos.common.errors import InputError
 from tuichaos.common.limits import check_file, read_text
+from tuichaos.storage.prefix_checksum import Prefix
 
 FOLDER = "checkpoints"
 FORMAT = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import runs_home
-from tuichaos.runs import Run, check_ended, delete, open_run
+from tuichaos.storage.run_reader import Run, check_ended, delete, open_run
 
 NAME = ".trash"
 MOST_RUNS = 20

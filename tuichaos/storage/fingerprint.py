@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuichaos.checkpoints.store import Checkpoint
 from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
+from tuichaos.storage.checkpoint_store import Checkpoint
 
 # Words, where it is computed, how often it is kept, and what was changed while it ran; where a
 # file of data lies: what is in it has a digest of its own.

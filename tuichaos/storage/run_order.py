@@ -46,7 +46,7 @@ def _next(path: Path) -> int:
 
 
 def _largest() -> int:
-    from tuichaos.runs import survey
+    from tuichaos.storage.run_reader import survey
 
     return max((of(run.manifest)[0] for run in survey()[0]), default=0)
 

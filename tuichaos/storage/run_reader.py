@@ -16,9 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos import order
-from tuichaos.checkpoints.lock import is_held
-from tuichaos.columns import Columns, names_of, read_table
 from tuichaos.common import npz
 from tuichaos.common.atomic_files import NO_ROOM
 from tuichaos.common.errors import InputError, RunFailed, nearest
@@ -27,6 +24,9 @@ from tuichaos.common.paths import pasted, resolved, runs_home
 from tuichaos.common.text import clean, cleaned, is_clean
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import load
+from tuichaos.storage import run_order
+from tuichaos.storage.column_reader import Columns, names_of, read_table
+from tuichaos.storage.folder_lock import is_held
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def open_run(path: str | Path) -> Run:
 
 def check_format(run: Run) -> None:
     """Raise InputError for a folder of a format that this version does not know."""
-    from tuichaos.recorder import FORMAT
+    from tuichaos.storage.run_writer import FORMAT
 
     path, version = run.path, run.manifest.get("format")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
@@ -333,7 +333,7 @@ def survey() -> tuple[list[Run], dict[str, str]]:
     for path in paths:
         try:
             run = open_run(path.parent)
-            found.append((order.of(run.manifest), run))
+            found.append((run_order.of(run.manifest), run))
         except (InputError, OSError) as error:
             refused[path.parent.name] = str(error)
     found.sort(key=lambda pair: pair[0], reverse=True)

@@ -1,0 +1,1 @@
+"""Run folders on the disk: written, read, locked, listed, checkpoints among them."""
