@@ -341,10 +341,11 @@ del DIAGRAM["plane"]
 
 def stopped_run(folder: Path, experiment) -> Path:
     """A run that was stopped, with its checkpoints."""
-    from tuichaos import runner, shapes
+    from tuichaos import runner
+    from tuichaos.simulation import block_shape
 
-    stop, before = threading.Event(), shapes.FRAME_STEPS
-    shapes.FRAME_STEPS = 8
+    stop, before = threading.Event(), block_shape.FRAME_STEPS
+    block_shape.FRAME_STEPS = 8
     try:
         return runner.run(
             experiment,
@@ -353,7 +354,7 @@ def stopped_run(folder: Path, experiment) -> Path:
             watch=lambda p: stop.set() if p.step >= 15 else None,
         ).path
     finally:
-        shapes.FRAME_STEPS = before
+        block_shape.FRAME_STEPS = before
 
 
 def folders(home: Path) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 import tuichaos
-from tuichaos.simulation import Simulation
+from tuichaos.simulation.simulation import Simulation
 from tuichaos.verifying import verify
 
 STEPS = 96

@@ -8,11 +8,12 @@ import threading
 import numpy as np
 import pytest
 
-from tuichaos import runner, shapes
-from tuichaos.blocks import Block
+from tuichaos import runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.instruments import period, regime
+from tuichaos.simulation import block_shape
+from tuichaos.simulation.block import Block
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import dense, points, running
 from tuichaos.sweeps.rows import Row
@@ -160,7 +161,7 @@ def stopped_by(monkeypatch, place, name, value, calls):
 def test_a_stop_is_heeded_within_a_tile(place, name, value, monkeypatch):
     monkeypatch.setattr(dense, "TILE_WORK", 1)
     monkeypatch.setattr(dense, "TILE_LEAST", 20)
-    monkeypatch.setattr(shapes, "FRAME_STEPS", 30)
+    monkeypatch.setattr(block_shape, "FRAME_STEPS", 30)
     monkeypatch.setattr(TrainingSystem, "block_rows", 4)
     assert stopped_by(monkeypatch, place, name, value, 3) == (3, [])
 

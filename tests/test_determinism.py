@@ -10,9 +10,9 @@ import torch
 
 import tuichaos
 from tuichaos import narrative, report
-from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import prepare
+from tuichaos.simulation.run_control import Pace
 from tuichaos.systems.base import System
 from tuichaos.systems.determinism import nondeterminism
 

@@ -11,8 +11,8 @@ import torch
 
 import tuichaos
 from tuichaos import InputError
-from tuichaos.pace import Pace
 from tuichaos.plan import plan
+from tuichaos.simulation.run_control import Pace
 
 
 class Losses:

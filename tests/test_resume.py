@@ -95,7 +95,7 @@ def stopped(experiment, folder, monkeypatch, at, frame=16):
 
 
 def small_frames(monkeypatch, steps):
-    monkeypatch.setattr("tuichaos.shapes.FRAME_STEPS", steps)
+    monkeypatch.setattr("tuichaos.simulation.block_shape.FRAME_STEPS", steps)
 
 
 @pytest.mark.sampled(3)

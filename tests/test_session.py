@@ -11,7 +11,7 @@ import pytest
 import tuichaos
 from tuichaos.live import LiveSeries
 from tuichaos.session import ENDED, Session, Status
-from tuichaos.simulation import Simulation
+from tuichaos.simulation.simulation import Simulation
 from tuichaos.tui.run_state import RunState
 
 
@@ -106,7 +106,7 @@ def test_failures_are_told(start):
 
 
 def test_a_session_goes_on_with_a_run_that_was_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("tuichaos.shapes.FRAME_STEPS", 10)
+    monkeypatch.setattr("tuichaos.simulation.block_shape.FRAME_STEPS", 10)
     experiment = tuichaos.resolve({}, {"ensemble.references": 3, "steps": 120})
     whole = tuichaos.run(experiment, out=tmp_path / "whole").path
     stop = threading.Event()
@@ -233,7 +233,7 @@ def test_a_rate_that_is_taken_is_named_from_its_step_on(state, home):
 def test_a_rate_of_a_frame_that_a_stop_drops_is_kept_for_the_run_that_goes_on(
     state, home, monkeypatch
 ):
-    monkeypatch.setattr("tuichaos.shapes.FRAME_STEPS", 10)
+    monkeypatch.setattr("tuichaos.simulation.block_shape.FRAME_STEPS", 10)
     change, add = Simulation._change, LiveSeries.add
 
     def changed(simulation, start):

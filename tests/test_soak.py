@@ -27,11 +27,12 @@ from test_resume import EVERYTHING, SUITED, TRAINING
 from watched import Act, Phase, Tell, Watched
 
 import tuichaos
-from tuichaos import resuming, runner, shapes
+from tuichaos import resuming, runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Optimizer
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
+from tuichaos.simulation import block_shape
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import dense
 from tuichaos.sweeps.rows import JOURNAL
@@ -315,7 +316,7 @@ def soaked(tables, how, total, folder, seed) -> Told:
 @pytest.fixture(autouse=True)
 def small_frames(monkeypatch):
     """And small tiles: kills and checkpoints find many places; bits do not depend on it."""
-    monkeypatch.setattr(shapes, "FRAME_STEPS", 32)
+    monkeypatch.setattr(block_shape, "FRAME_STEPS", 32)
     monkeypatch.setattr(dense, "TILE_LEAST", 16)
     monkeypatch.setattr(dense, "TILE_MOST", 16)
 

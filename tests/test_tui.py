@@ -967,7 +967,7 @@ async def test_a_system_of_ones_own_is_shown_in_the_fields():
 
 
 async def test_a_stopped_run_goes_on_from_the_runs_screen(home, monkeypatch):
-    monkeypatch.setattr("tuichaos.shapes.FRAME_STEPS", 10)
+    monkeypatch.setattr("tuichaos.simulation.block_shape.FRAME_STEPS", 10)
     experiment = preset("quick", {**SMALL, "steps": 120})
     stop = threading.Event()
     part = tuichaos.run(experiment, stop=stop, watch=lambda _: stop.set())

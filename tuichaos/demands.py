@@ -18,7 +18,7 @@ from tuichaos.instruments.memory import BYTES as REMEMBERED
 from tuichaos.instruments.spectrum import frames_for, settings
 from tuichaos.instruments.state_tail import COMPONENTS, SLACK, TAIL
 from tuichaos.instruments.stretches import MOST as REMEMBERED_STEPS
-from tuichaos.shapes import shape
+from tuichaos.simulation.block_shape import shape
 from tuichaos.systems import Built
 from tuichaos.systems.base import System
 

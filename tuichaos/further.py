@@ -25,8 +25,8 @@ from tuichaos.config.measure import Measure
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
 from tuichaos.manifest import now
-from tuichaos.pace import Pace
 from tuichaos.plan import plan
+from tuichaos.simulation.run_control import Pace
 from tuichaos.storage.checkpoint_store import FOLDER, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
 from tuichaos.storage.folder_lock import locked

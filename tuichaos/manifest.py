@@ -16,7 +16,7 @@ from tuichaos.common.devices import describe, processor
 from tuichaos.common.version import VERSION
 from tuichaos.config.titles import title_of
 from tuichaos.plan import Plan
-from tuichaos.simulation import Simulation
+from tuichaos.simulation.simulation import Simulation
 from tuichaos.systems.datasets import Dataset
 
 

@@ -14,11 +14,11 @@ from tuichaos.common.number_text import whole
 from tuichaos.common.paths import here
 from tuichaos.config.experiment import Experiment
 from tuichaos.demands import check_memory, check_room, most_kept, needed
-from tuichaos.ensemble import EnsembleDraws, draws
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
-from tuichaos.pace import Pace
-from tuichaos.simulation import Simulation
+from tuichaos.simulation.ensemble import EnsembleDraws, draws
+from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.simulation import Simulation
 from tuichaos.systems import Built, build
 
 

@@ -19,9 +19,9 @@ from tuichaos.common.paths import as_argument, pasted, resolved, runs_home
 from tuichaos.config.loading import load, located
 from tuichaos.config.titles import title_of
 from tuichaos.manifest import differing, now, versions
-from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, interrupts, prepare, told
+from tuichaos.simulation.run_control import Pace
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
 from tuichaos.storage.folder_lock import NAME as LOCK

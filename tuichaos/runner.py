@@ -21,15 +21,15 @@ from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
-from tuichaos.engine import Engine
-from tuichaos.frames import Frame
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
 from tuichaos.manifest import ended, facts, now, outcome
-from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Preview, Rows
+from tuichaos.simulation.frames import Frame
+from tuichaos.simulation.run_control import GivenUp, Pace
+from tuichaos.simulation.worker_pool import Engine
 from tuichaos.storage import run_order
 from tuichaos.storage.fingerprint import check_planned
 from tuichaos.storage.folder_lock import locked

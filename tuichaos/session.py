@@ -13,13 +13,13 @@ from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.malloc import give_back
 from tuichaos.config.experiment import Experiment
 from tuichaos.loading import load_libraries
-from tuichaos.pace import Pace
+from tuichaos.simulation.run_control import Pace
 from tuichaos.watching import Progress
 
 if TYPE_CHECKING:
-    from tuichaos.noise_floor import NoiseFloor
     from tuichaos.preview import Preview
     from tuichaos.runner import Recording
+    from tuichaos.simulation.noise_floor import NoiseFloor
     from tuichaos.storage.run_reader import Run
 
 

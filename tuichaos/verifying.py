@@ -20,9 +20,9 @@ from tuichaos.common.atomic_files import reason
 from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.limits import MOST_JSON, read_text
 from tuichaos.manifest import differing
-from tuichaos.pace import Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.runner import Recording, prepare
+from tuichaos.simulation.run_control import Pace
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.column_reader import whole_lines
 from tuichaos.storage.fingerprint import MOST_NAMED, changed, check_planned, known, prints

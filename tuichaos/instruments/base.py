@@ -10,7 +10,7 @@ import numpy as np
 
 from tuichaos.common.errors import InputError, OtherState
 from tuichaos.config.experiment import EPSILON, Experiment
-from tuichaos.frames import BlockOrbit, Frame
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, perturbed_mask
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.errors import InputError
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import median
+from tuichaos.simulation.frames import BlockOrbit, Frame
 
 LAST = 20  # losses that are averaged, as in the source
 

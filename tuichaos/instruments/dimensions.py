@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.devices import repeatable
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, parameter_mask, spans
 from tuichaos.systems.generic_stepper import padded
 from tuichaos.systems.hessian import hessian

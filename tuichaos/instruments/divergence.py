@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.observables import final
 from tuichaos.instruments.statistics import median
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import spans
 
 

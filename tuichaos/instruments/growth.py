@@ -19,9 +19,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
-from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval, median
+from tuichaos.simulation.frames import Frame
 from tuichaos.storage.checkpoint_encoding import kept
 
 PLUNGE = 3

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.stretches import MOST
+from tuichaos.simulation.frames import BlockOrbit, Frame
 
 BYTES = 8_000_000  # of states that are kept of one reference
 LEAST = 50  # states; fewer would tell nothing, and none are kept

@@ -15,10 +15,10 @@ import numpy as np
 
 from tuichaos.bands import summarise
 from tuichaos.common.errors import InputError
-from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.instruments.tangent import TangentExponent
+from tuichaos.simulation.frames import Frame
 
 WIDTH = 50  # steps of a window
 EVERY = 10  # steps from one to the next

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import share_interval
+from tuichaos.simulation.frames import Frame
 
 STARTS = range(0, 101, 5)
 LENGTHS = range(30, 101, 5)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, every_of, is_on
 from tuichaos.instruments.statistics import median
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, parameter_mask
 
 GROUPS = {"loss": "loss", "train_accuracy": "accuracy", "test_accuracy": "accuracy"}

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from tuichaos.common.errors import InputError
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import median
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.base import parameter_mask
 

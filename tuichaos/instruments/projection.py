@@ -18,10 +18,10 @@ import torch
 
 from tuichaos.common.devices import repeatable
 from tuichaos.common.errors import InputError
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import parameter_mask
 
 COMPONENTS = 2

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.errors import InputError
-from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
 from tuichaos.instruments.observables import looked_at, score_names
 from tuichaos.instruments.statistics import median_interval
+from tuichaos.simulation.frames import Frame
 
 ACCURACY = 0.9  # unless another one is asked for
 

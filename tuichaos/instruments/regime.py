@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.dead_network import DeadNetwork, dead_network
 from tuichaos.instruments.nmle import POINTS, BestWindows, PaperExponent
@@ -24,6 +23,7 @@ from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
 from tuichaos.instruments.units import ALIKE, stuck_of_alike
 from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
+from tuichaos.simulation.frames import BlockOrbit, Frame
 
 LOOKS = 64  # at the hidden units, evenly spaced
 FACTS = 3  # numbers of a look before the slopes of the units

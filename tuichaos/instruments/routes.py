@@ -23,9 +23,9 @@ from torch import Tensor
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS, GROWTH_LIMIT
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import Stepper

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.lanczos import largest
 from tuichaos.instruments.statistics import median, median_interval
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, parameter_mask
 from tuichaos.systems.generic_stepper import JACOBIAN_DIMENSION
 from tuichaos.systems.hessian import Gradient, Hessian, defined_matrices, hessian

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.frames import Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.observables import signal_name
+from tuichaos.simulation.frames import Frame
 
 MOST_STEPS = 200_000  # that are kept, the newest ones
 REFERENCES = 4  # that are analysed unless more are asked for

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.ensemble import draws
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.growth import GrowthWindow, between_levels
 from tuichaos.instruments.nmle import POINTS, BestWindows, best_windows
 from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.simulation.ensemble import draws
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.base import parameter_mask
 from tuichaos.systems.generic_stepper import Stepper

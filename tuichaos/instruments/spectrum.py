@@ -19,9 +19,9 @@ import torch
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import bootstrap_blocks, t_interval
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.tangents import push
 
 BLOCKS = 64  # consecutive spans that are resampled for an interval

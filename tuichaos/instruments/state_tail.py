@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.simulation.frames import BlockOrbit, Frame
 
 COMPONENTS = 3
 TAIL = 4096  # states that are kept: four times the longest period that is looked for

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.frames import Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.simulation.frames import Frame
 
 
 class Survival(Instrument):

@@ -28,9 +28,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.thresholds import BATCHES, COLLAPSE_UNITS, T_975, batch_edges
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.simulation.frames import BlockOrbit, Frame
 
 
 class TangentExponent(Instrument):

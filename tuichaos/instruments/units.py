@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System
 
 SATURATED = 0.01  # 4 % of the largest slope of a sigmoid, 1 % of that of the others

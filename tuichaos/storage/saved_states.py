@@ -16,8 +16,8 @@ import torch
 from tuichaos.common import npz
 from tuichaos.common.atomic_files import replacing, settle
 from tuichaos.common.errors import InputError
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.datasets import Dataset
 
 PARTS = ("steps", "states", "twins")  # of states.npz that grow

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuichaos.common.errors import InputError, OtherData, RunFailed
-from tuichaos.engine import Engine
-from tuichaos.pace import Pace
 from tuichaos.plan import plan
 from tuichaos.runner import Recording, prepare
+from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.worker_pool import Engine
 from tuichaos.sweeps import continued, dense, diagrams
 from tuichaos.sweeps.points import Base, Point
 from tuichaos.sweeps.rows import Row, flat

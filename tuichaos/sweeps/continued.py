@@ -21,17 +21,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.blocks import FIRST, WITNESS, Block
 from tuichaos.common.errors import RunFailed
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.plane_and_diagram import DIRECTIONS
-from tuichaos.engine import Engine
-from tuichaos.frames import Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
-from tuichaos.noise_floor import NoiseFloor
 from tuichaos.plan import plan
+from tuichaos.simulation.block import FIRST, WITNESS, Block
+from tuichaos.simulation.frames import Frame
+from tuichaos.simulation.noise_floor import NoiseFloor
+from tuichaos.simulation.worker_pool import Engine
 from tuichaos.sweeps.diagrams import listed, numbers_of, states_of
 from tuichaos.sweeps.families import Family, leading
 from tuichaos.sweeps.lasting import LastValues

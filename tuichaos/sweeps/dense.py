@@ -21,12 +21,12 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.experiment import Experiment
-from tuichaos.ensemble import EnsembleDraws
 from tuichaos.instruments.base import Instrument
-from tuichaos.pace import GivenUp, Pace
 from tuichaos.plan import Plan, plan
 from tuichaos.preview import Rows
 from tuichaos.runner import Recording, prepare
+from tuichaos.simulation.ensemble import EnsembleDraws
+from tuichaos.simulation.run_control import GivenUp, Pace
 from tuichaos.sweeps.points import Base, Grid, Point, dense_key
 from tuichaos.sweeps.rows import Row
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from tuichaos.frames import BlockOrbit, Frame
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.period import period
 from tuichaos.instruments.state_tail import projected
+from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.sweeps.observing import Observable
 
 MOST_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from tuichaos.common.errors import InputError, nearest
-from tuichaos.frames import BlockOrbit
 from tuichaos.instruments.observables import GROUPS
+from tuichaos.simulation.frames import BlockOrbit
 from tuichaos.sweeps.points import Component
 from tuichaos.systems.base import System, parameter_mask, spans
 

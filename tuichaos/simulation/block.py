@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.frames import BlockOrbit, Probe
+from tuichaos.simulation.frames import BlockOrbit, Probe
 from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import Stepper, Stretch
 

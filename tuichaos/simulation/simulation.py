@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.blocks import FIRST, WITNESS, Block
 from tuichaos.common.devices import available_threads
 from tuichaos.common.errors import InputError
-from tuichaos.engine import Engine
-from tuichaos.ensemble import EnsembleDraws
-from tuichaos.frames import Frame, Probe
-from tuichaos.noise_floor import NoiseFloor
-from tuichaos.pace import Pace
-from tuichaos.shapes import FIRST_WORK, shape
+from tuichaos.simulation.block import FIRST, WITNESS, Block
+from tuichaos.simulation.block_shape import FIRST_WORK, shape
+from tuichaos.simulation.ensemble import EnsembleDraws
+from tuichaos.simulation.frames import Frame, Probe
+from tuichaos.simulation.noise_floor import NoiseFloor
+from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.worker_pool import Engine
 from tuichaos.systems.base import System
 
 CHECK_STEPS = 16  # of the lone-orbit check at the start

@@ -1,0 +1,1 @@
+"""Replicas advanced in blocks on threads, frame by frame."""
