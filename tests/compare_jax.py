@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from tuichaos import resolve
-from tuichaos.plan import plan
+from tuichaos.execution.plan import plan
 from tuichaos.systems.training import TrainingSystem
 
 REPLICAS = (1, 6, 64, 3000)

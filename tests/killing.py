@@ -20,8 +20,8 @@ MOST_SECONDS = 600.0  # a process that has not ended then hangs: a busy machine 
 def warm() -> None:
     """Load, and let torch compile, what runs need: once here instead of in each child."""
     import tuichaos.cli  # noqa: F401
-    from tuichaos import runner
     from tuichaos.config.loading import resolve
+    from tuichaos.execution import runner
     from tuichaos.sweeps import running  # noqa: F401
 
     tiny = {"steps": 20, "ensemble": {"references": 2, "twins": 1}}

@@ -341,7 +341,7 @@ del DIAGRAM["plane"]
 
 def stopped_run(folder: Path, experiment) -> Path:
     """A run that was stopped, with its checkpoints."""
-    from tuichaos import runner
+    from tuichaos.execution import runner
     from tuichaos.simulation import block_shape
 
     stop, before = threading.Event(), block_shape.FRAME_STEPS
@@ -361,8 +361,8 @@ def folders(home: Path) -> dict[str, Path]:
     """Folders of every kind."""
     import numpy as np
 
-    from tuichaos import runner
     from tuichaos.config.loading import resolve
+    from tuichaos.execution import runner
     from tuichaos.sweeps import running
 
     found = {

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 import tuichaos
+from tuichaos.execution.verify import verify
 from tuichaos.simulation.simulation import Simulation
-from tuichaos.verifying import verify
 
 STEPS = 96
 PLANNED = {

@@ -15,8 +15,8 @@ import torch
 from effort import at_most
 from test_resume import TRAINING, files, small_frames, stopped
 
-from tuichaos import manifest, resuming, runner
 from tuichaos.config.loading import resolve
+from tuichaos.execution import manifest, resume, runner
 from tuichaos.storage import folder_lock
 from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
 from tuichaos.storage.checkpoint_store import FOLDER, Store
@@ -87,7 +87,7 @@ def test_a_diverged_run_goes_on_with_what_is_not_finite(tmp_path, monkeypatch):
     whole = files(runner.run(experiment, out=tmp_path / "whole").path)
     part = stopped(experiment, tmp_path / "part", monkeypatch, 4)
     assert part.summary["diverged"] == 1  # before the checkpoint
-    assert files(resuming.resume(part).path) == whole
+    assert files(resume.resume(part).path) == whole
 
 
 def test_a_clock_that_goes_backwards_leaves_no_time_below_zero(tmp_path, monkeypatch):
@@ -95,7 +95,7 @@ def test_a_clock_that_goes_backwards_leaves_no_time_below_zero(tmp_path, monkeyp
     monkeypatch.setattr(manifest, "now", lambda: next(clock))
     run = stopped(resolve(TRAINING), tmp_path / "part", monkeypatch, 2)
     assert run.manifest["finished"] >= run.manifest["started"]
-    done = resuming.resume(run)
+    done = resume.resume(run)
     assert done.manifest["finished"] >= done.manifest["started"]
     assert done.manifest["seconds"] >= 0
     assert done.manifest["replica_steps_per_second"] > 0
@@ -110,7 +110,7 @@ def test_a_lock_of_the_future_is_taken_over_where_its_owner_is_gone(tmp_path, mo
     (part.path / folder_lock.NAME).write_text(json.dumps(owner))
     year = time.time() + 365 * 86400
     os.utime(part.path / folder_lock.NAME, (year, year))
-    assert resuming.resume(part).status == "done"
+    assert resume.resume(part).status == "done"
 
 
 @pytest.mark.parametrize("every", [1, 50])
@@ -135,7 +135,7 @@ def test_a_folder_that_vanishes_has_its_lock_and_checkpoints_again(every, tmp_pa
 
     part = runner.run(resolve(table), out=path, watch=watch, stop=stop)
     assert part.manifest["status"] == "interrupted"
-    done = resuming.resume(open_run(path))
+    done = resume.resume(open_run(path))
     assert done.manifest["resumed"][0]["step"] > seen[3]
     assert files(path) == whole
 
@@ -151,7 +151,7 @@ def test_checkpoints_that_cannot_be_read_give_way(what, how, tmp_path, monkeypat
     path.unlink()
     if how != "gone":
         path.write_bytes(content[: len(content) // 2] if how == "cut" else b"")
-    done = resuming.resume(part)
+    done = resume.resume(part)
     assert done.manifest["resumed"][0]["step"] > 0
     assert files(done.path) == whole
 

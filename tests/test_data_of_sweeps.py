@@ -9,13 +9,13 @@ import pytest
 
 import tuichaos
 from tuichaos.common.errors import InputError, RunFailed
-from tuichaos.plan import plan
+from tuichaos.execution.plan import plan
+from tuichaos.execution.verify import verify
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import batch, far, points
 from tuichaos.sweeps.running import resume
 from tuichaos.systems import datasets as source
 from tuichaos.systems import tables
-from tuichaos.verifying import verify
 
 FAST = {"steps": 20, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = {"optimizer.learning_rate": {"linear": [0.1, 2.0, 24]}}

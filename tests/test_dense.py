@@ -8,9 +8,9 @@ import threading
 import numpy as np
 import pytest
 
-from tuichaos import runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
+from tuichaos.execution import runner
 from tuichaos.instruments import period, regime
 from tuichaos.simulation import block_shape
 from tuichaos.simulation.block import Block

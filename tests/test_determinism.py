@@ -10,8 +10,8 @@ import torch
 
 import tuichaos
 from tuichaos import narrative, report
-from tuichaos.plan import plan
-from tuichaos.runner import prepare
+from tuichaos.execution.plan import plan
+from tuichaos.execution.runner import prepare
 from tuichaos.simulation.run_control import Pace
 from tuichaos.systems.base import System
 from tuichaos.systems.determinism import nondeterminism

@@ -9,9 +9,9 @@ import threading
 import numpy as np
 import pytest
 
-from tuichaos import runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
+from tuichaos.execution import runner
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import dense, points, running, workers
 from tuichaos.sweeps.rows import Journal, Row

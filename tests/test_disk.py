@@ -16,8 +16,8 @@ from full_disk import BALLAST, Disk, enlarge, fill, mounted, refuse, unmount
 from killing import by_command, in_child
 from test_resume import files, small_frames
 
-from tuichaos import runner
 from tuichaos.config.loading import resolve
+from tuichaos.execution import runner
 from tuichaos.storage.run_reader import open_run
 
 RUN = {

@@ -11,10 +11,10 @@ import torch
 from faults import fill_disk
 
 import tuichaos
-from tuichaos import runner
 from tuichaos.common.limits import size_of
 from tuichaos.common.memory import held
 from tuichaos.common.out_of_memory import words
+from tuichaos.execution import runner
 from tuichaos.storage import run_writer
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.saved_states import StatesFile

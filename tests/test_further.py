@@ -12,13 +12,13 @@ import pytest
 from killing import counting_calls, in_child
 from test_resume import EVERYTHING, files, small_frames, stopped
 
-from tuichaos import further, resuming, runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.config.titles import described
+from tuichaos.execution import extend, resume, runner
+from tuichaos.execution.verify import verify
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.run_reader import delete, open_run
-from tuichaos.verifying import verify
 
 # Of the instruments that are on by themselves these depend on the number of steps.
 FREE = {"tangent": False, "regime": False}
@@ -71,14 +71,14 @@ def test_a_done_run_goes_further_from_before_its_end(name, tmp_path, monkeypatch
     small_frames(monkeypatch, 16)
     run = runner.run(resolve(experiment), out=tmp_path / "part")
     words = []
-    done = resuming.resume(run, steps=steps, tell=words.append)
+    done = resume.resume(run, steps=steps, tell=words.append)
     assert words == []
     assert files(done.path) == expected
     assert 0 < done.manifest["resumed"][-1]["step"] < experiment["steps"]
     assert done.manifest["extended"][-1]["to"] == steps
-    assert not (done.path / further.NAME).exists()
+    assert not (done.path / extend.NAME).exists()
     assert [c.name for c in verify(done) if not c.passed] == []
-    again = resuming.resume(done, steps=steps + 40)
+    again = resume.resume(done, steps=steps + 40)
     assert again.manifest["resumed"][-1]["step"] > experiment["steps"]
     assert files(again.path) == whole(experiment, tmp_path / "more", steps + 40)
 
@@ -88,7 +88,7 @@ def test_what_depends_on_the_number_of_steps_is_computed_anew_and_said(tmp_path)
     run = runner.run(resolve(ALL), out=tmp_path / "part")
     assert not Store(run.path).stems()  # they would be of no use
     words = []
-    done = resuming.resume(run, steps=100, tell=words.append)
+    done = resume.resume(run, steps=100, tell=words.append)
     assert words == [
         "tangent, regime depend on the number of steps: all 100 steps are computed anew"
     ]
@@ -100,7 +100,7 @@ def test_a_stopped_run_goes_further(experiment, tmp_path, monkeypatch):
     expected = whole(experiment, tmp_path / "whole", 140)
     run = stopped(resolve(experiment), tmp_path / "part", monkeypatch, 2)
     assert 10 < run.manifest["step"] < 55
-    done = resuming.resume(run, steps=140)
+    done = resume.resume(run, steps=140)
     assert files(done.path) == expected
 
 
@@ -111,7 +111,7 @@ def test_fewer_steps_than_planned_are_refused(tmp_path, monkeypatch, command):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("tuichaos: error: --steps 55 is less than the 60 planned: part goes on")
     assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
-    assert not (run.path / further.NAME).exists()
+    assert not (run.path / extend.NAME).exists()
 
 
 def test_what_is_there_already_is_refused(tmp_path, monkeypatch, command):
@@ -123,9 +123,9 @@ def test_what_is_there_already_is_refused(tmp_path, monkeypatch, command):
         assert err == f"tuichaos: error: --steps {steps}: part has 60 steps already\n"
     part = stopped(resolve(PLAIN), tmp_path / "stopped", monkeypatch, 3)
     with pytest.raises(InputError, match="has 35 steps already"):
-        resuming.resume(part, steps=35)
+        resume.resume(part, steps=35)
     assert files(run.path) == before
-    assert not (run.path / further.NAME).exists()
+    assert not (run.path / extend.NAME).exists()
 
 
 def test_the_command_says_what_forces_it(tmp_path, command):
@@ -144,7 +144,7 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert [c.name for c in verify(run) if c.passed is False] == ["checkpoint"]
     words = []
-    done = resuming.resume(run, steps=100, tell=words.append)
+    done = resume.resume(run, steps=100, tell=words.append)
     assert words == ["no checkpoint can be used: all 100 steps are computed anew"]
     assert files(done.path) == expected
 
@@ -161,12 +161,12 @@ def test_while_it_goes_on_the_run_is_as_it_was(tmp_path, monkeypatch):
         stop.set()
 
     small_frames(monkeypatch, 8)
-    left = resuming.resume(run, steps=100, watch=watch, stop=stop)
+    left = resume.resume(run, steps=100, watch=watch, stop=stop)
     seen[0].pop("lock")
     assert seen[0] == before == files(run.path)
     assert left.status == "done"
     assert [c.name for c in verify(left) if c.passed is False] == []
-    done = resuming.resume(left)  # without the number: it is known
+    done = resume.resume(left)  # without the number: it is known
     assert done.experiment.steps == 100
     assert files(done.path) == whole(ALL, tmp_path / "whole", 100)
 
@@ -175,8 +175,8 @@ def test_another_number_lets_go_of_what_was_begun(tmp_path, monkeypatch):
     run = runner.run(resolve(ALL), out=tmp_path / "part")
     stop, words = threading.Event(), []
     small_frames(monkeypatch, 8)
-    resuming.resume(run, steps=100, watch=lambda _: stop.set(), stop=stop)
-    done = resuming.resume(run, steps=90, tell=words.append)
+    resume.resume(run, steps=100, watch=lambda _: stop.set(), stop=stop)
+    done = resume.resume(run, steps=90, tell=words.append)
     assert words[0] == "what was computed towards 100 steps is let go"
     assert files(done.path) == whole(ALL, tmp_path / "whole", 90)
 
@@ -185,12 +185,12 @@ MOVES = [(os, "replace"), (os, "rename"), (pathlib.Path, "rmdir"), (shutil, "rmt
 
 
 def of_the_longer(first, *_):
-    return f"{os.sep}{further.NAME}" in str(first)
+    return f"{os.sep}{extend.NAME}" in str(first)
 
 
 def counted(path, kill_at, steps):
     with counting_calls(MOVES, kill_at, of_the_longer):
-        resuming.resume(open_run(path), steps=steps)
+        resume.resume(open_run(path), steps=steps)
 
 
 EVERY = pytest.param(1, marks=pytest.mark.soak)
@@ -215,14 +215,14 @@ def test_a_kill_at_any_move_is_finished_by_the_next_resume(
         ended = how == 0
         assert ended or how == -signal.SIGKILL
         assert open_run(path).status in ("done", "interrupted")
-        is_there = (path / further.NAME / "manifest.json").exists()
+        is_there = (path / extend.NAME / "manifest.json").exists()
         if is_there and at % 3 == 0:
             in_child(lambda path=path: counted(path, 2, None))
         done = open_run(path)
         if done.manifest["status"] != "done" or done.experiment.steps != 100:
-            done = resuming.resume(done, steps=100)
+            done = resume.resume(done, steps=100)
         with pytest.raises(InputError, match="is done"):
-            resuming.resume(done)
+            resume.resume(done)
         assert files(done.path) == expected, at
         assert not any(p.is_dir() and p.name != "checkpoints" for p in path.iterdir()), at
         assert [c.name for c in verify(done) if c.passed is False] == [], at
@@ -238,7 +238,7 @@ def test_the_rows_of_an_end_are_not_those_of_a_longer_run(tmp_path, monkeypatch)
     small_frames(monkeypatch, 16)
     run = runner.run(resolve(experiment), out=tmp_path / "part")
     assert all(int(stem) < 61 for stem in Store(run.path).stems())
-    done = resuming.resume(run, steps=127)
+    done = resume.resume(run, steps=127)
     assert files(done.path) == expected
     assert 0 < done.manifest["resumed"][-1]["step"] < 61
 
@@ -260,7 +260,7 @@ def test_the_title_says_how_many_steps_there_are(title, longer, tmp_path):
     run = runner.run(made, out=tmp_path / "run")
     assert run.experiment.paper
     for steps in (80, 90):
-        run = resuming.resume(run, steps=steps)
+        run = resume.resume(run, steps=steps)
     assert (run.experiment.steps, run.experiment.title) == (90, longer)
     assert run.manifest["title"] == (longer or described(run.experiment))
     assert not run.experiment.paper

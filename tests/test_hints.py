@@ -9,7 +9,7 @@ import pytest
 import tuichaos
 from tuichaos.common.errors import Stopped
 from tuichaos.common.paths import as_argument, runs_home
-from tuichaos.runner import told
+from tuichaos.execution.runner import told
 from tuichaos.storage.run_reader import find
 from tuichaos.sweeps import batch
 

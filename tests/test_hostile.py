@@ -328,7 +328,7 @@ def test_a_large_archive_is_read_within_two_gigabytes(tmp_path):
     x = rng.integers(0, 255, (60_000, 784), dtype=np.uint8)
     np.savez(tmp_path / "m.npz", x=x, y=np.arange(60_000) % 10)
     code = (
-        "import sys, tuichaos; from peaks import peak; from tuichaos.plan import plan;"
+        "import sys, tuichaos; from peaks import peak; from tuichaos.execution.plan import plan;"
         "plan(tuichaos.resolve({}, {'data.name': 'npz', 'data.path': sys.argv[1],"
         "'data.scaling': 'standard', 'ensemble.references': 2, 'ensemble.twins': 0}));"
         "print(peak())"

@@ -102,6 +102,6 @@ def test_no_public_name_is_that_of_a_module():
     """Once a module is imported, the package has it under that name, whatever it had before."""
     taken = [name for name in tuichaos.__all__ if importlib.util.find_spec(f"tuichaos.{name}")]
     assert taken == []
-    importlib.import_module("tuichaos.runner")
+    importlib.import_module("tuichaos.execution.runner")
     importlib.import_module("tuichaos.cli")
     assert all(not isinstance(getattr(tuichaos, name), ModuleType) for name in tuichaos.__all__)

@@ -16,9 +16,9 @@ from test_disk import everything
 from test_resume import TRAINING, files, small_frames
 
 import tuichaos
-from tuichaos import resuming, runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
+from tuichaos.execution import resume, runner
 from tuichaos.storage import checkpoint_store, run_writer
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import finish
@@ -95,10 +95,10 @@ def test_a_kill_at_a_chosen_place(place, whole, tmp_path, monkeypatch):
     if place == "the manifest says done":
         assert run.status == "done"
         with pytest.raises(InputError, match="is done"):
-            resuming.resume(run)
+            resume.resume(run)
     else:
         assert run.status == "killed"
-        assert resuming.resume(run).manifest["resumed"][0]["step"] > 0
+        assert resume.resume(run).manifest["resumed"][0]["step"] > 0
     assert files(folder) == whole
     assert not (folder / "checkpoints").exists()
 

@@ -11,13 +11,14 @@ import warnings
 import pytest
 
 import tuichaos
-from tuichaos import InputError, resolve, runner
+from tuichaos import InputError, resolve
 from tuichaos.commands import streams
 from tuichaos.common.errors import nearest
 from tuichaos.common.paths import home, pasted, resolved, runs_home
 from tuichaos.config.experiment import DATA
 from tuichaos.config.explorer_settings import config_path, read_config
 from tuichaos.config.loading import load, parse_override
+from tuichaos.execution import runner
 from tuichaos.storage import run_order
 from tuichaos.storage.run_reader import find
 
@@ -181,9 +182,9 @@ def backwards(monkeypatch):
     def now():
         return f"2030-01-01T{next(hours):02}:00:00.000+00:00"
 
-    monkeypatch.setattr("tuichaos.manifest.now", now)
-    monkeypatch.setattr("tuichaos.manifest.ended", lambda started: started)
-    monkeypatch.setattr("tuichaos.runner.ended", lambda started: started)
+    monkeypatch.setattr("tuichaos.execution.manifest.now", now)
+    monkeypatch.setattr("tuichaos.execution.manifest.ended", lambda started: started)
+    monkeypatch.setattr("tuichaos.execution.runner.ended", lambda started: started)
     monkeypatch.setattr("tuichaos.sweeps.running.ended", lambda started: started)
 
 

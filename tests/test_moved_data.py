@@ -11,7 +11,8 @@ import pytest
 from test_resume import NONE_KEPT, TRAINING, stopped
 
 import tuichaos
-from tuichaos import InputError, resolve, resuming, runner
+from tuichaos import InputError, resolve
+from tuichaos.execution import resume, runner
 from tuichaos.storage.fingerprint import earlier_digest
 from tuichaos.storage.run_reader import open_run
 
@@ -44,7 +45,7 @@ def test_a_run_goes_on_with_data_that_moved(how, base, data, tmp_path, monkeypat
     there.write_bytes(gzip.compress(ROWS.encode()) if how == "packed" else ROWS.encode())
     data.unlink()
     with pytest.raises(InputError, match="is not there; if the file moved: --data FILE"):
-        resuming.resume(open_run(part.path))
+        resume.resume(open_run(part.path))
     if how == "edited":
         toml = part.path / "experiment.toml"
         toml.write_text(toml.read_text().replace(str(data), str(there)))
@@ -54,9 +55,9 @@ def test_a_run_goes_on_with_data_that_moved(how, base, data, tmp_path, monkeypat
         named = tmp_path / "no.npz"
         np.savez(named, x=numbers[:, :2], y=numbers[:, 2].astype(int))
         with pytest.raises(InputError, match="is an npz archive"):
-            resuming.resume(open_run(part.path), data=named)
+            resume.resume(open_run(part.path), data=named)
         named = there
-    done = resuming.resume(open_run(part.path), data=named)
+    done = resume.resume(open_run(part.path), data=named)
     assert done.status == "done"
     assert files(done.path) == files(whole.path)
     assert done.experiment.data.path == str(there)
@@ -75,14 +76,14 @@ def test_other_data_are_refused_wherever_they_lie(data, tmp_path, monkeypatch, c
     assert {p.name: p.read_bytes() for p in part.path.iterdir() if p.is_file()} == before
     plain = stopped(resolve({**TRAINING, "measure": {}}), tmp_path / "plain", monkeypatch, 3)
     with pytest.raises(InputError, match="--data: plain has no data from a file"):
-        resuming.resume(plain, data=data)
+        resume.resume(plain, data=data)
 
 
 def test_a_longer_run_with_data_that_moved(data, tmp_path):
     longer = runner.run(resolve({**table(data), "steps": 150}), out=tmp_path / "longer")
     short = runner.run(resolve(table(data)), out=tmp_path / "short")
     there = data.rename(tmp_path / "elsewhere.csv")
-    done = resuming.resume(short, steps=150, data=there)
+    done = resume.resume(short, steps=150, data=there)
     assert (done.path / "series.csv").read_bytes() == (longer.path / "series.csv").read_bytes()
 
 

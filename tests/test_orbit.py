@@ -12,6 +12,7 @@ from scipy import stats
 import tuichaos
 from tuichaos.config.loading import resolve
 from tuichaos.drawings.orbit import VIEWS
+from tuichaos.execution.plan import plan
 from tuichaos.instruments import chosen
 from tuichaos.instruments.autocorrelation import autocorrelation, null_band
 from tuichaos.instruments.base import Setup
@@ -21,7 +22,6 @@ from tuichaos.instruments.period import period
 from tuichaos.instruments.recurrence import recurrence
 from tuichaos.instruments.stretches import Unmeasured
 from tuichaos.instruments.zero_one import displacements, stride_of, zero_one
-from tuichaos.plan import plan
 from tuichaos.views import picture
 
 NAMES = ("autocorrelation", "recurrence", "expansion", "zero_one", "period")

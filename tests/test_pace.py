@@ -11,7 +11,7 @@ import torch
 
 import tuichaos
 from tuichaos import InputError
-from tuichaos.plan import plan
+from tuichaos.execution.plan import plan
 from tuichaos.simulation.run_control import Pace
 
 

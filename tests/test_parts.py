@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import tuichaos
-from tuichaos.plan import plan
+from tuichaos.execution.plan import plan
 from tuichaos.systems import parts
 from tuichaos.systems.parts import LANE, Sizes, part_size
 

@@ -16,11 +16,12 @@ from effort import at_most
 from labelled_orbits import ORBITS
 from PIL import Image
 
-from tuichaos import planes, rasters, runner
+from tuichaos import planes, rasters
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
 from tuichaos.config.sweep_axes import axes
+from tuichaos.execution import runner
 from tuichaos.exporting import export
 from tuichaos.session import Session
 from tuichaos.storage.run_reader import open_run

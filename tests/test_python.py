@@ -9,7 +9,8 @@ import pytest
 from test_moved_data import SWEEP
 
 import tuichaos
-from tuichaos import InputError, report, resolve, runner
+from tuichaos import InputError, report, resolve
+from tuichaos.execution import runner
 from tuichaos.storage.run_reader import open_run
 from tuichaos.systems.base import System, parameter_mask, perturbed_mask
 

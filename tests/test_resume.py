@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from killing import die, in_child
 
-from tuichaos import resuming, runner, verifying
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
+from tuichaos.execution import resume, runner, verify
 from tuichaos.instruments.regime import Regime
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.run_reader import open_run
@@ -108,7 +108,7 @@ def test_a_stopped_run_goes_on_to_the_same_files(name, tmp_path, monkeypatch):
         assert part.status == "interrupted"
         assert Store(part.path).stems()
         small_frames(monkeypatch, 11)
-        done = resuming.resume(open_run(part.path))
+        done = resume.resume(open_run(part.path))
         assert done.status == "done"
         assert len(done.manifest["resumed"]) == 1
         assert done.manifest["resumed"][0]["step"] > 0
@@ -121,7 +121,7 @@ def test_it_may_be_stopped_many_times(tmp_path, monkeypatch):
     run = stopped(experiment, tmp_path / "part", monkeypatch, 1, frame=9)
     while run.status == "interrupted":
         stop = threading.Event()
-        run = resuming.resume(open_run(run.path), stop=stop, watch=lambda _, s=stop: s.set())
+        run = resume.resume(open_run(run.path), stop=stop, watch=lambda _, s=stop: s.set())
     assert files(run.path) == whole
     assert len(run.manifest["resumed"]) > 4
 
@@ -167,7 +167,7 @@ def whole(tmp_path_factory):
 
 def check_goes_on(folder, whole):
     assert open_run(folder).status == "killed"
-    done = resuming.resume(open_run(folder))
+    done = resume.resume(open_run(folder))
     assert files(done.path) == files(whole)
     words = " ".join(done.manifest["warnings"])
     assert "which is gone, was taken over" in words
@@ -203,7 +203,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, monkeypatch)
     first, last = Store(part.path).stems()
     newest = Store(part.path).path / f"{last}.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1] + b"x")
-    done = resuming.resume(open_run(part.path))
+    done = resume.resume(open_run(part.path))
     assert done.manifest["resumed"][0]["step"] == int(first)
     assert "checksum is wrong" in " ".join(done.manifest["warnings"])
     assert files(done.path) == whole
@@ -214,7 +214,7 @@ def test_without_a_checkpoint_it_begins_anew(tmp_path, monkeypatch):
     whole = files(runner.run(experiment, out=tmp_path / "whole").path)
     part = stopped(experiment, tmp_path / "part", monkeypatch, 3)
     Store(part.path).clear()
-    done = resuming.resume(open_run(part.path))
+    done = resume.resume(open_run(part.path))
     assert done.manifest["resumed"][0]["step"] == 0
     assert files(done.path) == whole
 
@@ -229,10 +229,10 @@ def test_a_checkpoint_of_a_version_that_kept_other_things_is_not_gone_on_from(
         fewer = lambda one: {k: v for k, v in state(one).items() if k != "moved"}  # noqa: E731
         earlier.setattr(Regime, "state", fewer)
         part = stopped(experiment, tmp_path / "part", earlier, 3)
-    (check,) = [c for c in verifying.verify(part) if c.name == "checkpoint"]
+    (check,) = [c for c in verify.verify(part) if c.name == "checkpoint"]
     assert check.passed is None
     assert "another version of tuichaos: it lacks Regime.moved" in check.words
-    done = resuming.resume(open_run(part.path))
+    done = resume.resume(open_run(part.path))
     assert done.manifest["resumed"][0]["step"] == 0
     (words,) = done.manifest["warnings"]
     assert "written by another version of tuichaos" in words
@@ -247,7 +247,7 @@ def test_rows_that_are_gone_are_computed_again(name, tmp_path, monkeypatch):
     part = stopped(experiment, tmp_path / "part", monkeypatch, 5)
     grown = part.path / name
     grown.write_bytes(grown.read_bytes()[:50])
-    done = resuming.resume(open_run(part.path))
+    done = resume.resume(open_run(part.path))
     assert done.manifest["resumed"][0]["step"] == 0
     assert "shorter than it was" in " ".join(done.manifest["warnings"])
     assert files(done.path) == whole
@@ -261,7 +261,7 @@ def test_rows_that_were_changed_are_computed_again(name, tmp_path, monkeypatch):
     text = bytearray((part.path / name).read_bytes())
     text[300] ^= 1  # a faulty disk, an editor
     (part.path / name).write_bytes(text)
-    done = resuming.resume(open_run(part.path))
+    done = resume.resume(open_run(part.path))
     assert done.manifest["resumed"][0]["step"] == 0
     assert "does not begin as it did" in " ".join(done.manifest["warnings"])
     assert files(done.path) == whole
@@ -285,10 +285,10 @@ def test_another_experiment_does_not_go_on_from_a_checkpoint(
     assert line in text
     toml.write_text(text.replace(line, other))
     with pytest.raises(InputError, match=words):
-        resuming.resume(open_run(part.path))
+        resume.resume(open_run(part.path))
     toml.write_text(text)
     assert files(part.path) == before
-    assert resuming.resume(open_run(part.path)).status == "done"
+    assert resume.resume(open_run(part.path)).status == "done"
 
 
 def test_other_data_do_not_go_on_from_a_checkpoint(tmp_path, monkeypatch):
@@ -299,7 +299,7 @@ def test_other_data_do_not_go_on_from_a_checkpoint(tmp_path, monkeypatch):
     part = stopped(resolve(table), tmp_path / "part", monkeypatch, 3)
     data.write_text("\n".join([*rows, "5,5,1"]))
     with pytest.raises(InputError, match="data of the experiment changed since it began"):
-        resuming.resume(open_run(part.path))
+        resume.resume(open_run(part.path))
 
 
 NONE_KEPT = {**TRAINING, "record": {"checkpoint": 0}}
@@ -315,13 +315,13 @@ def test_another_experiment_does_not_go_on_without_a_checkpoint_either(how, tmp_
     before = files(part.path)
     words = r", … of the experiment" if how == "emptied" else r"seed(, data)? of the experiment"
     with pytest.raises(InputError, match=words):
-        resuming.resume(open_run(part.path))
+        resume.resume(open_run(part.path))
     with pytest.raises(InputError, match=words):
-        resuming.resume(open_run(part.path), steps=5000)
+        resume.resume(open_run(part.path), steps=5000)
     assert files(part.path) == before
     toml.write_text(text)
     whole = runner.run(resolve(NONE_KEPT), out=tmp_path / "whole")
-    assert files(resuming.resume(open_run(part.path)).path) == files(whole.path)
+    assert files(resume.resume(open_run(part.path)).path) == files(whole.path)
 
 
 def test_other_data_do_not_go_on_without_a_checkpoint_either(tmp_path, monkeypatch):
@@ -337,7 +337,7 @@ def test_other_data_do_not_go_on_without_a_checkpoint_either(tmp_path, monkeypat
     for manifest in (path.read_text(), json.dumps(told)):
         path.write_text(manifest)
         with pytest.raises(InputError, match="data of the experiment changed since it began"):
-            resuming.resume(open_run(part.path))
+            resume.resume(open_run(part.path))
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "{}", "[]"])
@@ -379,10 +379,10 @@ def test_a_manifest_is_not_made_of_what_tells_nothing(tmp_path, monkeypatch, com
 def test_a_done_run_has_nothing_left_to_do(tmp_path):
     done = runner.run(resolve(HENON, {"steps": 20}), out=tmp_path / "done")
     with pytest.raises(InputError, match="is done, all 20 steps of it; --steps M goes further"):
-        resuming.resume(done)
+        resume.resume(done)
     (done.path / "experiment.toml").write_text("")
     with pytest.raises(InputError, match="of the experiment changed since it began"):
-        resuming.resume(open_run(done.path))
+        resume.resume(open_run(done.path))
 
 
 def test_every_instrument_can_be_kept(tmp_path, monkeypatch):

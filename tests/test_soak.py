@@ -27,11 +27,11 @@ from test_resume import EVERYTHING, SUITED, TRAINING
 from watched import Act, Phase, Tell, Watched
 
 import tuichaos
-from tuichaos import resuming, runner
 from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Optimizer
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
+from tuichaos.execution import resume, runner
 from tuichaos.simulation import block_shape
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import dense
@@ -134,7 +134,7 @@ def begin_run(experiment, tell):
 
 
 def go_on_with_run(run, tell):
-    resuming.resume(run, watch=_of_steps(tell))
+    resume.resume(run, watch=_of_steps(tell))
 
 
 def begin_sweep(experiment, tell, **how):
@@ -282,7 +282,7 @@ class Case:
             run = tuichaos.resume(run)  # nothing is left to do but to tidy what a kill left
         else:
             with pytest.raises(InputError, match="is done"):  # it is tidied, too
-                resuming.resume(run)
+                resume.resume(run)
             had = any(entry["step"] for entry in run.manifest.get("resumed", []))  # checkpoints
         assert run.manifest["status"] == "done"
         assert everything(run.path) == self.files

@@ -6,7 +6,7 @@ import pytest
 
 import tuichaos
 from tuichaos.drawings import TABS
-from tuichaos.plan import plan
+from tuichaos.execution.plan import plan
 from tuichaos.suited import asked, suited
 
 SILENT = ("units", "sharpness", "projection", "orbital", "routes", "moving")

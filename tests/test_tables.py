@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris, load_wine
 
-from tuichaos import InputError, resolve, runner
+from tuichaos import InputError, resolve
 from tuichaos.config.experiment import Data
+from tuichaos.execution import runner
 from tuichaos.systems import tables
 from tuichaos.systems.datasets import load
 

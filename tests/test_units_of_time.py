@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import InputError, resolve, runner
+from tuichaos import InputError, resolve
 from tuichaos.config import reference_parameters
+from tuichaos.execution import runner
+from tuichaos.execution.plan import plan
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
-from tuichaos.plan import plan
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps.reading import read as read_sweep
 from tuichaos.views import VIEWS, every, pictures, title

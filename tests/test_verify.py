@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from mutations import stopped_run
 
-from tuichaos import resuming, runner
 from tuichaos.config.loading import resolve
+from tuichaos.execution import resume, runner
+from tuichaos.execution.verify import verify
 from tuichaos.storage.run_reader import open_run
 from tuichaos.storage.run_writer import checksums
 from tuichaos.sweeps import table, verifying
 from tuichaos.sweeps.points import grid
 from tuichaos.sweeps.rows import Journal
 from tuichaos.sweeps.running import sweep
-from tuichaos.verifying import verify
 
 SMALL = {"steps": 50, "ensemble": {"references": 3, "twins": 2}, "record": {"every": 4}}
 
@@ -317,7 +317,7 @@ def test_a_longer_run_under_way_is_looked_at(parts, tmp_path):
     folder = shutil.copytree(parts[1], tmp_path / "done")
     stop = threading.Event()
     with contextlib.suppress(KeyboardInterrupt):
-        resuming.resume(open_run(folder), steps=9000, watch=lambda _: stop.set(), stop=stop)
+        resume.resume(open_run(folder), steps=9000, watch=lambda _: stop.set(), stop=stop)
     assert (folder / "further").exists()
     checks = {check.name: check.passed for check in verify(open_run(folder))}
     assert checks["further/checkpoint"]

@@ -20,10 +20,10 @@ from tuichaos.common.ascii_text import plain
 from tuichaos.config import presets
 from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
 from tuichaos.drawings.projection import _rms
+from tuichaos.execution.progress_event import Progress
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
 from tuichaos.narrative import Said, fitted, narrate, told, verdict
 from tuichaos.views import Kept, view
-from tuichaos.watching import Progress
 
 T = np.arange(400.0)
 

@@ -24,10 +24,10 @@ from tuichaos.common.devices import repeatable
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
+from tuichaos.execution.plan import Plan, plan
+from tuichaos.execution.runner import run
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
-from tuichaos.plan import Plan, plan
-from tuichaos.runner import run
 
 QUICK_SECONDS = 0.3  # for each figure of a quick call
 # Seconds of a quick machine beside the figures of training: the rest of a whole call.

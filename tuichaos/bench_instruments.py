@@ -10,9 +10,9 @@ import torch
 
 from tuichaos.common.devices import repeatable
 from tuichaos.config.presets import preset
+from tuichaos.execution.plan import Plan, plan
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
-from tuichaos.plan import Plan, plan
 
 # What is measured unless switched off.
 USUAL = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent", "regime")

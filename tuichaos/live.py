@@ -8,7 +8,7 @@ import numpy as np
 
 from tuichaos.bands import AVERAGED, Band, labels, summarise
 from tuichaos.curves import Role
-from tuichaos.watching import Progress
+from tuichaos.execution.progress_event import Progress
 
 MOST_POINTS = 32768
 EARLY_POINTS = 4096  # kept as they are: fits and the growth limit are read there

@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from tuichaos.watching import Progress
+from tuichaos.execution.progress_event import Progress
 
 if TYPE_CHECKING:
     from tuichaos.sweeps.running import SweepProgress

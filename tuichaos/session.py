@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.malloc import give_back
 from tuichaos.config.experiment import Experiment
-from tuichaos.loading import load_libraries
+from tuichaos.execution.libraries import load_libraries
+from tuichaos.execution.progress_event import Progress
 from tuichaos.simulation.run_control import Pace
-from tuichaos.watching import Progress
 
 if TYPE_CHECKING:
-    from tuichaos.preview import Preview
-    from tuichaos.runner import Recording
+    from tuichaos.execution.preview import Preview
+    from tuichaos.execution.runner import Recording
     from tuichaos.simulation.noise_floor import NoiseFloor
     from tuichaos.storage.run_reader import Run
 
@@ -239,9 +239,9 @@ class Session:
     @contextlib.contextmanager
     def _prepared(self) -> Iterator[Recording]:
         """The recording, in a folder that is locked as long."""
-        from tuichaos.plan import plan
-        from tuichaos.resuming import going_on, rows_before
-        from tuichaos.runner import lines_of, prepare
+        from tuichaos.execution.plan import plan
+        from tuichaos.execution.resume import going_on, rows_before
+        from tuichaos.execution.runner import lines_of, prepare
         from tuichaos.storage.folder_lock import locked
         from tuichaos.storage.run_writer import check, new_folder
 

@@ -12,7 +12,7 @@ from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.malloc import give_back
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.sweep_axes import axes
-from tuichaos.loading import load_libraries
+from tuichaos.execution.libraries import load_libraries
 from tuichaos.session import ENDED, Status
 from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.sweeps.points import Grid

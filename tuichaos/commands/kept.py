@@ -113,8 +113,8 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
     here()
+    from tuichaos.execution.verify import verify as checks
     from tuichaos.storage.run_reader import find, reading
-    from tuichaos.verifying import verify as checks
 
     marks = {True: "ok", False: "FAIL", None: "--"}
     wrong, found = 0, find(run_name)

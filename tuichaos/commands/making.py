@@ -13,7 +13,7 @@ from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.commands.telling import say
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import here, pasted
-from tuichaos.loading import load_libraries
+from tuichaos.execution.libraries import load_libraries
 
 
 @click.command(
@@ -90,8 +90,8 @@ def _run(
 ) -> None:
     """Run a single experiment, or say what it would be."""
     load_libraries(for_good=True)
-    from tuichaos import runner
-    from tuichaos.plan import plan
+    from tuichaos.execution import runner
+    from tuichaos.execution.plan import plan
     from tuichaos.storage import run_writer
 
     folder = run_writer.check(out)
@@ -134,7 +134,7 @@ def _sweep(
     if how["scheduler"] is not None and not dry_run:
         crews.reach(how["scheduler"])
     load_libraries(for_good=True)
-    from tuichaos.plan import plan
+    from tuichaos.execution.plan import plan
     from tuichaos.sweeps import report, running
 
     if dry_run:

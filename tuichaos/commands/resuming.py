@@ -10,7 +10,7 @@ from tuichaos.commands import telling, telling_sweeps
 from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import here
-from tuichaos.loading import load_libraries
+from tuichaos.execution.libraries import load_libraries
 
 
 @click.command(
@@ -38,7 +38,7 @@ def resume(
     quiet: bool,
 ) -> None:
     here()
-    from tuichaos.resuming import find_or_mend
+    from tuichaos.execution.resume import find_or_mend
 
     found = find_or_mend(run_name)
     if found.kind != "sweep":
@@ -71,7 +71,7 @@ def _resume_run(
     quiet: bool,
 ) -> None:
     load_libraries(for_good=True)
-    from tuichaos import resuming
+    from tuichaos.execution import resume as resuming
 
     def tell(line: str) -> None:
         if not quiet:

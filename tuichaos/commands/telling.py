@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tuichaos.curves import Picture
-    from tuichaos.plan import Plan
+    from tuichaos.execution.plan import Plan
     from tuichaos.report import Row
     from tuichaos.storage.run_reader import Run
 

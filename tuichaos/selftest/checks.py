@@ -13,7 +13,7 @@ from typing import Any
 
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.config.loading import resolve
-from tuichaos.runner import run
+from tuichaos.execution.runner import run
 from tuichaos.storage.run_reader import Run
 
 Value = float | str  # a verdict is a word

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuichaos.common.errors import InputError, OtherData, RunFailed
-from tuichaos.plan import plan
-from tuichaos.runner import Recording, prepare
+from tuichaos.execution.plan import plan
+from tuichaos.execution.runner import Recording, prepare
 from tuichaos.simulation.run_control import Pace
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.sweeps import continued, dense, diagrams

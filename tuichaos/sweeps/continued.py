@@ -24,10 +24,10 @@ from torch import Tensor
 from tuichaos.common.errors import RunFailed
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.plane_and_diagram import DIRECTIONS
+from tuichaos.execution.plan import plan
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
-from tuichaos.plan import plan
 from tuichaos.simulation.block import FIRST, WITNESS, Block
 from tuichaos.simulation.frames import Frame
 from tuichaos.simulation.noise_floor import NoiseFloor

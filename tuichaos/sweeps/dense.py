@@ -21,10 +21,10 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.experiment import Experiment
+from tuichaos.execution.plan import Plan, plan
+from tuichaos.execution.preview import Rows
+from tuichaos.execution.runner import Recording, prepare
 from tuichaos.instruments.base import Instrument
-from tuichaos.plan import Plan, plan
-from tuichaos.preview import Rows
-from tuichaos.runner import Recording, prepare
 from tuichaos.simulation.ensemble import EnsembleDraws
 from tuichaos.simulation.run_control import GivenUp, Pace
 from tuichaos.sweeps.points import Base, Grid, Point, dense_key

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.errors import InputError
+from tuichaos.execution.plan import Plan
 from tuichaos.instruments.base import Setup
 from tuichaos.instruments.projection import principal
-from tuichaos.plan import Plan
 from tuichaos.sweeps.dense import in_points, planned, simulate
 from tuichaos.sweeps.lasting import KeptStates, LastValues
 from tuichaos.sweeps.observing import KEY, component_number, observable

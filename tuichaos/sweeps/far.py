@@ -18,8 +18,8 @@ import torch
 from tuichaos.common.errors import InputError, OtherData, RunFailed
 from tuichaos.common.limits import size_of
 from tuichaos.common.trust import trust_named
-from tuichaos.manifest import versions
-from tuichaos.plan import plan
+from tuichaos.execution.manifest import versions
+from tuichaos.execution.plan import plan
 from tuichaos.sweeps.batch import RUNS_PER_THREAD, Job, needs, perform
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.room import LATER, Room, of_worker, threads_of_worker

@@ -218,7 +218,7 @@ def _drawn(made: Grid) -> int:
 
 def check_plans(made: Grid, threads: int | None = None) -> None:
     """Check the corners and some points against data and machine; raises InputError."""
-    from tuichaos.plan import plan
+    from tuichaos.execution.plan import plan
     from tuichaos.sweeps import observing
 
     diagram = made.base.diagram

@@ -18,10 +18,10 @@ from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import located
 from tuichaos.config.titles import title_of
-from tuichaos.demands import needed
-from tuichaos.manifest import differing, ended, facts
-from tuichaos.plan import Plan, plan
-from tuichaos.runner import interrupts
+from tuichaos.execution.manifest import differing, ended, facts
+from tuichaos.execution.plan import Plan, plan
+from tuichaos.execution.resource_limits import needed
+from tuichaos.execution.runner import interrupts
 from tuichaos.storage import run_order
 from tuichaos.storage.fingerprint import digest, earlier_digest
 from tuichaos.storage.folder_lock import locked

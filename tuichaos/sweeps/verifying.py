@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.limits import read_text
-from tuichaos.manifest import differing
+from tuichaos.execution.manifest import differing
+from tuichaos.execution.verify import DECLARED, Check, checksums, is_declared
 from tuichaos.storage.run_reader import MALFORMED, Run, check_entries, open_run
 from tuichaos.sweeps import table
 from tuichaos.sweeps.batch import folder_of
@@ -18,7 +19,6 @@ from tuichaos.sweeps.points import Grid, grid
 from tuichaos.sweeps.reading import MOST_BYTES, NAME
 from tuichaos.sweeps.rows import JOURNAL, Journal, Row
 from tuichaos.sweeps.running import RUNS, stream
-from tuichaos.verifying import DECLARED, Check, checksums, is_declared
 
 MOST_SECONDS = 60.0  # that a point is computed again
 

@@ -35,7 +35,7 @@ from tuichaos.common.malloc import few_arenas
 from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.explorer_settings import Config, keep_theme
-from tuichaos.loading import load_libraries
+from tuichaos.execution.libraries import load_libraries
 from tuichaos.storage.run_list import Catalogue
 from tuichaos.storage.run_reader import Run
 from tuichaos.survey import Kept, Survey

@@ -228,7 +228,7 @@ def measure(seconds: float, home: Path) -> Found:
 
 def headless(seconds: float, out: Path) -> float:
     """Replica-steps a second of the same run without a screen."""
-    from tuichaos.runner import run
+    from tuichaos.execution.runner import run
 
     stop, seen = threading.Event(), []
 

@@ -13,7 +13,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.number_text import whole
 from tuichaos.common.paths import here
 from tuichaos.config.experiment import Experiment
-from tuichaos.demands import check_memory, check_room, most_kept, needed
+from tuichaos.execution.resource_limits import check_memory, check_room, most_kept, needed
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.simulation.ensemble import EnsembleDraws, draws

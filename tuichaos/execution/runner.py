@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.checkpoints.keeper import Before, Keeper
 from tuichaos.common import out_of_memory, signals
 from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
+from tuichaos.execution.checkpointer import Before, Keeper
+from tuichaos.execution.manifest import ended, facts, now, outcome
+from tuichaos.execution.plan import Plan, plan
+from tuichaos.execution.preview import Preview, Rows
+from tuichaos.execution.progress_event import Progress, Watcher
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.survival import Survival
-from tuichaos.manifest import ended, facts, now, outcome
-from tuichaos.plan import Plan, plan
-from tuichaos.preview import Preview, Rows
 from tuichaos.simulation.frames import Frame
 from tuichaos.simulation.run_control import GivenUp, Pace
 from tuichaos.simulation.worker_pool import Engine
@@ -44,7 +45,6 @@ from tuichaos.storage.run_writer import (
     without_nan,
 )
 from tuichaos.storage.saved_states import SavedStates
-from tuichaos.watching import Progress, Watcher
 
 
 def run(

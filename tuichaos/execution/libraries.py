@@ -20,7 +20,7 @@ def load_libraries(*more: str, for_good: bool = False) -> None:
     of the time that its import does. ``for_good``: nor is it later among all that is there by
     then; for who has just begun, and has made nothing that is to go again.
     """
-    names = ("tuichaos.runner", *more)
+    names = ("tuichaos.execution.runner", *more)
     with _LOADING, _uncollected(for_good and names[0] not in sys.modules):
         for name in names:
             importlib.import_module(name)

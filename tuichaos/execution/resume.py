@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tuichaos import further
-from tuichaos.checkpoints.keeper import Before
 from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.limits import MOST_JSON, read_text
 from tuichaos.common.number_text import whole
 from tuichaos.common.paths import as_argument, pasted, resolved, runs_home
 from tuichaos.config.loading import load, located
 from tuichaos.config.titles import title_of
-from tuichaos.manifest import differing, now, versions
-from tuichaos.plan import plan
-from tuichaos.runner import Recording, interrupts, prepare, told
+from tuichaos.execution import extend
+from tuichaos.execution.checkpointer import Before
+from tuichaos.execution.manifest import differing, now, versions
+from tuichaos.execution.plan import plan
+from tuichaos.execution.progress_event import Progress, Watcher
+from tuichaos.execution.runner import Recording, interrupts, prepare, told
 from tuichaos.simulation.run_control import Pace
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
@@ -29,7 +30,6 @@ from tuichaos.storage.folder_lock import is_held, locked
 from tuichaos.storage.run_reader import Run, check_entries, find, open_run, reading
 from tuichaos.storage.run_writer import write_manifest
 from tuichaos.storage.saved_states import PARTS
-from tuichaos.watching import Progress, Watcher
 
 
 def resume(
@@ -68,9 +68,9 @@ def resume(
     if workers is not None or scheduler is not None:
         raise InputError("--workers, --scheduler: are for sweeps")
     stop = stop or threading.Event()
-    target = further.target(run, steps)
+    target = extend.target(run, steps)
     if target is not None:
-        return further.extend(run, target, threads, watch, stop, tell or (lambda _: None), data)
+        return extend.extend(run, target, threads, watch, stop, tell or (lambda _: None), data)
     pace = Pace(stop=stop)
     with interrupts(stop) as seen, going_on(run.path, threads, pace, data) as recording:
         recording.run(watch)
@@ -137,7 +137,7 @@ def going_on(
     run = open_run(path)
     if run.kind != "run":
         raise InputError(f"{path.name}: is a sweep, not a run")
-    if further.is_done(path):
+    if extend.is_done(path):
         raise InputError(
             f"{path.name}: is about to be replaced by one of more steps; tuichaos resume "
             f"{as_argument(path)} finishes that"
@@ -182,10 +182,10 @@ def _tidy(run: Run, threads: int | None) -> None:
     if not ((path / LOCK).exists() or any(part.exists() for part in left)):
         return
     with locked(path):
-        further.tidy(path)
+        extend.tidy(path)
         for part in left:
             part.unlink(missing_ok=True)
-        if store.stems() and further.forcing(run.experiment, threads):
+        if store.stems() and extend.forcing(run.experiment, threads):
             store.clear()
         else:
             store.keep(1)

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos import further
 from tuichaos.common.atomic_files import reason
 from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.limits import MOST_JSON, read_text
-from tuichaos.manifest import differing
-from tuichaos.plan import Plan, plan
-from tuichaos.runner import Recording, prepare
+from tuichaos.execution import extend
+from tuichaos.execution.manifest import differing
+from tuichaos.execution.plan import Plan, plan
+from tuichaos.execution.progress_event import Progress
+from tuichaos.execution.runner import Recording, prepare
 from tuichaos.simulation.run_control import Pace
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.column_reader import whole_lines
@@ -29,7 +30,6 @@ from tuichaos.storage.fingerprint import MOST_NAMED, changed, check_planned, kno
 from tuichaos.storage.run_reader import GROWING, MALFORMED, Run, check_entries, open_run, reading
 from tuichaos.storage.run_writer import series_columns, series_head, series_lines, summed
 from tuichaos.systems.datasets import load
-from tuichaos.watching import Progress
 
 FIRST_STEPS = 32  # that are computed again at least
 STATUSES = ("running", "killed", "interrupted", "failed", "done")
@@ -178,14 +178,14 @@ def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
 
 def _further(run: Run) -> Iterator[Check]:
     """The checks of a longer run that is under way, but for its first steps."""
-    place = run.path / further.NAME
+    place = run.path / extend.NAME
     if not place.exists():
         return
     try:
         longer = open_run(place)
-        yield from (replace(check, name=f"{further.NAME}/{check.name}") for check in _files(longer))
+        yield from (replace(check, name=f"{extend.NAME}/{check.name}") for check in _files(longer))
     except (InputError, OSError) as error:
-        yield Check(further.NAME, False, str(error))
+        yield Check(extend.NAME, False, str(error))
 
 
 def _json(path: Path) -> Check:

@@ -15,7 +15,7 @@ from tuichaos.storage.fingerprint import prints
 from tuichaos.storage.prefix_checksum import Prefix
 
 if TYPE_CHECKING:
-    from tuichaos.runner import Recording
+    from tuichaos.execution.runner import Recording
     from tuichaos.storage.run_writer import Folder
 
 

@@ -22,10 +22,11 @@ from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import located, longer
 from tuichaos.config.measure import Measure
+from tuichaos.execution.manifest import now
+from tuichaos.execution.plan import plan
+from tuichaos.execution.progress_event import Watcher
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Setup
-from tuichaos.manifest import now
-from tuichaos.plan import plan
 from tuichaos.simulation.run_control import Pace
 from tuichaos.storage.checkpoint_store import FOLDER, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
@@ -33,7 +34,6 @@ from tuichaos.storage.folder_lock import locked
 from tuichaos.storage.run_reader import Run, check_entries, open_run
 from tuichaos.storage.run_writer import write_manifest
 from tuichaos.storage.saved_states import PARTS, parts_again
-from tuichaos.watching import Watcher
 
 NAME = "further"
 FRESH = "further.new"  # while it is made
@@ -87,8 +87,8 @@ def extend(
     """Let a run have so many steps; ``data``: where the file of its data is now. Where ``stop``
     ended it before, the run is as it was.
     Raises InputError, RunFailed and Stopped as ``resuming.resume``."""
-    from tuichaos.resuming import going_on
-    from tuichaos.runner import interrupts
+    from tuichaos.execution.resume import going_on
+    from tuichaos.execution.runner import interrupts
 
     place = run.path / NAME
     check_entries(run.path, deep=True)

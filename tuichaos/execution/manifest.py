@@ -15,7 +15,7 @@ import torch
 from tuichaos.common.devices import describe, processor
 from tuichaos.common.version import VERSION
 from tuichaos.config.titles import title_of
-from tuichaos.plan import Plan
+from tuichaos.execution.plan import Plan
 from tuichaos.simulation.simulation import Simulation
 from tuichaos.systems.datasets import Dataset
 
