@@ -32,7 +32,7 @@ from tuichaos.common.thresholds import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, T_
 from tuichaos.instruments import sizes, spectrum
 from tuichaos.instruments.nmle import POINTS, best_windows
 from tuichaos.instruments.statistics import ANY, mean_and_interval, median_interval, share_interval
-from tuichaos.sweeps import boxes
+from tuichaos.sweeps import box_counting
 from tuichaos.sweeps.summary import mean_of_kept
 
 TENT_P = 0.3
@@ -406,7 +406,7 @@ def boundaries() -> Iterator[Row]:
         ("Koch snowflake", KOCH, flakes),
         ("part of a Sierpinski triangle", SIERPINSKI, pieces),
     ):
-        found = [boxes.dimension(image)[0]["dimension_bounds"] for image in images]
+        found = [box_counting.dimension(image)[0]["dimension_bounds"] for image in images]
         pair = np.array([ends for ends in found if ends is not None]).T
         yield Row("box dimension, bounds", name, CLOSED, "one map", *pair, truth, least=True)
 

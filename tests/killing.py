@@ -22,7 +22,7 @@ def warm() -> None:
     import tuichaos.cli  # noqa: F401
     from tuichaos.config.loading import resolve
     from tuichaos.execution import runner
-    from tuichaos.sweeps import running  # noqa: F401
+    from tuichaos.sweeps import sweep_runner  # noqa: F401
 
     tiny = {"steps": 20, "ensemble": {"references": 2, "twins": 1}}
     with tempfile.TemporaryDirectory() as folder:

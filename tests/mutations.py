@@ -363,14 +363,16 @@ def folders(home: Path) -> dict[str, Path]:
 
     from tuichaos.config.loading import resolve
     from tuichaos.execution import runner
-    from tuichaos.sweeps import running
+    from tuichaos.sweeps import sweep_runner
 
     found = {
         "run": runner.run(resolve(TRAINED), out=home / "run").path,
         "stopped": stopped_run(home / "stopped", resolve(TRAINED)),
-        "sweep": running.sweep(resolve({**RICH["sweep"], "name": "sw"}), out=home / "sweep").path,
-        "map": running.sweep(resolve(MAP), out=home / "map").path,
-        "diagram": running.sweep(resolve(DIAGRAM), out=home / "diagram").path,
+        "sweep": sweep_runner.sweep(
+            resolve({**RICH["sweep"], "name": "sw"}), out=home / "sweep"
+        ).path,
+        "map": sweep_runner.sweep(resolve(MAP), out=home / "map").path,
+        "diagram": sweep_runner.sweep(resolve(DIAGRAM), out=home / "diagram").path,
     }
     data = home / "data"
     data.mkdir()

@@ -21,8 +21,8 @@ from tuichaos.config.sweep_axes import axes
 from tuichaos.planes import PlaneValues
 from tuichaos.session import Status
 from tuichaos.survey import Survey
-from tuichaos.sweeps import running
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps import sweep_runner
+from tuichaos.sweeps.journal import Row
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.faces import face
 from tuichaos.tui.faces.base import Look
@@ -198,8 +198,8 @@ async def test_a_preset_of_many_points_leads_here_and_back(stream):
 
 
 async def test_a_kept_sweep_opens_from_the_runs_screen(home):
-    plane = running.sweep(resolve(PLANE), out=home / "runs" / "plane")
-    curve = running.sweep(resolve(CURVE), out=home / "runs" / "curve")
+    plane = sweep_runner.sweep(resolve(PLANE), out=home / "runs" / "plane")
+    curve = sweep_runner.sweep(resolve(CURVE), out=home / "runs" / "curve")
     app = Explorer(tuichaos.preset("quick"), Config(fps=20))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
@@ -490,7 +490,7 @@ async def same_headless(app, tmp_path):
     kept = tuichaos.open_run(app.clipboard)
     assert kept.manifest["kind"] == "sweep"
     assert kept.status == "done"
-    again = running.sweep(tuichaos.load(kept.path / "experiment.toml"), out=tmp_path / "again")
+    again = sweep_runner.sweep(tuichaos.load(kept.path / "experiment.toml"), out=tmp_path / "again")
     for name in ("sweep.csv", "experiment.toml"):
         assert (again.path / name).read_bytes() == (kept.path / name).read_bytes(), name
     journals = [
@@ -519,7 +519,7 @@ async def test_half_a_map_is_exported_and_can_be_resumed(stream, tmp_path):
         kept = tuichaos.open_run(app.clipboard)
         assert kept.status == "interrupted"
         assert len(run_lines(kept)) == 100
-    done = running.resume(kept)
+    done = sweep_runner.resume(kept)
     assert done.status == "done"
     assert len(run_lines(done)) == 256
 

@@ -13,12 +13,13 @@ import pytest
 from tuichaos.config import presets
 from tuichaos.config.loading import resolve
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps import bifurcations, running
-from tuichaos.sweeps.bifurcations import Bifurcation, cascades
-from tuichaos.sweeps.cycles import Cycles
-from tuichaos.sweeps.families import Family
+from tuichaos.sweeps import sweep_runner
+from tuichaos.sweeps.journal import Journal, Row
+from tuichaos.sweeps.orbit_diagram import bifurcations
+from tuichaos.sweeps.orbit_diagram.bifurcations import Bifurcation, cascades
+from tuichaos.sweeps.orbit_diagram.parameter_family import Family
+from tuichaos.sweeps.orbit_diagram.periodic_orbits import Cycles
 from tuichaos.sweeps.points import grid
-from tuichaos.sweeps.rows import Journal, Row
 from tuichaos.systems import build
 
 
@@ -32,7 +33,7 @@ def refined(name, key, values, *, references=1, steps=600, observable="x0", **sy
         "sweep": {f"system.parameters.{key}": values},
     }
     made = grid(resolve(table))
-    rows = {row.point: row for row in running.stream(made) if isinstance(row, Row)}
+    rows = {row.point: row for row in sweep_runner.stream(made) if isinstance(row, Row)}
     found = bifurcations.refined(made, rows)
     assert found.reason is None
     low, high = made.axes[0].values[0], made.axes[0].values[-1]
@@ -137,7 +138,7 @@ def test_a_stop_leaves_it_to_be_done_again(tmp_path):
         "sweep": {"system.parameters.r": [2.8, 3.2]},
     }
     stop = threading.Event()
-    run = running.sweep(
+    run = sweep_runner.sweep(
         resolve(table),
         out=tmp_path / "d",
         watch=lambda progress: stop.set() if progress.done == 2 else None,
@@ -145,7 +146,7 @@ def test_a_stop_leaves_it_to_be_done_again(tmp_path):
     )
     assert run.status == "interrupted"
     assert not (run.path / "summary.json").exists()
-    done = running.resume(open_run(run.path))
+    done = sweep_runner.resume(open_run(run.path))
     assert done.status == "done"
     assert done.summary["bifurcations"]["found"][0]["parameter"] == pytest.approx(3, abs=1e-9)
 
@@ -197,7 +198,7 @@ EXACT = {1: 1.0, 2: 1.236068, 4: 1.288032, 8: 1.299228}
 def test_orbit_quartic(tmp_path):
     """The preset as it is: bifurcation points to 1e-4, ratios within 3 %, and an exponent below
     0 in every interval in which a cycle was found to be stable."""
-    run = running.sweep(presets.preset("orbit-quartic"), out=tmp_path / "d")
+    run = sweep_runner.sweep(presets.preset("orbit-quartic"), out=tmp_path / "d")
     with open(run.path / "bifurcations.csv", newline="") as file:
         found = list(csv.DictReader(file))
     for period, parameter in EXACT.items():
@@ -239,7 +240,7 @@ def test_orbit_quartic(tmp_path):
 
 @pytest.mark.slow
 def test_orbit_softmax(tmp_path):
-    run = running.sweep(presets.preset("orbit-softmax"), out=tmp_path / "d")
+    run = sweep_runner.sweep(presets.preset("orbit-softmax"), out=tmp_path / "d")
     first = run.summary["bifurcations"]["found"][0]
     assert (first["kind"], first["period"]) == ("doubling", 1)
     assert first["parameter"] == pytest.approx(5.916, abs=0.02)
@@ -254,7 +255,7 @@ def test_orbit_softmax(tmp_path):
 @pytest.mark.long
 @pytest.mark.slow
 def test_orbit_iris(tmp_path):
-    run = running.sweep(presets.preset("orbit-iris"), out=tmp_path / "d")
+    run = sweep_runner.sweep(presets.preset("orbit-iris"), out=tmp_path / "d")
     rows = Journal(run.path).rows
     low, high = (np.array([rows[k].orbit[w] for w in ("up", "down")]) for k in (60, 199))
     assert (high[0].max(axis=1) < 1e-4).sum() == 2

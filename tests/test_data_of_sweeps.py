@@ -12,8 +12,8 @@ from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.execution.plan import plan
 from tuichaos.execution.verify import verify
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps import batch, far, points
-from tuichaos.sweeps.running import resume
+from tuichaos.sweeps import batch, cluster_worker, points
+from tuichaos.sweeps.sweep_runner import resume
 from tuichaos.systems import datasets as source
 from tuichaos.systems import tables
 
@@ -105,7 +105,7 @@ def test_other_data_in_the_test_part_alone_are_seen(data, tmp_path):
     job = job_of(made)
     lines = ROWS.splitlines(keepends=True)
     replaced(data, "".join(lines[:-1]) + "9,9,1\n")
-    assert "holds other data" in far.work(job, job_points(made), "one").unfit
+    assert "holds other data" in cluster_worker.work(job, job_points(made), "one").unfit
 
 
 def job_of(made):
@@ -121,9 +121,9 @@ def job_points(made):
 def test_a_worker_that_finds_other_data_gives_no_row(data, tmp_path):
     made = experiment(data, {"optimizer.learning_rate": [0.5, 1.0]})
     job = job_of(made)
-    assert len(far.work(job, job_points(made), "two").rows) == 2
+    assert len(cluster_worker.work(job, job_points(made), "two").rows) == 2
     replaced(data, OTHERS)  # this process has been found fit before
-    answer = far.work(job, job_points(made), "two")
+    answer = cluster_worker.work(job, job_points(made), "two")
     assert answer.rows == ()
     assert "data.csv holds other data" in answer.unfit
 
@@ -141,10 +141,10 @@ def test_a_run_tells_of_other_data(data, tmp_path):
 def test_a_worker_tells_of_points_that_cannot_be_planned_as_one_process_does(data, monkeypatch):
     """One by one, not of the unit that they are in."""
     made = experiment(data, {"optimizer.learning_rate": [0.5, 1.0]})
-    rows = far.work(job_of(made), job_points(made), "three").rows
+    rows = cluster_worker.work(job_of(made), job_points(made), "three").rows
 
     def refused(*_):
         raise InputError("no")
 
-    monkeypatch.setattr(far, "needs", refused)
-    assert far.work(job_of(made), job_points(made), "three").rows == rows
+    monkeypatch.setattr(cluster_worker, "needs", refused)
+    assert cluster_worker.work(job_of(made), job_points(made), "three").rows == rows

@@ -13,8 +13,8 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.execution import runner
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps import dense, points, running, workers
-from tuichaos.sweeps.rows import Journal, Row
+from tuichaos.sweeps import points, sweep_runner, tiled_run, workers
+from tuichaos.sweeps.journal import Journal, Row
 
 R = "system.parameters.r"
 A = "system.parameters.a"
@@ -46,7 +46,7 @@ FILES = ("sweep.csv", "diagram.csv", "bifurcations.csv", "summary.json")
 
 
 def sweep(table, folder, overrides=None, **how):
-    return running.sweep(resolve(table, overrides), out=folder, **how)
+    return sweep_runner.sweep(resolve(table, overrides), out=folder, **how)
 
 
 def rows_of(run, name="sweep.csv"):
@@ -94,8 +94,8 @@ def test_values_are_the_last_ones_of_lone_runs(table, key, tmp_path):
 def test_tiles_threads_workers_and_company_do_not_matter(tmp_path, monkeypatch):
     whole = sweep(NETWORK, tmp_path / "whole")
     spread = sweep(NETWORK, tmp_path / "spread", workers=2)
-    monkeypatch.setattr(dense, "TILE_LEAST", 1)
-    monkeypatch.setattr(dense, "TILE_WORK", 1)
+    monkeypatch.setattr(tiled_run, "TILE_LEAST", 1)
+    monkeypatch.setattr(tiled_run, "TILE_WORK", 1)
     cut = sweep(NETWORK, tmp_path / "cut", threads=1)
     more = sweep(NETWORK, tmp_path / "more", {"ensemble.references": 3})
     assert same_bytes(whole, spread)
@@ -146,8 +146,8 @@ def test_a_stage_is_the_lone_run_from_the_last_state(table, key, tmp_path):
 
 
 def test_a_stopped_diagram_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(dense, "TILE_LEAST", 1)
-    monkeypatch.setattr(dense, "TILE_WORK", 1)
+    monkeypatch.setattr(tiled_run, "TILE_LEAST", 1)
+    monkeypatch.setattr(tiled_run, "TILE_WORK", 1)
     for continued in ("no", "both"):
         way = {"diagram.continued": continued}
         whole = sweep(QUARTIC, tmp_path / f"whole-{continued}", way)
@@ -160,7 +160,7 @@ def test_a_stopped_diagram_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
         part = sweep(QUARTIC, tmp_path / f"part-{continued}", way, watch=watch, stop=stop)
         assert 3 <= len(rows_of(part)) < 13
         assert not (part.path / "diagram.csv").exists()
-        done = running.resume(open_run(part.path))
+        done = sweep_runner.resume(open_run(part.path))
         assert same_bytes(whole, done)
 
 
@@ -306,8 +306,8 @@ def test_a_component_is_that_of_the_pooled_last_states(tmp_path, monkeypatch):
         scale = np.abs(pooled).max()
         np.testing.assert_allclose(found, expected, atol=1e-9 * scale)
     assert run.summary["explained"] == pytest.approx(values[-1] / values.sum())
-    monkeypatch.setattr(dense, "TILE_LEAST", 1)
-    monkeypatch.setattr(dense, "TILE_WORK", 1)
+    monkeypatch.setattr(tiled_run, "TILE_LEAST", 1)
+    monkeypatch.setattr(tiled_run, "TILE_WORK", 1)
     assert same_bytes(run, sweep(NETWORK, tmp_path / "cut", small, threads=1))
     assert same_bytes(run, sweep(NETWORK, tmp_path / "spread", small, workers=2))
 
@@ -342,7 +342,7 @@ BAD = [
 @pytest.mark.parametrize(("table", "overrides", "words"), BAD)
 def test_what_cannot_be_is_refused_and_nothing_is_left(table, overrides, words, tmp_path):
     with pytest.raises(InputError, match=words) as refusal:
-        running.sweep(resolve(table, overrides), out=tmp_path / "d")
+        sweep_runner.sweep(resolve(table, overrides), out=tmp_path / "d")
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "d").exists()
 
@@ -379,7 +379,7 @@ def test_a_larger_system_is_not_refined_and_says_so(tmp_path):
 
 def test_rows_are_streamed_without_a_folder(home):
     made = points.grid(resolve(LOGISTIC, {"diagram.continued": "both"}))
-    found = [row for row in running.stream(made) if isinstance(row, Row)]
+    found = [row for row in sweep_runner.stream(made) if isinstance(row, Row)]
     assert sorted(row.point for row in found) == list(range(6))
     assert all(set(row.orbit) == {"up", "down"} for row in found)
     assert all(len(row.orbit["up"]) == 2 and len(row.orbit["up"][0]) == 64 for row in found)

@@ -19,7 +19,7 @@ from peaks import forget, peak
 
 import tuichaos
 from tuichaos.config.loading import resolve
-from tuichaos.sweeps.running import sweep
+from tuichaos.sweeps.sweep_runner import sweep
 
 SMALL = {"steps": 40, "ensemble": {"references": 2, "twins": 1}, "record": {"states_every": 5}}
 RATES = {"optimizer.learning_rate": [0.5, 1.0]}

@@ -730,12 +730,14 @@ def test_a_cell_of_several_lines_is_refused(kind, done, tmp_path, command):
 
 
 def test_a_sweep_writes_no_formula(tmp_path):
-    from tuichaos.sweeps import table
+    from tuichaos.sweeps import sweep_table
+    from tuichaos.sweeps.journal import Row
     from tuichaos.sweeps.points import grid
-    from tuichaos.sweeps.rows import Row
 
     made = grid(resolve({**SMALL, "sweep": {"seed": [1, 2]}}))
-    table.write(tmp_path, made, {0: Row(0, "failed", "=1+1"), 1: Row(1, "done", "", {"+x": "-y"})})
+    sweep_table.write(
+        tmp_path, made, {0: Row(0, "failed", "=1+1"), 1: Row(1, "done", "", {"+x": "-y"})}
+    )
     text = (tmp_path / "sweep.csv").read_text()
     assert text == "point,seed,status,reason,'+x\n0,1,failed,'=1+1,\n1,2,done,,'-y\n"
 

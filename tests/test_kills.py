@@ -21,7 +21,7 @@ from tuichaos.config.loading import resolve
 from tuichaos.execution import resume, runner
 from tuichaos.storage import checkpoint_store, run_writer
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps import finish
+from tuichaos.sweeps.orbit_diagram import diagram_files
 
 OFTEN = {"record.checkpoint": 1e-9}
 
@@ -170,11 +170,11 @@ def test_a_sweep_that_is_killed_goes_on_to_the_same_files(name, place, usual, tm
     calls = {
         "between the journal and sweep.csv": ([(os, "replace")], named("sweep.csv"), 1),
         "before the manifest says done": ([(os, "replace")], named("sweep/manifest.json"), 2),
-        "before summary.json": ([(finish, "write")], anything, 1),
+        "before summary.json": ([(diagram_files, "write")], anything, 1),
     }
 
     def act():
-        from tuichaos.sweeps.rows import Journal
+        from tuichaos.sweeps.journal import Journal
 
         with contextlib.ExitStack() as stack:
             if place in calls:

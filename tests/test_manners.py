@@ -185,7 +185,7 @@ def backwards(monkeypatch):
     monkeypatch.setattr("tuichaos.execution.manifest.now", now)
     monkeypatch.setattr("tuichaos.execution.manifest.ended", lambda started: started)
     monkeypatch.setattr("tuichaos.execution.runner.ended", lambda started: started)
-    monkeypatch.setattr("tuichaos.sweeps.running.ended", lambda started: started)
+    monkeypatch.setattr("tuichaos.sweeps.sweep_runner.ended", lambda started: started)
 
 
 def test_last_is_what_began_last_whatever_the_clock_says(monkeypatch, tmp_path):

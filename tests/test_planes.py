@@ -25,8 +25,8 @@ from tuichaos.execution import runner
 from tuichaos.exporting import export
 from tuichaos.session import Session
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps import points, running
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps import points, sweep_runner
+from tuichaos.sweeps.journal import Row
 from tuichaos.systems import build
 from tuichaos.systems.training import TrainingSystem
 from tuichaos.tui.run_state import RunState
@@ -288,7 +288,7 @@ def test_bad_keys_are_refused_in_one_line(overrides, words):
 
 def test_a_sweep_over_a_place_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"learning_rates.2: no entry '2'"):
-        running.sweep(
+        sweep_runner.sweep(
             small(sweep={"optimizer.learning_rates.2": [1.0, 2.0]}), out=tmp_path / "sweep"
         )
     assert not (tmp_path / "sweep").exists()
@@ -313,7 +313,7 @@ COLUMNS = ("convergence", "converged", "late_loss", "diverged_at")
 
 def test_points_have_the_bits_of_their_lone_runs(tmp_path):
     experiment = small(network__multipliers=[0.5, 0.3])
-    found = rows_of(running.sweep(experiment, out=tmp_path / "sweep").path)
+    found = rows_of(sweep_runner.sweep(experiment, out=tmp_path / "sweep").path)
     assert {row["converged"] for row in found} == {"0", "1"}
     for row in found[::4]:
         lone = alone(experiment, row, tmp_path)
@@ -325,7 +325,7 @@ def test_structural_keys_go_as_tiles_of_their_own(tmp_path):
     experiment = small(sweep=sweep)
     made = points.grid(experiment)
     assert [len(batch) for batch in made.batches()] == [3, 3]
-    found = rows_of(running.sweep(experiment, out=tmp_path / "sweep").path)
+    found = rows_of(sweep_runner.sweep(experiment, out=tmp_path / "sweep").path)
     for row in found:
         lone = alone(experiment, row, tmp_path)
         assert {name: row[name] for name in COLUMNS} == {name: lone[name] for name in COLUMNS}
@@ -333,7 +333,7 @@ def test_structural_keys_go_as_tiles_of_their_own(tmp_path):
 
 def test_the_same_seed_gives_the_same_image(tmp_path):
     first, second, other = (
-        running.sweep(small(seed=seed), out=tmp_path / name, threads=threads)
+        sweep_runner.sweep(small(seed=seed), out=tmp_path / name, threads=threads)
         for seed, name, threads in ((1, "first", 1), (1, "second", 2), (2, "other", 2))
     )
     pictures = [export(run, "png", tmp_path / f"{run.path.name}.png") for run in (first, second)]
@@ -345,7 +345,7 @@ def test_the_same_seed_gives_the_same_image(tmp_path):
 
 
 def test_the_image_holds_its_points_and_what_they_are(tmp_path):
-    run = running.sweep(small(), out=tmp_path / "sweep")
+    run = sweep_runner.sweep(small(), out=tmp_path / "sweep")
     raster = planes.of_run(run).raster()
     with Image.open(export(run, "png", tmp_path / "map.png")) as image:
         pixels, text = np.array(image), dict(image.text)
@@ -371,7 +371,9 @@ def resolve_toml(text):
 def test_no_image_of_what_is_no_plane(tmp_path):
     run = runner.run(resolve({"steps": 3, "ensemble": {"references": 1}}), out=tmp_path / "run")
     table = {"steps": 3, "sweep": {"optimizer.learning_rate": [1, 2]}, "ensemble.references": 1}
-    sweep = running.sweep(resolve({"ensemble": {"references": 1}}, table), out=tmp_path / "sweep")
+    sweep = sweep_runner.sweep(
+        resolve({"ensemble": {"references": 1}}, table), out=tmp_path / "sweep"
+    )
     for found in (run, sweep):
         with pytest.raises(InputError, match="is no map"):
             export(found, "png", tmp_path / "map.png")
@@ -379,7 +381,7 @@ def test_no_image_of_what_is_no_plane(tmp_path):
 
 
 def test_the_summary_counts_the_classes_and_says_why_there_is_no_dimension(tmp_path):
-    run = running.sweep(small(), out=tmp_path / "sweep")
+    run = sweep_runner.sweep(small(), out=tmp_path / "sweep")
     found = run.summary
     converged = sum(row["converged"] == "1" for row in rows_of(run.path))
     assert found["classes"]["converged"] == converged
@@ -390,22 +392,22 @@ def test_the_summary_counts_the_classes_and_says_why_there_is_no_dimension(tmp_p
 
 
 def test_a_plane_that_was_stopped_is_drawn_as_far_as_it_goes(tmp_path, monkeypatch):
-    monkeypatch.setattr("tuichaos.sweeps.dense.TILE_LEAST", 1)
-    monkeypatch.setattr("tuichaos.sweeps.dense.TILE_WORK", 200)
+    monkeypatch.setattr("tuichaos.sweeps.tiled_run.TILE_LEAST", 1)
+    monkeypatch.setattr("tuichaos.sweeps.tiled_run.TILE_WORK", 200)
     stop = threading.Event()
 
     def watch(progress):
         if progress.done >= 10:
             stop.set()
 
-    run = running.sweep(small(), out=tmp_path / "sweep", watch=watch, stop=stop)
+    run = sweep_runner.sweep(small(), out=tmp_path / "sweep", watch=watch, stop=stop)
     plane = planes.of_run(run)
     known = int(plane.known.sum())
     assert 10 <= known < 30
     assert (plane.raster().classes == rasters.UNKNOWN).sum() == 30 - known
     assert run.summary["boundary"]["reason"] == "some points are not known yet"
     assert (rasters.filled(plane.raster()).classes != rasters.UNKNOWN).sum() > known
-    whole = running.resume(run)
+    whole = sweep_runner.resume(run)
     assert planes.of_run(whole).known.all()
 
 
@@ -413,10 +415,10 @@ def test_a_stream_and_the_folder_show_the_same(tmp_path):
     experiment = small()
     made = points.grid(experiment)
     live = planes.PlaneValues("convergence", made.axes)
-    for found in running.stream(made):
+    for found in sweep_runner.stream(made):
         if isinstance(found, Row):
             live.add(found.point, found.numbers)
-    kept = planes.of_run(running.sweep(experiment, out=tmp_path / "sweep"))
+    kept = planes.of_run(sweep_runner.sweep(experiment, out=tmp_path / "sweep"))
     assert (rasters.image(live.raster()) == rasters.image(kept.raster())).all()
     assert (live.kinds() == kept.kinds()).all()
 
@@ -537,7 +539,7 @@ def test_a_neutral_map_says_its_bounds_in_its_files(tmp_path):
     table = {**LINE, "sweep": {**LINE["sweep"]}}
     table["sweep"] = {"system.parameters.eta": {"linear": [1.0, 5.0, 8]},
                       "system.parameters.beta": {"linear": [0.1, 0.9, 8]}}  # fmt: skip
-    run = running.sweep(resolve(table), out=tmp_path / "sweep")
+    run = sweep_runner.sweep(resolve(table), out=tmp_path / "sweep")
     low, high = run.summary["neutral_bounds"]
     assert low == pytest.approx(4 / 60)
     assert f"(neutral: |λ| up to 0.067 … {high:.2g})" in next(iter(of_plane(run.summary)))
@@ -579,7 +581,7 @@ def test_convergence_tells_three_kinds_apart():
 def kept(tmp_path, monkeypatch):
     monkeypatch.setenv("TUICHAOS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "80")
-    return running.sweep(small(), out=tmp_path / "sweep")
+    return sweep_runner.sweep(small(), out=tmp_path / "sweep")
 
 
 def printed(*arguments):
@@ -678,7 +680,7 @@ def test_the_boundary_of_a_plane_is_in_its_files_and_its_chart(tmp_path):
     """Heavy ball on a parabola is stable up to η = 2 + 2β: a straight line."""
     from tuichaos.views import picture
 
-    run = running.sweep(resolve(LINE), out=tmp_path / "sweep")
+    run = sweep_runner.sweep(resolve(LINE), out=tmp_path / "sweep")
     unstable = planes.of_run(run).kinds() == 1
     eta, beta = (np.array(axis.values) for axis in axes(run.experiment.sweep))
     assert (unstable == (eta[None, :] > 2 + 2 * beta[:, None])).mean() > 0.98
@@ -722,7 +724,7 @@ def test_fractal_tanh(side, tmp_path):
     def dimension(name):
         experiment = preset(name)
         ranges = {k: {"log": [*v["log"][:2], side]} for k, v in experiment.sweep.items()}
-        found = running.sweep(preset(name, {"sweep": ranges}), out=tmp_path / name)
+        found = sweep_runner.sweep(preset(name, {"sweep": ranges}), out=tmp_path / name)
         return found.summary["boundary"]["dimension"]
 
     with at_most(600):

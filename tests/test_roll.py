@@ -8,18 +8,18 @@ from concurrent.futures import Future
 import pytest
 
 from tuichaos.common.errors import RunFailed
-from tuichaos.sweeps import batch, points, roll, workers
-from tuichaos.sweeps.roll import Roll
-from tuichaos.sweeps.room import Room
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps import batch, cluster_members, points, workers
+from tuichaos.sweeps.cluster_members import Roll
+from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.worker_memory import Room
 
 FIT = {"slots": 2, "room": 1e9, "needs": 4e8, "host": "h"}
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(roll, "LATE_SECONDS", 0.0)
-    monkeypatch.setattr(roll, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(cluster_members, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(cluster_members, "GRACE_SECONDS", 0.0)
 
 
 def there(found, *names, **facts):
@@ -48,10 +48,10 @@ def test_a_worker_that_can_is_waited_for_when_it_goes(monkeypatch):
     (a, b), _ = there(found, "a", "b")
     found.set_aside(a, "no")
     found.answered(b, FIT)
-    monkeypatch.setattr(roll, "GRACE_SECONDS", 1e9)
+    monkeypatch.setattr(cluster_members, "GRACE_SECONDS", 1e9)
     found.gone(b.address, died=True)
     assert found.over() == ""
-    monkeypatch.setattr(roll, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(cluster_members, "GRACE_SECONDS", 0.0)
     assert found.over().endswith("cannot run this: no")
 
 
@@ -73,7 +73,7 @@ def test_many_workers_are_named_in_a_line():
 
 def test_deaths_of_those_that_were_asked_end_it_with_both_numbers():
     found = Roll(needs=4e8)
-    for number in range(roll.MOST_ASKED):
+    for number in range(cluster_members.MOST_ASKED):
         assert found.over() == ""
         (member,), _ = there(found, f"w{number}", memory_limit=5e8)
         found.gone(member.address, died=True)
@@ -102,7 +102,7 @@ def test_a_worker_that_is_paused_gets_nothing_and_one_that_stays_so_is_told():
     found = Roll()
     (a,), _ = there(found, "a", memory_limit=1e9)
     found.answered(a, FIT)
-    for _ in range(roll.IDLE_LOOKS):
+    for _ in range(cluster_members.IDLE_LOOKS):
         there(found, "a", memory_limit=1e9, status="paused")
         assert (found.slots, found.free(), found.over()) == (0, None, "")
     there(found, "a", memory_limit=1e9, status="paused")

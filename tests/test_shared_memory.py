@@ -58,7 +58,7 @@ def test_where_it_is_lost_later_the_sweep_can_go_on(command, tmp_path, monkeypat
     monkeypatch.undo()
     monkeypatch.setenv("TUICHAOS_HOME", str(tmp_path / "home"))
     from tuichaos.storage.run_reader import open_run
-    from tuichaos.sweeps.running import resume
+    from tuichaos.sweeps.sweep_runner import resume
 
     assert resume(open_run(out)).manifest["status"] == "done"
 

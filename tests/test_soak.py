@@ -34,8 +34,8 @@ from tuichaos.config.loading import resolve
 from tuichaos.execution import resume, runner
 from tuichaos.simulation import block_shape
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps import dense
-from tuichaos.sweeps.rows import JOURNAL
+from tuichaos.sweeps import tiled_run
+from tuichaos.sweeps.journal import JOURNAL
 from tuichaos.systems.reference_registry import REFERENCE
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.runs import Runs
@@ -317,8 +317,8 @@ def soaked(tables, how, total, folder, seed) -> Told:
 def small_frames(monkeypatch):
     """And small tiles: kills and checkpoints find many places; bits do not depend on it."""
     monkeypatch.setattr(block_shape, "FRAME_STEPS", 32)
-    monkeypatch.setattr(dense, "TILE_LEAST", 16)
-    monkeypatch.setattr(dense, "TILE_MOST", 16)
+    monkeypatch.setattr(tiled_run, "TILE_LEAST", 16)
+    monkeypatch.setattr(tiled_run, "TILE_MOST", 16)
 
 
 def test_killed_runs_go_on_to_the_same_files(tmp_path):

@@ -12,7 +12,7 @@ from tuichaos.instruments.statistics import mean_and_interval, share_interval
 from tuichaos.report import rows
 from tuichaos.storage import fingerprint
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps.reading import read
+from tuichaos.sweeps.sweep_reader import read
 from tuichaos.systems.datasets import load
 
 SMALL = {

@@ -13,7 +13,7 @@ from tuichaos.charts import draw
 from tuichaos.common.errors import InputError
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.sweeps.drawing import picture
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
 from tuichaos.tui.faces import face
 from tuichaos.tui.faces.base import Look
 

@@ -19,8 +19,17 @@ from clusters import wait_for
 
 import tuichaos
 from tuichaos.common.errors import InputError, RunFailed
-from tuichaos.sweeps import batch, cluster, crews, far, points, roll, rows, workers
-from tuichaos.sweeps.reading import read
+from tuichaos.sweeps import (
+    batch,
+    cluster,
+    cluster_members,
+    cluster_worker,
+    points,
+    worker_options,
+    workers,
+)
+from tuichaos.sweeps import journal as rows
+from tuichaos.sweeps.sweep_reader import read
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
@@ -101,7 +110,7 @@ def test_run_folders_on_a_shared_file_system(pair, tmp_path):
     assert sorted(p.name for p in (done.path / "runs").iterdir()) == ["00000", "00001"]
     grid = points.grid(made)
     elsewhere = batch.Job(grid.base, str(tmp_path / "elsewhere" / "runs"), 1, grid.points[0])
-    answer = far.work(elsewhere, tuple(grid.points), "a session of its own")
+    answer = cluster_worker.work(elsewhere, tuple(grid.points), "a session of its own")
     assert answer.rows == ()
     assert "--keep: it does not see" in answer.unfit
 
@@ -386,8 +395,8 @@ def slow(host, *_):
     [(unknown, "the host name no.such.host does not resolve"), (slow, "within 0.1 s")],
 )
 def test_a_host_that_does_not_resolve_is_refused_at_once(answer, words, command, home, monkeypatch):
-    monkeypatch.setattr(crews.socket, "getaddrinfo", answer)
-    monkeypatch.setattr(crews, "NAME_SECONDS", 0.1)
+    monkeypatch.setattr(worker_options.socket, "getaddrinfo", answer)
+    monkeypatch.setattr(worker_options, "NAME_SECONDS", 0.1)
     over = ("--over", f"{RATE}=[1.0]")
     address = ("--scheduler", "tcp://no.such.host:8786")
     answered.clear()
@@ -462,7 +471,7 @@ def test_what_is_refused_beside_it_and_without_dask(command, home, monkeypatch):
     assert code == 2
     assert "--workers, --scheduler: one of them" in err
     assert command("run", "--preset", "quick", "--scheduler", address)[0] == 2
-    monkeypatch.setattr(crews.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(worker_options.importlib.util, "find_spec", lambda name: None)
     code, _, err = command("run", "--preset", "quick", *over, "--scheduler", address)
     assert code == 2
     assert "pip install 'tuichaos[cluster]'" in err
@@ -474,11 +483,14 @@ def test_what_is_refused_beside_it_and_without_dask(command, home, monkeypatch):
 
 def test_workers_with_other_versions_are_told():
     pool = object.__new__(cluster.Cluster)
-    pool._roll = roll.Roll()
-    pool._machines = {"a": {**far.machine(), "host": "n1", "torch": "1.0"}, "b": far.machine()}
+    pool._roll = cluster_members.Roll()
+    pool._machines = {
+        "a": {**cluster_worker.machine(), "host": "n1", "torch": "1.0"},
+        "b": cluster_worker.machine(),
+    }
     (warning,) = pool.warnings()
     assert warning.startswith(
-        f"points were computed on n1 with torch 1.0, here {far.torch.__version__}"
+        f"points were computed on n1 with torch 1.0, here {cluster_worker.torch.__version__}"
     )
     json.dumps(pool.machines())
 
@@ -496,7 +508,7 @@ def test_units_are_cut_when_there_are_more_hands():
 def test_a_scheduler_that_falls_silent(monkeypatch):
     pool = object.__new__(cluster.Cluster)
     pool.scheduler, pool._asked, pool._job = "tcp://h:1", time.monotonic(), None
-    pool._roll, pool._events = roll.Roll(), workers.deque()
+    pool._roll, pool._events = cluster_members.Roll(), workers.deque()
     pool._roll.see({"tcp://w:1": {"nthreads": 3}})
     pool._roll.answered(pool._roll.members["tcp://w:1"], {"slots": 3, "room": 1e9})
     pool._client = type("Client", (), {"status": "running"})
@@ -507,4 +519,4 @@ def test_a_scheduler_that_falls_silent(monkeypatch):
     with pytest.raises(RunFailed, match="does not answer any more"):
         pool.slots()
     with pytest.raises(InputError, match="must be tcp"):
-        crews.check(None)
+        worker_options.check(None)

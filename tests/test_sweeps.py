@@ -19,9 +19,10 @@ import tuichaos
 from tuichaos.common.errors import InputError
 from tuichaos.config import sweep_axes
 from tuichaos.progress import sweep_words
-from tuichaos.sweeps import batch, points, report, rows, workers
-from tuichaos.sweeps.reading import read
-from tuichaos.sweeps.running import SweepProgress
+from tuichaos.sweeps import batch, points, report, workers
+from tuichaos.sweeps import journal as rows
+from tuichaos.sweeps.sweep_reader import read
+from tuichaos.sweeps.sweep_runner import SweepProgress
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
@@ -508,7 +509,7 @@ def test_resume_tries_again_what_failed_and_nothing_else(tmp_path, command, monk
 
 def test_progress_says_points_rate_time_left_and_failures(capsys, monkeypatch):
     from tuichaos import progress
-    from tuichaos.sweeps.running import SweepProgress
+    from tuichaos.sweeps.sweep_runner import SweepProgress
 
     monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
     lines = progress.SweepLines()
@@ -752,9 +753,9 @@ def test_any_executor_carries_the_points(whole, tmp_path):
     crew = Many(lambda: ThreadPoolExecutor(1), 1)
     found = workers.scattered(job, todo, crew, threading.Event())
     kept = {row.point: row for row in found if isinstance(row, rows.Row)}
-    from tuichaos.sweeps import table
+    from tuichaos.sweeps import sweep_table
 
-    table.write(tmp_path, made, kept)
+    sweep_table.write(tmp_path, made, kept)
     assert (tmp_path / "sweep.csv").read_bytes() == whole
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import tuichaos
 from tuichaos.common.errors import InputError
-from tuichaos.sweeps.reading import read
+from tuichaos.sweeps.sweep_reader import read
 
 RATE = "optimizer.learning_rate"
 

@@ -19,7 +19,7 @@ from tuichaos.execution.plan import plan
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps.reading import read as read_sweep
+from tuichaos.sweeps.sweep_reader import read as read_sweep
 from tuichaos.views import VIEWS, every, pictures, title
 
 PACKAGE = Path(tuichaos.__file__).parent

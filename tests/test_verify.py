@@ -18,10 +18,10 @@ from tuichaos.execution import resume, runner
 from tuichaos.execution.verify import verify
 from tuichaos.storage.run_reader import open_run
 from tuichaos.storage.run_writer import checksums
-from tuichaos.sweeps import table, verifying
+from tuichaos.sweeps import sweep_table, sweep_verify
+from tuichaos.sweeps.journal import Journal
 from tuichaos.sweeps.points import grid
-from tuichaos.sweeps.rows import Journal
-from tuichaos.sweeps.running import sweep
+from tuichaos.sweeps.sweep_runner import sweep
 
 SMALL = {"steps": 50, "ensemble": {"references": 3, "twins": 2}, "record": {"every": 4}}
 
@@ -188,7 +188,7 @@ def test_a_changed_digit_of_a_point_is_found(swept):
         first["numbers"][name] = changed
     written(swept, rows)
     run = open_run(swept)
-    table.write(swept, grid(run.experiment), Journal(swept).rows)
+    sweep_table.write(swept, grid(run.experiment), Journal(swept).rows)
     run.manifest["files"] = checksums(swept)
     assert [check.name for check in verify(run) if check.passed is False] == ["point 0 again"]
 
@@ -236,7 +236,7 @@ def test_what_cannot_be_computed_again_is_said(tmp_path, monkeypatch):
     folder = sweep(resolve(made), out=tmp_path / "chain").path
     check = list(verify(open_run(folder)))[-1]
     assert (check.passed, check.words) == (None, "each goes on from the one before it")
-    monkeypatch.setattr(verifying, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_verify, "MOST_SECONDS", 0.0)
     folder = sweep(resolve(SWEEPS["rates"]), out=tmp_path / "long").path
     check = list(verify(open_run(folder)))[-1]
     assert (check.passed, check.words) == (None, "takes longer than 0 s")

@@ -20,7 +20,7 @@ _PLACES = {
     "resolve": "tuichaos.config.loading",
     "preset": "tuichaos.config.presets",
     "run": "tuichaos.execution.runner",
-    "sweep": "tuichaos.sweeps.running",
+    "sweep": "tuichaos.sweeps.sweep_runner",
     "Sweep": "tuichaos.sweeps.result",
     "Piece": "tuichaos.systems.base",
     "resume": "tuichaos.execution.resume",

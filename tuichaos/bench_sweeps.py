@@ -15,7 +15,7 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
 from tuichaos.sweeps.points import grid
-from tuichaos.sweeps.running import sweep
+from tuichaos.sweeps.sweep_runner import sweep
 
 RATE = "optimizer.learning_rate"
 OFF = ("accuracy", "weight_norm", "nmle", "growth", "tangent", "regime")

@@ -26,8 +26,8 @@ from tuichaos.planes import PlaneValues, of_run
 from tuichaos.rasters import Scale, image
 from tuichaos.storage.column_reader import read_pieces, whole_lines
 from tuichaos.storage.run_reader import GROWING, Run
-from tuichaos.sweeps.reading import DIAGRAM
-from tuichaos.sweeps.reading import read as read_sweep
+from tuichaos.sweeps.sweep_reader import DIAGRAM
+from tuichaos.sweeps.sweep_reader import read as read_sweep
 
 
 def free_name(stem: str, folder: Path | None = None, kind: str = "csv") -> Path:

@@ -19,8 +19,8 @@ from tuichaos.config.reference_parameters import FLOWS, REFERENCE, per
 from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
 from tuichaos.storage.run_reader import Run
-from tuichaos.sweeps.reading import read
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.sweep_reader import read
 
 # Blue where training goes well, red to orange where it leaves, purple between: told apart
 # without seeing red or green. Each ends lightest where another class is likely to be next to it.

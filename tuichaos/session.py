@@ -280,8 +280,8 @@ class SweepSession:
 
     def _work(self) -> None:
         try:
-            load_libraries("tuichaos.sweeps.running")
-            from tuichaos.sweeps.running import resume
+            load_libraries("tuichaos.sweeps.sweep_runner")
+            from tuichaos.sweeps.sweep_runner import resume
 
             resume(self._run, threads=self._threads, stop=self._stop)
         except (InputError, RunFailed) as error:

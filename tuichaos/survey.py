@@ -15,8 +15,8 @@ from tuichaos.config.sweep_axes import axes
 from tuichaos.execution.libraries import load_libraries
 from tuichaos.session import ENDED, Status
 from tuichaos.storage.run_reader import Run, open_run
+from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.points import Grid
-from tuichaos.sweeps.rows import Journal, Row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,8 +153,8 @@ class Survey:
     def keep(self, out: str | Path | None = None) -> Path:
         """Write the rows so far as the folder of a sweep, which it would have written itself;
         its path. Takes a while. Raises InputError, RunFailed."""
-        load_libraries("tuichaos.sweeps.running")
-        from tuichaos.sweeps.running import keep
+        load_libraries("tuichaos.sweeps.sweep_runner")
+        from tuichaos.sweeps.sweep_runner import keep
 
         return keep(
             self.experiment, list(self.rows), out=out, threads=self._threads, seconds=self.seconds
@@ -192,17 +192,17 @@ class Survey:
             give_back()
 
     def _source(self, stop: threading.Event) -> Iterator[Row | float]:
-        load_libraries("tuichaos.sweeps.running")
-        from tuichaos.sweeps import points, running
+        load_libraries("tuichaos.sweeps.sweep_runner")
+        from tuichaos.sweeps import points, sweep_runner
 
         made = points.grid(self.experiment, self._yes)
         known = frozenset(row.point for row in self.rows)
-        first = running.first(made, self._threads)
-        self.told, self.device = first.told, running.where(first)
+        first = sweep_runner.first(made, self._threads)
+        self.told, self.device = first.told, sweep_runner.where(first)
         if self._stop is stop:
             self._status = Status.RUNNING
             self._count(self._going.is_set())
-        yield from running.stream(made, threads=self._threads, stop=stop, known=known)
+        yield from sweep_runner.stream(made, threads=self._threads, stop=stop, known=known)
 
     def _take(self, found: Row | float, stop: threading.Event) -> None:
         if isinstance(found, Row):

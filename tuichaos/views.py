@@ -17,7 +17,7 @@ from tuichaos.landmarks import Source
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps import diagram_drawing
 from tuichaos.sweeps.drawing import picture as sweep_picture
-from tuichaos.sweeps.rows import Journal
+from tuichaos.sweeps.journal import Journal
 
 
 @dataclass(frozen=True)

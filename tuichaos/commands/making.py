@@ -126,16 +126,16 @@ def _sweep(
     """Run a sweep, or say what it would be. What needs no torch is checked before it is
     loaded, which takes seconds."""
     from tuichaos.storage import run_writer
-    from tuichaos.sweeps import crews, points
+    from tuichaos.sweeps import points, worker_options
 
     run_writer.check(out)
     made = points.grid(experiment, yes)
-    crews.check_crew(how["workers"], how["scheduler"])
+    worker_options.check_crew(how["workers"], how["scheduler"])
     if how["scheduler"] is not None and not dry_run:
-        crews.reach(how["scheduler"])
+        worker_options.reach(how["scheduler"])
     load_libraries(for_good=True)
     from tuichaos.execution.plan import plan
-    from tuichaos.sweeps import report, running
+    from tuichaos.sweeps import report, sweep_runner
 
     if dry_run:
         points.check_plans(made, how["threads"])
@@ -145,7 +145,7 @@ def _sweep(
         return
     with interruptible(), telling.progress(quiet, sweep=True) as watch:
         how["tell"] = None if quiet else lambda line: say(f"tuichaos: {line}", err=True)
-        done = running.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
+        done = sweep_runner.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
     telling_sweeps.tell_sweep(done, as_json, quiet)
 
 

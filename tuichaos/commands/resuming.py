@@ -48,17 +48,17 @@ def resume(
         return
     if steps is not None:
         raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
-    from tuichaos.sweeps import crews
+    from tuichaos.sweeps import worker_options
 
-    crews.check_crew(workers, scheduler)
+    worker_options.check_crew(workers, scheduler)
     if scheduler is not None:
-        crews.reach(scheduler)
+        worker_options.reach(scheduler)
     load_libraries(for_good=True)
-    from tuichaos.sweeps import running
+    from tuichaos.sweeps import sweep_runner
 
     with interruptible(), telling.progress(quiet, sweep=True) as watch:
         how = {"data": data, "workers": workers, "scheduler": scheduler, "threads": threads}
-        done = running.resume(found, **how, watch=watch)
+        done = sweep_runner.resume(found, **how, watch=watch)
     telling_sweeps.tell_sweep(done, as_json, quiet)
 
 

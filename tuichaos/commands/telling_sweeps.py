@@ -23,7 +23,8 @@ OVERALL = ("bifurcations", "cascades", "classes", "boundary")  # of summary.json
 
 def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     """The points of a sweep, its folder, and what failed."""
-    from tuichaos.sweeps import points, report, rows, table
+    from tuichaos.sweeps import journal as rows
+    from tuichaos.sweeps import points, report, sweep_table
 
     for warning in done.manifest["warnings"]:
         say(f"tuichaos: warning: {warning}", err=True)
@@ -35,7 +36,7 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
         )
     grid = points.grid(done.experiment, yes=True)
     counts, journal = done.manifest["points"], rows.Journal(done.path).rows
-    lines = table.lines(grid, journal)
+    lines = sweep_table.lines(grid, journal)
     diagram = report.diagram_lines(done)
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}

@@ -59,7 +59,7 @@ def resume(
     """
     steps = whole(steps)
     if run.kind == "sweep":
-        from tuichaos.sweeps.running import resume as resume_sweep
+        from tuichaos.sweeps.sweep_runner import resume as resume_sweep
 
         if steps is not None:
             raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")

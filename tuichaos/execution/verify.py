@@ -54,9 +54,9 @@ def verify(run: Run) -> Iterator[Check]:
         yield from _further(run)
         yield _again(run)
     else:
-        from tuichaos.sweeps import verifying
+        from tuichaos.sweeps import sweep_verify
 
-        yield from verifying.checks(run)
+        yield from sweep_verify.checks(run)
 
 
 def _files(run: Run) -> Iterator[Check]:

@@ -20,9 +20,10 @@ from tuichaos.execution.plan import plan
 from tuichaos.execution.runner import Recording, prepare
 from tuichaos.simulation.run_control import Pace
 from tuichaos.simulation.worker_pool import Engine
-from tuichaos.sweeps import continued, dense, diagrams
+from tuichaos.sweeps import tiled_run
+from tuichaos.sweeps.journal import Row, flat
+from tuichaos.sweeps.orbit_diagram import continuation, fresh
 from tuichaos.sweeps.points import Base, Point
-from tuichaos.sweeps.rows import Row, flat
 
 TRIES = 3  # of a point before it is recorded as failed
 RUNS_PER_THREAD = 4  # that are under way: enough that no thread waits for another's frame
@@ -95,9 +96,9 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
 
 def _dense(job: Job, tile: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
     """The points of a tile, all at once; none is lost alone, but those that are done are done."""
-    act = dense.perform
+    act = tiled_run.perform
     if job.base.diagram:
-        act = continued.perform if job.base.continued else diagrams.perform
+        act = continuation.perform if job.base.continued else fresh.perform
     pieces = deque([list(tile)])
     while pieces and not stop.is_set():
         piece = pieces.popleft()
@@ -112,7 +113,7 @@ def _too_large(job: Job, piece: Sequence[Point]) -> bool:
     if job.memory is None or len(piece) < 2 or job.base.continued:
         return False
     try:
-        return dense.planned(job.base, piece, job.threads).needed > job.memory
+        return tiled_run.planned(job.base, piece, job.threads).needed > job.memory
     except InputError:  # more than this machine has
         return True
 

@@ -25,12 +25,12 @@ from typing import Any
 
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.limits import size_of
-from tuichaos.sweeps import far, question
+from tuichaos.sweeps import cluster_question, cluster_worker
 from tuichaos.sweeps.batch import Job
-from tuichaos.sweeps.crews import reach
+from tuichaos.sweeps.cluster_members import ASKED, NEW, Member, Roll
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
-from tuichaos.sweeps.roll import ASKED, NEW, Member, Roll
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.worker_options import reach
 from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MOST_DEATHS, Crew, WorkerDied, WorkerLeft
 
 CONNECT_SECONDS = 10.0  # for a scheduler to answer at first
@@ -42,7 +42,7 @@ MEMORY_DEATHS = 6  # of workers by Dask for their memory, before any point is do
 LEAST_PROCESS = 200_000_000  # bytes of a worker with torch loaded, at least: 250 MB are usual
 CLOSE_SECONDS = 2.0  # for goodbyes
 ASK = "exec(source) or __import__('pickle').dumps(told(packed))"
-WORK = "__import__('tuichaos.sweeps.far').sweeps.far.packed_work(packed)"
+WORK = "__import__('tuichaos.sweeps.cluster_worker').sweeps.far.packed_work(packed)"
 # Topics of Dask's events: that a worker went, and that its nanny ended it for its memory.
 WENT, OVER_MEMORY = "all", "worker-restart-memory"
 LOGGERS = ("distributed", "tornado", "asyncio", "dask")
@@ -303,7 +303,7 @@ class Cluster(Crew):
             if member.state == NEW:
                 member.state, member.asked = ASKED, time.monotonic()
                 packed = pickle.dumps((self._job, self._session, member.threads))
-                names = {"source": inspect.getsource(question), "packed": packed}
+                names = {"source": inspect.getsource(cluster_question), "packed": packed}
                 self._questions[self._send(member.address, ASK, names)] = member
         for future in [future for future in self._questions if future.done()]:
             member = self._questions.pop(future)
@@ -332,7 +332,7 @@ class Cluster(Crew):
         try:
             if future in self._ended:
                 raise self._ended.pop(future)
-            found: far.Answer = pickle.loads(future.result())
+            found: cluster_worker.Answer = pickle.loads(future.result())
         except (WorkerDied, WorkerLeft):
             if self._memory_deaths >= MEMORY_DEATHS and not self._machines:
                 raise RunFailed(self._roll.deaths()) from None
@@ -352,7 +352,7 @@ class Cluster(Crew):
             raise WorkerLeft(aside=True)
         if found.fault:
             raise RuntimeError(found.fault)
-        self._machines.setdefault(far.key(found.machine), found.machine)
+        self._machines.setdefault(cluster_worker.key(found.machine), found.machine)
         return found.rows
 
     def most_deaths(self) -> int:
@@ -384,7 +384,7 @@ class Cluster(Crew):
         """Workers that are not as this process, whose bits may differ; those that were left
         out while others did points (else it is the reason of the end); and those that died,
         where memory may be why."""
-        here, found = far.machine(), []
+        here, found = cluster_worker.machine(), []
         for machine in self._machines.values():
             changed = [
                 f"{name} {machine[name]}, here {here[name]}"

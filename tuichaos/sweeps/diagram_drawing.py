@@ -14,8 +14,8 @@ from tuichaos.config.reference_parameters import per
 from tuichaos.config.sweep_axes import axes
 from tuichaos.curves import Curve, Picture
 from tuichaos.storage.run_reader import Run
+from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.points import Grid, Point
-from tuichaos.sweeps.rows import Journal, Row
 
 VIEWS = ("diagram", "exponent", "period")
 DECADES = 2  # positive values this far apart are drawn on a logarithmic axis

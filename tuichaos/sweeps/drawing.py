@@ -10,8 +10,8 @@ from tuichaos.config.reference_parameters import per
 from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.curves import Curve, Picture, Role
 from tuichaos.storage.run_reader import Run
-from tuichaos.sweeps.reading import read
 from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary, too_few
+from tuichaos.sweeps.sweep_reader import read
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
 KEPT = "kept"  # the fraction of the references that the paper's filter kept

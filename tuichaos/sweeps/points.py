@@ -219,12 +219,12 @@ def _drawn(made: Grid) -> int:
 def check_plans(made: Grid, threads: int | None = None) -> None:
     """Check the corners and some points against data and machine; raises InputError."""
     from tuichaos.execution.plan import plan
-    from tuichaos.sweeps import observing
+    from tuichaos.sweeps.orbit_diagram import observable
 
     diagram = made.base.diagram
     if diagram:
         system = plan(made.base.experiment(made.points[0]), threads).built.system
-        observing.check(system, diagram.observable)
+        observable.check(system, diagram.observable)
     for index in _for_a_while(_chosen(made, MOST_PLANNED)):
         plan(made.base.experiment(made.points[index]), threads)
 

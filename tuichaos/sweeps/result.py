@@ -13,7 +13,7 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.storage.column_reader import Columns
 from tuichaos.storage.run_reader import Run, open_run, table_path
-from tuichaos.sweeps.reading import NAME, read
+from tuichaos.sweeps.sweep_reader import NAME, read
 
 COMMON = ("point", "status", "reason")
 RUNS = "runs"  # the folder of the points' own run folders

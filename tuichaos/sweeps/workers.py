@@ -31,8 +31,8 @@ from tuichaos.common import signals
 from tuichaos.common.errors import RunFailed
 from tuichaos.common.trust import trust_named
 from tuichaos.sweeps.batch import TRIES, Job, perform
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
-from tuichaos.sweeps.rows import Row
 
 UNITS_PER_WORKER = 4  # of a batch, so that no worker is idle for long at the end
 MOST_IN_UNIT = 16  # points: what a worker that dies takes with it

@@ -39,7 +39,7 @@ from tuichaos.execution.libraries import load_libraries
 from tuichaos.storage.run_list import Catalogue
 from tuichaos.storage.run_reader import Run
 from tuichaos.survey import Kept, Survey
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
 from tuichaos.tui.ascii import AsciiFilter
 from tuichaos.tui.gate import Gate
 from tuichaos.tui.journey import Journey

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tuichaos.config.experiment import Experiment
 from tuichaos.session import Status
 from tuichaos.survey import Survey
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
 from tuichaos.tui.faces import face
 from tuichaos.tui.faces.base import Face
 from tuichaos.windows import Span

@@ -11,7 +11,7 @@ from textual.geometry import Region
 
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.sweep_axes import Axis, axes
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
 from tuichaos.tui.widgets.board import Box, Sheet
 from tuichaos.windows import Span
 

@@ -10,7 +10,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.reference_parameters import per
 from tuichaos.curves import Picture
 from tuichaos.sweeps.drawing import FIRST, of_columns
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
 from tuichaos.tui.faces.base import told
 from tuichaos.tui.faces.charts import ChartFace
 

@@ -13,7 +13,7 @@ from textual.geometry import Region
 
 from tuichaos import rasters
 from tuichaos.planes import of_experiment
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
 from tuichaos.tui.faces.base import Face, Look, short, told
 from tuichaos.tui.faces.words import said
 from tuichaos.tui.widgets.board import Box, Line, Mark, Sheet

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tuichaos.common.thresholds import T_975
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.journal import Row
 
 
 def said(value: str, row: Row, experiment: Experiment) -> str:

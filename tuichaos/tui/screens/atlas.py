@@ -22,8 +22,8 @@ from tuichaos.planes import of_rows
 from tuichaos.session import Status
 from tuichaos.suited import has_loss
 from tuichaos.survey import Kept
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import MOST_DENSE
-from tuichaos.sweeps.rows import Row
 from tuichaos.tui import boxes
 from tuichaos.tui.faces.base import Face, Look, short
 from tuichaos.tui.faces.columns import CurveFace

@@ -18,11 +18,11 @@ from tuichaos.common.errors import InputError
 from tuichaos.execution.plan import Plan
 from tuichaos.instruments.base import Setup
 from tuichaos.instruments.projection import principal
-from tuichaos.sweeps.dense import in_points, planned, simulate
-from tuichaos.sweeps.lasting import KeptStates, LastValues
-from tuichaos.sweeps.observing import KEY, component_number, observable
+from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.orbit_diagram.end_of_orbit import KeptStates, LastValues
+from tuichaos.sweeps.orbit_diagram.observable import KEY, component_number, observable
 from tuichaos.sweeps.points import Base, Component, Grid, Point
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.tiled_run import in_points, planned, simulate
 from tuichaos.systems.base import parameter_mask
 
 FRESH = "fresh"  # the name of orbits that start afresh at each value

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.storage.run_writer import write_json, write_table
-from tuichaos.sweeps import bifurcations
+from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.orbit_diagram import bifurcations
 from tuichaos.sweeps.points import Grid
-from tuichaos.sweeps.reading import DIAGRAM
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.sweep_reader import DIAGRAM
 
 BIFURCATIONS = "bifurcations.csv"
 COLUMNS = ("kind", "period", "parameter", "multiplier", "imaginary", "residual", "low", "high")

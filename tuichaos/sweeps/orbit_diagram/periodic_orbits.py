@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.sweeps.families import Family
+from tuichaos.sweeps.orbit_diagram.parameter_family import Family
 from tuichaos.systems.base import System
 
 MOST_NEWTON = 30  # steps: it takes four to six, or does not converge

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from tuichaos.common.devices import repeatable
-from tuichaos.sweeps.cycles import Cycle, Cycles
-from tuichaos.sweeps.families import Family
-from tuichaos.sweeps.lasting import MOST_ENDS
+from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.orbit_diagram.end_of_orbit import MOST_ENDS
+from tuichaos.sweeps.orbit_diagram.parameter_family import Family
+from tuichaos.sweeps.orbit_diagram.periodic_orbits import Cycle, Cycles
 from tuichaos.sweeps.points import Grid
-from tuichaos.sweeps.rows import Row
 
 FEIGENBAUM = 4.669201609102990  # of smooth maps with a quadratic extremum (Feigenbaum 1978)
 MOST_PERIOD = 64  # of the cycles that are followed, as of those that are seen

@@ -27,8 +27,8 @@ from tuichaos.execution.runner import Recording, prepare
 from tuichaos.instruments.base import Instrument
 from tuichaos.simulation.ensemble import EnsembleDraws
 from tuichaos.simulation.run_control import GivenUp, Pace
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Base, Grid, Point, dense_key
-from tuichaos.sweeps.rows import Row
 
 TILE_WORK = 400_000  # replica-steps of a tile: about a second, so that pictures grow steadily
 TILE_LEAST, TILE_MOST = 32, 4_096  # points

@@ -11,7 +11,7 @@ from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.period import period
 from tuichaos.instruments.state_tail import projected
 from tuichaos.simulation.frames import BlockOrbit, Frame
-from tuichaos.sweeps.observing import Observable
+from tuichaos.sweeps.orbit_diagram.observable import Observable
 
 MOST_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
 

@@ -13,12 +13,12 @@ from tuichaos.common.limits import read_text
 from tuichaos.execution.manifest import differing
 from tuichaos.execution.verify import DECLARED, Check, checksums, is_declared
 from tuichaos.storage.run_reader import MALFORMED, Run, check_entries, open_run
-from tuichaos.sweeps import table
+from tuichaos.sweeps import sweep_table
 from tuichaos.sweeps.batch import folder_of
+from tuichaos.sweeps.journal import JOURNAL, Journal, Row
 from tuichaos.sweeps.points import Grid, grid
-from tuichaos.sweeps.reading import MOST_BYTES, NAME
-from tuichaos.sweeps.rows import JOURNAL, Journal, Row
-from tuichaos.sweeps.running import RUNS, stream
+from tuichaos.sweeps.sweep_reader import MOST_BYTES, NAME
+from tuichaos.sweeps.sweep_runner import RUNS, stream
 
 MOST_SECONDS = 60.0  # that a point is computed again
 
@@ -56,7 +56,7 @@ def _table(run: Run, made: Grid, journal: Journal) -> Check:
         there = read_text(run.path / NAME, MOST_BYTES)
     except (OSError, ValueError) as error:
         return Check(name, False, f"cannot be read: {error}")
-    same = there == table.text(made, journal.rows)
+    same = there == sweep_table.text(made, journal.rows)
     return Check(name, same, f"{'are' if same else 'are not'} those of {JOURNAL}")
 
 

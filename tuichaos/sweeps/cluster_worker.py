@@ -21,9 +21,9 @@ from tuichaos.common.trust import trust_named
 from tuichaos.execution.manifest import versions
 from tuichaos.execution.plan import plan
 from tuichaos.sweeps.batch import RUNS_PER_THREAD, Job, needs, perform
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
-from tuichaos.sweeps.room import LATER, Room, of_worker, threads_of_worker
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.worker_memory import LATER, Room, of_worker, threads_of_worker
 
 LOOK_SECONDS = 0.5  # between two looks whether the rows are still wanted
 

@@ -27,14 +27,15 @@ from tuichaos.storage.fingerprint import digest, earlier_digest
 from tuichaos.storage.folder_lock import locked
 from tuichaos.storage.run_reader import Run, check_entries, open_run, reading
 from tuichaos.storage.run_writer import checksums, new_folder, tell_end, write_manifest
-from tuichaos.sweeps import finish, overall, table
+from tuichaos.sweeps import plane_summary, sweep_table
 from tuichaos.sweeps.batch import Job, perform
-from tuichaos.sweeps.crews import check_crew
-from tuichaos.sweeps.dense import tiles
-from tuichaos.sweeps.diagrams import with_component
+from tuichaos.sweeps.journal import Journal, Row
+from tuichaos.sweeps.orbit_diagram import diagram_files
+from tuichaos.sweeps.orbit_diagram.fresh import with_component
 from tuichaos.sweeps.points import Grid, Point, check_plans, grid
 from tuichaos.sweeps.result import RUNS, Sweep
-from tuichaos.sweeps.rows import Journal, Row
+from tuichaos.sweeps.tiled_run import tiles
+from tuichaos.sweeps.worker_options import check_crew
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
 
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
@@ -317,7 +318,7 @@ class Folder:
                     if watch is not None:
                         watch(self._progress(under_way, before, time.perf_counter() - start))
             rows = self.journal.rows
-            complete = not self.todo and finish.write(self.path, self.grid, rows, stop)
+            complete = not self.todo and diagram_files.write(self.path, self.grid, rows, stop)
             self._tables()
             summed = {"files": checksums(self.path)}
             self._manifest("done" if complete else "interrupted", **self._ended(start), **summed)
@@ -330,8 +331,8 @@ class Folder:
 
     def _tables(self) -> None:
         self.journal.settle()
-        table.write(self.path, self.grid, self.journal.rows)
-        overall.write(self.path, self.grid, self.journal.rows)
+        sweep_table.write(self.path, self.grid, self.journal.rows)
+        plane_summary.write(self.path, self.grid, self.journal.rows)
 
     def _ended(self, start: float) -> dict[str, Any]:
         seconds = round(self.spent + time.perf_counter() - start, 3)
@@ -356,7 +357,7 @@ class Folder:
         """Write sweep.csv now and then, for who looks before the end: a twentieth of the time."""
         start = time.monotonic()
         if start > self._next_table:
-            table.write(self.path, self.grid, self.journal.rows)
+            sweep_table.write(self.path, self.grid, self.journal.rows)
             spent = time.monotonic() - start
             self._next_table = start + max(TABLE_SECONDS, 20 * spent)
 

@@ -13,9 +13,9 @@ from typing import Any
 from tuichaos.common.atomic_files import replace_text
 from tuichaos.planes import of_experiment
 from tuichaos.storage.run_writer import without_nan
-from tuichaos.sweeps import boxes
+from tuichaos.sweeps import box_counting
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Grid
-from tuichaos.sweeps.rows import Row
 
 BOUNDARY = "boundary.csv"
 
@@ -52,9 +52,12 @@ def summary(
         found["neutral_bounds"] = plane.neutral_bounds()
     uneven = [axis.key for axis in grid.axes if not axis.even]
     if len(grid.axes) == 1:
-        part, counted = boxes.nothing("one key is swept: no plane"), None
+        part, counted = box_counting.nothing("one key is swept: no plane"), None
     elif uneven:
-        part, counted = boxes.nothing(f"the values of {uneven[0]} are not evenly spaced"), None
+        part, counted = (
+            box_counting.nothing(f"the values of {uneven[0]} are not evenly spaced"),
+            None,
+        )
     else:
-        part, counted = boxes.dimension(plane.kinds())
-    return {**found, "boundary": part}, boxes.table(counted)
+        part, counted = box_counting.dimension(plane.kinds())
+    return {**found, "boundary": part}, box_counting.table(counted)

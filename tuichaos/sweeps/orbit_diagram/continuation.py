@@ -32,12 +32,12 @@ from tuichaos.simulation.block import FIRST, WITNESS, Block
 from tuichaos.simulation.frames import Frame
 from tuichaos.simulation.noise_floor import NoiseFloor
 from tuichaos.simulation.worker_pool import Engine
-from tuichaos.sweeps.diagrams import listed, numbers_of, states_of
-from tuichaos.sweeps.families import Family, leading
-from tuichaos.sweeps.lasting import LastValues
-from tuichaos.sweeps.observing import observable
+from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.orbit_diagram.end_of_orbit import LastValues
+from tuichaos.sweeps.orbit_diagram.fresh import listed, numbers_of, states_of
+from tuichaos.sweeps.orbit_diagram.observable import observable
+from tuichaos.sweeps.orbit_diagram.parameter_family import Family, leading
 from tuichaos.sweeps.points import Base, Point
-from tuichaos.sweeps.rows import Row
 from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import Stepper
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from tuichaos.common.atomic_files import replace_text
 from tuichaos.common.text import cell
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Grid
-from tuichaos.sweeps.reading import NAME
-from tuichaos.sweeps.rows import Row
+from tuichaos.sweeps.sweep_reader import NAME
 
 TEXTS = ("status", "reason")
 

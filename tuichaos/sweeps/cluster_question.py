@@ -19,7 +19,7 @@ def told(packed):
         found["unfit"] = f"tuichaos is not installed there ({where}): {error}"
         return found
     try:
-        from tuichaos.sweeps.far import asked
+        from tuichaos.sweeps.cluster_worker import asked
 
         found.update(asked(*pickle.loads(packed)))
     except Exception as error:
