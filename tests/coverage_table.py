@@ -32,8 +32,8 @@ from tuichaos.common.thresholds import FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, T_
 from tuichaos.instruments import sizes, spectrum
 from tuichaos.instruments.nmle import POINTS, best_windows
 from tuichaos.instruments.statistics import ANY, mean_and_interval, median_interval, share_interval
+from tuichaos.plots.sweep_summary_plot import mean_of_kept
 from tuichaos.sweeps import box_counting
-from tuichaos.sweeps.summary import mean_of_kept
 
 TENT_P = 0.3
 TENT = -TENT_P * math.log(TENT_P) - (1 - TENT_P) * math.log(1 - TENT_P)

@@ -18,7 +18,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
 from tuichaos.config.sweep_axes import axes
-from tuichaos.planes import PlaneValues
+from tuichaos.plots.plane_map import PlaneValues
 from tuichaos.session import Status
 from tuichaos.survey import Survey
 from tuichaos.sweeps import sweep_runner

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from tuichaos.charts import _linear_ticks, _log_ticks, decades, draw
-from tuichaos.curves import Curve, Picture, Role, prepare
+from tuichaos.plots.figure import Curve, Picture, Role, prepare
+from tuichaos.plots.plotext_renderer import _linear_ticks, _log_ticks, decades, draw
 
 X = np.arange(1000.0)
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import InputError, views
+from tuichaos import InputError
+from tuichaos.plots import run_plots
 from tuichaos.storage import column_reader
 from tuichaos.storage.column_reader import read_table
 
@@ -162,5 +163,5 @@ def test_the_chart_of_a_large_table_is_one_pass(simulate, monkeypatch):
         column_reader._tables.clear()
         with monkeypatch.context() as patch:
             parsed = counted(patch)
-            views.picture(tuichaos.open_run(run.path), name)
+            run_plots.picture(tuichaos.open_run(run.path), name)
         assert [length for length in parsed if length > size / 2] == [max(parsed)], name

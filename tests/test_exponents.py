@@ -10,8 +10,8 @@ from maps import SkewTent
 
 from tuichaos.instruments.nmle import best_windows
 from tuichaos.instruments.statistics import t_interval
-from tuichaos.landmarks import fit
-from tuichaos.views import Kept
+from tuichaos.plots.distance_fit import fit
+from tuichaos.plots.run_plots import Kept
 
 MAP = {"ensemble.twins": 3, "record.every": 50, "measure.discard": 200}
 

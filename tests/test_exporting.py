@@ -12,8 +12,8 @@ import pytest
 
 from tuichaos import exporting
 from tuichaos.common.errors import InputError
-from tuichaos.curves import Curve, Picture
 from tuichaos.exporting import export, export_curves, export_steps, free_name
+from tuichaos.plots.figure import Curve, Picture
 from tuichaos.storage.run_reader import open_run
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import comparison, exporting, views
+from tuichaos import exporting
 from tuichaos.execution import verify
+from tuichaos.plots import run_comparison, run_plots
 from tuichaos.storage import column_reader, run_reader
 
 PIECE = 1_237  # bytes that come between two looks: neither whole rows nor whole steps
@@ -55,12 +56,15 @@ def at_work(simulate, monkeypatch):
 
 def test_every_chart_is_drawn(at_work):
     folder, looks, _ = at_work
-    for what in [*views.VIEWS, "layers", "distance.layers.0.bias"]:
+    for what in [*run_plots.VIEWS, "layers", "distance.layers.0.bias"]:
         before = len(looks)
         run = tuichaos.open_run(folder)
-        if what in views.VIEWS and not np.isfinite(run.column(views.VIEWS[what].column)).any():
+        if (
+            what in run_plots.VIEWS
+            and not np.isfinite(run.column(run_plots.VIEWS[what].column)).any()
+        ):
             continue
-        shown = views.picture(run, what)
+        shown = run_plots.picture(run, what)
         assert len(looks) > before + 1  # it was longer at the second look
         lengths = {len(c.x) for c in shown.curves if c.role != "fit"}
         assert lengths == {len(run.steps)}
@@ -82,7 +86,7 @@ def test_all_columns_are_of_the_same_steps_whole_ones(at_work):
 
 def test_runs_at_work_are_compared(at_work):
     folder, looks, _ = at_work
-    shown = comparison.overlay([tuichaos.open_run(folder)] * 2, "loss")
+    shown = run_comparison.overlay([tuichaos.open_run(folder)] * 2, "loss")
     assert len(shown.curves) == 2
     assert len(looks) > 1
 
@@ -130,7 +134,7 @@ def test_a_run_that_has_just_begun_has_no_step_yet(size, at_work, monkeypatch):
     assert len(run.steps) == 0
     assert all(values.shape[0] == 0 for values in run.series.values())
     with pytest.raises(tuichaos.InputError, match=r"not measured|did you mean|choose from"):
-        views.picture(run, "loss")
+        run_plots.picture(run, "loss")
     assert not [c for c in verify.verify(run) if c.passed is False]
 
 
@@ -173,9 +177,9 @@ def test_tables_of_the_end_are_not_missed_before_it(at_work):
     folder, *_ = at_work
     run = tuichaos.open_run(folder)
     with pytest.raises(tuichaos.InputError, match="exponents: is written at the end of a run"):
-        views.picture(run, "exponents")
+        run_plots.picture(run, "exponents")
     with pytest.raises(tuichaos.InputError, match="knock-out: was not measured in this run"):
-        views.picture(run, "knock-out")
+        run_plots.picture(run, "knock-out")
 
 
 @pytest.mark.parametrize("dense", [False, True])

@@ -21,13 +21,14 @@ from mutations import stopped_run
 from peaks import forget, peak
 
 import tuichaos
-from tuichaos import charts, windows
+from tuichaos import windows
 from tuichaos.common import trust
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.text import cell, clean, json_text
 from tuichaos.config.loading import load, parse_toml, resolve, valid
-from tuichaos.curves import Curve, Picture
 from tuichaos.exporting import export_steps, safe_lines
+from tuichaos.plots import plotext_renderer
+from tuichaos.plots.figure import Curve, Picture
 from tuichaos.storage.run_reader import open_run
 
 SMALL = {"steps": 6, "ensemble": {"references": 2, "twins": 1}}
@@ -616,7 +617,7 @@ def test_pictures_are_clean_whatever_names_they_get():
     x = np.arange(5.0)
     picture = Picture(ATTACKS[0], [Curve(ATTACKS[1], x, x)], x_label=ATTACKS[2],
                       levels=[(ATTACKS[3], 1.0)], marks=[(ATTACKS[4], 2.0)])  # fmt: skip
-    drawn = charts.draw(picture, 60, 20, colour=False, ascii_only=False)
+    drawn = plotext_renderer.draw(picture, 60, 20, colour=False, ascii_only=False)
     assert drawn.replace("\n", "").isprintable()
 
 

@@ -17,9 +17,9 @@ PACKAGE = Path(tuichaos.__file__).parent
 SCREEN = {"textual", "rich", "click", "plotext"}
 ABOVE = (
     "tuichaos.cli",
-    "tuichaos.charts",
-    "tuichaos.curves",
-    "tuichaos.views",
+    "tuichaos.plots.plotext_renderer",
+    "tuichaos.plots.figure",
+    "tuichaos.plots.run_plots",
     "tuichaos.report",
     "tuichaos.commands",
     "tuichaos.tui",

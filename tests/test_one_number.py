@@ -10,8 +10,8 @@ import pytest
 from tuichaos import report
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
+from tuichaos.plots.run_plots import Kept, picture, view
 from tuichaos.report import number
-from tuichaos.views import Kept, picture, view
 
 RUNS = {
     "eta 0.5": {"optimizer.learning_rate": 0.5},

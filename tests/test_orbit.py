@@ -11,7 +11,6 @@ from scipy import stats
 
 import tuichaos
 from tuichaos.config.loading import resolve
-from tuichaos.drawings.orbit import VIEWS
 from tuichaos.execution.plan import plan
 from tuichaos.instruments import chosen
 from tuichaos.instruments.autocorrelation import autocorrelation, null_band
@@ -22,7 +21,8 @@ from tuichaos.instruments.period import period
 from tuichaos.instruments.recurrence import recurrence
 from tuichaos.instruments.stretches import Unmeasured
 from tuichaos.instruments.zero_one import displacements, stride_of, zero_one
-from tuichaos.views import picture
+from tuichaos.plots.instruments.orbit import VIEWS
+from tuichaos.plots.run_plots import picture
 
 NAMES = ("autocorrelation", "recurrence", "expansion", "zero_one", "period")
 ALL = {f"measure.{name}": True for name in NAMES}

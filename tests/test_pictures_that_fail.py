@@ -11,11 +11,11 @@ from test_bursts import burst, explorer, until
 from textual.widgets import Static
 
 import tuichaos
-from tuichaos.bands import Band
-from tuichaos.charts import draw
 from tuichaos.config.presets import preset
-from tuichaos.curves import Curve, Picture
 from tuichaos.live import LiveSeries
+from tuichaos.plots.bands import Band
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.plotext_renderer import draw
 from tuichaos.storage.column_reader import whole_lines
 from tuichaos.tui import faults
 from tuichaos.tui.screens.compare import Compare

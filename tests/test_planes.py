@@ -16,13 +16,13 @@ from effort import at_most
 from labelled_orbits import ORBITS
 from PIL import Image
 
-from tuichaos import planes, rasters
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
 from tuichaos.config.sweep_axes import axes
 from tuichaos.execution import runner
 from tuichaos.exporting import export
+from tuichaos.plots import plane_map, raster_renderer
 from tuichaos.session import Session
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import points, sweep_runner
@@ -346,19 +346,19 @@ def test_the_same_seed_gives_the_same_image(tmp_path):
 
 def test_the_image_holds_its_points_and_what_they_are(tmp_path):
     run = sweep_runner.sweep(small(), out=tmp_path / "sweep")
-    raster = planes.of_run(run).raster()
+    raster = plane_map.of_run(run).raster()
     with Image.open(export(run, "png", tmp_path / "map.png")) as image:
         pixels, text = np.array(image), dict(image.text)
     scale = 1024 // 6
     assert pixels.shape == (5 * scale, 6 * scale, 3)
-    assert (pixels[scale // 2 :: scale, scale // 2 :: scale] == rasters.image(raster)).all()
+    assert (pixels[scale // 2 :: scale, scale // 2 :: scale] == raster_renderer.image(raster)).all()
     assert text["seed"] == "0"
     assert text["x"].startswith("optimizer.learning_rates.0: 0.01 … 1000.0, 6 values")
     assert text["y"].startswith("optimizer.learning_rates.1: 0.01")
     assert resolve_toml(text["experiment"]).sweep == run.experiment.sweep
     # The point at the right and bottom: the last value of the first key, the first of the other.
     row = next(r for r in rows_of(run.path) if r["point"] == "25")
-    kind = planes.of_run(run).kinds()[0, 5]
+    kind = plane_map.of_run(run).kinds()[0, 5]
     assert kind == int(row["converged"])
 
 
@@ -401,25 +401,25 @@ def test_a_plane_that_was_stopped_is_drawn_as_far_as_it_goes(tmp_path, monkeypat
             stop.set()
 
     run = sweep_runner.sweep(small(), out=tmp_path / "sweep", watch=watch, stop=stop)
-    plane = planes.of_run(run)
+    plane = plane_map.of_run(run)
     known = int(plane.known.sum())
     assert 10 <= known < 30
-    assert (plane.raster().classes == rasters.UNKNOWN).sum() == 30 - known
+    assert (plane.raster().classes == raster_renderer.UNKNOWN).sum() == 30 - known
     assert run.summary["boundary"]["reason"] == "some points are not known yet"
-    assert (rasters.filled(plane.raster()).classes != rasters.UNKNOWN).sum() > known
+    assert (raster_renderer.filled(plane.raster()).classes != raster_renderer.UNKNOWN).sum() > known
     whole = sweep_runner.resume(run)
-    assert planes.of_run(whole).known.all()
+    assert plane_map.of_run(whole).known.all()
 
 
 def test_a_stream_and_the_folder_show_the_same(tmp_path):
     experiment = small()
     made = points.grid(experiment)
-    live = planes.PlaneValues("convergence", made.axes)
+    live = plane_map.PlaneValues("convergence", made.axes)
     for found in sweep_runner.stream(made):
         if isinstance(found, Row):
             live.add(found.point, found.numbers)
-    kept = planes.of_run(sweep_runner.sweep(experiment, out=tmp_path / "sweep"))
-    assert (rasters.image(live.raster()) == rasters.image(kept.raster())).all()
+    kept = plane_map.of_run(sweep_runner.sweep(experiment, out=tmp_path / "sweep"))
+    assert (raster_renderer.image(live.raster()) == raster_renderer.image(kept.raster())).all()
     assert (live.kinds() == kept.kinds()).all()
 
 
@@ -427,7 +427,7 @@ AXES = axes({"a": {"linear": [0, 1, 2]}, "b": {"linear": [0, 1, 3]}})
 
 
 def plane_of(value, *rows):
-    found = planes.PlaneValues(value, AXES)
+    found = plane_map.PlaneValues(value, AXES)
     for point, row in enumerate(rows):
         found.add(point, row)
     return found
@@ -449,8 +449,8 @@ def test_an_exponent_has_a_sign_and_what_diverged_has_none():
     raster = found.raster()
     classes, names = raster.classes.T.ravel(), [scale.name for scale in raster.scales]
     assert names[classes[0]] == "unstable"
-    assert classes[5] == rasters.UNKNOWN
-    cold, warm = rasters.image(raster)[[1, 2], 0].astype(int)  # points 1 and 0, upward
+    assert classes[5] == raster_renderer.UNKNOWN
+    cold, warm = raster_renderer.image(raster)[[1, 2], 0].astype(int)  # points 1 and 0, upward
     assert cold[2] > cold[0]
     assert warm[0] > warm[2]
 
@@ -470,7 +470,7 @@ NEUTRAL_ROWS = [
 
 def test_exponents_not_told_from_0_are_a_class_of_their_own():
     """4 nats over 200 steps: 0.02 a step."""
-    found = planes.PlaneValues("exponent", AXES, averaged=200.0)
+    found = plane_map.PlaneValues("exponent", AXES, averaged=200.0)
     for point, row in enumerate(NEUTRAL_ROWS):
         found.add(point, row)
     assert found.counts() == {"stable": 2, "neutral": 3, "unstable": 1}
@@ -478,12 +478,14 @@ def test_exponents_not_told_from_0_are_a_class_of_their_own():
     assert found.neutral_bounds() == pytest.approx([0.02, 2.093 * 0.04])
     raster = found.raster()
     for shown in ({"colour": True}, {"colour": False}, {"colour": False, "ascii_only": True}):
-        words = ["".join(c.char for c in entry) for entry in rasters.legend(raster, **shown)]
+        words = [
+            "".join(c.char for c in entry) for entry in raster_renderer.legend(raster, **shown)
+        ]
         dots, around = ("...", "+-") if "ascii_only" in shown else ("…", "±")
         assert re.search(rf" stable: λ (≤|<=) -0.\d+ {re.escape(dots)} < 0$", words[0])
         assert words[1].endswith(f" neutral: 0 within {around} 0.02 {dots} 0.084")
         assert re.search(rf" unstable: λ > 0 {re.escape(dots)} 0.\d+$", words[2])
-    letters = rasters.cells(raster, 2, 3, colour=False)
+    letters = raster_renderer.cells(raster, 2, 3, colour=False)
     assert [cell.char for row in letters for cell in row].count("0") == 3
 
 
@@ -491,24 +493,26 @@ def test_ranges_of_a_legend_do_not_overlap_and_window_and_points_are_said():
     asked = {"system": {"name": "henon"}, "plane": {"value": "exponent"}, "steps": 300,
              "measure": {"discard": 100}, "ensemble": {"references": 1, "twins": 0},
              "sweep": {"system.parameters.a": {"linear": [0.9, 1.3, 6]}}}  # fmt: skip
-    found = planes.of_experiment(resolve(asked))
+    found = plane_map.of_experiment(resolve(asked))
     for point, value in enumerate((-0.5, -0.3, 0.01, -0.01, 0.2)):
         found.add(point, {"lyapunov": value, "lyapunov_error": 0.001, "diverged_at": None})
     raster = found.raster()
-    words = ["".join(c.char for c in entry) for entry in rasters.legend(raster, colour=False)]
+    words = [
+        "".join(c.char for c in entry) for entry in raster_renderer.legend(raster, colour=False)
+    ]
     assert [line.split(maxsplit=1)[1] for line in words] == [
         "stable: λ ≤ -0.484 … < -0.02", "neutral: |λ| ≤ 0.02", "unstable: λ > 0.02 … 0.484"
     ]  # fmt: skip
-    lines = ["".join(c.char for c in line) for line in rasters.framed(raster, 80, 20)]
+    lines = ["".join(c.char for c in line) for line in raster_renderer.framed(raster, 80, 20)]
     assert lines[1] == "λ in nats per step, over steps 100–300; 5 of 6 points"
     swept = {**asked, "sweep": {"steps": [150, 200]}}
-    assert planes.window(resolve(swept)).endswith("over steps 100–the last one")
+    assert plane_map.window(resolve(swept)).endswith("over steps 100–the last one")
 
 
 def test_both_signs_have_one_scale_about_0():
     """As far from 0, as far along the scale; and near 0 the colours of both are near."""
     rows = [{"lyapunov": v, "diverged_at": None} for v in (0.4, -0.4, -0.0002, 0.0002, 0.1, -0.1)]
-    found = planes.PlaneValues("exponent", AXES)
+    found = plane_map.PlaneValues("exponent", AXES)
     for point, row in enumerate(rows):
         found.add(point, row)
     raster = found.raster()
@@ -517,7 +521,7 @@ def test_both_signs_have_one_scale_about_0():
     levels = raster.levels.T.ravel()
     assert levels[0] == pytest.approx(1 - levels[1])
     assert levels[4] == pytest.approx(1 - levels[5])
-    colours = rasters.image(raster)[::-1].transpose(1, 0, 2).reshape(-1, 3).astype(int)
+    colours = raster_renderer.image(raster)[::-1].transpose(1, 0, 2).reshape(-1, 3).astype(int)
     assert abs(colours[2] - colours[3]).max() <= 12  # −.0002 and .0002 look alike
     assert abs(colours[2] - colours[0]).max() > 100  # and nothing like .4
 
@@ -525,12 +529,12 @@ def test_both_signs_have_one_scale_about_0():
 def test_the_bounds_of_a_neutral_class_follow_the_steps_that_are_averaged():
     keys = {"steps": [100, 200, 400], "measure.discard": [0, 50]}
     table = {"plane.value": "exponent", "ensemble.twins": 0, "sweep": keys}
-    found = planes.of_experiment(resolve({}, table)).bounds
+    found = plane_map.of_experiment(resolve({}, table)).bounds
     expected = [[4 / (s - d) for s in keys["steps"]] for d in keys["measure.discard"]]
     assert found == pytest.approx(np.array(expected))
     flow = {"plane.value": "exponent", "ensemble.twins": 0, "system.name": "lorenz", "steps": 1000}
     flow |= {"system.parameters": {"dt": 0.02}, "sweep": {"system.parameters.rho": [20.0, 28.0]}}
-    assert planes.of_experiment(resolve({}, flow)).bounds == pytest.approx(np.full((1, 2), 0.2))
+    assert plane_map.of_experiment(resolve({}, flow)).bounds == pytest.approx(np.full((1, 2), 0.2))
 
 
 def test_a_neutral_map_says_its_bounds_in_its_files(tmp_path):
@@ -557,7 +561,7 @@ def test_periods_and_verdicts_are_classes():
     assert len({*kinds}) == 6  # periods differ
     assert kinds[4] == -2
     assert verdicts.counts()["periodic"] == 2
-    colours = {tuple(c) for c in rasters.image(verdicts.raster()).reshape(-1, 3).tolist()}
+    colours = {tuple(c) for c in raster_renderer.image(verdicts.raster()).reshape(-1, 3).tolist()}
     assert len(colours) == 6
 
 
@@ -678,10 +682,10 @@ LINE = {
 
 def test_the_boundary_of_a_plane_is_in_its_files_and_its_chart(tmp_path):
     """Heavy ball on a parabola is stable up to η = 2 + 2β: a straight line."""
-    from tuichaos.views import picture
+    from tuichaos.plots.run_plots import picture
 
     run = sweep_runner.sweep(resolve(LINE), out=tmp_path / "sweep")
-    unstable = planes.of_run(run).kinds() == 1
+    unstable = plane_map.of_run(run).kinds() == 1
     eta, beta = (np.array(axis.values) for axis in axes(run.experiment.sweep))
     assert (unstable == (eta[None, :] > 2 + 2 * beta[:, None])).mean() > 0.98
     part = run.summary["boundary"]
@@ -696,7 +700,7 @@ def test_the_boundary_of_a_plane_is_in_its_files_and_its_chart(tmp_path):
 
 
 def test_no_chart_of_a_boundary_without_a_number(kept):
-    from tuichaos.views import picture
+    from tuichaos.plots.run_plots import picture
 
     with pytest.raises(InputError, match=r"--what boundary: .*fewer than 128"):
         picture(kept, "boundary")
@@ -748,7 +752,7 @@ async def test_the_settings_show_no_rate_where_layers_have_their_own():
 
 def test_every_word_and_period_of_a_verdict_has_a_class():
     from tuichaos.instruments.period import LONGEST
-    from tuichaos.planes import PERIODS, VERDICTS
+    from tuichaos.plots.plane_map import PERIODS, VERDICTS
 
     words = {word for orbit in ORBITS for word in orbit.words}
     assert {"periodic" if w.startswith("periodic-") else w for w in words} <= set(VERDICTS)

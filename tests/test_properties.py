@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load, save
 
-from tuichaos import charts, rasters
 from tuichaos.common.text import cell, clean, json_text
 from tuichaos.config import presets
 from tuichaos.config.loading import describe_keys, parse_override, resolve
 from tuichaos.config.reference_parameters import REFERENCE
 from tuichaos.config.sweep_axes import Axis, axes
-from tuichaos.curves import Curve, Picture, Role
+from tuichaos.plots import plotext_renderer, raster_renderer
+from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
 from tuichaos.storage.column_reader import read_table
 from tuichaos.storage.run_writer import series_head, series_lines, write_table
@@ -254,7 +254,7 @@ pictures = st.builds(
 @drawn(250)
 @given(pictures, st.integers(20, 140), st.integers(6, 60), st.booleans(), st.booleans())
 def test_any_picture_can_be_drawn(picture, width, height, colour, ascii_only):
-    text = charts.draw(picture, width, height, colour=colour, ascii_only=ascii_only)
+    text = plotext_renderer.draw(picture, width, height, colour=colour, ascii_only=ascii_only)
     assert len(text.split("\n")) <= height + 1
     if not colour:
         assert text.replace("\n", "").isprintable()
@@ -265,23 +265,25 @@ def test_any_picture_can_be_drawn(picture, width, height, colour, ascii_only):
 def drawn_rasters(draw):
     rows, columns = draw(st.integers(1, 30)), draw(st.integers(1, 30))
     scales = (
-        rasters.Scale("a", ((0, 0, 0), (255, 255, 255)), ".:", 1e-3, 1e3, log=True, unit="u"),
-        rasters.Scale("b", ((9, 9, 9),), "#"),
-        rasters.Scale("c", ((9, 9, 9), (1, 2, 3)), "xo", *draw(st.tuples(places, places))),
+        raster_renderer.Scale(
+            "a", ((0, 0, 0), (255, 255, 255)), ".:", 1e-3, 1e3, log=True, unit="u"
+        ),
+        raster_renderer.Scale("b", ((9, 9, 9),), "#"),
+        raster_renderer.Scale("c", ((9, 9, 9), (1, 2, 3)), "xo", *draw(st.tuples(places, places))),
     )
     classes = draw(arrays.arrays(np.int64, (rows, columns), elements=st.integers(-1, 2)))
     values = draw(arrays.arrays(np.float64, (rows, columns), elements=places))
     low, high = sorted(draw(st.tuples(positive, positive)))
     x = Axis("a.b", tuple(np.geomspace(low, high, columns).tolist()), log=True)
     y = Axis("c", tuple(range(rows))) if rows > 1 else None
-    return rasters.Raster(draw(st.text(max_size=9)), x, y, classes, values, scales)
+    return raster_renderer.Raster(draw(st.text(max_size=9)), x, y, classes, values, scales)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @drawn(50)
 @given(drawn_rasters(), st.integers(20, 100), st.integers(6, 40), st.booleans(), st.booleans())
 def test_any_raster_can_be_drawn(raster, width, height, colour, ascii_only):
-    lines = rasters.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
+    lines = raster_renderer.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
     assert len(lines) <= max(height, 12)  # title, axes and legend have lines of their own
     assert "".join(one.char for line in lines for one in line).isprintable()
     assert max(map(len, lines)) <= width

@@ -11,7 +11,7 @@ import pytest
 import tuichaos
 from tuichaos.instruments.sizes import per_decade
 from tuichaos.instruments.statistics import t_interval
-from tuichaos.views import picture
+from tuichaos.plots.run_plots import picture
 
 NETWORK = {"ensemble.references": 3, "ensemble.twins": 2, "optimizer.learning_rate": 1.0}
 ON = {"measure.routes": True, "measure.moving": {"width": 10, "every": 7}}

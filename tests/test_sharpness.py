@@ -11,12 +11,12 @@ import torch
 import tuichaos
 from tuichaos import report
 from tuichaos.config.loading import resolve
-from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.instruments import lanczos, sharpness
 from tuichaos.instruments.lanczos import largest
+from tuichaos.plots.instruments import TABLE_VIEWS
+from tuichaos.plots.run_plots import picture
 from tuichaos.systems import build
 from tuichaos.systems.hessian import DefinedHessian, PerceptronHessian
-from tuichaos.views import picture
 
 QUIET = {"ensemble.twins": 0, "ensemble.references": 2, "measure.tangent": False}
 NETWORKS = {

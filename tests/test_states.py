@@ -455,9 +455,9 @@ class Unwritten:
 
 
 def test_charts_need_no_data():
-    from tuichaos.drawings import TABLE_VIEWS
     from tuichaos.instruments import chosen
     from tuichaos.instruments.base import Setup
+    from tuichaos.plots.instruments import TABLE_VIEWS
 
     experiment = tuichaos.preset("quick", ALL)
     empty = Unwritten(chosen(Setup(experiment, build(experiment).system)))
@@ -477,7 +477,7 @@ def test_findings_change_nothing_and_need_no_data():
 
 
 def test_every_chart_says_what_it_shows(simulate):
-    from tuichaos.views import picture
+    from tuichaos.plots.run_plots import picture
 
     run = simulate({**OFF, **ALL, "steps": 150, "ensemble.references": 2}, preset="quick")
     for what in ("orbital", "dimensions", "knock-out", "shares", "projection", "projection-loss"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import tuichaos
-from tuichaos.drawings import TABS
 from tuichaos.execution.plan import plan
+from tuichaos.plots.instruments import TABS
 from tuichaos.suited import asked, suited
 
 SILENT = ("units", "sharpness", "projection", "orbital", "routes", "moving")

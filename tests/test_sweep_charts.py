@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 import tuichaos
-from tuichaos.charts import draw
 from tuichaos.common.errors import InputError
-from tuichaos.curves import Curve, Picture, Role
-from tuichaos.sweeps.drawing import picture
+from tuichaos.plots.figure import Curve, Picture, Role
+from tuichaos.plots.plotext_renderer import draw
+from tuichaos.plots.sweep_plots import picture
 from tuichaos.sweeps.journal import Row
 from tuichaos.tui.faces import face
 from tuichaos.tui.faces.base import Look

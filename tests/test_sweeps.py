@@ -582,7 +582,7 @@ def test_run_list_plot_export_and_open(command, tmp_path, home):
 
 
 def test_charts_have_intervals_and_leave_out_means_of_few(tmp_path):
-    from tuichaos.sweeps.drawing import picture
+    from tuichaos.plots.sweep_plots import picture
 
     made = experiment({RATE: [0.1, 1.0], "seed": [1, 2, 3]}, {"ensemble.references": 3})
     done = tuichaos.sweep(made, out=tmp_path / "s")

@@ -24,7 +24,7 @@ import tuichaos
 from tuichaos.config.explorer_settings import Config, config_path, read_config
 from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
-from tuichaos.drawings import TABLE_VIEWS
+from tuichaos.plots.instruments import TABLE_VIEWS
 from tuichaos.suited import FEW
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.compare import Compare, aligned

@@ -18,9 +18,9 @@ from tuichaos.execution import runner
 from tuichaos.execution.plan import plan
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
+from tuichaos.plots.run_plots import VIEWS, every, pictures, title
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps.sweep_reader import read as read_sweep
-from tuichaos.views import VIEWS, every, pictures, title
 
 PACKAGE = Path(tuichaos.__file__).parent
 FLOW, MAP = "per unit of time", "per step"

@@ -13,17 +13,17 @@ import pytest
 from scipy import stats
 
 import tuichaos
-from tuichaos import landmarks
-from tuichaos.bands import Band, running_interval, summarise
-from tuichaos.charts import COLOURS, draw, legend
 from tuichaos.common.ascii_text import plain
 from tuichaos.config import presets
-from tuichaos.curves import Curve, Picture, Role, cropped, smoothed
-from tuichaos.drawings.projection import _rms
 from tuichaos.execution.progress_event import Progress
 from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
 from tuichaos.narrative import Said, fitted, narrate, told, verdict
-from tuichaos.views import Kept, view
+from tuichaos.plots import distance_fit
+from tuichaos.plots.bands import Band, running_interval, summarise
+from tuichaos.plots.figure import Curve, Picture, Role, cropped, smoothed
+from tuichaos.plots.instruments.projection import _rms
+from tuichaos.plots.plotext_renderer import COLOURS, draw, legend
+from tuichaos.plots.run_plots import Kept, view
 
 T = np.arange(400.0)
 
@@ -342,10 +342,10 @@ def test_a_word_on_the_exponent_never_contradicts_its_interval(rate, last):
 
 def test_twins_of_a_map_part_and_meet(simulate):
     chaotic = simulate({"steps": 200}, preset="logistic")
-    step, level = landmarks.growth_limit(Kept(chaotic))
+    step, level = distance_fit.growth_limit(Kept(chaotic))
     assert 20 < step < 60
     assert 5e-4 < level < 1.01e-3
-    fitted = landmarks.fit(Kept(chaotic), chaotic.experiment)
+    fitted = distance_fit.fit(Kept(chaotic), chaotic.experiment)
     assert fitted.slope == pytest.approx(math.log(2), abs=0.1)
     met = np.where(T[:, None] < 3, 1e-9, 0.0) * np.ones((1, 6))
     assert "have met" in narrated(T.astype(int), distance=met)
@@ -357,30 +357,30 @@ def test_twins_of_a_map_part_and_meet(simulate):
 def test_the_fit_is_of_the_first_passage_between_floor_and_growth_limit():
     grown = np.minimum(1e-8 * np.exp(0.25 * T), 3.0)
     source = Columns(distance=grown, weight_norm=np.full(400, 50.0))
-    found = landmarks.fit(source, experiment())
+    found = distance_fit.fit(source, experiment())
     assert found.slope == pytest.approx(0.25, rel=1e-12)
     last = math.floor(math.log(0.05 / 1e-8) / 0.25)
     assert (found.start, found.end) == (0, last)
     assert found.curve.y == pytest.approx(grown[[0, last]], rel=1e-9)
-    assert landmarks.growth_limit(source) == (last + 1, 0.05)
+    assert distance_fit.growth_limit(source) == (last + 1, 0.05)
 
 
 def test_a_contraction_is_fitted_above_the_rounding_floor_only():
     shrunk = np.maximum(1e-8 * np.exp(-0.5 * T), 1e-17)
     source = Columns(distance=shrunk, weight_norm=np.full(400, 1.0))
-    found = landmarks.fit(source, experiment())
+    found = distance_fit.fit(source, experiment())
     assert found.slope == pytest.approx(-0.5, rel=1e-9)
-    floor = landmarks.rounding_floor(source, experiment())
+    floor = distance_fit.rounding_floor(source, experiment())
     assert floor == pytest.approx(100 * 2.0**-52)
     assert shrunk[found.end] >= floor > shrunk[found.end + 1]
-    assert landmarks.growth_limit(source) is None
+    assert distance_fit.growth_limit(source) is None
 
 
 @pytest.mark.parametrize("gained", [1e-7, 3e-5, -3e-5])
 def test_a_slope_below_rounding_is_zero(gained):
     """At 10⁻¹⁰ and a size of 1 a distance is known to 2 in 10⁶."""
     source = Columns(distance=1e-10 * np.exp(gained * T / 399), weight_norm=np.full(400, 1.0))
-    found = landmarks.fit(source, experiment())
+    found = distance_fit.fit(source, experiment())
     known = abs(gained) > 1e-5
     assert found.slope == (pytest.approx(gained / 399, rel=1e-3) if known else 0)
     assert (found.curve.name == "fit 0–399: 0 nats per step") != known
@@ -390,9 +390,9 @@ def test_no_fit_without_three_points_or_twins():
     norm = np.full(400, 1.0)
     for distance in (np.full(400, 5.0), np.zeros(400), np.full(400, np.nan)):
         source = Columns(distance=distance, weight_norm=norm)
-        assert landmarks.fit(source, experiment()) is None
+        assert distance_fit.fit(source, experiment()) is None
     late = Columns(distance=1e-8 * np.exp(0.1 * T), weight_norm=norm)
-    assert landmarks.fit(late, experiment(**{"ensemble.perturb_at": 60})).start == 60
+    assert distance_fit.fit(late, experiment(**{"ensemble.perturb_at": 60})).start == 60
 
 
 # --- pictures ----------------------------------------------------------------------------

@@ -10,12 +10,12 @@ from test_bursts import burst, explorer, until
 
 import tuichaos
 from tuichaos.commands.telling import runs_lines
-from tuichaos.comparison import overlay
 from tuichaos.config.presets import preset
+from tuichaos.plots.run_comparison import overlay
+from tuichaos.plots.run_plots import Kept, view
 from tuichaos.storage.run_list import began
 from tuichaos.storage.run_reader import annotate
 from tuichaos.tui.screens.compare import Compare
-from tuichaos.views import Kept, view
 
 SMALL = {"ensemble.twins": 2, "steps": 120}
 

@@ -8,10 +8,10 @@ import tuichaos
 from tuichaos import InputError, resolve
 from tuichaos.common import errors
 from tuichaos.common.number_text import said
-from tuichaos.comparison import differences
 from tuichaos.config.loading import load
 from tuichaos.config.presets import preset
 from tuichaos.config.sweep_axes import axes, parse_over
+from tuichaos.plots.run_comparison import differences
 
 TINY = ["--preset", "logistic", "--set", "ensemble.references=2", "--set", "steps=40"]
 TINY += ["--set", "measure.discard=0"]

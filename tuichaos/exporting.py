@@ -21,9 +21,9 @@ from tuichaos.common.paths import as_argument, here
 from tuichaos.common.text import cell, clean
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.sweep_axes import Axis
-from tuichaos.curves import Curve, Picture
-from tuichaos.planes import PlaneValues, of_run
-from tuichaos.rasters import Scale, image
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.plane_map import PlaneValues, of_run
+from tuichaos.plots.raster_renderer import Scale, image
 from tuichaos.storage.column_reader import read_pieces, whole_lines
 from tuichaos.storage.run_reader import GROWING, Run
 from tuichaos.sweeps.sweep_reader import DIAGRAM

@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 
-from tuichaos.bands import AVERAGED, Band, labels, summarise
-from tuichaos.curves import Role
 from tuichaos.execution.progress_event import Progress
+from tuichaos.plots.bands import AVERAGED, Band, labels, summarise
+from tuichaos.plots.figure import Role
 
 MOST_POINTS = 32768
 EARLY_POINTS = 4096  # kept as they are: fits and the growth limit are read there

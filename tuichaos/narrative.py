@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.bands import Band, running_interval
 from tuichaos.common.thresholds import MIN_STEPS, NEUTRAL_GAIN
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
-from tuichaos.landmarks import fit, growth_limit
 from tuichaos.live import LiveSeries
+from tuichaos.plots.bands import Band, running_interval
+from tuichaos.plots.distance_fit import fit, growth_limit
 from tuichaos.report import dead_of
 
 

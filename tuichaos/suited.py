@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import REFERENCE
-from tuichaos.drawings import TABS
+from tuichaos.plots.instruments import TABS
 
 PLANE = 2  # numbers that a projection needs
 HAVE_LOSS = ("quadratic", "quartic", "product", "softmax-map")

@@ -38,7 +38,7 @@ class What(click.Option):
     """Names all charts, but only when it is asked: they are not needed to start."""
 
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
-        from tuichaos.views import every
+        from tuichaos.plots.run_plots import every
 
         self.help = f"{', '.join(every())}, or a column of series.csv; of a sweep, of sweep.csv; \
 of a plane also map and boundary, of an orbit diagram diagram, exponent, period."

@@ -18,8 +18,8 @@ from tuichaos.common.text import clean, clean_lines, json_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tuichaos.curves import Picture
     from tuichaos.execution.plan import Plan
+    from tuichaos.plots.figure import Picture
     from tuichaos.report import Row
     from tuichaos.storage.run_reader import Run
 
@@ -139,7 +139,7 @@ def _table(done: Run, rows: Sequence[Row], width: int) -> Table:
 
 def _between(picture: Picture, what: str, first: int, last: int | None) -> Picture:
     """The part of a picture between two steps."""
-    from tuichaos.curves import Role, cropped
+    from tuichaos.plots.figure import Role, cropped
 
     if picture.x_label != "step":
         raise InputError(f"--from, --to: the axis of {what} is {picture.x_label}, not steps")
@@ -162,10 +162,10 @@ def chart(
 ) -> None:
     """Draw a chart as wide as the terminal; ``optional``: only where there is something;
     ``steps``: between which of them, where its axis is of steps."""
-    from tuichaos import charts, views
+    from tuichaos.plots import plotext_renderer, run_plots
 
     try:
-        pictures = views.pictures(done, what)
+        pictures = run_plots.pictures(done, what)
     except InputError:
         if optional:
             return
@@ -175,7 +175,7 @@ def chart(
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     ascii_only = ascii_only or only_ascii(sys.stdout)
-    text = charts.stacked(pictures, width, height, colour=colour, ascii_only=ascii_only)
+    text = plotext_renderer.stacked(pictures, width, height, colour=colour, ascii_only=ascii_only)
     click.echo(fitting(text, sys.stdout))
 
 
@@ -193,9 +193,9 @@ def room() -> int:
 
 def other_charts(done: Run) -> None:
     """A line on the charts that were not drawn."""
-    from tuichaos import views
+    from tuichaos.plots import run_plots
 
-    names, width = views.others(done), shutil.get_terminal_size((100, 30)).columns
+    names, width = run_plots.others(done), shutil.get_terminal_size((100, 30)).columns
     kept = list(names)
     while len(kept) > 1 and len(_others(names, kept)) > width:
         kept.pop()

@@ -70,18 +70,19 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
     """The map of a plane, in colour where the terminal can."""
     from rich.console import Console
 
-    from tuichaos import planes, printing, rasters, views
     from tuichaos.common import ascii_text
+    from tuichaos.plots import plane_map as planes
+    from tuichaos.plots import raster_renderer, rich_renderer, run_plots
 
     console = Console(highlight=False, soft_wrap=True)
     ascii_only = ascii_only or ascii_text.only_ascii(sys.stdout)
-    colour = printing.can_colour(console) and not ascii_only
+    colour = rich_renderer.can_colour(console) and not ascii_only
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
-    if words := views.nothing_yet(done):
+    if words := run_plots.nothing_yet(done):
         raise InputError(f"{done.path.name}: {words}")
     raster = planes.of_run(done).raster()
-    drawn = rasters.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
-    for line in printing.texts(drawn):
+    drawn = raster_renderer.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
+    for line in rich_renderer.texts(drawn):
         console.print(line)
 
 

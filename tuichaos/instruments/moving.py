@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos.bands import summarise
 from tuichaos.common.errors import InputError
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.instruments.tangent import TangentExponent
+from tuichaos.plots.bands import summarise
 from tuichaos.simulation.frames import Frame
 
 WIDTH = 50  # steps of a window

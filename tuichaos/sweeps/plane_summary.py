@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.common.atomic_files import replace_text
-from tuichaos.planes import of_experiment
+from tuichaos.plots.plane_map import of_experiment
 from tuichaos.storage.run_writer import without_nan
 from tuichaos.sweeps import box_counting
 from tuichaos.sweeps.journal import Row

@@ -25,7 +25,7 @@ import tuichaos
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.presets import preset
-from tuichaos.drawings import TABS
+from tuichaos.plots.instruments import TABS
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.widgets.chart import Chart

@@ -8,9 +8,9 @@ import numpy as np
 from rich.text import Text
 from textual.geometry import Region
 
-from tuichaos.charts import legend as legend_of
-from tuichaos.charts import y_axis
-from tuichaos.curves import Picture
+from tuichaos.plots.figure import Picture
+from tuichaos.plots.plotext_renderer import legend as legend_of
+from tuichaos.plots.plotext_renderer import y_axis
 from tuichaos.tui.faces.base import Face, Look
 from tuichaos.tui.faces.drawing import canvas, drawable, drawn, margin
 from tuichaos.tui.widgets.board import BLANK, Box, Sheet

@@ -8,8 +8,8 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.config.reference_parameters import per
-from tuichaos.curves import Picture
-from tuichaos.sweeps.drawing import FIRST, of_columns
+from tuichaos.plots.figure import Picture
+from tuichaos.plots.sweep_plots import FIRST, of_columns
 from tuichaos.sweeps.journal import Row
 from tuichaos.tui.faces.base import told
 from tuichaos.tui.faces.charts import ChartFace

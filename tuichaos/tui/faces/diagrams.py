@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tuichaos.common.errors import InputError
-from tuichaos.curves import Picture
-from tuichaos.sweeps.diagram_drawing import of_rows
+from tuichaos.plots.figure import Picture
+from tuichaos.plots.orbit_diagram_plots import of_rows
 from tuichaos.sweeps.points import Grid
 from tuichaos.tui.faces.base import told
 from tuichaos.tui.faces.charts import ChartFace

@@ -9,9 +9,9 @@ import numpy as np
 from rich.style import Style
 from rich.text import Text
 
-from tuichaos.charts import PLAIN_MARKERS, draw, y_axis
-from tuichaos.charts import legend as legend_of
-from tuichaos.curves import Curve, Picture
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.plotext_renderer import PLAIN_MARKERS, draw, y_axis
+from tuichaos.plots.plotext_renderer import legend as legend_of
 from tuichaos.tui.faces.base import Look
 from tuichaos.tui.widgets.board import BLANK, Line, Mark
 

@@ -11,8 +11,8 @@ from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region
 
-from tuichaos import rasters
-from tuichaos.planes import of_experiment
+from tuichaos.plots import raster_renderer
+from tuichaos.plots.plane_map import of_experiment
 from tuichaos.sweeps.journal import Row
 from tuichaos.tui.faces.base import Face, Look, short, told
 from tuichaos.tui.faces.words import said
@@ -24,7 +24,7 @@ LABELS = 7  # columns left of a map for its ticks
 
 
 @lru_cache(65536)
-def _style(front: rasters.RGB | None, behind: rasters.RGB | None) -> Style:
+def _style(front: raster_renderer.RGB | None, behind: raster_renderer.RGB | None) -> Style:
     fore = Color.from_rgb(*front) if front else None
     back = Color.from_rgb(*behind) if behind else None
     return Style(color=fore, bgcolor=back)
@@ -38,7 +38,7 @@ def _few(number: int) -> Style:
     return Style(color=FEW[number % len(FEW)]) if number >= 0 else Style()
 
 
-def marks(cells: Iterable[rasters.Cell]) -> list[Mark]:
+def marks(cells: Iterable[raster_renderer.Cell]) -> list[Mark]:
     """A line of a map as characters with their styles."""
     return [(cell.char, _style(cell.fg, cell.bg)) for cell in cells]
 
@@ -50,7 +50,7 @@ class PlaneFace(Face):
         super().__post_init__()
         self.value = self.experiment.plane.value
         self.known = of_experiment(self.experiment)
-        self.raster: rasters.Raster | None = None
+        self.raster: raster_renderer.Raster | None = None
         self._waiting: list[Row] = []
         self._cells: tuple[Look, list[list[Mark]]] | None = None
 
@@ -75,7 +75,7 @@ class PlaneFace(Face):
         rows, self._waiting = self._waiting, []
         for row in rows:
             self.known.add(row.point, row.numbers)
-        self.raster = rasters.filled(self.known.raster())
+        self.raster = raster_renderer.filled(self.known.raster())
         self._cells = (look, self._painted(look))
 
     def _painted(self, look: Look) -> list[list[Mark]]:
@@ -86,12 +86,12 @@ class PlaneFace(Face):
         if look.few:
             return self._signed(width, height)
         shown = {"colour": look.colour, "ascii_only": look.ascii_only}
-        return [marks(row) for row in rasters.cells(self.raster, width, height, **shown)]
+        return [marks(row) for row in raster_renderer.cells(self.raster, width, height, **shown)]
 
     def _signed(self, width: int, height: int) -> list[list[Mark]]:
         """The map in signs for levels and a colour for each class."""
-        rows = rasters.cells(self.raster, width, height, colour=False)
-        classes = rasters.pixels(self.raster, width, height)[0][::-1]
+        rows = raster_renderer.cells(self.raster, width, height, colour=False)
+        classes = raster_renderer.pixels(self.raster, width, height)[0][::-1]
         pairs = zip(rows, classes.tolist(), strict=True)
         return [
             [(cell.char, _few(number)) for cell, number in zip(*row, strict=True)] for row in pairs
@@ -115,7 +115,7 @@ class PlaneFace(Face):
         """The upright axis: a label and a stem for each line."""
         labels: dict[int, str] = {}
         if len(self.axes) == 2:
-            upward = rasters.ticks(self.axes[1], 4 * height)  # lines are wider than letters
+            upward = raster_renderer.ticks(self.axes[1], 4 * height)  # lines are wider than letters
             labels = {height - 1 - place // 4: text for place, text in upward}
         plain = Style()
         found = []
@@ -127,7 +127,7 @@ class PlaneFace(Face):
 
     def _ticks(self, width: int) -> list[Mark]:
         line, free = [" "] * (LABELS + 1 + width), 0
-        for place, text in rasters.ticks(self.axes[0], width):
+        for place, text in raster_renderer.ticks(self.axes[0], width):
             first = min(LABELS + 1 + place - len(text) // 2, len(line) - len(text))
             if first >= free:
                 line[first : first + len(text)] = text
@@ -148,15 +148,15 @@ class PlaneFace(Face):
         if self.raster is None:
             return []
         colour = look.colour and not look.few
-        entries = rasters.legend(self.raster, colour=colour, ascii_only=look.ascii_only)
+        entries = raster_renderer.legend(self.raster, colour=colour, ascii_only=look.ascii_only)
         colours = [Text.assemble(*marks(entry)) for entry in entries]
         if look.few:
-            numbers = np.unique(self.raster.classes[self.raster.classes != rasters.UNKNOWN])
+            numbers = np.unique(self.raster.classes[self.raster.classes != raster_renderer.UNKNOWN])
             for text, number in zip(colours, numbers.tolist(), strict=False):
                 text.stylize(_few(number))
         width, height = look.width - LABELS - 1, look.height - 2
         double = look.colour and not (look.ascii_only or look.few)
-        crowd = rasters.crowded(self.raster, max(1, width), max(1, height), double=double)
+        crowd = raster_renderer.crowded(self.raster, max(1, width), max(1, height), double=double)
         note = "; ".join(filter(None, [self.raster.note, crowd]))
         return [*([Text(note)] if note else []), *colours]
 

@@ -17,8 +17,8 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.plane_and_diagram import VALUES
 from tuichaos.exporting import export_map, free_name
-from tuichaos.legends import GAP, flow, more
-from tuichaos.planes import of_rows
+from tuichaos.plots.legends import GAP, flow, more
+from tuichaos.plots.plane_map import of_rows
 from tuichaos.session import Status
 from tuichaos.suited import has_loss
 from tuichaos.survey import Kept

@@ -16,16 +16,16 @@ from textual.widgets import Static
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean, clean_lines
-from tuichaos.comparison import differences, overlay
-from tuichaos.curves import LETTERS, Picture, cropped
-from tuichaos.drawings import TABLE_VIEWS
 from tuichaos.exporting import export_curves, free_name
+from tuichaos.plots.figure import LETTERS, Picture, cropped
+from tuichaos.plots.instruments import TABLE_VIEWS
+from tuichaos.plots.run_comparison import differences, overlay
+from tuichaos.plots.run_plots import VIEWS, picture, title
 from tuichaos.storage.run_reader import MALFORMED, Run, open_run
 from tuichaos.tui.faults import noted
 from tuichaos.tui.screens.living import Living
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.keys import Keys
-from tuichaos.views import VIEWS, picture, title
 
 REFRESH_SECONDS = 2.0
 HEADING = ("measure", "value", "95 % interval", "from")

@@ -16,10 +16,11 @@ from textual.widgets import Input, Sparkline, Static
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
-from tuichaos.curves import Picture, cropped
-from tuichaos.drawings import TABS
 from tuichaos.exporting import export_curves, free_name
 from tuichaos.live import LiveSeries
+from tuichaos.plots.figure import Picture, cropped
+from tuichaos.plots.instruments import TABS
+from tuichaos.plots.run_plots import title, view
 from tuichaos.suited import suited
 from tuichaos.tui.faults import noted
 from tuichaos.tui.run_state import RunState, nudged
@@ -29,7 +30,6 @@ from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.keys import Keys
 from tuichaos.tui.widgets.pages import LIVE, NAMES, Pages
 from tuichaos.tui.widgets.settings import Settings
-from tuichaos.views import title, view
 
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1

@@ -14,8 +14,8 @@ from textual.widgets import DataTable, Input, Static
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean
-from tuichaos.comparison import MOST
-from tuichaos.curves import LETTERS
+from tuichaos.plots.figure import LETTERS
+from tuichaos.plots.run_comparison import MOST
 from tuichaos.storage import run_reader as kept
 from tuichaos.storage import trash
 from tuichaos.storage.run_list import Catalogue, Listed

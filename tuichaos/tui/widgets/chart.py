@@ -11,8 +11,8 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widget import Widget
 
-from tuichaos.charts import draw, legend
-from tuichaos.curves import Picture, Role, cropped, smoothed
+from tuichaos.plots.figure import Picture, Role, cropped, smoothed
+from tuichaos.plots.plotext_renderer import draw, legend
 from tuichaos.tui.faults import noted
 
 ZOOM = 1.5

@@ -11,9 +11,9 @@ from textual.containers import Container, Vertical
 from textual.widgets import Static
 
 from tuichaos.config.experiment import Experiment
-from tuichaos.curves import Picture
-from tuichaos.drawings import TABLE_VIEWS, TABS
-from tuichaos.drawings.base import Tables
+from tuichaos.plots.figure import Picture
+from tuichaos.plots.instruments import TABLE_VIEWS, TABS
+from tuichaos.plots.instruments.base import Tables
 from tuichaos.session import ENDED, Session
 from tuichaos.suited import suited
 from tuichaos.tui.faults import noted

@@ -16,8 +16,8 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Tab, Tabs
 
 from tuichaos.config.experiment import Experiment
-from tuichaos.drawings import TABS
-from tuichaos.drawings.base import Tables
+from tuichaos.plots.instruments import TABS
+from tuichaos.plots.instruments.base import Tables
 from tuichaos.session import ENDED, Session
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.laboratory import Laboratory, pictures, reasons

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuichaos.bands import AVERAGED, Band
 from tuichaos.common.errors import InputError
 from tuichaos.common.number_text import said
-from tuichaos.curves import LETTERS, Curve, Picture
+from tuichaos.plots.bands import AVERAGED, Band
+from tuichaos.plots.figure import LETTERS, Curve, Picture
+from tuichaos.plots.run_plots import VIEWS, Kept, title
 from tuichaos.storage.run_reader import Run
-from tuichaos.views import VIEWS, Kept, title
 
 MOST = 8
 TALK = ("title", "about", "paper")  # keys that change nothing of a run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuichaos.drawings import (
+from tuichaos.plots.instruments import (
     curvature,
     dimensions,
     exponents,
@@ -12,7 +12,7 @@ from tuichaos.drawings import (
     spectrum,
     verdicts,
 )
-from tuichaos.drawings.base import TableView
+from tuichaos.plots.instruments.base import TableView
 
 TABLE_VIEWS: dict[str, TableView] = {
     **spectrum.VIEWS,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tuichaos.common.thresholds import BATCHES, T_975, batch_edges
-from tuichaos.curves import Curve, Role
+from tuichaos.plots.figure import Curve, Role
 
 QUANTILES = (50.0, 10.0, 90.0)
 FEW = 5  # references that are drawn one by one

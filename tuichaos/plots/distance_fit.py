@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
-from tuichaos.bands import Band
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 from tuichaos.config.experiment import EPSILON, Experiment
 from tuichaos.config.reference_parameters import per
-from tuichaos.curves import Curve, Role
+from tuichaos.plots.bands import Band
+from tuichaos.plots.figure import Curve, Role
 
 COORDINATES = 16  # of a map that are observed
 

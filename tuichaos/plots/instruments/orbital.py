@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tuichaos.bands import percentile
-from tuichaos.curves import Curve, Picture, Role
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.bands import percentile
+from tuichaos.plots.figure import Curve, Picture, Role
+from tuichaos.plots.instruments.base import Tables, TableView
 
 
 def orbital(run: Tables) -> Picture:

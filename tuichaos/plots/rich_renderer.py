@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tuichaos.rasters import RGB, Cell
+from tuichaos.plots.raster_renderer import RGB, Cell
 
 MANY = ("256", "truecolor")  # fewer would not tell the levels of a map from each other
 

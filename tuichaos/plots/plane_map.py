@@ -17,7 +17,7 @@ from tuichaos.common.thresholds import T_975
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import FLOWS, REFERENCE, per
 from tuichaos.config.sweep_axes import Axis, axes
-from tuichaos.rasters import RGB, UNKNOWN, Raster, Scale
+from tuichaos.plots.raster_renderer import RGB, UNKNOWN, Raster, Scale
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.sweep_reader import read

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.curves import Curve, Picture
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.instruments.base import Tables, TableView
 
 SHOWN = 0  # the reference: each has a plane of its own
 

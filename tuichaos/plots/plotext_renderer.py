@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from tuichaos.common.ascii_text import RAISED, plain
-from tuichaos.curves import DRAWABLE, Curve, Picture, Role, lettered, prepare
-from tuichaos.legends import GAP, flow, more
+from tuichaos.plots.figure import DRAWABLE, Curve, Picture, Role, lettered, prepare
+from tuichaos.plots.legends import GAP, flow, more
 
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
 X_TICK = 14  # characters of the x axis for each of its labels

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.curves import Curve, Picture
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.instruments.base import Tables, TableView
 
 ESTIMATES = {"nmle": "nMLE (best window)", "growth": "growth window", "lyapunov": "tangent"}
 ZERO = (("zero", 0.0),)

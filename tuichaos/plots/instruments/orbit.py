@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.bands import percentile
 from tuichaos.config.reference_parameters import per
-from tuichaos.curves import Curve, Picture, Role
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.bands import percentile
+from tuichaos.plots.figure import Curve, Picture, Role
+from tuichaos.plots.instruments.base import Tables, TableView
 
 MOST_CLOUDS = 4  # references that can be told apart in one cloud of points
 ZERO = (("zero", 0.0),)

@@ -8,9 +8,9 @@ from tuichaos.common.errors import InputError, some
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
 from tuichaos.config.sweep_axes import Axis, axes
-from tuichaos.curves import Curve, Picture, Role
+from tuichaos.plots.figure import Curve, Picture, Role
+from tuichaos.plots.sweep_summary_plot import enough, kept_fraction, places, span, summary, too_few
 from tuichaos.storage.run_reader import Run
-from tuichaos.sweeps.summary import enough, kept_fraction, places, span, summary, too_few
 from tuichaos.sweeps.sweep_reader import read
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.bands import FEW, Band, percentile, summarise
-from tuichaos.curves import Curve, Picture
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.bands import FEW, Band, percentile, summarise
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.instruments.base import Tables, TableView
 
 MOST_CURVES = 8  # eigenvalues that can be told apart in one chart
 

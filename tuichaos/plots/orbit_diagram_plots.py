@@ -12,7 +12,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
 from tuichaos.config.sweep_axes import axes
-from tuichaos.curves import Curve, Picture
+from tuichaos.plots.figure import Curve, Picture
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.points import Grid, Point

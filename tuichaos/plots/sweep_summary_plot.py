@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tuichaos.config.sweep_axes import Axis
-from tuichaos.curves import Curve, Picture, Role
+from tuichaos.plots.figure import Curve, Picture, Role
 
 MIN_KEPT = 10  # references: a mean of fewer that were kept is not drawn where more were there
 # Names as short as fit into 80 columns together.

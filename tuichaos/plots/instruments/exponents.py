@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.bands import Band, summarise
-from tuichaos.curves import Curve, Picture, Role
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.bands import Band, summarise
+from tuichaos.plots.figure import Curve, Picture, Role
+from tuichaos.plots.instruments.base import Tables, TableView
 
 ZERO = (("zero", 0.0),)
 ROUTES = ("free", "renormalised", "tangent")

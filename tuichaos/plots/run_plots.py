@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tuichaos import landmarks
-from tuichaos.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
 from tuichaos.common.errors import InputError, some
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
-from tuichaos.curves import Curve, Picture
-from tuichaos.drawings import TABLE_VIEWS, TABS
-from tuichaos.landmarks import Source
+from tuichaos.plots import distance_fit, orbit_diagram_plots
+from tuichaos.plots.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
+from tuichaos.plots.distance_fit import Source
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.instruments import TABLE_VIEWS, TABS
+from tuichaos.plots.sweep_plots import picture as sweep_picture
 from tuichaos.storage.run_reader import Run
-from tuichaos.sweeps import diagram_drawing
-from tuichaos.sweeps.drawing import picture as sweep_picture
 from tuichaos.sweeps.journal import Journal
 
 
@@ -99,8 +98,8 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
         if band.references == 1:
             curves += running_interval(band.steps, band.rows[0], experiment.measure.discard)
     if name == "distance" and source.first_diverged is None:
-        line, full = landmarks.fit(source, experiment), landmarks.growth_limit(source)
-        floor = landmarks.rounding_floor(source, experiment)
+        line, full = distance_fit.fit(source, experiment), distance_fit.growth_limit(source)
+        floor = distance_fit.rounding_floor(source, experiment)
         curves += [line.curve] if line else []
         if full is not None and log:
             levels.append(("growth limit", full[1]))
@@ -171,8 +170,8 @@ def pictures(run: Run, what: str) -> list[Picture]:
 def _pictures(run: Run, what: str) -> list[Picture]:
     if run.kind != "sweep":
         return [picture(run, what)]
-    if diagram_drawing.is_diagram(run) and what in ("default", *diagram_drawing.VIEWS):
-        return diagram_drawing.pictures(run, what)
+    if orbit_diagram_plots.is_diagram(run) and what in ("default", *orbit_diagram_plots.VIEWS):
+        return orbit_diagram_plots.pictures(run, what)
     return [sweep_picture(run, what)]
 
 
@@ -228,8 +227,8 @@ def others(run: Run) -> list[str]:
     views with a number, and the tables of its instruments. Of a sweep those of its kind; every
     column of its table is one besides."""
     if run.kind == "sweep":
-        if diagram_drawing.is_diagram(run):
-            return [name for name in diagram_drawing.VIEWS if name == "period"]
+        if orbit_diagram_plots.is_diagram(run):
+            return [name for name in orbit_diagram_plots.VIEWS if name == "period"]
         if run.experiment.plane.value == "none":
             return ["kept"] if run.experiment.ensemble.twins else []
         return ["boundary"] if (run.summary.get("boundary") or {}).get("dimension") else []

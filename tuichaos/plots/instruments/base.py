@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tuichaos.config.experiment import Experiment
-from tuichaos.curves import Picture
+from tuichaos.plots.figure import Picture
 
 
 class Tables(Protocol):

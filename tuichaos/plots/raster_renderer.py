@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tuichaos.charts import axis_ticks
 from tuichaos.common.ascii_text import plain
 from tuichaos.common.text import clean
 from tuichaos.config.sweep_axes import Axis
-from tuichaos.legends import GAP, flow
+from tuichaos.plots.legends import GAP, flow
+from tuichaos.plots.plotext_renderer import axis_ticks
 
 RGB = tuple[int, int, int]
 

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 
-from tuichaos.bands import percentile
-from tuichaos.curves import Curve, Picture
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.bands import percentile
+from tuichaos.plots.figure import Curve, Picture
+from tuichaos.plots.instruments.base import Tables, TableView
 
 
 def dimensions(run: Tables) -> Picture:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.bands import percentile, summarise
-from tuichaos.curves import Curve, Picture, Role
-from tuichaos.drawings.base import Tables, TableView
+from tuichaos.plots.bands import percentile, summarise
+from tuichaos.plots.figure import Curve, Picture, Role
+from tuichaos.plots.instruments.base import Tables, TableView
 
 MOST_TRACES = 8  # running exponents that can be told apart in one chart
 ZERO = (("zero", 0.0),)
