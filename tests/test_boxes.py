@@ -149,7 +149,7 @@ def test_the_interval_holds_the_dimension_or_there_is_no_number(name, n):
 
 
 def test_the_report_says_why_there_is_no_dimension():
-    from tuichaos.sweeps.report import of_plane
+    from tuichaos.reports.sweep_report import of_plane
 
     boundary = box_counting.dimension(IMAGES["sine of 20"][0](512))[0]
     summary = {"value": "exponent", "points": 4, "classes": {"stable": 4}, "boundary": boundary}

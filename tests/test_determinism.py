@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import tuichaos
-from tuichaos import narrative, report
+from tuichaos import narrative
 from tuichaos.execution.plan import plan
 from tuichaos.execution.runner import prepare
+from tuichaos.reports import run_report
 from tuichaos.simulation.run_control import Pace
 from tuichaos.systems.base import System
 from tuichaos.systems.determinism import nondeterminism
@@ -187,7 +188,7 @@ def test_where_the_noise_floor_fails_no_reference_has_a_verdict(tmp_path):
         rows = list(csv.DictReader(file))
     cell = reason.replace(",", ";")
     assert {(row["verdict"], row["missing"]) for row in rows} == {("undecided", cell)}
-    assert f"undecided in 16: {reason}" in list(report.remarks(run))
+    assert f"undecided in 16: {reason}" in list(run_report.remarks(run))
     assert narrative.verdict(run.summary) == f"Verdict: undecided in 16 of 16: {reason}."
     seen = [reason in found["verdicts"]["missing"] for found in previews]
     assert seen == [found["steps"] >= step for found in previews]

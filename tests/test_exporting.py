@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from tuichaos import exporting
 from tuichaos.common.errors import InputError
-from tuichaos.exporting import export, export_curves, export_steps, free_name
 from tuichaos.plots.figure import Curve, Picture
+from tuichaos.reports import export as exporting
+from tuichaos.reports.export import export, export_curves, export_steps, free_name
 from tuichaos.storage.run_reader import open_run
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos import exporting
 from tuichaos.execution import verify
 from tuichaos.plots import run_comparison, run_plots
+from tuichaos.reports import export
 from tuichaos.storage import column_reader, run_reader
 
 PIECE = 1_237  # bytes that come between two looks: neither whole rows nor whole steps
@@ -48,7 +48,7 @@ def at_work(simulate, monkeypatch):
             looks.append(path.stat().st_size)
             path.write_bytes(content[: looks[-1] + PIECE])
 
-    for module in (run_reader, exporting, column_reader):
+    for module in (run_reader, export, column_reader):
         monkeypatch.setattr(module, "check_file", grow)
     assert tuichaos.open_run(done.path).status == "running"
     return done.path, looks, content
@@ -96,7 +96,7 @@ def test_whole_steps_are_exported(kind, at_work, tmp_path):
     if kind == "parquet":
         pytest.importorskip("pyarrow.parquet")
     folder, _, content = at_work
-    target = exporting.export(tuichaos.open_run(folder), kind, tmp_path / f"a.{kind}")
+    target = export.export(tuichaos.open_run(folder), kind, tmp_path / f"a.{kind}")
     if kind == "csv":
         text = target.read_bytes()
         assert content.startswith(text)

@@ -26,9 +26,9 @@ from tuichaos.common import trust
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.text import cell, clean, json_text
 from tuichaos.config.loading import load, parse_toml, resolve, valid
-from tuichaos.exporting import export_steps, safe_lines
 from tuichaos.plots import plotext_renderer
 from tuichaos.plots.figure import Curve, Picture
+from tuichaos.reports.export import export_steps, safe_lines
 from tuichaos.storage.run_reader import open_run
 
 SMALL = {"steps": 6, "ensemble": {"references": 2, "twins": 1}}

@@ -20,7 +20,7 @@ ABOVE = (
     "tuichaos.plots.plotext_renderer",
     "tuichaos.plots.figure",
     "tuichaos.plots.run_plots",
-    "tuichaos.report",
+    "tuichaos.reports.run_report",
     "tuichaos.commands",
     "tuichaos.tui",
 )

@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from tuichaos import report
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import narrate
 from tuichaos.plots.run_plots import Kept, picture, view
-from tuichaos.report import number
+from tuichaos.reports import run_report
+from tuichaos.reports.run_report import number
 
 RUNS = {
     "eta 0.5": {"optimizer.learning_rate": 0.5},
@@ -37,7 +37,7 @@ def shown(request, simulate):
         preset="quick",
         watch=lambda p: (live.add(p), seen.append(p)),
     )
-    table = {row.measure.strip(): row for row in report.rows(run)}
+    table = {row.measure.strip(): row for row in run_report.rows(run)}
     return table, narrate(live, run.experiment), run
 
 
@@ -87,7 +87,7 @@ def test_sharpness_says_mean_or_median(simulate):
         {"measure.sharpness": {"every": 5}, "ensemble.references": 9, "ensemble.twins": 0},
         preset="quick",
     )
-    table = {row.measure.strip(): row for row in report.rows(run)}
+    table = {row.measure.strip(): row for row in run_report.rows(run)}
     last = run.exponents["sharpness"]
     assert table["final sharpness, median"].value == number(np.median(last))
     curve = picture(run, "sharpness").curves[0]

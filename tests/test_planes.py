@@ -21,8 +21,8 @@ from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
 from tuichaos.config.sweep_axes import axes
 from tuichaos.execution import runner
-from tuichaos.exporting import export
 from tuichaos.plots import plane_map, raster_renderer
+from tuichaos.reports.export import export
 from tuichaos.session import Session
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import points, sweep_runner
@@ -538,7 +538,7 @@ def test_the_bounds_of_a_neutral_class_follow_the_steps_that_are_averaged():
 
 
 def test_a_neutral_map_says_its_bounds_in_its_files(tmp_path):
-    from tuichaos.sweeps.report import of_plane
+    from tuichaos.reports.sweep_report import of_plane
 
     table = {**LINE, "sweep": {**LINE["sweep"]}}
     table["sweep"] = {"system.parameters.eta": {"linear": [1.0, 5.0, 8]},
@@ -652,7 +652,7 @@ def test_a_plane_may_be_asked_for_on_the_command_line(tmp_path, monkeypatch):
 
 
 def test_the_report_and_json_say_what_was_found(kept):
-    from tuichaos.sweeps.report import of_plane
+    from tuichaos.reports.sweep_report import of_plane
 
     first, second = of_plane(kept.summary)
     assert first.startswith("convergence of 30 points: converged ")

@@ -9,8 +9,9 @@ import pytest
 from test_moved_data import SWEEP
 
 import tuichaos
-from tuichaos import InputError, report, resolve
+from tuichaos import InputError, resolve
 from tuichaos.execution import runner
+from tuichaos.reports import run_report
 from tuichaos.storage.run_reader import open_run
 from tuichaos.systems.base import System, parameter_mask, perturbed_mask
 
@@ -145,7 +146,7 @@ def test_the_loss_on_the_test_part_is_recorded(loss, real, tmp_path):
             expected = numpy_loss(loss, z, saved["y_test"], classes)
             assert run.series["test_loss"][at, reference] == pytest.approx(expected, rel=1e-12)
     assert run.summary["test_loss"]["final_median"] == np.median(run.series["test_loss"][-1])
-    assert any(row.measure == "final loss, test" for row in report.rows(run))
+    assert any(row.measure == "final loss, test" for row in run_report.rows(run))
 
 
 def test_there_is_no_test_loss_without_a_test_part(tmp_path):
@@ -169,7 +170,7 @@ def test_twins_that_diverge_alone_are_counted_and_said(tmp_path):
     assert 0 < lost < 12
     assert (found["twins_total"], run.summary["diverged"]) == (12, 0)
     assert f"twins: {lost} of 12 diverged while their reference did not, the first at step" in (
-        " ".join(report.remarks(run))
+        " ".join(run_report.remarks(run))
     )
 
 
@@ -183,12 +184,12 @@ def test_twins_that_are_nan_at_step_1(tmp_path):
     found = run.summary["distance"]
     assert (found["twins_diverged"], found["twins_total"]) == (6, 6)
     assert found["twins_diverged_first"] == 5
-    said = " ".join(report.remarks(run))
+    said = " ".join(run_report.remarks(run))
     assert "twins: 6 of 6 diverged while their reference did not, the first at step 5" in said
     calm = runner.run(resolve({**table, "system": {"name": "henon"}}), out=tmp_path / "calm")
     assert calm.summary["distance"]["twins_diverged"] == 0
     assert calm.summary["distance"]["twins_diverged_first"] is None
-    assert "twins:" not in " ".join(report.remarks(calm))
+    assert "twins:" not in " ".join(run_report.remarks(calm))
 
 
 def test_pieces_of_a_layout_as_the_readme_tells():

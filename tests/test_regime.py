@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from tuichaos import report
 from tuichaos.config.loading import resolve
 from tuichaos.execution.plan import plan
 from tuichaos.instruments import verdicts
@@ -18,6 +17,7 @@ from tuichaos.instruments.dead_network import dead_network
 from tuichaos.instruments.span_record import largest_speedup
 from tuichaos.instruments.units import stuck_units
 from tuichaos.instruments.verdicts import GAIN, MAY_WAKE, Evidence, is_ambiguous, judge
+from tuichaos.reports import run_report
 
 ALONE = {"ensemble.twins": 0, "ensemble.references": 3}
 
@@ -555,17 +555,17 @@ def one_by_one(evidence, spans):
 def test_the_table_says_what_the_undecided_seem_to_be(simulate):
     run = simulate(preset="eos", overrides={"ensemble.references": 4, "ensemble.twins": 1})
     assert set(words(run)) == {"undecided"}
-    (row,) = [row for row in report.rows(run) if row.value == "chaotic so far"]
+    (row,) = [row for row in run_report.rows(run) if row.value == "chaotic so far"]
     assert (row.measure, row.count) == ("  of these", "4 of 4")
 
 
 def test_reasons_beyond_the_commonest_are_counted(simulate):
     run = simulate(overrides={"ensemble.references": 7, "ensemble.twins": 1, "steps": 20})
-    (words,) = [line for line in report.remarks(run) if line.startswith("undecided")]
+    (words,) = [line for line in run_report.remarks(run) if line.startswith("undecided")]
     assert words.startswith("undecided in 7: ")
     part = run.summary["verdicts"]
     part["missing"] = dict.fromkeys("abcde", 1)  # the summary has five reasons at most
-    lines = [line for line in report.remarks(run) if line.startswith("undecided")]
+    lines = [line for line in run_report.remarks(run) if line.startswith("undecided")]
     assert len(lines) == 6
     assert lines[-1] == "undecided in 2 others: for other reasons, in regime.csv"
 
@@ -606,7 +606,7 @@ def test_an_nmle_without_a_window_is_not_measured(simulate):
     assert found["kept_ci95"] is None
     assert found["window"] == [0, 20]
     assert "no window of 30 points" in found["reason"]
-    shown = {row.measure.strip(): row for row in report.rows(run)}
+    shown = {row.measure.strip(): row for row in run_report.rows(run)}
     assert shown["nMLE ± std"].value == "none"
     assert "kept by filter" not in shown
 

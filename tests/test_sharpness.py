@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import tuichaos
-from tuichaos import report
 from tuichaos.config.loading import resolve
 from tuichaos.instruments import lanczos, sharpness
 from tuichaos.instruments.lanczos import largest
 from tuichaos.plots.instruments import TABLE_VIEWS
 from tuichaos.plots.run_plots import picture
+from tuichaos.reports import run_report
 from tuichaos.systems import build
 from tuichaos.systems.hessian import DefinedHessian, PerceptronHessian
 
@@ -259,7 +259,7 @@ def test_the_last_step_and_the_last_tenth_have_a_name_each(simulate):
     tenth = 0.1 * lead[:, -4:].mean() / 2
     assert found["mean_last_tenth_eta_half"] == pytest.approx(tenth, rel=1e-12)
     assert abs(tenth - found["final_eta_half"]) > 1e-4
-    shown = [row.measure.strip() for row in report.rows(run)]
+    shown = [row.measure.strip() for row in run_report.rows(run)]
     assert {"η·λmax/2, last step", "η·λmax/2, last tenth"} <= set(shown)
     assert found["final_median_ci95"] is None  # two tell no interval of a median
 
@@ -274,9 +274,9 @@ def test_the_interval_is_the_median_s(simulate):
     assert found["final_median"] == last[3] < found["final"] == pytest.approx(last.mean())
     assert found["final_median_ci95"] == [last[0], last[6]]  # ranks 1 and 7: 98.4 %
     assert found["final_eta_half_median"] == pytest.approx(0.05 * last[3] / 2, rel=1e-12)
-    row = next(row for row in report.rows(run) if "final sharpness" in row.measure)
+    row = next(row for row in run_report.rows(run) if "final sharpness" in row.measure)
     assert "median" in row.measure
-    assert row.value == report.number(last[3])
+    assert row.value == run_report.number(last[3])
 
 
 def test_softmax_map_at_its_fixed_point(simulate):

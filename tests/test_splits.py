@@ -9,7 +9,7 @@ import pytest
 
 from tuichaos.config.loading import resolve
 from tuichaos.instruments.statistics import mean_and_interval, share_interval
-from tuichaos.report import rows
+from tuichaos.reports.run_report import rows
 from tuichaos.storage import fingerprint
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps.sweep_reader import read

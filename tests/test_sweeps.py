@@ -18,8 +18,9 @@ import pytest
 import tuichaos
 from tuichaos.common.errors import InputError
 from tuichaos.config import sweep_axes
-from tuichaos.progress import sweep_words
-from tuichaos.sweeps import batch, points, report, workers
+from tuichaos.reports import sweep_report
+from tuichaos.reports.progress import sweep_words
+from tuichaos.sweeps import batch, points, workers
 from tuichaos.sweeps import journal as rows
 from tuichaos.sweeps.sweep_reader import read
 from tuichaos.sweeps.sweep_runner import SweepProgress
@@ -243,7 +244,7 @@ FAILED = {**dict.fromkeys(LINE), "point": 1, RATE: 0.1, "status": "failed", "rea
 
 
 def test_a_table_leaves_out_whole_columns_from_the_least_important_on():
-    whole = report.table([LINE, FAILED], (RATE,), 200, "step")
+    whole = sweep_report.table([LINE, FAILED], (RATE,), 200, "step")
     assert whole.left_out == []
     cells = ["0.00100", "-6.84e-05", "0.287", "17/20", "[0.640, 0.948]", "0.000134", "0.00123"]
     assert whole.rows[0] == [*cells, "marginal 8/20"]
@@ -254,7 +255,7 @@ def test_a_table_leaves_out_whole_columns_from_the_least_important_on():
     )
     seen = []
     for width in range(90, 0, -1):
-        found = report.table([LINE, FAILED], (RATE,), width, "step")
+        found = sweep_report.table([LINE, FAILED], (RATE,), width, "step")
         assert found.width <= width or found.heads == ["η", "exponent", "kept"]
         assert len(found.left_out) >= len(seen)
         assert found.left_out[: len(seen)] == seen
@@ -262,7 +263,7 @@ def test_a_table_leaves_out_whole_columns_from_the_least_important_on():
     assert seen == ["growth", "loss", "interval of kept", "nMLE", "verdict"]
     assert found.rows[0] == ["0.00100", "-6.84e-05", "17/20"]
     assert found.units == "exponent (steps 50–200): nats per step, means over references"
-    other = report.table([LINE, {**LINE, "lyapunov.window.1": 90}], (RATE,), 1, "step")
+    other = sweep_report.table([LINE, {**LINE, "lyapunov.window.1": 90}], (RATE,), 1, "step")
     assert other.units == "exponent: nats per step, means over references"
 
 
@@ -276,8 +277,8 @@ def test_no_number_of_a_table_is_cut(width, monkeypatch, command, tmp_path):
     found = read(tmp_path / "s")
     places = [line.split() for line in out.splitlines()]
     for k, rate in enumerate(found[RATE]):
-        (row,) = [words for words in places if words[:1] == [report._value(float(rate))]]
-        assert report._value(float(found["lyapunov.mean"][k])) in row
+        (row,) = [words for words in places if words[:1] == [sweep_report._value(float(rate))]]
+        assert sweep_report._value(float(found["lyapunov.mean"][k])) in row
         assert f"{found['nmle.kept'][k]:.0f}/{found['nmle.total'][k]:.0f}" in row
         word = found["regime"][k]
         assert width < 80 or f"{found[f'regimes.{word}'][k]:.0f}/12" in row
@@ -508,7 +509,7 @@ def test_resume_tries_again_what_failed_and_nothing_else(tmp_path, command, monk
 
 
 def test_progress_says_points_rate_time_left_and_failures(capsys, monkeypatch):
-    from tuichaos import progress
+    from tuichaos.reports import progress
     from tuichaos.sweeps.sweep_runner import SweepProgress
 
     monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)

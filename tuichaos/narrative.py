@@ -15,7 +15,7 @@ from tuichaos.config.reference_parameters import per
 from tuichaos.live import LiveSeries
 from tuichaos.plots.bands import Band, running_interval
 from tuichaos.plots.distance_fit import fit, growth_limit
-from tuichaos.report import dead_of
+from tuichaos.reports.run_report import dead_of
 
 
 @dataclass(frozen=True)

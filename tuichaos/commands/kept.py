@@ -95,7 +95,7 @@ def plot(
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "png"]), default="csv")
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
-    from tuichaos import exporting
+    from tuichaos.reports import export as exporting
     from tuichaos.storage.run_reader import find, reading
 
     found = find(run_name)

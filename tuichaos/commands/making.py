@@ -135,12 +135,13 @@ def _sweep(
         worker_options.reach(how["scheduler"])
     load_libraries(for_good=True)
     from tuichaos.execution.plan import plan
-    from tuichaos.sweeps import report, sweep_runner
+    from tuichaos.reports import sweep_report
+    from tuichaos.sweeps import sweep_runner
 
     if dry_run:
         points.check_plans(made, how["threads"])
         first = plan(made.base.experiment(made.points[0]), how["threads"])
-        for line in () if quiet else report.plan_of(made, first):
+        for line in () if quiet else sweep_report.plan_of(made, first):
             say(line)
         return
     with interruptible(), telling.progress(quiet, sweep=True) as watch:

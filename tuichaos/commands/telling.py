@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tuichaos.execution.plan import Plan
     from tuichaos.plots.figure import Picture
-    from tuichaos.report import Row
+    from tuichaos.reports.run_report import Row
     from tuichaos.storage.run_reader import Run
 
 
@@ -41,7 +41,13 @@ def shown(text: str) -> str:
 
 def progress(quiet: bool, sweep: bool = False) -> Any:
     """What watches a run, or a sweep, and says how far it is, on stderr."""
-    from tuichaos.progress import BarProgress, NoProgress, PlainProgress, SweepBar, SweepLines
+    from tuichaos.reports.progress import (
+        BarProgress,
+        NoProgress,
+        PlainProgress,
+        SweepBar,
+        SweepLines,
+    )
 
     if quiet:
         return NoProgress()
@@ -52,7 +58,7 @@ def progress(quiet: bool, sweep: bool = False) -> Any:
 
 def say_plan(plan: Plan) -> None:
     """What would run and how large it is."""
-    from tuichaos.report import plan_lines
+    from tuichaos.reports.run_report import plan_lines
 
     for line in plan_lines(plan):
         say(line)
@@ -94,7 +100,7 @@ def run_report(done: Run) -> None:
     """The table, two charts and the folder."""
     from rich.console import Console
 
-    from tuichaos import report
+    from tuichaos.reports import run_report as report
 
     console = Console(highlight=False)
     console.print(_table(done, report.rows(done), console.width))

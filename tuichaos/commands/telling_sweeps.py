@@ -13,8 +13,8 @@ from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.paths import as_argument
 
 if TYPE_CHECKING:
+    from tuichaos.reports import sweep_report
     from tuichaos.storage.run_reader import Run
-    from tuichaos.sweeps import report
 
 
 MAP_LINES = 30  # of a map at the end of its run
@@ -23,8 +23,9 @@ OVERALL = ("bifurcations", "cascades", "classes", "boundary")  # of summary.json
 
 def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     """The points of a sweep, its folder, and what failed."""
+    from tuichaos.reports import sweep_report
     from tuichaos.sweeps import journal as rows
-    from tuichaos.sweeps import points, report, sweep_table
+    from tuichaos.sweeps import points, sweep_table
 
     for warning in done.manifest["warnings"]:
         say(f"tuichaos: warning: {warning}", err=True)
@@ -37,14 +38,14 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     grid = points.grid(done.experiment, yes=True)
     counts, journal = done.manifest["points"], rows.Journal(done.path).rows
     lines = sweep_table.lines(grid, journal)
-    diagram = report.diagram_lines(done)
+    diagram = sweep_report.diagram_lines(done)
     if as_json:
         facts = {"name": done.experiment.name, "kind": "sweep", "keys": list(grid.keys), **counts}
         facts |= {key: value for key, value in done.summary.items() if key in OVERALL}
         say_json({**facts, "points": lines})
     elif not quiet and done.experiment.plane.value != "none":
         plane_map(done, MAP_LINES)
-        for words in (*report.of_plane(done.summary), f"sweep folder: {done.path}"):
+        for words in (*sweep_report.of_plane(done.summary), f"sweep folder: {done.path}"):
             say(words)
     elif diagram and not quiet:
         say(done.experiment.heading)
@@ -54,7 +55,9 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
     elif not quiet:
         remarks = _table(done, lines, grid.keys)
         splits = (
-            report.of_splits(lines, grid.keys) if done.experiment.system.name == "training" else ()
+            sweep_report.of_splits(lines, grid.keys)
+            if done.experiment.system.name == "training"
+            else ()
         )
         for words in (*remarks, *splits, f"sweep folder: {done.path}"):
             say(words)
@@ -86,7 +89,7 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
         console.print(line)
 
 
-def _table(done: Run, lines: list[report.Line], keys: tuple[str, ...]) -> list[str]:
+def _table(done: Run, lines: list[sweep_report.Line], keys: tuple[str, ...]) -> list[str]:
     """Print the table of a sweep; what there is to say of what it leaves out."""
     from rich import box
     from rich.cells import cell_len
@@ -95,11 +98,11 @@ def _table(done: Run, lines: list[report.Line], keys: tuple[str, ...]) -> list[s
     from rich.text import Text
 
     from tuichaos.config.reference_parameters import per
-    from tuichaos.sweeps import report
+    from tuichaos.reports import sweep_report
 
     console = Console(highlight=False, soft_wrap=True)
     unit = per(done.experiment.system.name, done.time_step)
-    found = report.table(lines, keys, console.width, unit, lambda text: cell_len(shown(text)))
+    found = sweep_report.table(lines, keys, console.width, unit, lambda text: cell_len(shown(text)))
     say(done.experiment.heading)
     for line in textwrap.wrap(found.units, max(40, console.width)):
         say(line)
@@ -116,4 +119,4 @@ def _table(done: Run, lines: list[report.Line], keys: tuple[str, ...]) -> list[s
     # Wider than the terminal where even the columns that stay are: no cell is cut.
     console.width = max(console.width, found.width)
     console.print(table)
-    return list(report.remarks(lines, found))
+    return list(sweep_report.remarks(lines, found))

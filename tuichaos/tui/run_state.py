@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tuichaos import progress
 from tuichaos.common.memory import held
 from tuichaos.config.experiment import Experiment
-from tuichaos.exporting import export, export_steps, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.narrative import Said, fitted, told, verdict
+from tuichaos.reports import progress
+from tuichaos.reports.export import export, export_steps, free_name
 from tuichaos.session import ENDED, Session, Status, SweepSession
 from tuichaos.storage.run_reader import Run, open_run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuichaos.progress import duration, sweep_words
+from tuichaos.reports.progress import duration, sweep_words
 from tuichaos.session import Status
 from tuichaos.tui.journey import Journey
 from tuichaos.tui.run_state import memory_megabytes

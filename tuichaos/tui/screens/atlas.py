@@ -16,9 +16,9 @@ from textual.widgets import Static
 from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.plane_and_diagram import VALUES
-from tuichaos.exporting import export_map, free_name
 from tuichaos.plots.legends import GAP, flow, more
 from tuichaos.plots.plane_map import of_rows
+from tuichaos.reports.export import export_map, free_name
 from tuichaos.session import Status
 from tuichaos.suited import has_loss
 from tuichaos.survey import Kept

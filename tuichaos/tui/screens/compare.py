@@ -16,11 +16,11 @@ from textual.widgets import Static
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean, clean_lines
-from tuichaos.exporting import export_curves, free_name
 from tuichaos.plots.figure import LETTERS, Picture, cropped
 from tuichaos.plots.instruments import TABLE_VIEWS
 from tuichaos.plots.run_comparison import differences, overlay
 from tuichaos.plots.run_plots import VIEWS, picture, title
+from tuichaos.reports.export import export_curves, free_name
 from tuichaos.storage.run_reader import MALFORMED, Run, open_run
 from tuichaos.tui.faults import noted
 from tuichaos.tui.screens.living import Living
@@ -167,7 +167,7 @@ class Compare(Living):
     @staticmethod
     def _facts(runs: list[Run]) -> str:
         if len(runs) == 1:
-            from tuichaos.report import rows
+            from tuichaos.reports.run_report import rows
 
             if not runs[0].summary:
                 return f"status: {runs[0].status}"

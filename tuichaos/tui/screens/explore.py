@@ -16,11 +16,11 @@ from textual.widgets import Input, Sparkline, Static
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
-from tuichaos.exporting import export_curves, free_name
 from tuichaos.live import LiveSeries
 from tuichaos.plots.figure import Picture, cropped
 from tuichaos.plots.instruments import TABS
 from tuichaos.plots.run_plots import title, view
+from tuichaos.reports.export import export_curves, free_name
 from tuichaos.suited import suited
 from tuichaos.tui.faults import noted
 from tuichaos.tui.run_state import RunState, nudged

@@ -11,7 +11,7 @@ import numpy as np
 from tuichaos.common.number_text import said
 from tuichaos.execution.plan import Plan
 from tuichaos.instruments.statistics import mean_and_interval
-from tuichaos.report import ONE_SPLIT, between, number, plan_lines
+from tuichaos.reports.run_report import ONE_SPLIT, between, number, plan_lines
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.points import Grid
 

@@ -1,0 +1,1 @@
+"""Tables, progress and exports: what is said of a run or a sweep."""
