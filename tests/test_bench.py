@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tuichaos import bench
+from tuichaos.benchmarks import speed
 
 
 def test_it_says_how_long_it_takes():
-    assert bench.promised(0.3, quick=True) == "about 24 s"
-    assert "--quick" in bench.promised(2.0, quick=False)
+    assert speed.promised(0.3, quick=True) == "about 24 s"
+    assert "--quick" in speed.promised(2.0, quick=False)
 
 
 @pytest.mark.slow

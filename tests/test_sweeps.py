@@ -765,7 +765,7 @@ def test_any_executor_carries_the_points(whole, tmp_path):
 def test_one_command_is_ten_times_as_fast_as_31_and_equal_bit_by_bit(tmp_path):
     """The issue's sweep as one command and as 31, each from its start to its end: every third
     of them is run, and stands for its neighbours in the time."""
-    from tuichaos.bench_sweeps import shell, sweep_experiment
+    from tuichaos.benchmarks.sweeps import shell, sweep_experiment
 
     made = sweep_experiment("cpu")
     file = tmp_path / "s.toml"

@@ -69,11 +69,11 @@ def bench(what: str | None, seconds: float | None, device: str, quick: bool) -> 
         raise InputError("--seconds: must be a number")
     here()
     if what == "ui":
-        from tuichaos.tui import bench as screen
+        from tuichaos.benchmarks import explorer as screen
 
         lines = screen.table(seconds or 15.0)
     else:
-        from tuichaos.bench import QUICK_SECONDS, table
+        from tuichaos.benchmarks.speed import QUICK_SECONDS, table
 
         lines = table(seconds or (QUICK_SECONDS if quick else 2.0), device, quick)
     for line in lines:

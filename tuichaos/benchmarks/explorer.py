@@ -40,7 +40,7 @@ START_LIMIT = 60.0
 FIRST_WORDS = b"Press space"
 # Cursor, zoom, pan, smoothing, the whole again: what one does while watching.
 KEYS = (b"\x1b[1;2C", b"+", b"-", b"\x1b[C", b"\x1b[D", b"w", b"0")
-PROGRAM = "from tuichaos.tui.bench import child; child()"
+PROGRAM = "from tuichaos.benchmarks.explorer import child; child()"
 
 
 def experiment() -> Experiment:

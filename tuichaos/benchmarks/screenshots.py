@@ -1,4 +1,4 @@
-"""Pictures of every screen from fixed data: ``python -m tuichaos.tui.shots FOLDER``.
+"""Pictures of every screen from fixed data: ``python -m tuichaos.benchmarks.screenshots FOLDER``.
 
 SVG always; PNG beside it where there is chromium, and a font with braille such as FreeMono, or
 else cairosvg, and DejaVu.

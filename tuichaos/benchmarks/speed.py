@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
-from tuichaos import bench_sweeps
-from tuichaos.bench_instruments import costs
+from tuichaos.benchmarks import sweeps
+from tuichaos.benchmarks.instruments import costs
 from tuichaos.common.devices import repeatable
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import resolve
@@ -128,7 +128,7 @@ def table(seconds: float, device: str, quick: bool = False) -> Iterator[str]:
     yield ""
     yield _whole(device, plain)
     yield ""
-    yield from bench_sweeps.lines(device, plain)
+    yield from sweeps.lines(device, plain)
     yield ""
     yield "µs of wall time a step of one replica; 'measuring adds' is loss, accuracy, norm,"
     yield "distances and their estimators beside training alone; 'tangent' is one tangent's step."

@@ -1,0 +1,1 @@
+"""How fast it is, and pictures of every screen."""
