@@ -19,18 +19,18 @@ from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
 from tuichaos.config.sweep_axes import axes
 from tuichaos.plots.plane_map import PlaneValues
-from tuichaos.session import Status
-from tuichaos.survey import Survey
 from tuichaos.sweeps import sweep_runner
 from tuichaos.sweeps.journal import Row
 from tuichaos.tui.app import Explorer
-from tuichaos.tui.faces import face
-from tuichaos.tui.faces.base import Look
+from tuichaos.tui.run_session import Status
 from tuichaos.tui.screens.atlas import Atlas, flowed
 from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.runs import Runs
-from tuichaos.tui.widgets.board import Board
-from tuichaos.windows import alone, resized, widened, zoomed
+from tuichaos.tui.sweep_session import Survey
+from tuichaos.tui.sweep_views import face
+from tuichaos.tui.sweep_views.base import Look
+from tuichaos.tui.widgets.cell_canvas import Board
+from tuichaos.tui.zoom import alone, resized, widened, zoomed
 
 SIZE = (100, 30)
 PLANE = {

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import tuichaos
-from tuichaos import narrative
 from tuichaos.execution.plan import plan
 from tuichaos.execution.runner import prepare
 from tuichaos.reports import run_report
 from tuichaos.simulation.run_control import Pace
 from tuichaos.systems.base import System
 from tuichaos.systems.determinism import nondeterminism
+from tuichaos.tui import status_sentence
 
 
 class Contracting(System):
@@ -189,7 +189,7 @@ def test_where_the_noise_floor_fails_no_reference_has_a_verdict(tmp_path):
     cell = reason.replace(",", ";")
     assert {(row["verdict"], row["missing"]) for row in rows} == {("undecided", cell)}
     assert f"undecided in 16: {reason}" in list(run_report.remarks(run))
-    assert narrative.verdict(run.summary) == f"Verdict: undecided in 16 of 16: {reason}."
+    assert status_sentence.verdict(run.summary) == f"Verdict: undecided in 16 of 16: {reason}."
     seen = [reason in found["verdicts"]["missing"] for found in previews]
     assert seen == [found["steps"] >= step for found in previews]
     assert len(set(seen)) == 2

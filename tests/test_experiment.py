@@ -7,10 +7,11 @@ import tomllib
 
 import pytest
 
-from tuichaos import InputError, windows
+from tuichaos import InputError
 from tuichaos.config import experiment, presets
 from tuichaos.config.loading import describe_keys, load, parse_override, resolve
 from tuichaos.sweeps import points
+from tuichaos.tui import zoom
 
 
 def test_defaults_are_the_papers():
@@ -218,10 +219,10 @@ def test_a_title_is_true_of_what_is_swept_and_of_each_point():
     told = [base.experiment(point).title for point in points.grid(made).points]
     assert told == [f"Logistic map at r = {r}" for r in ("3", "3.5", "4")]
     assert title_of("quick", {}, ["seed=[1, 2]"]) == "A first look: edge of stability"
-    closer = windows.zoomed(presets.preset("orbit-quartic"), {"system.parameters.a": (1.0, 1.2)})
+    closer = zoom.zoomed(presets.preset("orbit-quartic"), {"system.parameters.a": (1.0, 1.2)})
     assert (
         closer.title == "Gradient descent on (w² − 1)²/4 over a from 1 to 1.2 (from orbit-quartic)"
     )
-    again = windows.zoomed(closer, {"system.parameters.a": (1.1, 1.2)})
+    again = zoom.zoomed(closer, {"system.parameters.a": (1.1, 1.2)})
     assert again.title == closer.title.replace("from 1 to", "from 1.1 to")
-    assert windows.middle(made).title == "Logistic map at r = 3.5"
+    assert zoom.middle(made).title == "Logistic map at r = 3.5"

@@ -21,7 +21,6 @@ from mutations import stopped_run
 from peaks import forget, peak
 
 import tuichaos
-from tuichaos import windows
 from tuichaos.common import trust
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.text import cell, clean, json_text
@@ -30,6 +29,7 @@ from tuichaos.plots import plotext_renderer
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.reports.export import export_steps, safe_lines
 from tuichaos.storage.run_reader import open_run
+from tuichaos.tui import zoom
 
 SMALL = {"steps": 6, "ensemble": {"references": 2, "twins": 1}}
 EVIL = """
@@ -122,9 +122,9 @@ def test_no_window_of_a_map_runs_code(evil):
     ranges = {"optimizer.learning_rate": {"linear": [0.1, 1.0, 4]}, "seed": [1, 2, 3]}
     made = valid({**SMALL, "system": {"name": "evil_one:make"}, "sweep": ranges})
     for other in (
-        windows.valued(made, "exponent"),
-        windows.middle(made),
-        windows.zoomed(made, {"optimizer.learning_rate": (0.2, 0.3)}),
+        zoom.valued(made, "exponent"),
+        zoom.middle(made),
+        zoom.zoomed(made, {"optimizer.learning_rate": (0.2, 0.3)}),
     ):
         with pytest.raises(InputError, match="--trust"):
             trust.check(other)

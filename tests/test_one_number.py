@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from tuichaos.live import LiveSeries
-from tuichaos.narrative import narrate
 from tuichaos.plots.run_plots import Kept, picture, view
 from tuichaos.reports import run_report
 from tuichaos.reports.run_report import number
+from tuichaos.tui.live_series import LiveSeries
+from tuichaos.tui.status_sentence import narrate
 
 RUNS = {
     "eta 0.5": {"optimizer.learning_rate": 0.5},

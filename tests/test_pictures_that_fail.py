@@ -12,12 +12,12 @@ from textual.widgets import Static
 
 import tuichaos
 from tuichaos.config.presets import preset
-from tuichaos.live import LiveSeries
 from tuichaos.plots.bands import Band
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.plotext_renderer import draw
 from tuichaos.storage.column_reader import whole_lines
 from tuichaos.tui import faults
+from tuichaos.tui.live_series import LiveSeries
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.widgets.chart import Chart
 

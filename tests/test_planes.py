@@ -23,12 +23,12 @@ from tuichaos.config.sweep_axes import axes
 from tuichaos.execution import runner
 from tuichaos.plots import plane_map, raster_renderer
 from tuichaos.reports.export import export
-from tuichaos.session import Session
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import points, sweep_runner
 from tuichaos.sweeps.journal import Row
 from tuichaos.systems import build
 from tuichaos.systems.training import TrainingSystem
+from tuichaos.tui.run_session import Session
 from tuichaos.tui.run_state import RunState
 
 PLACE = torch.device("cpu")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos.live import LiveSeries
-from tuichaos.session import ENDED, Session, Status
 from tuichaos.simulation.simulation import Simulation
+from tuichaos.tui.live_series import LiveSeries
+from tuichaos.tui.run_session import ENDED, Session, Status
 from tuichaos.tui.run_state import RunState
 
 

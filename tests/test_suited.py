@@ -7,7 +7,7 @@ import pytest
 import tuichaos
 from tuichaos.execution.plan import plan
 from tuichaos.plots.instruments import TABS
-from tuichaos.suited import asked, suited
+from tuichaos.tui.applicable_instruments import asked, suited
 
 SILENT = ("units", "sharpness", "projection", "orbital", "routes", "moving")
 CASES = (

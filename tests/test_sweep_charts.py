@@ -14,8 +14,8 @@ from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.plots.plotext_renderer import draw
 from tuichaos.plots.sweep_plots import picture
 from tuichaos.sweeps.journal import Row
-from tuichaos.tui.faces import face
-from tuichaos.tui.faces.base import Look
+from tuichaos.tui.sweep_views import face
+from tuichaos.tui.sweep_views.base import Look
 
 RATE = "optimizer.learning_rate"
 FAST = {"steps": 140, "ensemble.references": 12, "ensemble.twins": 1, "measure.regime": False}

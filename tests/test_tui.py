@@ -25,8 +25,8 @@ from tuichaos.config.explorer_settings import Config, config_path, read_config
 from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
 from tuichaos.plots.instruments import TABLE_VIEWS
-from tuichaos.suited import FEW
 from tuichaos.tui.app import Explorer
+from tuichaos.tui.applicable_instruments import FEW
 from tuichaos.tui.screens.compare import Compare, aligned
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart

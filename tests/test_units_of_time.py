@@ -16,11 +16,11 @@ from tuichaos import InputError, resolve
 from tuichaos.config import reference_parameters
 from tuichaos.execution import runner
 from tuichaos.execution.plan import plan
-from tuichaos.live import LiveSeries
-from tuichaos.narrative import narrate
 from tuichaos.plots.run_plots import VIEWS, every, pictures, title
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps.sweep_reader import read as read_sweep
+from tuichaos.tui.live_series import LiveSeries
+from tuichaos.tui.status_sentence import narrate
 
 PACKAGE = Path(tuichaos.__file__).parent
 FLOW, MAP = "per unit of time", "per step"

@@ -16,14 +16,14 @@ import tuichaos
 from tuichaos.common.ascii_text import plain
 from tuichaos.config import presets
 from tuichaos.execution.progress_event import Progress
-from tuichaos.live import EARLY_POINTS, MOST_POINTS, LiveSeries
-from tuichaos.narrative import Said, fitted, narrate, told, verdict
 from tuichaos.plots import distance_fit
 from tuichaos.plots.bands import Band, running_interval, summarise
 from tuichaos.plots.figure import Curve, Picture, Role, cropped, smoothed
 from tuichaos.plots.instruments.projection import _rms
 from tuichaos.plots.plotext_renderer import COLOURS, draw, legend
 from tuichaos.plots.run_plots import Kept, view
+from tuichaos.tui.live_series import EARLY_POINTS, MOST_POINTS, LiveSeries
+from tuichaos.tui.status_sentence import Said, fitted, narrate, told, verdict
 
 T = np.arange(400.0)
 

@@ -38,16 +38,16 @@ from tuichaos.config.explorer_settings import Config, keep_theme
 from tuichaos.execution.libraries import load_libraries
 from tuichaos.storage.run_list import Catalogue
 from tuichaos.storage.run_reader import Run
-from tuichaos.survey import Kept, Survey
 from tuichaos.sweeps.journal import Row
 from tuichaos.tui.ascii import AsciiFilter
 from tuichaos.tui.gate import Gate
-from tuichaos.tui.journey import Journey
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
+from tuichaos.tui.sweep_session import Kept, Survey
 from tuichaos.tui.widgets.help import Help
-from tuichaos.windows import middle
+from tuichaos.tui.zoom import middle
+from tuichaos.tui.zoom_history import Journey
 
 SWITCH_SECONDS = 0.001
 SIZE_SECONDS = 0.3  # after the last event of another size

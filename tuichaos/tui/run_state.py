@@ -12,12 +12,12 @@ import numpy as np
 
 from tuichaos.common.memory import held
 from tuichaos.config.experiment import Experiment
-from tuichaos.live import LiveSeries
-from tuichaos.narrative import Said, fitted, told, verdict
 from tuichaos.reports import progress
 from tuichaos.reports.export import export, export_steps, free_name
-from tuichaos.session import ENDED, Session, Status, SweepSession
 from tuichaos.storage.run_reader import Run, open_run
+from tuichaos.tui.live_series import LiveSeries
+from tuichaos.tui.run_session import ENDED, Session, Status, SweepSession
+from tuichaos.tui.status_sentence import Said, fitted, told, verdict
 
 
 class RunState:

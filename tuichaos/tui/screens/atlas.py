@@ -19,23 +19,23 @@ from tuichaos.config.plane_and_diagram import VALUES
 from tuichaos.plots.legends import GAP, flow, more
 from tuichaos.plots.plane_map import of_rows
 from tuichaos.reports.export import export_map, free_name
-from tuichaos.session import Status
-from tuichaos.suited import has_loss
-from tuichaos.survey import Kept
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import MOST_DENSE
-from tuichaos.tui import boxes
-from tuichaos.tui.faces.base import Face, Look, short
-from tuichaos.tui.faces.columns import CurveFace
-from tuichaos.tui.faces.diagrams import DiagramFace
-from tuichaos.tui.faces.maps import PlaneFace
+from tuichaos.tui import selection_box
+from tuichaos.tui.applicable_instruments import has_loss
 from tuichaos.tui.faults import noted
-from tuichaos.tui.journey import Journey, Level
-from tuichaos.tui.screens.living import Living
-from tuichaos.tui.standing import standing
-from tuichaos.tui.widgets.board import Board, Box
-from tuichaos.tui.widgets.keys import Keys
-from tuichaos.windows import Span, alone, resized, valued, widened, zoomed
+from tuichaos.tui.run_session import Status
+from tuichaos.tui.screens.base import Living
+from tuichaos.tui.sweep_session import Kept
+from tuichaos.tui.sweep_status import standing
+from tuichaos.tui.sweep_views.base import Face, Look, short
+from tuichaos.tui.sweep_views.column_view import CurveFace
+from tuichaos.tui.sweep_views.diagram_view import DiagramFace
+from tuichaos.tui.sweep_views.map_view import PlaneFace
+from tuichaos.tui.widgets.cell_canvas import Board, Box
+from tuichaos.tui.widgets.footer import Keys
+from tuichaos.tui.zoom import Span, alone, resized, valued, widened, zoomed
+from tuichaos.tui.zoom_history import Journey, Level
 
 FEW_COLOURS = ("standard", "windows")  # systems of sixteen
 REFRESH_SECONDS = 2.0  # between looks at a folder that grows
@@ -332,11 +332,11 @@ class Atlas(Living):
 
     def _reshape(self, dx: int, dy: int, resize: bool) -> None:
         """Move the box, or make it wider (right), narrower, taller (up), lower."""
-        self._set_box((boxes.sized if resize else boxes.moved)(self.box, dx, dy))
+        self._set_box((selection_box.sized if resize else selection_box.moved)(self.box, dx, dy))
 
     def _set_box(self, box: Box) -> None:
         """Another box, if it fits on the board."""
-        if boxes.fits(box, self.area):
+        if selection_box.fits(box, self.area):
             self.box = box
             self._lay()
 
@@ -347,7 +347,7 @@ class Atlas(Living):
         if self.box is not None:
             self._drop()
             return
-        self.box = boxes.around(*self._cell(), self.area)
+        self.box = selection_box.around(*self._cell(), self.area)
         self._lay()
 
     def _drop(self) -> None:
@@ -359,7 +359,7 @@ class Atlas(Living):
             self._put(*self.board.cross)
 
     def on_board_boxed(self, event: Board.Boxed) -> None:
-        if self.area is None or not boxes.large(event.box):
+        if self.area is None or not selection_box.large(event.box):
             self._drop()
             return
         self.box = event.box
@@ -367,7 +367,7 @@ class Atlas(Living):
 
     def on_board_wheeled(self, event: Board.Wheeled) -> None:
         if self.box is not None:
-            self._set_box(boxes.scaled(self.box, event.direction))
+            self._set_box(selection_box.scaled(self.box, event.direction))
 
     def on_board_resized(self) -> None:
         self.box = None
@@ -479,7 +479,7 @@ class Atlas(Living):
 
     def action_finer(self, direction: int) -> None:
         if self.box is not None:
-            self._set_box(boxes.scaled(self.box, direction))
+            self._set_box(selection_box.scaled(self.box, direction))
         else:
             self._try(resized, FINER**direction, MOST_DENSE, crop=self.level.crop)
 

@@ -23,9 +23,9 @@ from tuichaos.plots.run_plots import VIEWS, picture, title
 from tuichaos.reports.export import export_curves, free_name
 from tuichaos.storage.run_reader import MALFORMED, Run, open_run
 from tuichaos.tui.faults import noted
-from tuichaos.tui.screens.living import Living
+from tuichaos.tui.screens.base import Living
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.keys import Keys
+from tuichaos.tui.widgets.footer import Keys
 
 REFRESH_SECONDS = 2.0
 HEADING = ("measure", "value", "95 % interval", "from")

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tuichaos.common.text import clean
-from tuichaos.tui.screens.living import Clickable
+from tuichaos.tui.screens.base import Clickable
 
 
 class Dialog(Clickable):

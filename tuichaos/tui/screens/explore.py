@@ -16,20 +16,20 @@ from textual.widgets import Input, Sparkline, Static
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
-from tuichaos.live import LiveSeries
 from tuichaos.plots.figure import Picture, cropped
 from tuichaos.plots.instruments import TABS
 from tuichaos.plots.run_plots import title, view
 from tuichaos.reports.export import export_curves, free_name
-from tuichaos.suited import suited
+from tuichaos.tui.applicable_instruments import suited
 from tuichaos.tui.faults import noted
+from tuichaos.tui.live_series import LiveSeries
 from tuichaos.tui.run_state import RunState, nudged
-from tuichaos.tui.screens.living import Living
+from tuichaos.tui.screens.base import Living
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.keys import Keys
-from tuichaos.tui.widgets.pages import LIVE, NAMES, Pages
+from tuichaos.tui.widgets.footer import Keys
 from tuichaos.tui.widgets.settings import Settings
+from tuichaos.tui.widgets.tabs import LIVE, NAMES, Pages
 
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1

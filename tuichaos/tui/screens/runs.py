@@ -20,10 +20,10 @@ from tuichaos.storage import run_reader as kept
 from tuichaos.storage import trash
 from tuichaos.storage.run_list import Catalogue, Listed
 from tuichaos.storage.run_reader import Run
+from tuichaos.tui.screens.base import Living
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm
-from tuichaos.tui.screens.living import Living
-from tuichaos.tui.widgets.keys import Keys
+from tuichaos.tui.widgets.footer import Keys
 
 COLUMNS = ("", "run", "status", "started", "steps", "replicas", "note", "title")
 REFRESH_SECONDS = 2.0

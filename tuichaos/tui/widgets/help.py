@@ -13,7 +13,7 @@ from textual.screen import ActiveBinding
 from textual.widgets import HelpPanel, KeyPanel
 from textual.widgets._key_panel import BindingsTable
 
-from tuichaos.tui.widgets.pages import NAMES
+from tuichaos.tui.widgets.tabs import NAMES
 
 FIRST = ("toggle", "nudge", "nudge_restart", "tab", "export", "runs", "quit", "close_help")
 LAST = ("app.focus_next", "app.focus_previous", "screen.copy_text", "help_quit")

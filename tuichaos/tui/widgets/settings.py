@@ -21,7 +21,7 @@ from tuichaos.config.experiment import DATA, SYSTEMS, Experiment
 from tuichaos.config.loading import changed, parse_override
 from tuichaos.config.measure import Measure
 from tuichaos.config.reference_parameters import turned
-from tuichaos.suited import asked
+from tuichaos.tui.applicable_instruments import asked
 
 TRAINING, REFERENCE = "training", "reference"
 

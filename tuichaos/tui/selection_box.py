@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.geometry import Region
 
-from tuichaos.tui.widgets.board import LEAST_BOX, Box
+from tuichaos.tui.widgets.cell_canvas import LEAST_BOX, Box
 
 SHARE = 4  # a box begins as this part of the board, each way
 

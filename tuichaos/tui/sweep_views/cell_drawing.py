@@ -12,8 +12,8 @@ from rich.text import Text
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.plotext_renderer import PLAIN_MARKERS, draw, y_axis
 from tuichaos.plots.plotext_renderer import legend as legend_of
-from tuichaos.tui.faces.base import Look
-from tuichaos.tui.widgets.board import BLANK, Line, Mark
+from tuichaos.tui.sweep_views.base import Look
+from tuichaos.tui.widgets.cell_canvas import BLANK, Line, Mark
 
 MARGIN_SIGNS = "│┤├└|+"
 

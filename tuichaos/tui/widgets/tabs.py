@@ -18,9 +18,9 @@ from textual.widgets import ContentSwitcher, Tab, Tabs
 from tuichaos.config.experiment import Experiment
 from tuichaos.plots.instruments import TABS
 from tuichaos.plots.instruments.base import Tables
-from tuichaos.session import ENDED, Session
+from tuichaos.tui.run_session import ENDED, Session
 from tuichaos.tui.widgets.chart import Chart
-from tuichaos.tui.widgets.laboratory import Laboratory, pictures, reasons
+from tuichaos.tui.widgets.instrument_tab import Laboratory, pictures, reasons
 
 LIVE = "Live"
 NAMES = (LIVE, *TABS)

@@ -7,11 +7,11 @@ drawn into as many cells as there are.
 from __future__ import annotations
 
 from tuichaos.config.experiment import Experiment
-from tuichaos.tui.faces.base import Face
-from tuichaos.tui.faces.columns import CurveFace
-from tuichaos.tui.faces.diagrams import DiagramFace
-from tuichaos.tui.faces.maps import PlaneFace
-from tuichaos.windows import Span
+from tuichaos.tui.sweep_views.base import Face
+from tuichaos.tui.sweep_views.column_view import CurveFace
+from tuichaos.tui.sweep_views.diagram_view import DiagramFace
+from tuichaos.tui.sweep_views.map_view import PlaneFace
+from tuichaos.tui.zoom import Span
 
 
 def face(experiment: Experiment, crop: Span | None = None) -> Face:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tuichaos.config.experiment import Experiment
-from tuichaos.session import Status
-from tuichaos.survey import Survey
 from tuichaos.sweeps.journal import Row
-from tuichaos.tui.faces import face
-from tuichaos.tui.faces.base import Face
-from tuichaos.windows import Span
+from tuichaos.tui.run_session import Status
+from tuichaos.tui.sweep_session import Survey
+from tuichaos.tui.sweep_views import face
+from tuichaos.tui.sweep_views.base import Face
+from tuichaos.tui.zoom import Span
 
 MOST_NUMBERS = 2_000_000  # of all pictures that are kept: about 200 MB
 MIDDLE = (0.5, 0.5)

@@ -12,8 +12,8 @@ from textual.geometry import Region
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.sweeps.journal import Row
-from tuichaos.tui.widgets.board import Box, Sheet
-from tuichaos.windows import Span
+from tuichaos.tui.widgets.cell_canvas import Box, Sheet
+from tuichaos.tui.zoom import Span
 
 
 @dataclass(frozen=True)

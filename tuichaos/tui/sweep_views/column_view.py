@@ -11,8 +11,8 @@ from tuichaos.config.reference_parameters import per
 from tuichaos.plots.figure import Picture
 from tuichaos.plots.sweep_plots import FIRST, of_columns
 from tuichaos.sweeps.journal import Row
-from tuichaos.tui.faces.base import told
-from tuichaos.tui.faces.charts import ChartFace
+from tuichaos.tui.sweep_views.base import told
+from tuichaos.tui.sweep_views.chart_view import ChartFace
 
 ROOMY = 120  # columns in which the legend fits into a line
 EXPONENTS = ("lyapunov", "nmle", "growth")  # whose means are rates

@@ -12,10 +12,10 @@ import numpy as np
 from tuichaos.common.thresholds import MIN_STEPS, NEUTRAL_GAIN
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
-from tuichaos.live import LiveSeries
 from tuichaos.plots.bands import Band, running_interval
 from tuichaos.plots.distance_fit import fit, growth_limit
 from tuichaos.reports.run_report import dead_of
+from tuichaos.tui.live_series import LiveSeries
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from tuichaos.common.malloc import give_back
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.sweep_axes import axes
 from tuichaos.execution.libraries import load_libraries
-from tuichaos.session import ENDED, Status
 from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.points import Grid
+from tuichaos.tui.run_session import ENDED, Status
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tuichaos.reports.progress import duration, sweep_words
-from tuichaos.session import Status
-from tuichaos.tui.journey import Journey
+from tuichaos.tui.run_session import Status
 from tuichaos.tui.run_state import memory_megabytes
+from tuichaos.tui.zoom_history import Journey
 
 
 def standing(journey: Journey, width: int) -> str:

@@ -6,9 +6,9 @@ from tuichaos.common.errors import InputError
 from tuichaos.plots.figure import Picture
 from tuichaos.plots.orbit_diagram_plots import of_rows
 from tuichaos.sweeps.points import Grid
-from tuichaos.tui.faces.base import told
-from tuichaos.tui.faces.charts import ChartFace
-from tuichaos.tui.faces.words import numbers_of, states
+from tuichaos.tui.sweep_views.base import told
+from tuichaos.tui.sweep_views.chart_view import ChartFace
+from tuichaos.tui.sweep_views.point_text import numbers_of, states
 
 
 class DiagramFace(ChartFace):

@@ -14,10 +14,10 @@ from textual.geometry import Region
 from tuichaos.plots import raster_renderer
 from tuichaos.plots.plane_map import of_experiment
 from tuichaos.sweeps.journal import Row
-from tuichaos.tui.faces.base import Face, Look, short, told
-from tuichaos.tui.faces.words import said
-from tuichaos.tui.widgets.board import Box, Line, Mark, Sheet
-from tuichaos.windows import Span, at
+from tuichaos.tui.sweep_views.base import Face, Look, short, told
+from tuichaos.tui.sweep_views.point_text import said
+from tuichaos.tui.widgets.cell_canvas import Box, Line, Mark, Sheet
+from tuichaos.tui.zoom import Span, at
 
 WIDE = 150  # columns in which the legend of a map of one scale or two fits into a line
 LABELS = 7  # columns left of a map for its ticks

@@ -11,10 +11,10 @@ from textual.geometry import Region
 from tuichaos.plots.figure import Picture
 from tuichaos.plots.plotext_renderer import legend as legend_of
 from tuichaos.plots.plotext_renderer import y_axis
-from tuichaos.tui.faces.base import Face, Look
-from tuichaos.tui.faces.drawing import canvas, drawable, drawn, margin
-from tuichaos.tui.widgets.board import BLANK, Box, Sheet
-from tuichaos.windows import Span, ends
+from tuichaos.tui.sweep_views.base import Face, Look
+from tuichaos.tui.sweep_views.cell_drawing import canvas, drawable, drawn, margin
+from tuichaos.tui.widgets.cell_canvas import BLANK, Box, Sheet
+from tuichaos.tui.zoom import Span, ends
 
 LOWEST_PAIR = 15  # lines; a lower board leaves the exponent out
 EXPONENT_SHARE = 0.36  # of the lines of a diagram

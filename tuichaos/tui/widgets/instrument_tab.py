@@ -14,9 +14,9 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.plots.figure import Picture
 from tuichaos.plots.instruments import TABLE_VIEWS, TABS
 from tuichaos.plots.instruments.base import Tables
-from tuichaos.session import ENDED, Session
-from tuichaos.suited import suited
+from tuichaos.tui.applicable_instruments import suited
 from tuichaos.tui.faults import noted
+from tuichaos.tui.run_session import ENDED, Session
 from tuichaos.tui.widgets.chart import Chart
 
 # What was drawn of a view: a picture, or why there is none.
