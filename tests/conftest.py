@@ -15,7 +15,7 @@ import leftovers
 import pytest
 
 import tuichaos
-from tuichaos.cli import _run_cli
+from tuichaos.cli.main import _run_cli
 from tuichaos.storage.run_reader import Run
 
 

@@ -19,7 +19,7 @@ MOST_SECONDS = 600.0  # a process that has not ended then hangs: a busy machine 
 @functools.cache
 def warm() -> None:
     """Load, and let torch compile, what runs need: once here instead of in each child."""
-    import tuichaos.cli  # noqa: F401
+    import tuichaos.cli.main  # noqa: F401
     from tuichaos.config.loading import resolve
     from tuichaos.execution import runner
     from tuichaos.sweeps import sweep_runner  # noqa: F401
@@ -108,7 +108,7 @@ def by_command(*arguments: object) -> Callable[[], None]:
     """What a command line does, for a child."""
 
     def act() -> None:
-        from tuichaos.cli import _run_cli
+        from tuichaos.cli.main import _run_cli
 
         sys.argv = ["tuichaos", *map(str, arguments)]
         raise SystemExit(_run_cli())

@@ -260,7 +260,7 @@ class Report:
 
 def answered(arguments: list[str], out: io.StringIO, err: io.StringIO) -> int:
     """The exit code of a command line in this process."""
-    from tuichaos.cli import _run_cli
+    from tuichaos.cli.main import _run_cli
 
     def late(*_: object) -> None:
         raise Late

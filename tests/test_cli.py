@@ -326,7 +326,7 @@ def test_a_run_that_breaks_says_so(command, tmp_path):
 
 
 def process(*arguments, **options):
-    program = "import sys; from tuichaos.cli import main; sys.argv[0] = 'tuichaos'; main()"
+    program = "import sys; from tuichaos.cli.main import main; sys.argv[0] = 'tuichaos'; main()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
@@ -335,7 +335,7 @@ def process(*arguments, **options):
 
 def test_help_is_quick_and_imports_no_heavy_package():
     code = (
-        "import sys; from tuichaos.cli import cli; cli.main(['--help'], standalone_mode=False);"
+        "import sys; from tuichaos.cli.main import cli; cli.main(['--help'], standalone_mode=False);"
         "heavy = {'torch', 'textual', 'numpy', 'pydantic', 'sklearn', 'plotext', 'rich'};"
         "sys.exit(len(heavy & set(sys.modules)))"
     )
@@ -386,7 +386,7 @@ def test_a_run_interrupted_before_its_first_frame_can_be_opened(tmp_path):
 
 
 def test_a_closed_pipe_is_no_error():
-    program = "from tuichaos.cli import main; main()"
+    program = "from tuichaos.cli.main import main; main()"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c",
          f"{sys.executable} -c '{program}' presets --keys | head -1"],
@@ -398,7 +398,7 @@ def test_a_closed_pipe_is_no_error():
 
 def shelled(*arguments, **streams):
     """The program in a process of its own, with streams as a shell gives them."""
-    program = [sys.executable, "-c", "from tuichaos.cli import main; main()", *arguments]
+    program = [sys.executable, "-c", "from tuichaos.cli.main import main; main()", *arguments]
     done = subprocess.run(program, stderr=subprocess.PIPE, text=True, **streams)
     return done.returncode, done.stderr
 
@@ -437,7 +437,7 @@ def test_warnings_about_numbers_beyond_all_range_are_hushed_and_no_others(option
 def test_workers_hush_as_well(home):
     """They are started as new interpreters: what is ignored is an option of theirs."""
     code = (
-        "import multiprocessing as m, sys; from tuichaos.commands.streams import hush; hush();"
+        "import multiprocessing as m, sys; from tuichaos.cli.streams import hush; hush();"
         "import numpy; p = m.get_context('spawn').Process(target=numpy.exp, args=(1e4,));"
         "p.start(); p.join(); sys.exit(p.exitcode)"
     )
@@ -476,5 +476,5 @@ def test_ctrl_c_while_libraries_are_loaded_is_one_line_and_130(ended, command, m
     def interrupted(*_, **__):
         raise ended
 
-    monkeypatch.setattr("tuichaos.cli.cli.main", interrupted)
+    monkeypatch.setattr("tuichaos.cli.main.cli.main", interrupted)
     assert command("run") == (130, "", "tuichaos: error: interrupted\n")

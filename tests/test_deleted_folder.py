@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli import main; main()"
+PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli.main import main; main()"
 GONE = "tuichaos: error: the current folder was deleted, or cannot be entered any more: "
 SMALL = ["--set", "steps=20", "--set", "ensemble.references=2"]
 REFUSED = {

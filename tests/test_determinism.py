@@ -121,7 +121,7 @@ def test_allowed_it_runs_without_a_verdict(told):
 
 
 def test_a_noise_floor_without_bound_is_one_line(capfd):
-    from tuichaos.commands.telling import warn_of_noise
+    from tuichaos.cli.run_output import warn_of_noise
 
     floor = {"holds": False, "first_step": 3, "largest_distance": None}
     warn_of_noise({"noise_floor": floor})

@@ -194,7 +194,7 @@ def test_a_run_that_fills_its_disk_itself(disk, tmp_path):
     """Nothing is put in: the command as a user gives it, on a disk that is too small."""
     file, out = tmp_path / "experiment.toml", disk / "out"
     file.write_text(resolve(LONG).to_toml())
-    program = "from tuichaos.cli import main; main()"
+    program = "from tuichaos.cli.main import main; main()"
     call = [sys.executable, "-c", program, "run", file, "--quiet", "--out", out]
     made = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (made.returncode, made.stdout) == (1, "")

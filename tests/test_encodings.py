@@ -13,11 +13,11 @@ import tomllib
 import pytest
 
 import tuichaos
-from tuichaos.cli import _run_cli
+from tuichaos.cli.main import _run_cli
 from tuichaos.common.ascii_text import ascii_toml, fitting, only_ascii, plain
 from tuichaos.config import presets
 
-PROGRAM = "from tuichaos.cli import main; main()"
+PROGRAM = "from tuichaos.cli.main import main; main()"
 SMALL = ["--set", "steps=80", "--set", "ensemble.references=3", "--out", "OUT"]
 ASKED = {
     "a run": ["run", "--preset", "quick", *SMALL],

@@ -16,12 +16,12 @@ import tuichaos
 PACKAGE = Path(tuichaos.__file__).parent
 SCREEN = {"textual", "rich", "click", "plotext"}
 ABOVE = (
-    "tuichaos.cli",
+    "tuichaos.cli.main",
     "tuichaos.plots.plotext_renderer",
     "tuichaos.plots.figure",
     "tuichaos.plots.run_plots",
     "tuichaos.reports.run_report",
-    "tuichaos.commands",
+    "tuichaos.cli",
     "tuichaos.tui",
 )
 ROOMS = ("simulation", "blocks", "ensemble", "runs", "recorder", "runner", "plan", "session")
@@ -66,8 +66,8 @@ def test_the_explorer_is_on_screen_before_torch_is_loaded():
 def test_the_entry_is_there_before_any_library_is_loaded():
     """What a script of the package does before it hears signals, as installers write it."""
     code = (
-        "import sys; import tuichaos.cli; from tuichaos.cli import main;"
-        "sys.exit(bool({'click', 'torch', 'numpy', 'tuichaos.commands'} & set(sys.modules)))"
+        "import sys; import tuichaos.cli.main; from tuichaos.cli.main import main;"
+        "sys.exit(bool({'click', 'torch', 'numpy', 'tuichaos.cli'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -85,7 +85,7 @@ def test_the_entry_is_there_before_any_library_is_loaded():
 )
 def test_a_bad_sweep_is_refused_before_torch_is_loaded(arguments):
     code = (
-        "import sys; from tuichaos.cli import _run_cli; code = _run_cli();"
+        "import sys; from tuichaos.cli.main import _run_cli; code = _run_cli();"
         "sys.exit(9 if {'torch', 'distributed', 'textual'} & set(sys.modules) else code)"
     )
     asked = [sys.executable, "-c", code, "run", *arguments]
@@ -103,5 +103,5 @@ def test_no_public_name_is_that_of_a_module():
     taken = [name for name in tuichaos.__all__ if importlib.util.find_spec(f"tuichaos.{name}")]
     assert taken == []
     importlib.import_module("tuichaos.execution.runner")
-    importlib.import_module("tuichaos.cli")
+    importlib.import_module("tuichaos.cli.main")
     assert all(not isinstance(getattr(tuichaos, name), ModuleType) for name in tuichaos.__all__)

@@ -220,7 +220,7 @@ def test_what_a_loss_of_power_left_of_the_journal_is_used(name, usual, tmp_path)
 
 # --- signals -----------------------------------------------------------------------------
 
-PROGRAM = "from tuichaos.cli import main; main()"
+PROGRAM = "from tuichaos.cli.main import main; main()"
 LONG = ["--preset", "quick", "--set", "steps=400000", "--set", "ensemble.references=6"]
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 

@@ -12,7 +12,7 @@ import pytest
 
 import tuichaos
 from tuichaos import InputError, resolve
-from tuichaos.commands import streams
+from tuichaos.cli import streams
 from tuichaos.common.errors import nearest
 from tuichaos.common.paths import home, pasted, resolved, runs_home
 from tuichaos.config.experiment import DATA
@@ -147,7 +147,7 @@ COMMANDS = ("run", "resume", "presets", "plot", "runs", "export", "verify", "pat
 @pytest.mark.parametrize("name", ["", *COMMANDS, "selftest"])
 def test_help_does_not_need_docstrings(name):
     code = f"import sys; sys.argv = ['tuichaos', *{name.split()}, '--help']; "
-    code += "from tuichaos.cli import main; main()"
+    code += "from tuichaos.cli.main import main; main()"
     said = [
         subprocess.run(
             [sys.executable, *flags, "-c", code], capture_output=True, text=True, check=True

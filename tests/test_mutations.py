@@ -78,7 +78,7 @@ def processor():
 def through_the_command(tmp_path, numbers):
     """Mutated files through the command itself."""
     found = mutations.mutated(2000)
-    code = "from tuichaos.cli import main; main()"
+    code = "from tuichaos.cli.main import main; main()"
     for number in numbers:
         what, content = found[number]
         path = tmp_path / "mutated.toml"

@@ -591,7 +591,7 @@ def kept(tmp_path, monkeypatch):
 def printed(*arguments):
     from click.testing import CliRunner
 
-    from tuichaos.cli import cli
+    from tuichaos.cli.main import cli
 
     found = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
     assert found.exit_code == 0
@@ -628,7 +628,7 @@ def test_256_colours_will_do(kept, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("COLORTERM", raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    code = "from tuichaos.cli import main; main()"  # a process of its own: styles are kept
+    code = "from tuichaos.cli.main import main; main()"  # a process of its own: styles are kept
     found = subprocess.run(
         [sys.executable, "-c", code, "plot", str(kept.path)], capture_output=True, check=True
     )

@@ -102,7 +102,7 @@ def test_low_long_stays_small_whatever_its_length(tmp_path):
     Its peak is the kernel's VmHWM: ru_maxrss begins at the peak of the process that started it.
     """
     program = (
-        "import re, sys; from tuichaos.cli import _run_cli; code = _run_cli();"
+        "import re, sys; from tuichaos.cli.main import _run_cli; code = _run_cli();"
         "print(*re.findall(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read()),"
         " file=sys.stderr); sys.exit(code)"
     )

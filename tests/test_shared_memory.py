@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-PROGRAM = "from tuichaos.cli import main; main()"
+PROGRAM = "from tuichaos.cli.main import main; main()"
 SWEEP = ["run", "--preset", "quick", "--over", "seed=[1,2]", "--set", "steps=20"]
 SWEEP += ["--set", "ensemble.references=2", "--workers", "2", "--quiet"]
 NAMED = "tuichaos: error: --workers: no semaphore can be had in shared memory (/dev/shm): "

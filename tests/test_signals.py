@@ -17,7 +17,7 @@ import pytest
 
 import tuichaos
 
-PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli import main; main()"
+PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli.main import main; main()"
 
 
 def read_for(terminal, seconds, until=lambda: False):

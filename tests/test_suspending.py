@@ -19,7 +19,7 @@ from tuichaos.config.explorer_settings import Config, config_path
 from tuichaos.config.presets import preset
 from tuichaos.tui import app as explorer
 
-PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli import main; main()"
+PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli.main import main; main()"
 MOST_SECONDS = 120
 
 

@@ -34,7 +34,7 @@ from tuichaos.sweeps.sweep_reader import read
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
 PATIENCE = 300.0  # seconds for what should take few, on a machine that is busy
-PROGRAM = "from tuichaos.cli import main; main()"
+PROGRAM = "from tuichaos.cli.main import main; main()"
 # What distributed itself leaves open when it is closed is not ours to tell.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

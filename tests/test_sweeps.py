@@ -384,7 +384,7 @@ def test_another_experiment_is_not_mixed_into_a_sweep(tmp_path):
 def test_ctrl_c_ends_with_a_folder_that_goes_on(tmp_path):
     """The command itself: SIGINT, then SIGKILL, then to the end."""
     out = tmp_path / "s"
-    code = "from tuichaos.cli import main; main()"
+    code = "from tuichaos.cli.main import main; main()"
     over = f"{RATE}=linear:0.1:4:24"
     sets = ["--set", "steps=300", "--set", "ensemble.references=8"]
     starts = (["run", "--preset", "quick", "--over", over, *sets, "--out", out], ["resume", out])

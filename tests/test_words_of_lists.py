@@ -9,7 +9,7 @@ import pytest
 from test_bursts import burst, explorer, until
 
 import tuichaos
-from tuichaos.commands.telling import runs_lines
+from tuichaos.cli.run_output import runs_lines
 from tuichaos.config.presets import preset
 from tuichaos.plots.run_comparison import overlay
 from tuichaos.plots.run_plots import Kept, view
@@ -103,7 +103,7 @@ def test_a_chart_fits_the_terminal_and_names_the_others(home, monkeypatch, capsy
     import shutil
     import sys
 
-    from tuichaos.cli import cli
+    from tuichaos.cli.main import cli
 
     tuichaos.run(preset("quick", {"ensemble.references": 2, "steps": 40}))
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)

@@ -1,6 +1,6 @@
 """``python -m tuichaos``: the command line."""
 
-from tuichaos.cli import main
+from tuichaos.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -21,7 +21,7 @@ RATE = "optimizer.learning_rate"
 OFF = ("accuracy", "weight_norm", "nmle", "growth", "tangent", "regime")
 ALONE = 3  # of the runs of a sweep that are started one by one; their time is scaled
 SIZES = [1e-14, 1e-8, 1e-1]  # of the fourteen of eos-epsilons; their time is scaled
-PROGRAM = "from tuichaos.cli import main; main()"
+PROGRAM = "from tuichaos.cli.main import main; main()"
 
 
 def sweep_experiment(device: str) -> Experiment:

@@ -7,8 +7,8 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from tuichaos.commands import telling
-from tuichaos.commands.telling import say, say_json, shown
+from tuichaos.cli import run_output
+from tuichaos.cli.run_output import say, say_json, shown
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.paths import as_argument
 
@@ -49,7 +49,7 @@ def tell_sweep(done: Run, as_json: bool, quiet: bool) -> None:
             say(words)
     elif diagram and not quiet:
         say(done.experiment.heading)
-        telling.chart(done, "default", 30, optional=True)
+        run_output.chart(done, "default", 30, optional=True)
         for words in (*diagram, f"sweep folder: {done.path}"):
             say(words)
     elif not quiet:

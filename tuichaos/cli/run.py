@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from tuichaos.commands import telling, telling_sweeps
-from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
-from tuichaos.commands.telling import say
+from tuichaos.cli import run_output, sweep_output
+from tuichaos.cli.options import CLUSTER, WHOLE, interruptible, trusting
+from tuichaos.cli.run_output import say
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import here, pasted
 from tuichaos.execution.libraries import load_libraries
@@ -99,7 +99,7 @@ def _run(
         ready = plan(experiment, threads)
         ready.check_room(folder)
         if not quiet:
-            telling.say_plan(ready)
+            run_output.say_plan(ready)
         return
     said: list[str] = []
 
@@ -108,9 +108,9 @@ def _run(
         if not quiet:
             say(f"tuichaos: {line}", err=True)
 
-    with interruptible(), telling.progress(quiet) as watch:
+    with interruptible(), run_output.progress(quiet) as watch:
         done = runner.run(experiment, out=out, threads=threads, watch=watch, tell=tell)
-    telling.tell_run(done, as_json, quiet, said)
+    run_output.tell_run(done, as_json, quiet, said)
 
 
 def _sweep(
@@ -144,10 +144,10 @@ def _sweep(
         for line in () if quiet else sweep_report.plan_of(made, first):
             say(line)
         return
-    with interruptible(), telling.progress(quiet, sweep=True) as watch:
+    with interruptible(), run_output.progress(quiet, sweep=True) as watch:
         how["tell"] = None if quiet else lambda line: say(f"tuichaos: {line}", err=True)
         done = sweep_runner.sweep(experiment, out=out, keep=keep, yes=yes, watch=watch, **how)
-    telling_sweeps.tell_sweep(done, as_json, quiet)
+    sweep_output.tell_sweep(done, as_json, quiet)
 
 
 def _experiment(

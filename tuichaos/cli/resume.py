@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from tuichaos.commands import telling, telling_sweeps
-from tuichaos.commands.shared import CLUSTER, WHOLE, interruptible, trusting
+from tuichaos.cli import run_output, sweep_output
+from tuichaos.cli.options import CLUSTER, WHOLE, interruptible, trusting
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import here
 from tuichaos.execution.libraries import load_libraries
@@ -56,10 +56,10 @@ def resume(
     load_libraries(for_good=True)
     from tuichaos.sweeps import sweep_runner
 
-    with interruptible(), telling.progress(quiet, sweep=True) as watch:
+    with interruptible(), run_output.progress(quiet, sweep=True) as watch:
         how = {"data": data, "workers": workers, "scheduler": scheduler, "threads": threads}
         done = sweep_runner.resume(found, **how, watch=watch)
-    telling_sweeps.tell_sweep(done, as_json, quiet)
+    sweep_output.tell_sweep(done, as_json, quiet)
 
 
 def _resume_run(
@@ -79,7 +79,7 @@ def _resume_run(
 
     before = found.manifest.get("warnings")
     said = before if isinstance(before, list) else []
-    with interruptible(), telling.progress(quiet) as watch:
+    with interruptible(), run_output.progress(quiet) as watch:
         how = {"steps": steps, "data": data, "threads": threads}
         done = resuming.resume(found, **how, watch=watch, tell=tell)
-    telling.tell_run(done, as_json, quiet, said)
+    run_output.tell_run(done, as_json, quiet, said)

@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from tuichaos.commands.shared import NumberRange, interrupted
-from tuichaos.commands.telling import say
+from tuichaos.cli.options import NumberRange, interrupted
+from tuichaos.cli.run_output import say
 from tuichaos.common.ascii_text import ascii_toml, only_ascii
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import here

@@ -12,7 +12,7 @@ def main() -> None:
     """Do what the command line says, and end with its exit code."""
     signals.listen()
     try:
-        from tuichaos.commands import group
+        from tuichaos.cli import group
 
         code = group.run()
     except BaseException:
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> object:
     """``cli``, the group of all commands, and what else is in its module."""
     if name.startswith("__"):  # an import asks for __path__, before signals are heard
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tuichaos.commands import group
+    from tuichaos.cli import group
 
     try:
         return getattr(group, name)

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from tuichaos.commands import about, kept, making, resuming, streams
-from tuichaos.commands.shared import Interrupted, NumberRange, interruptible, trusting
-from tuichaos.commands.telling import say
+from tuichaos.cli import info, resume, runs, streams
+from tuichaos.cli import run as making
+from tuichaos.cli.options import Interrupted, NumberRange, interruptible, trusting
+from tuichaos.cli.run_output import say
 from tuichaos.common import out_of_memory, signals
 from tuichaos.common.atomic_files import reason
 from tuichaos.common.errors import InputError, RunFailed, nearest
@@ -86,15 +87,15 @@ def _explore(preset: str | None, fps: float | None, ascii_only: bool | None) -> 
 
 for command in (
     making.run,
-    resuming.resume,
-    about.presets,
-    kept.plot,
-    kept.runs,
-    kept.export,
-    kept.verify,
-    about.paths,
-    about.bench,
-    about.selftest,
+    resume.resume,
+    info.presets,
+    runs.plot,
+    runs.runs,
+    runs.export,
+    runs.verify,
+    info.paths,
+    info.bench,
+    info.selftest,
 ):
     cli.add_command(command)
 

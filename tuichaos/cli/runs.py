@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from tuichaos.commands import telling, telling_sweeps
-from tuichaos.commands.shared import WholeRange, trusting
-from tuichaos.commands.telling import say, say_json
+from tuichaos.cli import run_output, sweep_output
+from tuichaos.cli.options import WholeRange, trusting
+from tuichaos.cli.run_output import say, say_json
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import here
 from tuichaos.common.text import clean
@@ -31,7 +31,7 @@ def runs(as_json: bool) -> None:
         return
     if not kept:
         say(f"no runs yet in {runs_home()}", err=True)
-    telling.runs_table(kept)
+    run_output.runs_table(kept)
 
 
 class What(click.Option):
@@ -74,17 +74,17 @@ def plot(
     steps = None if first is None and last is None else (first or 0, last)
     if steps and found.kind == "sweep":
         raise InputError("--from, --to: a sweep has no axis of steps")
-    lines = telling.room() if height is None else height
+    lines = run_output.room() if height is None else height
     with reading(found.path):
         sweep = found.kind == "sweep"
         if sweep and found.experiment.plane.value != "none" and what in (None, "map"):
-            telling_sweeps.plane_map(found, lines, ascii_only=ascii_only)
+            sweep_output.plane_map(found, lines, ascii_only=ascii_only)
         else:
             default = "distance" if found.experiment.ensemble.twins else "loss"
             default = "default" if sweep else default
-            telling.chart(found, what or default, lines, ascii_only=ascii_only, steps=steps)
+            run_output.chart(found, what or default, lines, ascii_only=ascii_only, steps=steps)
         if what is None and sys.stdout.isatty():
-            telling.other_charts(found)
+            run_output.other_charts(found)
 
 
 @click.command(
