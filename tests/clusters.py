@@ -88,7 +88,8 @@ sys.meta_path.insert(0, Absent())
 EARLIER = """
 import sys, types
 
-for name in ("tuichaos", "tuichaos.common.version", "tuichaos.sweeps", "tuichaos.sweeps.cluster_worker"):
+PARTS = "tuichaos tuichaos.common tuichaos.common.version tuichaos.sweeps"
+for name in (*PARTS.split(), "tuichaos.sweeps.cluster_worker"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = []
 sys.modules["tuichaos.common.version"].VERSION = "0.0.9"

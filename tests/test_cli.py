@@ -335,7 +335,8 @@ def process(*arguments, **options):
 
 def test_help_is_quick_and_imports_no_heavy_package():
     code = (
-        "import sys; from tuichaos.cli.main import cli; cli.main(['--help'], standalone_mode=False);"
+        "import sys; from tuichaos.cli.main import cli\n"
+        "cli.main(['--help'], standalone_mode=False);"
         "heavy = {'torch', 'textual', 'numpy', 'pydantic', 'sklearn', 'plotext', 'rich'};"
         "sys.exit(len(heavy & set(sys.modules)))"
     )
@@ -418,7 +419,7 @@ def test_no_warning_of_numpy_reaches_a_user(home):
 LOUD = """
 import warnings
 import numpy as np
-from tuichaos.commands.streams import hush
+from tuichaos.cli.streams import hush
 hush()
 np.float64(1e308) * 10, np.float64(0) / 0, np.float64(1) / 0, np.mean([]), np.nanmax([np.nan])
 np.std([1.0], ddof=1), np.polyfit([1.0, 1.0], [1.0, 2.0], 1)

@@ -117,7 +117,7 @@ def test_an_export_that_ends_early_leaves_nothing(fault, simulate, tmp_path, mon
 
 SMALL_DISK = """
 import resource, sys
-from tuichaos.cli import main
+from tuichaos.cli.main import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
 main()
 """

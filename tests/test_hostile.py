@@ -35,7 +35,7 @@ SMALL = {"steps": 6, "ensemble": {"references": 2, "twins": 1}}
 EVIL = """
 from pathlib import Path
 Path("{mark}").touch()
-from tuichaos.systems.reference import reference_system
+from tuichaos.systems.reference_registry import reference_system
 def make(**parameters):
     Path("{mark}").touch()
     return reference_system("logistic", {{}})

@@ -88,7 +88,7 @@ def test_a_signal_behind_the_last_line_adds_none(place, number):
     """While that line is said, and later, until the program has ended."""
     program = textwrap.dedent(f"""
         import os, sys
-        from tuichaos.commands import group, streams
+        from tuichaos.cli import group, streams
         before = {place}
 
         def heard(*arguments, **options):
@@ -100,7 +100,7 @@ def test_a_signal_behind_the_last_line_adds_none(place, number):
 
         {place} = heard
         sys.argv = ["tuichaos", "run", "--preset", "nothing"]
-        from tuichaos.cli import main
+        from tuichaos.cli.main import main
         main()
         """)
     call = [sys.executable, "-c", program]
@@ -125,7 +125,7 @@ def test_no_exception_is_raised_inside_an_import(tmp_path):
     )
     program = textwrap.dedent("""
         import sys, time
-        from tuichaos import interruptions
+        from tuichaos.common import signals as interruptions
         interruptions.listen()
         try:
             import loading
@@ -154,7 +154,7 @@ def test_a_second_ctrl_c_ends_an_import_that_takes_long(tmp_path):
             time.sleep(0.01)
         """)
     )
-    program = "from tuichaos import interruptions; interruptions.listen(); import loading"
+    program = "from tuichaos.common import signals as interruptions; interruptions.listen(); import loading"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
@@ -169,8 +169,8 @@ def test_a_second_ctrl_c_ends_an_import_that_takes_long(tmp_path):
 def test_a_signal_before_a_run_begins_is_one_line(number):
     program = textwrap.dedent(f"""
         import os, sys
-        from tuichaos import cli
-        from tuichaos.commands import making
+        from tuichaos.cli import main as cli
+        from tuichaos.cli import run as making
         making._experiment = lambda *_: os.kill(os.getpid(), {int(number)})
         sys.argv = ["tuichaos", "run", "--preset", "quick"]
         cli.main()
@@ -186,8 +186,9 @@ def test_a_signal_is_said_once_whoever_answers_it(tmp_path):
     come before the end."""
     program = textwrap.dedent("""
         import os, signal, sys, time
-        from tuichaos import cli, interruptions
-        from tuichaos.commands import group
+        from tuichaos.cli import main as cli
+        from tuichaos.common import signals as interruptions
+        from tuichaos.cli import group
 
         def run():
             interruptions._importing = lambda frame: True
@@ -216,7 +217,7 @@ def test_what_is_ignored_stays_ignored(ignored):
     """As by nohup, or by a batch system's shell."""
     program = textwrap.dedent(f"""
         import os, signal
-        from tuichaos import interruptions
+        from tuichaos.common import signals as interruptions
         signal.signal({int(ignored)}, signal.SIG_IGN)
         interruptions.listen()
         os.kill(os.getpid(), {int(ignored)})

@@ -102,7 +102,8 @@ def test_a_heartbeat_from_another_machine_is_watched_not_its_clock(tmp_path, mon
 def test_two_at_once_are_never_both_let_in(tmp_path):
     put(tmp_path, pid=os.getppid(), host=platform.node(), began=1)  # a stale one to fight for
     code = (
-        "import sys, time; from pathlib import Path; from tuichaos.storage.folder_lock import locked\n"
+        "import sys, time; from pathlib import Path\n"
+        "from tuichaos.storage.folder_lock import locked\n"
         "from tuichaos.common.errors import InputError\n"
         "try:\n"
         "    with locked(Path(sys.argv[1])): print('in', flush=True); time.sleep(1.5)\n"

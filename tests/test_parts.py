@@ -123,8 +123,8 @@ MEASURE = """
 import json, sys, tempfile, threading
 from pathlib import Path
 import tuichaos
-from tuichaos.memory import held
-from tuichaos.plan import plan
+from tuichaos.common.memory import held
+from tuichaos.execution.plan import plan
 
 overrides, threads, folder = json.loads(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 small = {"steps": 3, "ensemble.references": 2, "ensemble.twins": 1}

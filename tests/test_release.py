@@ -21,7 +21,7 @@ from tuichaos.tui.screens.runs import Runs
 TIMES = 10
 ARENAS = """
 import ctypes, sys, tempfile, threading
-from tuichaos.release import few_arenas
+from tuichaos.common.malloc import few_arenas
 
 few_arenas(2)
 libc, together = ctypes.CDLL("libc.so.6"), threading.Barrier(9)

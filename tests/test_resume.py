@@ -144,9 +144,10 @@ def test_checkpoints_in_between_change_no_bit(tmp_path, monkeypatch):
 
 KILLED = """
 import sys, os, signal
-from tuichaos import runner, shapes
-from tuichaos.checkpoints.store import Store
-from tuichaos.reading import load
+from tuichaos.execution import runner
+from tuichaos.simulation import block_shape as shapes
+from tuichaos.storage.checkpoint_store import Store
+from tuichaos.config.loading import load
 shapes.FRAME_STEPS = 9
 at, folder, file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 seen = []

@@ -19,7 +19,7 @@ README = Path(__file__).parents[1] / "README.md"
 GATED = {"system.parameters.r": {"linear": [3.0, 3.9, 12]}}
 BASE = {"steps": 30, "ensemble.references": 1, "ensemble.twins": 1, "system.name": "gated:make"}
 TUICHAOS = f"""#!{sys.executable}
-from tuichaos.cli import main
+from tuichaos.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ HEAVY = ("scipy", "sklearn", "pandas", "pyarrow", "plotext", "textual", "rich", 
 def test_a_small_run_loads_nothing_heavy_beside_torch(tmp_path):
     program = f"""
 import sys
-from tuichaos.cli import main
+from tuichaos.cli.main import main
 sys.argv = ["tuichaos", "run", "--preset", "quick", "--set", "ensemble.references=1",
     "--set", "steps=1", "--set", "ensemble.twins=0", "--quiet", "--out", "run"]
 try:

@@ -71,7 +71,7 @@ def shell(*arguments: object) -> float:
 
 def _environment() -> dict[str, str]:
     """This process's, with where this tuichaos is: the same is run."""
-    places = (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
+    places = (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 

@@ -42,7 +42,7 @@ MEMORY_DEATHS = 6  # of workers by Dask for their memory, before any point is do
 LEAST_PROCESS = 200_000_000  # bytes of a worker with torch loaded, at least: 250 MB are usual
 CLOSE_SECONDS = 2.0  # for goodbyes
 ASK = "exec(source) or __import__('pickle').dumps(told(packed))"
-WORK = "__import__('tuichaos.sweeps.cluster_worker').sweeps.far.packed_work(packed)"
+WORK = "__import__('tuichaos.sweeps.cluster_worker').sweeps.cluster_worker.packed_work(packed)"
 # Topics of Dask's events: that a worker went, and that its nanny ended it for its memory.
 WENT, OVER_MEMORY = "all", "worker-restart-memory"
 LOGGERS = ("distributed", "tornado", "asyncio", "dask")

@@ -13,7 +13,10 @@ def told(packed):
     """What a worker says of itself, by names; ``unfit`` is why it cannot do any point."""
     found = {"host": platform.node(), "unfit": ""}
     try:
-        from tuichaos.common.version import VERSION
+        try:
+            from tuichaos.common.version import VERSION
+        except ImportError:  # that of an earlier version
+            from tuichaos.version import VERSION
     except Exception as error:
         where = f"Python {platform.python_version()}, {sys.executable}"
         found["unfit"] = f"tuichaos is not installed there ({where}): {error}"
