@@ -154,7 +154,8 @@ def test_a_second_ctrl_c_ends_an_import_that_takes_long(tmp_path):
             time.sleep(0.01)
         """)
     )
-    program = "from tuichaos.common import signals as interruptions; interruptions.listen(); import loading"
+    listen = "from tuichaos.common import signals; signals.listen()"
+    program = f"{listen}; import loading"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,

@@ -14,10 +14,11 @@ from scipy import stats
 
 import tuichaos
 from tuichaos.common.ascii_text import plain
+from tuichaos.common.summary_statistics import summarise
 from tuichaos.config import presets
 from tuichaos.execution.progress_event import Progress
 from tuichaos.plots import distance_fit
-from tuichaos.plots.bands import Band, running_interval, summarise
+from tuichaos.plots.bands import Band, running_interval
 from tuichaos.plots.figure import Curve, Picture, Role, cropped, smoothed
 from tuichaos.plots.instruments.projection import _rms
 from tuichaos.plots.plotext_renderer import COLOURS, draw, legend

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.errors import InputError
+from tuichaos.common.summary_statistics import summarise
 from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.instruments.tangent import TangentExponent
-from tuichaos.plots.bands import summarise
 from tuichaos.simulation.frames import Frame
 
 WIDTH = 50  # steps of a window

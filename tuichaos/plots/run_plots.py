@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tuichaos.common.errors import InputError, some
+from tuichaos.common.summary_statistics import percentile, summarise
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
 from tuichaos.plots import distance_fit, orbit_diagram_plots
-from tuichaos.plots.bands import AVERAGED, Band, labels, percentile, running_interval, summarise
+from tuichaos.plots.bands import AVERAGED, Band, labels, running_interval
 from tuichaos.plots.distance_fit import Source
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.instruments import TABLE_VIEWS, TABS

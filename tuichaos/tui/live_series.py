@@ -6,8 +6,9 @@ import threading
 
 import numpy as np
 
+from tuichaos.common.summary_statistics import summarise
 from tuichaos.execution.progress_event import Progress
-from tuichaos.plots.bands import AVERAGED, Band, labels, summarise
+from tuichaos.plots.bands import AVERAGED, Band, labels
 from tuichaos.plots.figure import Role
 
 MOST_POINTS = 32768

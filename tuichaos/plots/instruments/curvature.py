@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.plots.bands import FEW, Band, percentile, summarise
+from tuichaos.common.summary_statistics import FEW, percentile, summarise
+from tuichaos.plots.bands import Band
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.instruments.base import Tables, TableView
 

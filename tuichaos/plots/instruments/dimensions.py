@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from tuichaos.plots.bands import percentile
+from tuichaos.common.summary_statistics import percentile
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.instruments.base import Tables, TableView
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tuichaos.common.summary_statistics import percentile
 from tuichaos.config.reference_parameters import per
-from tuichaos.plots.bands import percentile
 from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.plots.instruments.base import Tables, TableView
 

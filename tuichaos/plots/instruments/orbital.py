@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuichaos.plots.bands import percentile
+from tuichaos.common.summary_statistics import percentile
 from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.plots.instruments.base import Tables, TableView
 

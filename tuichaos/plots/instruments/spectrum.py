@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuichaos.plots.bands import percentile, summarise
+from tuichaos.common.summary_statistics import percentile, summarise
 from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.plots.instruments.base import Tables, TableView
 
