@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 import tuichaos
-from tuichaos.execution.verify import verify
+from tuichaos.api import verify
 from tuichaos.simulation.simulation import Simulation
 
 STEPS = 96

@@ -8,9 +8,9 @@ from collections import OrderedDict
 import pytest
 
 import tuichaos
+from tuichaos.api import verify
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.execution.plan import plan
-from tuichaos.execution.verify import verify
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import batch, cluster_worker, points
 from tuichaos.sweeps.sweep_runner import resume

@@ -12,11 +12,11 @@ import pytest
 from killing import counting_calls, in_child
 from test_resume import EVERYTHING, files, small_frames, stopped
 
+from tuichaos.api import verify
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
 from tuichaos.config.titles import described
 from tuichaos.execution import extend, resume, runner
-from tuichaos.execution.verify import verify
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.run_reader import delete, open_run
 

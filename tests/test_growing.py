@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos.execution import verify
+from tuichaos import api
 from tuichaos.plots import run_comparison, run_plots
 from tuichaos.reports import export
 from tuichaos.storage import column_reader, run_reader
@@ -113,7 +113,7 @@ def test_whole_steps_are_exported(kind, at_work, tmp_path):
 def test_it_is_whole(at_work):
     """As far as it goes: a row on its way is no fault."""
     folder, _, _ = at_work
-    checks = list(verify.verify(tuichaos.open_run(folder)))
+    checks = list(api.verify(tuichaos.open_run(folder)))
     assert not [check for check in checks if check.passed is False]
 
 
@@ -135,7 +135,7 @@ def test_a_run_that_has_just_begun_has_no_step_yet(size, at_work, monkeypatch):
     assert all(values.shape[0] == 0 for values in run.series.values())
     with pytest.raises(tuichaos.InputError, match=r"not measured|did you mean|choose from"):
         run_plots.picture(run, "loss")
-    assert not [c for c in verify.verify(run) if c.passed is False]
+    assert not [c for c in api.verify(run) if c.passed is False]
 
 
 def test_a_table_that_was_cut_meanwhile_is_said_not_called_damaged(at_work, monkeypatch):

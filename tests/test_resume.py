@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from killing import die, in_child
 
+from tuichaos import api
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
-from tuichaos.execution import resume, runner, verify
+from tuichaos.execution import resume, runner
 from tuichaos.instruments.regime import Regime
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.run_reader import open_run
@@ -230,7 +231,7 @@ def test_a_checkpoint_of_a_version_that_kept_other_things_is_not_gone_on_from(
         fewer = lambda one: {k: v for k, v in state(one).items() if k != "moved"}  # noqa: E731
         earlier.setattr(Regime, "state", fewer)
         part = stopped(experiment, tmp_path / "part", earlier, 3)
-    (check,) = [c for c in verify.verify(part) if c.name == "checkpoint"]
+    (check,) = [c for c in api.verify(part) if c.name == "checkpoint"]
     assert check.passed is None
     assert "another version of tuichaos: it lacks Regime.moved" in check.words
     done = resume.resume(open_run(part.path))

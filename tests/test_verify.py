@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from mutations import stopped_run
 
+from tuichaos.api import verify
 from tuichaos.config.loading import resolve
 from tuichaos.execution import resume, runner
-from tuichaos.execution.verify import verify
 from tuichaos.storage.run_reader import open_run
 from tuichaos.storage.run_writer import checksums
 from tuichaos.sweeps import sweep_table, sweep_verify

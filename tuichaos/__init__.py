@@ -23,7 +23,7 @@ _PLACES = {
     "sweep": "tuichaos.sweeps.sweep_runner",
     "Sweep": "tuichaos.sweeps.result",
     "Piece": "tuichaos.systems.base",
-    "resume": "tuichaos.execution.resume",
+    "resume": "tuichaos.api",
     "Progress": "tuichaos.execution.progress_event",
     "Run": "tuichaos.storage.run_reader",
     "open_run": "tuichaos.storage.run_reader",
@@ -35,7 +35,7 @@ _PLACES = {
     "RunFailed": "tuichaos.common.errors",
 }
 
-_COMPUTING = ("runner", "sweeps.running", "resuming", "systems.base")
+_COMPUTING = ("execution.runner", "sweeps.sweep_runner", "api", "systems.base")
 _COMPUTING = tuple(f"tuichaos.{name}" for name in _COMPUTING)
 
 __all__ = list(_PLACES)

@@ -113,13 +113,13 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
     here()
-    from tuichaos.execution.verify import verify as checks
+    from tuichaos import api
     from tuichaos.storage.run_reader import find, reading
 
     marks = {True: "ok", False: "FAIL", None: "--"}
     wrong, found = 0, find(run_name)
     with reading(found.path):
-        for check in checks(found):
+        for check in api.verify(found):
             wrong += check.passed is False
             say(f"{marks[check.passed]:<5}{clean(check.name):<24} {check.words}")
     if wrong:

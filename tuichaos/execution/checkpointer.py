@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tuichaos.common.errors import InputError
 from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
@@ -15,8 +15,22 @@ from tuichaos.storage.fingerprint import prints
 from tuichaos.storage.prefix_checksum import Prefix
 
 if TYPE_CHECKING:
-    from tuichaos.execution.runner import Recording
+    from tuichaos.execution.plan import Plan
+    from tuichaos.instruments.base import Instrument
+    from tuichaos.instruments.saved_states import SavedStates
+    from tuichaos.simulation.simulation import Simulation
     from tuichaos.storage.run_writer import Folder
+
+
+class Recorded(Protocol):
+    """A run that is being recorded, as far as its checkpoints need to know it."""
+
+    plan: Plan
+    simulation: Simulation
+    instruments: Sequence[Instrument]
+    states: SavedStates | None
+    facts: dict[str, Any]
+    step: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,7 @@ class Keeper:
     number of steps, has another one before its last frame, which is kept when it is done.
     """
 
-    def __init__(self, path: Path, seconds: float, recording: Recording) -> None:
+    def __init__(self, path: Path, seconds: float, recording: Recorded) -> None:
         self.store = Store(path)
         self.seconds = seconds
         self.recording = recording

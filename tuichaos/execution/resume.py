@@ -38,35 +38,23 @@ def resume(
     steps: int | None = None,
     data: str | Path | None = None,
     threads: int | None = None,
-    workers: int | None = None,
-    scheduler: str | None = None,
     watch: Watcher | Callable[[Any], object] | None = None,
     stop: threading.Event | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> Run:
     """Go on with a run that was stopped, in its folder, to the files that an undisturbed run
-    would have written, byte for byte on the same machine and library versions; or with a sweep,
-    as ``sweeps.running.resume`` tells (``workers``, ``scheduler``).
+    would have written, byte for byte on the same machine and library versions.
 
     It goes on from its newest checkpoint that can be read, without one from the beginning.
     Raises InputError for a run that is done, that another process is at work on, or whose
     files do not fit together; RunFailed when it cannot go on. ``stop`` and ctrl-C as in
     ``runner.run``.
 
-    ``steps``: further than planned, also of a run that is done; see ``further.extend``.
+    ``steps``: further than planned, also of a run that is done; see ``extend.extend``.
     ``data``: where the file of its data is now; what is in it must be the same.
     ``tell`` is called with a line on how that will be.
     """
     steps = whole(steps)
-    if run.kind == "sweep":
-        from tuichaos.sweeps.sweep_runner import resume as resume_sweep
-
-        if steps is not None:
-            raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
-        how = {"threads": threads, "workers": workers, "scheduler": scheduler, "data": data}
-        return resume_sweep(run, **how, watch=watch, stop=stop)
-    if workers is not None or scheduler is not None:
-        raise InputError("--workers, --scheduler: are for sweeps")
     stop = stop or threading.Event()
     target = extend.target(run, steps)
     if target is not None:

@@ -27,6 +27,7 @@ from tuichaos.execution.preview import Preview, Rows
 from tuichaos.execution.progress_event import Progress, Watcher
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.saved_states import SavedStates
 from tuichaos.instruments.survival import Survival
 from tuichaos.simulation.frames import Frame
 from tuichaos.simulation.run_control import GivenUp, Pace
@@ -44,7 +45,6 @@ from tuichaos.storage.run_writer import (
     tell_end,
     without_nan,
 )
-from tuichaos.storage.saved_states import SavedStates
 
 
 def run(

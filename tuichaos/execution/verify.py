@@ -46,21 +46,15 @@ class Check:
     words: str
 
 
-def verify(run: Run) -> Iterator[Check]:
-    """The checks of a folder of a run or a sweep, as they are made. InputError where it is
+def checks(run: Run) -> Iterator[Check]:
+    """The checks of a run beside those of its files, as they are made."""
+    yield from _further(run)
+    yield _again(run)
+
+
+def files(run: Run) -> Iterator[Check]:
+    """The checks of what lies in a folder of a run or a sweep, as it is. InputError where it is
     none, or its experiment cannot be read."""
-    yield from _files(run)
-    if run.kind == "run":
-        yield from _further(run)
-        yield _again(run)
-    else:
-        from tuichaos.sweeps import sweep_verify
-
-        yield from sweep_verify.checks(run)
-
-
-def _files(run: Run) -> Iterator[Check]:
-    """The checks of what lies in a folder, as it is."""
     experiment = run.experiment
     words = f"{experiment.name}, {experiment.steps} steps"
     if keys := changed(known(run.manifest), prints(experiment, None, any_steps=False)):
@@ -183,7 +177,7 @@ def _further(run: Run) -> Iterator[Check]:
         return
     try:
         longer = open_run(place)
-        yield from (replace(check, name=f"{extend.NAME}/{check.name}") for check in _files(longer))
+        yield from (replace(check, name=f"{extend.NAME}/{check.name}") for check in files(longer))
     except (InputError, OSError) as error:
         yield Check(extend.NAME, False, str(error))
 
