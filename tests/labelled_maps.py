@@ -265,3 +265,34 @@ class Slow(System):
 
     def start(self, rng):
         return rng.uniform(0.9, 1.1, 1)
+
+
+class Slows(System):
+    """x + (1 + x)^−p, which slows down for ever, as t^(1/(p + 1)), and comes to no end."""
+
+    dimension = 1
+
+    def __init__(self, p):
+        self.p = p
+
+    def step(self, x):
+        return x + (1 + x) ** -self.p
+
+    def start(self, rng):
+        return rng.uniform(0, 1, 1)
+
+
+class SlowsBeside(System):
+    """x + e^−x, which goes on as ln t, beside a logistic map."""
+
+    dimension = 2
+
+    def __init__(self, r):
+        self.r = r
+
+    def step(self, x):
+        a, b = x[:, :1], x[:, 1:]
+        return torch.cat([self.r * a * (1 - a), b + torch.exp(-b)], 1)
+
+    def start(self, rng):
+        return rng.uniform(0.2, 0.8, 2)

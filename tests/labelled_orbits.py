@@ -156,6 +156,11 @@ MAPS = [
     system("quartic", "diverged", "above a = 2", a=2.1),
     system("quadratic", "diverged", "|1 − ηh| = 1.5", 4000, curvatures=[2.5], eta=1.0),
     system("Affine", "undecided", "diverges, in 7e5 steps", 5000, c=1.001, b=0.0),
+    system("Slows", "marginal", "runs on as the square root of time", 5000, p=1.0),
+    system("Slows", "marginal", "runs on as a power of time", 3000, p=0.5),
+    system("Slows", "marginal", "runs on as a power of time", 3000, p=2.0),
+    system("SlowsBeside", "marginal", "its state has no end", 4000, r=3.2),
+    system("SlowsBeside", "marginal", "its state has no end", 4000, r=2.5),
     system("Slow", "undecided", "grows for ever", c=0.05),
     system("Ramp", "undecided", "chaotic, until r passes 4", r=3.9, slope=1e-6),
 ]

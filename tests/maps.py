@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from tuichaos import System
+from tuichaos import Piece, System
 
 
 class SkewTent(System):
@@ -358,3 +358,35 @@ class Arcsine(System):
 
     def start(self, rng):
         return [math.sin(math.pi * rng.uniform(0, 1)) ** 2]
+
+
+class BadLayout(System):
+    """Its pieces do not hold its state."""
+
+    dimension = 3
+    layout = (Piece("w", (2,)),)
+
+    def step(self, x):
+        return 0.5 * x
+
+
+class InPlace(System):
+    """Changes the states it is given."""
+
+    dimension = 2
+
+    def step(self, x):
+        x *= 0.5
+        return x
+
+
+class WrongTangent(System):
+    """Another derivative than that of its step."""
+
+    dimension = 1
+
+    def step(self, x):
+        return torch.cos(3 * x)
+
+    def tangent(self, x, v):
+        return v

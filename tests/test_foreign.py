@@ -95,3 +95,21 @@ def test_a_failure_ends_a_point_of_a_sweep_by_its_name(tmp_path):
     done = tuichaos.sweep(made, out=tmp_path / "sweep", threads=1)
     (row,) = (done.path / "sweep.csv").read_text().splitlines()[1:]
     assert "maps:Faulty.step: ValueError: no more" in row
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("BadLayout", "layout has 2 numbers, dimension is 3"),
+        ("InPlace", "step changes the states it is given"),
+        ("WrongTangent", "tangent is not the derivative of step"),
+    ],
+)
+def test_a_system_that_would_give_wrong_numbers_is_refused_before(name, words, tmp_path, command):
+    out = tmp_path / "r"
+    named = f"system.name=maps:{name}"
+    sets = ("--set", named, "--set", "system.parameters={}", "--set", "steps=600")
+    code, _, err = command("run", "--preset", "logistic", *sets, "--out", out)
+    assert (code, err.count("\n")) == (2, 1)
+    assert words in err
+    assert not out.exists()

@@ -89,7 +89,8 @@ def dead_network(
 
 
 def _is_firm(looked: np.ndarray, moved: np.ndarray, steps: int) -> bool:
-    """Whether all units of some layer stay stuck for AHEAD runs.
+    """Whether all units of the last of the stuck layers stay stuck for AHEAD runs. Those of
+    layers before it are still because no gradient comes through, not by themselves.
 
     The gradient that moves a saturated unit is in proportion to its slope s, which falls
     exponentially with what the unit is given: so 1/s changes by an equal amount in every step,
@@ -100,5 +101,6 @@ def _is_firm(looked: np.ndarray, moved: np.ndarray, steps: int) -> bool:
     if late.sum() < 2:
         return False
     seen = looked[late][-1] - looked[late][0]
-    change = moved[late][1:].sum(axis=0)  # of ln s, to and fro
-    return bool((change <= seen / (AHEAD * steps)).any())
+    change = moved[late][1:].sum(axis=0)  # of ln s, to and fro; ∞ where it was not stuck
+    stuck = change[np.isfinite(change)]
+    return bool(len(stuck) and stuck[-1] <= seen / (AHEAD * steps))

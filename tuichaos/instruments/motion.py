@@ -25,49 +25,70 @@ SAMPLE = 128  # times at which returns are looked at, of which so many at once
 SLOWER = 0.2  # of the rate at which neighbours meet: a gap that shrinks so fast is an approach
 SHRINKS = 0.97  # from the first third to the last, times
 CLOSE = 1e-3  # of the range
+AHEAD = 100.0  # runs as long as this one
+POWER = 3.0  # of time, by which the gaps of an approach shrink at least
+STRAIGHT = 0.97  # of the rate of shrinking before: it does not slow down
 DRIFT_SIGMA = 3.9  # of Kendall's S: p = 1e-4 two-sided
 DRIFT_SIZE = 0.1  # standard deviations, from the first quarter of the spans to the last
 
 
-def approached(states: np.ndarray, rate: float) -> int | None:
+def approached(states: np.ndarray, rate: float, end: int) -> int | None:
     """The smallest K for which |x(t+K) − x(t)| shrinks, where it does so as fast as nearby orbits
-    meet, at ``rate`` < 0 (nats a step); None where there is none.
+    meet, at ``rate`` < 0 (nats a step); None where there is none. ``end``: the last step.
 
     An orbit that closes in on a stable cycle does so at the rate at which its neighbours do,
-    for it is one of them: that both rates agree within a factor of two is the evidence.
+    for it is one of them: that both rates agree within a factor of two is the evidence. So they
+    do in an orbit that slows down for ever and has no end, hence ``_comes_to_an_end``.
     """
-    for k, early, late, steps in _gaps(states):
+    for k, early, middle, late, steps in _gaps(states):
         if not 0 < late < early:
             continue
         agreement = np.log(late / early) / steps / rate
         if 0.5 <= agreement <= 2:
-            return k
+            return k if _comes_to_an_end(early, middle, late, steps, end) else None
         if agreement > SLOWER:  # it closes in on this one, but not as its neighbours do
             return None
     return None
 
 
-def closes_in(states: np.ndarray) -> int | None:
+def closes_in(states: np.ndarray, end: int) -> int | None:
     """The smallest K for which |x(t+K) − x(t)| shrinks, where it has come within CLOSE of the
     range; None where there is none. For orbits whose neighbours do not meet in every direction,
-    as where something is conserved."""
+    as where something is conserved. ``end``: the last step."""
     reach = np.ptp(states, axis=0).max(initial=0.0)
-    for k, early, late, _ in _gaps(states):
+    for k, early, middle, late, steps in _gaps(states):
         if 0 < late < SHRINKS * early:
-            return k if late <= CLOSE * reach else None
+            # Of gaps as 1/t, what comes in a hundred more runs is ln 100 times those of one.
+            small = late * end * np.log(AHEAD) <= reach
+            ends = small or _comes_to_an_end(early, middle, late, steps, end)
+            return k if ends and late <= CLOSE * reach else None
     return None
 
 
-def _gaps(states: np.ndarray) -> Iterator[tuple[int, float, float, int]]:
-    """K, the largest |x(t+K) − x(t)| in the first and in the last third, and the steps between
-    the two thirds, for each K up to APPROACH_PERIOD."""
+def _comes_to_an_end(early: float, middle: float, late: float, steps: int, end: int) -> bool:
+    """Whether gaps that shrank from ``early`` over ``middle`` to ``late`` within ``steps``, of
+    which half as many followed, add up to something finite. Those that shrink exponentially do;
+    those of a power of time, t^−p, for p > 1, and where an orbit began to slow down late it
+    seems to have a larger one."""
+    last = end - steps / 2
+    if np.log(early / late) > POWER * np.log(last / max(1.0, last - steps)):
+        return True
+    return bool(middle > 0 and np.log(middle / late) > STRAIGHT * np.log(early / middle))
+
+
+def _gaps(states: np.ndarray) -> Iterator[tuple[int, float, float, float, int]]:
+    """K, the largest |x(t+K) − x(t)| in the first, the middle and the last third, and the steps
+    from the first to the last, for each K up to APPROACH_PERIOD."""
     count = len(states)
     if count < 3 * LEAST or not np.isfinite(states).all():
         return
     third = count // 3
     for k in range(1, min(APPROACH_PERIOD, third // 2) + 1):
         gaps = np.abs(states[k:] - states[:-k]).max(axis=1)
-        yield k, float(gaps[:third].max()), float(gaps[-third:].max()), len(gaps) - third
+        last = len(gaps) - third
+        parts = (gaps[:third], gaps[last // 2 : -third], gaps[last:])
+        early, middle, late = (float(part.max()) for part in parts)
+        yield k, early, middle, late, last
 
 
 def is_quasi_periodic(states: np.ndarray) -> bool:

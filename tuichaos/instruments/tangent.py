@@ -109,14 +109,15 @@ class TangentExponent(Instrument):
         exponent, error = columns["lyapunov"], columns["lyapunov_error"]
         collapsed = np.isfinite(self.collapsed_at)
         rates = {window: self._rate(*window) for window in self.windows}
+        least = self.setup.unit / self.setup.time_step  # a rounding error a step tells nothing
         alive = np.where(np.isfinite(self.log_length), exponent, np.nan)
         return Findings(
             exponents=columns,
             summary={
-                "lyapunov": self._summary(alive, error, int(collapsed.sum())),
+                "lyapunov": self._summary(_told(alive, least), error, int(collapsed.sum())),
                 "rates": {
                     f"{a}-{b}": {
-                        **mean_and_interval(rate),
+                        **mean_and_interval(_told(rate, least)),
                         "total": self.setup.references,
                     }
                     for (a, b), rate in rates.items()
@@ -148,6 +149,12 @@ class TangentExponent(Instrument):
         if start not in self.at or end not in self.at:
             return np.full(self.setup.references, np.nan)
         return (self.at[end] - self.at[start]) / ((end - start) * self.setup.time_step)
+
+
+def _told(rates: np.ndarray, least: float) -> np.ndarray:
+    """Rates, with 0 for those of a size below ``least``."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(rates) < least, 0.0, rates)
 
 
 def _rates_table(rates: Mapping[tuple[int, int], np.ndarray]) -> tuple[list[str], list[list]]:

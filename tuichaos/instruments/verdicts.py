@@ -230,9 +230,11 @@ def _word(
         if folded < GAIN and _hovers(evidence, late):
             return "edge-of-stability", ""
         return _parting(evidence, gain, folded)
-    settles = cycle if _may_settle(late, folded) else None
+    settles = cycle if _may_settle(late, gain) else None
     if cycle is None and late.high < 0 and late.per_quarter < -APPROACH_GAIN:
-        settles = approached(evidence.motion, late.exponent * evidence.time_step)
+        settles = approached(
+            evidence.motion, late.exponent * evidence.time_step, int(evidence.edges[-1])
+        )
     if settles is not None and (settles > 1 or not evidence.is_loss):
         return f"periodic-{settles}", ""
     if folded >= GAIN:
@@ -258,13 +260,13 @@ def _on_its_way(evidence: Evidence) -> bool:
     return moves or bool(evidence.rises.sum() > FEW_RISES * evidence.edges[-1])
 
 
-def _may_settle(late: Window, folded: float) -> bool:
+def _may_settle(late: Window, gain: float) -> bool:
     """Whether the exponent lets a state that repeats be a cycle to stay on: below 0 beyond its
-    interval, exactly 0, or unknown; or neutral where there was no chaos. Else it dwells there:
-    in the bottleneck of an intermittency, at a saddle that it leaves again."""
+    interval, exactly 0, or unknown; or neutral where nearby orbits never parted. Else it dwells
+    there: in the bottleneck of an intermittency, at a saddle that it leaves again."""
     if math.isnan(late.exponent) or late.high < 0 or late.swing <= EXACTLY:
         return True
-    return late.is_neutral and folded < GAIN
+    return late.is_neutral and gain < GAIN
 
 
 def _slowed(evidence: Evidence) -> float:
@@ -317,7 +319,7 @@ def _calm(evidence: Evidence, late: Window, *, settled: bool) -> tuple[str, str]
 def _without_a_loss(evidence: Evidence, late: Window) -> tuple[str, str]:
     if _winds(evidence, late):
         return "quasi-periodic", ""
-    cycle = closes_in(evidence.motion)
+    cycle = closes_in(evidence.motion, int(evidence.edges[-1]))
     if cycle is not None and (cycle > 1 or not evidence.is_loss):
         return f"periodic-{cycle}", ""
     if late.is_neutral:

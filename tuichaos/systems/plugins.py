@@ -57,8 +57,14 @@ def _look_over(system: Foreign) -> bool:
     starts = [np.asarray(system.start(rng), dtype=np.float64) for _ in range(3)]
     if any(start.shape != (d,) or not np.isfinite(start).all() for start in starts):
         raise ValueError(f"start must give {d} finite numbers")
+    size = sum(piece.size for piece in system.layout)
+    if size != d:
+        raise ValueError(f"layout has {size} numbers, dimension is {d}")
     x = torch.from_numpy(np.stack(starts))
+    before = x.clone()
     _alike(system.step(x), x, "step")
+    if not torch.equal(x, before):
+        raise ValueError("step changes the states it is given: let it work on a copy, x.clone()")
     v = torch.from_numpy(rng.standard_normal(x.shape))
     tangent = system.tangent(x, v)
     _alike(tangent, x, "tangent")
@@ -85,11 +91,21 @@ def _alike(found: object, x: Tensor, what: str) -> None:
         )
 
 
-def _differentiable(system: System, x: Tensor, v: Tensor, tangent: Tensor) -> None:
+WRONG = 0.01  # by which a tangent may differ from a difference
+
+
+def _differentiable(system: Foreign, x: Tensor, v: Tensor, tangent: Tensor) -> None:
     """Refuse a step whose derivative is lost on the way (``detach``, a detour by integers):
     the tangent would be 0 where a finite difference is not."""
-    h = 1e-7
+    h = 1e-7 * max(1.0, float(x.abs().max()))
     difference = (system.step(x + h * v) - system.step(x - h * v)) / (2 * h)
-    lost = (tangent == 0).all(dim=1) & (difference.abs().amax(dim=1) > 1e-3)
+    slope, given = (part.abs().amax(dim=1) for part in (difference, tangent))
+    lost = (given == 0) & (slope > 1e-3)
     if lost.all():
         raise ValueError("step is not differentiable by torch: its tangent is 0, its slope is not")
+    apart = (tangent - difference).abs().amax(dim=1)
+    if system.own("tangent") and (apart > WRONG * torch.maximum(slope, given) + WRONG).all():
+        raise ValueError(
+            f"tangent is not the derivative of step: |DF(x)·v| is about {float(slope[0]):.3g} by "
+            f"differences of step, {float(given[0]):.3g} by tangent"
+        )
