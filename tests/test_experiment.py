@@ -226,3 +226,22 @@ def test_a_title_is_true_of_what_is_swept_and_of_each_point():
     again = zoom.zoomed(closer, {"system.parameters.a": (1.1, 1.2)})
     assert again.title == closer.title.replace("from 1 to", "from 1.1 to")
     assert zoom.middle(made).title == "Logistic map at r = 3.5"
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"step": 100}, "0: learning_rate is missing"),
+        ({"learning_rate": 1}, "0: step is missing"),
+        ({"step": 5, "lr": 1}, "0.lr: unknown key; did you mean 'learning_rate'?"),
+        ({"step": 5, "learning_rate": 1, "stp": 2}, "0.stp: unknown key; did you mean 'step'?"),
+        (
+            {"step": 5, "learning_rate": 1, "x": 2},
+            "0.x: unknown key; choose from step, learning_rate",
+        ),
+    ],
+)
+def test_an_entry_of_a_list_of_tables_is_told_by_its_own_keys(entry, says):
+    with pytest.raises(InputError) as caught:
+        resolve({}, {"optimizer.changes": [entry]})
+    assert str(caught.value) == f"optimizer.changes.{says}"
