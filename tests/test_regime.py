@@ -559,6 +559,13 @@ def test_the_table_says_what_the_undecided_seem_to_be(simulate):
     assert (row.measure, row.count) == ("  of these", "4 of 4")
 
 
+def test_what_diverged_is_not_called_superstable(simulate):
+    wild = {"optimizer.learning_rate": [1e308, 0.01, 1e308], "ensemble.references": 3}
+    run = simulate(wild, preset="quick")
+    assert words(run).count("diverged") == 2
+    assert not run.summary["verdicts"]["warnings"]
+
+
 def test_reasons_beyond_the_commonest_are_counted(simulate):
     run = simulate(overrides={"ensemble.references": 7, "ensemble.twins": 1, "steps": 20})
     (words,) = [line for line in run_report.remarks(run) if line.startswith("undecided")]

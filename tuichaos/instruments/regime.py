@@ -314,7 +314,8 @@ class Regime(Instrument):
     def _warnings(self, verdicts: Sequence[Verdict]) -> list[str]:
         """What could mislead a reader of the numbers."""
         found = []
-        lost = int(self.collapsed.sum())
+        # A tangent that overflows leaves zeros behind: of what diverged it tells nothing.
+        lost = int((self.collapsed & np.isnan(self.diverged_at)).sum())
         if lost:
             found.append(f"exponent at the rounding floor (superstable) in {_references(lost)}")
         unclear = sum(map(is_ambiguous, verdicts))
