@@ -245,3 +245,14 @@ def test_an_entry_of_a_list_of_tables_is_told_by_its_own_keys(entry, says):
     with pytest.raises(InputError) as caught:
         resolve({}, {"optimizer.changes": [entry]})
     assert str(caught.value) == f"optimizer.changes.{says}"
+
+
+@pytest.mark.parametrize("before", ["", "steps = 3\n", "\ufeffsteps = 3\r\n\r\n"])
+def test_a_file_in_latin_1_is_told_by_its_byte_and_line(before, tmp_path):
+    path = tmp_path / "e.toml"
+    path.write_bytes(before.encode() + 'title = "é"\n'.encode("latin-1"))
+    line = 1 + before.count("\n")
+    with pytest.raises(InputError) as caught:
+        load(path)
+    words = f"is not TOML: it is not written in UTF-8 (byte 0xe9 in line {line})"
+    assert str(caught.value) == f"{path}: {words}"

@@ -104,13 +104,19 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not TOML: {error}") from None
+        raise InputError(f"{path}: is not TOML: {_not_utf8(error)}") from None
     except ValueError as error:
         raise InputError(f"{path}: {error}; more samples go in an npz file") from None
     try:
         return parse_toml(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number too long
         raise InputError(f"{path}: is not TOML: {_toml_fault(text, error)}") from None
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    """Which byte is no UTF-8, and in which line."""
+    line = 1 + error.object.count(b"\n", 0, error.start)
+    return f"it is not written in UTF-8 (byte 0x{error.object[error.start]:02x} in line {line})"
 
 
 def _toml_fault(text: str, error: Exception) -> str:
