@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -256,3 +258,21 @@ def test_a_file_in_latin_1_is_told_by_its_byte_and_line(before, tmp_path):
         load(path)
     words = f"is not TOML: it is not written in UTF-8 (byte 0xe9 in line {line})"
     assert str(caught.value) == f"{path}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("orbit", r"−\d\.\d+, −\d\.\d+, \d\.\d+"),
+        ("routes", r"within \S+"),
+        ("fractal-tanh", r"\d\.\d+ \[[^]]*\]"),
+        ("fractal-zoom", r"\d\.\d+ \[[^]]*\]"),
+    ],
+)
+def test_the_readme_has_the_number_that_a_preset_tells(name, number):
+    lines = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| `{name}` |"))
+    about = tomllib.loads(presets.path(name).read_text(encoding="utf-8"))["about"]
+    found = re.search(number, about)
+    assert found is not None
+    assert found[0] in row
