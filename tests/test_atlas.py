@@ -15,6 +15,7 @@ from textual.widgets import DataTable, Select
 import tuichaos
 from tuichaos.common.ascii_text import plain
 from tuichaos.common.errors import InputError
+from tuichaos.common.paths import runs_home
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
 from tuichaos.config.sweep_axes import axes
@@ -506,6 +507,29 @@ async def test_a_diagram_is_exported_with_its_orbits(tmp_path):
         await pilot.press("e")
         await until(lambda: app.clipboard)
     await same_headless(app, tmp_path)
+
+
+async def test_export_says_where_it_keeps_the_folder_and_keeps_it_once(stream):
+    stream.allowed = 100
+    app = explorer(PLANE)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(lambda: isinstance(app.screen, Atlas))
+        await until(lambda: app.screen.level.survey.done == 100)
+        await pilot.press("e", "e")  # the second while the first is at it, or after it
+        await until(lambda: app.clipboard and not app.screen.keeping)
+        first = app.clipboard
+        notes = [note.message for note in app._notifications]
+        assert notes[0] == "Writing the folder of the sweep …"
+        await until(lambda: any("Wrote" in note.message for note in app._notifications))
+        await pilot.press("e")
+        again = f"Kept already: {first} (copied)."
+        await until(lambda: [note.message for note in app._notifications][-1] == again)
+        assert len(list(runs_home().iterdir())) == 1
+        stream.allowed = 10**9
+        await until(lambda: app.screen.level.survey.whole)
+        await pilot.press("e")  # there is more to keep
+        await until(lambda: app.clipboard != first)
+        assert tuichaos.open_run(app.clipboard).status == "done"
 
 
 async def test_half_a_map_is_exported_and_can_be_resumed(stream, tmp_path):

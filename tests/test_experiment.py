@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -226,3 +228,51 @@ def test_a_title_is_true_of_what_is_swept_and_of_each_point():
     again = zoom.zoomed(closer, {"system.parameters.a": (1.1, 1.2)})
     assert again.title == closer.title.replace("from 1 to", "from 1.1 to")
     assert zoom.middle(made).title == "Logistic map at r = 3.5"
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"step": 100}, "0: learning_rate is missing"),
+        ({"learning_rate": 1}, "0: step is missing"),
+        ({"step": 5, "lr": 1}, "0.lr: unknown key; did you mean 'learning_rate'?"),
+        ({"step": 5, "learning_rate": 1, "stp": 2}, "0.stp: unknown key; did you mean 'step'?"),
+        (
+            {"step": 5, "learning_rate": 1, "x": 2},
+            "0.x: unknown key; choose from step, learning_rate",
+        ),
+    ],
+)
+def test_an_entry_of_a_list_of_tables_is_told_by_its_own_keys(entry, says):
+    with pytest.raises(InputError) as caught:
+        resolve({}, {"optimizer.changes": [entry]})
+    assert str(caught.value) == f"optimizer.changes.{says}"
+
+
+@pytest.mark.parametrize("before", ["", "steps = 3\n", "\ufeffsteps = 3\r\n\r\n"])
+def test_a_file_in_latin_1_is_told_by_its_byte_and_line(before, tmp_path):
+    path = tmp_path / "e.toml"
+    path.write_bytes(before.encode() + 'title = "é"\n'.encode("latin-1"))
+    line = 1 + before.count("\n")
+    with pytest.raises(InputError) as caught:
+        load(path)
+    words = f"is not TOML: it is not written in UTF-8 (byte 0xe9 in line {line})"
+    assert str(caught.value) == f"{path}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("orbit", r"−\d\.\d+, −\d\.\d+, \d\.\d+"),
+        ("routes", r"within \S+"),
+        ("fractal-tanh", r"\d\.\d+ \[[^]]*\]"),
+        ("fractal-zoom", r"\d\.\d+ \[[^]]*\]"),
+    ],
+)
+def test_the_readme_has_the_number_that_a_preset_tells(name, number):
+    lines = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| `{name}` |"))
+    about = tomllib.loads(presets.path(name).read_text(encoding="utf-8"))["about"]
+    found = re.search(number, about)
+    assert found is not None
+    assert found[0] in row

@@ -292,6 +292,19 @@ def test_growth_beside_a_large_constant_is_right_or_absent(offset, simulate):
         assert growth["mean"] == pytest.approx(math.log(2), abs=0.1)
 
 
+def test_a_perturbation_below_rounding_is_called_lost(simulate):
+    shifted = {"system.name": "labelled_maps:Offset", "system.parameters": {"offset": 5e6}}
+    sizes = {"ensemble.references": 3, "ensemble.perturbation": 1e-10, "steps": 60}
+    run = simulate({**shifted, **sizes, "measure.regime": False})
+    words = (
+        "ensemble.perturbation = 1e-10 is lost in rounding: states are about 5e6; take 1e-6 or more"
+    )
+    assert run.summary["growth"]["reason"] == words
+    assert run.summary["nmle"]["reason"] == words
+    more = {**shifted, **sizes, "ensemble.perturbation": 1e-6, "measure.regime": False}
+    assert "lost" not in str(simulate(more).summary)
+
+
 def test_growth_has_no_window_when_twins_start_above_the_growth_limit(simulate):
     run = simulate({"steps": 60, "ensemble.references": 4, "ensemble.perturbation": 0.1})
     assert run.summary["growth"]["measured"] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import tuichaos
 from tuichaos import api
-from tuichaos.plots import run_comparison, run_plots
+from tuichaos.plots import run_comparison, run_plots, sweep_plots
 from tuichaos.reports import export
 from tuichaos.storage import column_reader, run_reader
 
@@ -195,3 +196,26 @@ def test_a_sweep_without_a_point_says_that_nothing_is_written_yet(dense, tmp_pat
         (done.path / name).unlink(missing_ok=True)
     code, _, err = command("plot", done.path)
     assert (code, "nothing is written yet: it is a run at work" in err) == (2, True), err
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed"])
+@pytest.mark.parametrize("value", ["none", "exponent"])
+def test_a_sweep_stopped_before_its_first_point_says_how_to_go_on(value, status, tmp_path, command):
+    table = {"steps": 40, "system": {"name": "henon"}, "ensemble": {"references": 1, "twins": 0}}
+    table |= {"sweep": {"seed": [1, 2]}, "plane": {"value": value}}
+    stop = threading.Event()
+    stop.set()
+    done = tuichaos.sweep(tuichaos.resolve(table), out=tmp_path / "s", stop=stop)
+    assert done.status == "interrupted"
+    manifest = json.loads((done.path / "manifest.json").read_text()) | {"status": status}
+    (done.path / "manifest.json").write_text(json.dumps(manifest))
+    code, out, err = command("plot", done.path)
+    assert (code, out) == (2, "")
+    on = f"tuichaos resume {done.path} goes on"
+    assert err == f"tuichaos: error: no point has ended yet: {on}\n"
+
+
+def test_a_sweep_whose_points_failed_is_not_told_of_an_option_that_was_not_given(tmp_path):
+    made = tuichaos.resolve({"system": {"name": "henon"}, "sweep": {"seed": [1, 2]}})
+    with pytest.raises(tuichaos.InputError, match=r"^no point of this sweep has a number$"):
+        sweep_plots.of_columns({"point": np.arange(2.0)}, made, "default")

@@ -559,6 +559,13 @@ def test_the_table_says_what_the_undecided_seem_to_be(simulate):
     assert (row.measure, row.count) == ("  of these", "4 of 4")
 
 
+def test_what_diverged_is_not_called_superstable(simulate):
+    wild = {"optimizer.learning_rate": [1e308, 0.01, 1e308], "ensemble.references": 3}
+    run = simulate(wild, preset="quick")
+    assert words(run).count("diverged") == 2
+    assert not run.summary["verdicts"]["warnings"]
+
+
 def test_reasons_beyond_the_commonest_are_counted(simulate):
     run = simulate(overrides={"ensemble.references": 7, "ensemble.twins": 1, "steps": 20})
     (words,) = [line for line in run_report.remarks(run) if line.startswith("undecided")]
@@ -587,16 +594,21 @@ def test_an_nmle_of_a_window_in_which_the_loss_only_falls_has_a_word_beside_it(s
     run = simulate({**saddle, **size, "record.every": 10}, preset="quick")
     assert run.summary["nmle"]["kept"] == 4
     (note,) = [w for w in run.summary["verdicts"]["warnings"] if w.startswith("nMLE")]
-    assert note.startswith("nMLE: 4 references of the 4 kept only left a saddle")
+    begins = "nMLE: of the 4 kept, 4 only left a saddle in the window that is fitted: twins part"
+    assert note.startswith(begins)
 
 
-def test_an_nmle_of_what_came_to_a_cycle_has_a_word_beside_it(simulate):
+@pytest.mark.parametrize(("count", "are"), [(1, "1 is"), (2, "2 are")])
+def test_an_nmle_of_what_came_to_a_cycle_has_a_word_beside_it(count, are, simulate):
     quartic = {"system.parameters.a": 1.1, "system.start": [1.00000001], "steps": 1000}
-    run = simulate({**quartic, "ensemble.references": 2}, preset="quartic")
+    run = simulate({**quartic, "ensemble.references": count}, preset="quartic")
     assert set(words(run)) == {"periodic-2"}
-    assert run.summary["nmle"]["kept"] == 2
+    assert run.summary["nmle"]["kept"] == count
     (note,) = [w for w in run.summary["verdicts"]["warnings"] if w.startswith("nMLE")]
-    assert "periodic-2 in the end" in note
+    assert note == (
+        f"nMLE: of the {count} kept, {are} periodic-2 in the end: twins parted only on the way, "
+        "which is no chaos"
+    )
 
 
 def test_an_nmle_without_a_window_is_not_measured(simulate):

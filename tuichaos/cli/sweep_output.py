@@ -81,6 +81,8 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
     ascii_only = ascii_only or ascii_text.only_ascii(sys.stdout)
     colour = rich_renderer.can_colour(console) and not ascii_only
     width = max(40, min(shutil.get_terminal_size((100, 30)).columns, 140))
+    if words := run_plots.no_point_yet(done):
+        raise InputError(words)
     if words := run_plots.nothing_yet(done):
         raise InputError(f"{done.path.name}: {words}")
     raster = planes.of_run(done).raster()

@@ -104,13 +104,19 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not TOML: {error}") from None
+        raise InputError(f"{path}: is not TOML: {_not_utf8(error)}") from None
     except ValueError as error:
         raise InputError(f"{path}: {error}; more samples go in an npz file") from None
     try:
         return parse_toml(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number too long
         raise InputError(f"{path}: is not TOML: {_toml_fault(text, error)}") from None
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    """Which byte is no UTF-8, and in which line."""
+    line = 1 + error.object.count(b"\n", 0, error.start)
+    return f"it is not written in UTF-8 (byte 0x{error.object[error.start]:02x} in line {line})"
 
 
 def _toml_fault(text: str, error: Exception) -> str:
@@ -237,7 +243,15 @@ KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table
 
 def _explain(error: ValidationError) -> str:
     """The first fault as one line that names the key."""
-    return clean(_explained(error.errors(include_url=False)[0]), MOST_SAID)
+    faults = error.errors(include_url=False)
+    fault = faults[0]
+    if fault["type"] == "missing":  # a key of the same table with a slip in it tells more
+        fault = next((f for f in faults if _is_unknown_beside(f, fault)), fault)
+    return clean(_explained(fault), MOST_SAID)
+
+
+def _is_unknown_beside(fault: Mapping[str, Any], missing: Mapping[str, Any]) -> bool:
+    return fault["type"] == "extra_forbidden" and fault["loc"][:-1] == missing["loc"][:-1]
 
 
 def _explained(fault: Mapping[str, Any]) -> str:
@@ -248,6 +262,8 @@ def _explained(fault: Mapping[str, Any]) -> str:
         return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
     if fault["type"] == "extra_forbidden":
         return f"{'.'.join(where)}: unknown key; {_nearest_key(where)}"
+    if fault["type"] == "missing":
+        return f"{'.'.join(where[:-1])}: {where[-1]} is missing"
     if fault["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         hint = nearest(fault["input"], choices)
@@ -273,6 +289,9 @@ ALIASES = {
 def _nearest_key(where: list[str]) -> str:
     """``did you mean …?`` for the known dotted key most like an unknown one, by its own name and
     as a whole; if none is like it, what there is in its place."""
+    if (own := _keys_of_entry(where[:-1])) is not None:
+        aliases = (name for name in own if where[-1].lower() in _aliases_of(name))
+        return nearest(next(aliases, where[-1]), own)
     for key, others in ALIASES.items():
         if where[-1].lower() in others and len(where) <= 2:
             return f"did you mean {key!r}?"
@@ -291,6 +310,21 @@ def _nearest_key(where: list[str]) -> str:
     own = [key.removeprefix(f"{table}.") for key in keys if table and key.startswith(f"{table}.")]
     tables = dict.fromkeys(key.partition(".")[0] for key in keys if "." in key)
     return f"{table} has {', '.join(own)}" if own else f"the tables are {', '.join(tables)}"
+
+
+def _keys_of_entry(table: list[str]) -> list[str] | None:
+    """The keys of an entry of a list of tables, ``optimizer.changes.0``; None for another place."""
+    if not table or not table[-1].isdecimal():
+        return None
+    kind: Any = Experiment
+    for part in table[:-1]:
+        kind = kind.model_fields[part].annotation
+    (entry,) = typing.get_args(kind)
+    return list(entry.model_fields)
+
+
+def _aliases_of(name: str) -> tuple[str, ...]:
+    return next((others for key, others in ALIASES.items() if key.endswith(f".{name}")), ())
 
 
 def _is_inner(part: object) -> bool:

@@ -67,11 +67,12 @@ def _of_the_twins(setup: Setup) -> list[Instrument]:
     paper = is_on(measure.nmle) and setup.system.time_step == 1
     estimators = [paper, is_on(measure.growth)]
     if is_on(measure.distance) or any(estimators):
-        found.append(Divergence(setup, is_on(measure.distance)))
+        divergence = Divergence(setup, is_on(measure.distance))
+        found.append(divergence)
     if estimators[0]:
-        found.append(PaperExponent(setup))
+        found.append(PaperExponent(setup, divergence))
     if estimators[1]:
-        found.append(GrowthExponent(setup))
+        found.append(GrowthExponent(setup, divergence))
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
+from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, Instrument, Setup
 from tuichaos.instruments.observables import final
 from tuichaos.instruments.statistics import median
@@ -33,6 +35,7 @@ class Divergence(Instrument):
             if piece.kind != "optimizer"
         ]
         self.first = np.full(setup.references, np.nan)
+        self.moved_at = np.full(setup.references, np.nan)  # ‖x‖₁ there
         self.last = np.full(setup.references, np.nan)
         # The first step at which a twin holds no finite numbers while its reference does.
         self.twins_lost_at = np.full((setup.references, setup.experiment.ensemble.twins), np.nan)
@@ -66,7 +69,7 @@ class Divergence(Instrument):
         distance = frame["distance"]
         at = self.setup.perturb_at - frame.steps[0]
         if 0 <= at < len(frame.steps):
-            self.first = distance[at]
+            self.first, self.moved_at = distance[at], frame["scale"][at]
         self.last = distance[-1]
         self._count_lost(frame)
         if not self.in_series:
@@ -77,6 +80,22 @@ class Divergence(Instrument):
         lost = ~np.isfinite(frame["twin_distances"]) & frame["alive"][:, :, None]
         fresh = lost.any(axis=0) & np.isnan(self.twins_lost_at)
         self.twins_lost_at[fresh] = frame.steps[np.argmax(lost, axis=0)][fresh]
+
+    @property
+    def lost(self) -> str:
+        """Why the twins are where their reference is although they were moved: what they were
+        moved by is below half a unit in the last place of their state. Empty where it is not."""
+        known = np.isfinite(self.first) & np.isfinite(self.moved_at)
+        if not known.any() or self.first[known].any() or not self.setup.perturbation_scale:
+            return ""
+        size = median(self.moved_at[known]) / sum(s.stop - s.start for _, s in self.pieces)
+        if not size > 0:
+            return ""
+        enough = math.ceil(math.log10(2 * FLOOR_UNITS * self.setup.unit * size))
+        return (
+            f"ensemble.perturbation = {self.setup.experiment.ensemble.perturbation:g} is lost in "
+            f"rounding: states are about {_short(size)}; take 1e{enough} or more"
+        )
 
     def findings(self) -> Findings:
         scale = self.setup.perturbation_scale
@@ -94,6 +113,12 @@ class Divergence(Instrument):
             "twins_diverged_first": int(lost.min()) if len(lost) else None,
         }
         return Findings(summary={"distance": summary} if self.in_series else {})
+
+
+def _short(size: float) -> str:
+    """One digit, as a person writes it: 5e6."""
+    digit, _, power = f"{size:.0e}".partition("e")
+    return f"{digit}e{int(power)}"
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

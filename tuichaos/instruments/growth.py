@@ -20,6 +20,7 @@ import numpy as np
 
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import Frame
 from tuichaos.storage.checkpoint_encoding import kept
@@ -152,8 +153,9 @@ class GrowthExponent(Instrument):
 
     depends_on_steps = False
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, divergence: Divergence) -> None:
         self.setup = setup
+        self.divergence = divergence
         shape = (setup.references, setup.experiment.ensemble.twins)
         self.window = GrowthWindow(shape, setup.unit, setup.time_step)
 
@@ -203,7 +205,8 @@ class GrowthExponent(Instrument):
         if not window.finite.any():
             return "no reference stayed finite"
         if not np.isfinite(window.origin).any():
-            return "the twins were not moved yet, or their first distance is 0"
+            words = "the twins were not moved yet, or their first distance is 0"
+            return self.divergence.lost or words
         with np.errstate(over="ignore", invalid="ignore"):
             first = np.exp(window.origin)
         scale = window.scale[:, None]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import share_interval
 from tuichaos.simulation.frames import Frame
 
@@ -81,8 +82,9 @@ class PaperExponent(Instrument):
 
     depends_on_steps = False
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, divergence: Divergence) -> None:
         self.setup = setup
+        self.divergence = divergence
         self.parts: list[np.ndarray] = []
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
@@ -113,7 +115,7 @@ class PaperExponent(Instrument):
             "kept_ci95": share_interval(count, self.setup.references) if told else None,
             "total": self.setup.references,
             "window": [start, min(start + POINTS - 1, max(start, self.setup.steps))],
-            "reason": None if told else NO_WINDOW,
+            "reason": None if told else self.divergence.lost or NO_WINDOW,
         }
         columns = {
             "nmle": exponents,

@@ -314,7 +314,8 @@ class Regime(Instrument):
     def _warnings(self, verdicts: Sequence[Verdict]) -> list[str]:
         """What could mislead a reader of the numbers."""
         found = []
-        lost = int(self.collapsed.sum())
+        # A tangent that overflows leaves zeros behind: of what diverged it tells nothing.
+        lost = int((self.collapsed & np.isnan(self.diverged_at)).sum())
         if lost:
             found.append(f"exponent at the rounding floor (superstable) in {_references(lost)}")
         unclear = sum(map(is_ambiguous, verdicts))
@@ -341,17 +342,17 @@ class Regime(Instrument):
         left = best.kept & ((names == "saddle-escape") | self._one_way(best))
         settled = np.char.startswith(names, "periodic") | np.isin(names, WITHOUT_CHAOS)
         settled &= best.kept & ~left
-        of = f"of the {int(best.kept.sum())} kept"
+        of = f"nMLE: of the {int(best.kept.sum())} kept,"
         found = []
         if left.any():
             found.append(
-                f"nMLE: {_references(int(left.sum()))} {of} only left a saddle in the window that "
-                "is fitted: twins part there as fast as the orbit speeds up, which is no chaos"
+                f"{of} {int(left.sum())} only left a saddle in the window that is fitted: "
+                "twins part there as fast as the orbit speeds up, which is no chaos"
             )
         if settled.any():
             found.append(
-                f"nMLE: {_references(int(settled.sum()))} {of} {_are(names[settled])} in the end: "
-                "twins parted only on the way, which is no chaos"
+                f"{of} {_are(names[settled])} in the end: twins parted only on the way, "
+                "which is no chaos"
             )
         return found
 
@@ -373,9 +374,10 @@ WITHOUT_CHAOS = ("monotone", "catapult", "marginal", "quasi-periodic")
 
 
 def _are(names: np.ndarray) -> str:
-    """The verdicts of some references, each once."""
+    """How many references are what, each verdict once: "3 are marginal or periodic-2"."""
     words = np.unique(names).tolist()
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return f"{len(names)} {'is' if len(names) == 1 else 'are'} {listed}"
 
 
 STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers

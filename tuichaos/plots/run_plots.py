@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tuichaos.common.errors import InputError, some
+from tuichaos.common.paths import as_argument
 from tuichaos.common.summary_statistics import percentile, summarise
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import per
@@ -160,6 +161,8 @@ def pictures(run: Run, what: str) -> list[Picture]:
     """The charts of a kept run that belong under one another, mostly a single one; of an orbit
     diagram with ``default`` the diagram and the exponent, on one axis. InputError as ``picture``,
     and where nothing is written yet."""
+    if words := no_point_yet(run):
+        raise InputError(words)
     try:
         return _pictures(run, what)
     except InputError:
@@ -193,6 +196,13 @@ def nothing_yet(run: Run) -> str:
         except InputError:  # the file is not there yet
             empty = not (run.path / "series.csv").exists()
     return f"nothing is written yet: {AT_WORK[status]}" if empty else ""
+
+
+def no_point_yet(run: Run) -> str:
+    """What to say of a sweep that was stopped before any of its points had ended; else empty."""
+    if run.kind != "sweep" or run.status in ("running", "done") or Journal(run.path).rows:
+        return ""
+    return f"no point has ended yet: tuichaos resume {as_argument(run.path)} goes on"
 
 
 # Switches of [measure] behind tables of another name.

@@ -50,6 +50,8 @@ def of_columns(
         if whole is not None:
             return whole
         what = next((name for name in FIRST if _any(found.get(name))), FIRST[0])
+        if what not in found:  # nobody asked for it
+            raise InputError("no point of this sweep has a number")
     share = kept_fraction(found)
     if share is not None:
         found[KEPT] = share

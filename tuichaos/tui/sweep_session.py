@@ -57,6 +57,7 @@ class Survey:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._status = Status.DONE if self.whole else Status.INTERRUPTED
+        self._kept: tuple[int, Path | None] = (0, None)  # how many rows, and where
 
     # --- what a screen shows ---
 
@@ -156,9 +157,19 @@ class Survey:
         load_libraries("tuichaos.sweeps.sweep_runner")
         from tuichaos.sweeps.sweep_runner import keep
 
-        return keep(
-            self.experiment, list(self.rows), out=out, threads=self._threads, seconds=self.seconds
+        rows = list(self.rows)
+        path = keep(
+            self.experiment, rows, out=out, threads=self._threads, seconds=self.seconds
         ).path
+        self._kept = len(rows), path
+        return path
+
+    @property
+    def kept(self) -> Path | None:
+        """The folder that ``keep`` has written of these very rows, while it is there."""
+        count, path = self._kept
+        same = path is not None and count == len(self.rows)
+        return path if same and (path / "manifest.json").is_file() else None
 
     def _count(self, running: bool) -> None:
         """Let the clock run, or stop it."""

@@ -116,6 +116,7 @@ class Atlas(Living):
         self.journey = journey
         self.box: Box | None = None
         self.drawing = False  # a face is being made ready
+        self.keeping = False  # a folder is being written
         self.stale = True  # the board does not show the newest
         self.face: Face | None = None  # the one that is on the board
         self.rest_until = 0.0  # no face is made ready before
@@ -509,6 +510,16 @@ class Atlas(Living):
         if not self.level.survey.rows:
             self.notify("Nothing to export yet.", severity="warning")
             return
+        if self.keeping:
+            self.notify("The folder is still being written.", severity="warning")
+            return
+        if path := self.level.survey.kept:
+            self.app.copy_to_clipboard(str(path))
+            self.notify(f"Kept already: {path} (copied).", markup=False)
+            return
+        self.keeping = True
+        # It takes seconds while points are computed: the key was heard.
+        self.notify("Writing the folder of the sweep …")
         self._keep(self.level)
 
     @work(thread=True, group="export", exit_on_error=False)
@@ -518,6 +529,8 @@ class Atlas(Living):
         except Exception as error:  # it is said, and the app lives
             self.app.call_later(self._complain, error)
             return
+        finally:
+            self.keeping = False
         self.app.call_later(self._kept, str(path))
 
     def action_image(self) -> None:
