@@ -154,5 +154,11 @@ def test_no_text_says_the_unit_by_itself():
                 with_unit.append((path.name, text))
                 assert "{per}" in text or "{unit}" in text or "{per(" in text, (path.name, text)
     names = {name for name, _ in with_unit}
-    assert {"telling.py", "views.py", "summary.py", "diagram_drawing.py"} <= names
+    drawn = {"run_plots.py", "sweep_summary_plot.py", "orbit_diagram_plots.py"}
+    assert {"run_output.py", *drawn} <= names
+        "run_output.py",
+        "run_plots.py",
+        "sweep_summary_plot.py",
+        "orbit_diagram_plots.py",
+    } <= names
     assert VIEWS["exponent"].title.endswith("nats per {per}")

@@ -345,7 +345,7 @@ def _log_ticks(
     if high - low > most_plain:
         ticks = decades(low, high, most)
         return ticks, [f"10{str(tick).translate(SUPERSCRIPTS)}" for tick in ticks]
-    low, high = max(low, -LARGEST), min(high, LARGEST)
+    low, high = (min(max(end, -LARGEST), LARGEST) for end in (low, high))
     powers = range(math.floor(low), math.ceil(high) + 1)
     for digits in DIGITS:
         values = [digit * 10.0**power for power in powers for digit in digits]
