@@ -156,9 +156,4 @@ def test_no_text_says_the_unit_by_itself():
     names = {name for name, _ in with_unit}
     drawn = {"run_plots.py", "sweep_summary_plot.py", "orbit_diagram_plots.py"}
     assert {"run_output.py", *drawn} <= names
-        "run_output.py",
-        "run_plots.py",
-        "sweep_summary_plot.py",
-        "orbit_diagram_plots.py",
-    } <= names
     assert VIEWS["exponent"].title.endswith("nats per {per}")
