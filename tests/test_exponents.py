@@ -12,6 +12,7 @@ from tuichaos.instruments.nmle import best_windows
 from tuichaos.instruments.statistics import t_interval
 from tuichaos.plots.distance_fit import fit
 from tuichaos.plots.run_plots import Kept
+from tuichaos.reports import run_report
 
 MAP = {"ensemble.twins": 3, "record.every": 50, "measure.discard": 200}
 
@@ -359,3 +360,17 @@ def test_distance_agrees_with_the_saved_states(simulate):
     assert np.allclose(apart, run.series["distance"], rtol=1e-12)
     norms = abs(run.states["states"]).sum(-1)
     assert np.allclose(norms, run.series["weight_norm"], rtol=1e-13)
+
+
+def test_rates_of_rare_events_have_no_interval(simulate):
+    """A kink of the tent map in 2 000 steps: over 150 steps of 20 orbits one or two come, and an
+    interval by the spread of the others would hold the truth in seven of ten runs."""
+    tent = {"system.name": "labelled_maps:Tent", "system.parameters": {"p": 5e-4}}
+    size = {"steps": 3000, "ensemble.references": 20, "ensemble.twins": 0}
+    run = simulate({**tent, **size, "measure.regime": False})
+    assert run.summary["rates"]["50-200"]["ci95"] is None
+    assert run.summary["lyapunov"]["ci95"] is not None
+    (row,) = [row for row in run_report.rows(run) if row.measure == "  steps 50–200"]
+    assert row.interval == "few differ"
+    always = simulate({"system.name": "cat", **size, "steps": 800})
+    assert always.summary["rates"]["50-200"]["ci95"] is not None  # the same at every step

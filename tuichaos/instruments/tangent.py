@@ -24,13 +24,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tuichaos.common.thresholds import BATCHES, COLLAPSE_UNITS, T_975, batch_edges
 from tuichaos.instruments.base import Findings, Instrument, Setup
-from tuichaos.instruments.statistics import mean_and_interval
+from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import BlockOrbit, Frame
+
+FEW = 5  # references: fewer that differ tell no spread
+ALIKE = 1e-9  # of the largest rate, by which those that are equal may differ
 
 
 class TangentExponent(Instrument):
@@ -117,7 +121,7 @@ class TangentExponent(Instrument):
                 "lyapunov": self._summary(_told(alive, least), error, int(collapsed.sum())),
                 "rates": {
                     f"{a}-{b}": {
-                        **mean_and_interval(_told(rate, least)),
+                        **_mean_rate(_told(rate, least), rates[self.windows[-1]]),
                         "total": self.setup.references,
                     }
                     for (a, b), rate in rates.items()
@@ -127,7 +131,7 @@ class TangentExponent(Instrument):
         )
 
     def _summary(self, exponents: np.ndarray, error: np.ndarray, collapsed: int) -> dict:
-        found = mean_and_interval(exponents)
+        found = _mean_rate(exponents, exponents)
         if found["count"] == 1:  # no ensemble to resample: the error in time is all there is
             half = T_975 * error[np.isfinite(exponents)][0]
             if np.isfinite(half):
@@ -149,6 +153,23 @@ class TangentExponent(Instrument):
         if start not in self.at or end not in self.at:
             return np.full(self.setup.references, np.nan)
         return (self.at[end] - self.at[start]) / ((end - start) * self.setup.time_step)
+
+
+def _mean_rate(rates: np.ndarray, later: np.ndarray) -> dict[str, Any]:
+    """The mean of rates (references,) with its interval; without one where most are equal and
+    few are not, as those of rare events over few steps: how many there are the interval cannot
+    know. Where all are equal, those of ``later`` steps tell whether they always are."""
+    found = mean_and_interval(rates)
+    others = _others(rates)
+    if 2 * others < found["count"] and others < FEW and (others or _others(later)):
+        found["ci95"] = None
+    return found
+
+
+def _others(rates: np.ndarray) -> int:
+    """How many differ from the median, beyond rounding."""
+    rates = rates[np.isfinite(rates)]
+    return int((np.abs(rates - median(rates)) > ALIKE * np.abs(rates).max(initial=0.0)).sum())
 
 
 def _told(rates: np.ndarray, least: float) -> np.ndarray:

@@ -236,7 +236,7 @@ def _estimate(name: str, found: Mapping[str, Any], count: str, paper: str) -> Ro
     if found["mean"] is None:
         return Row(name, "none", "", count, paper)
     interval = found["ci95"]
-    shown = between(interval) or "one orbit"
+    shown = between(interval) or ("one orbit" if found.get("count", 1) == 1 else "few differ")
     return Row(name, number(found["mean"]), shown, count, paper)
 
 
