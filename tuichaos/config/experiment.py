@@ -1,6 +1,6 @@
 """What to run: the validated experiment, TOML in and out, dotted overrides.
 
-Every key has a default; ``reading.describe_keys`` lists them from the models below, so that
+Every key has a default; ``loading.describe_keys`` lists them from the models below, so that
 ``tuichaos presets --keys`` cannot lag behind.
 """
 
@@ -245,8 +245,8 @@ class Record(Table):
 
 
 class Experiment(Table):
-    """One experiment, complete and valid. Build it with ``reading.load``,
-    ``presets.preset`` or ``reading.resolve``."""
+    """One experiment, complete and valid. Build it with ``loading.load``,
+    ``presets.preset`` or ``loading.resolve``."""
 
     name: str = Field("experiment", description="names the run folder; default the file's stem")
     title: str = Field("", description="one line for lists and charts")

@@ -86,7 +86,7 @@ def extend(
 ) -> Run:
     """Let a run have so many steps; ``data``: where the file of its data is now. Where ``stop``
     ended it before, the run is as it was.
-    Raises InputError, RunFailed and Stopped as ``resuming.resume``."""
+    Raises InputError, RunFailed and Stopped as ``resume.resume``."""
     from tuichaos.execution.resume import going_on
     from tuichaos.execution.runner import interrupts
 

@@ -66,7 +66,7 @@ def resume(
 
 
 def find_or_mend(name: str) -> Run:
-    """A run by its name, as ``runs.find``; where its manifest.json is gone or no JSON any
+    """A run by its name, as ``run_reader.find``; where its manifest.json is gone or no JSON any
     more, but a checkpoint tells what it was, that is written anew, and said there."""
     try:
         return find(name)

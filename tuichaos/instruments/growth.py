@@ -8,7 +8,7 @@ chosen by the result, and every reference is counted.
 
 Where twins meet, the passage ends at the rounding floor and may be over before the motion has
 settled, or hold a few uneven steps: a line through it then tells no rate. There is a slope
-only where the line is one (``levels.is_line``), and no mean where that would choose
+only where the line is one (``thresholds.is_line``), and no mean where that would choose
 among the references.
 """
 

@@ -82,7 +82,7 @@ class PlaneValues:
     """The points of a plane as they become known.
 
     ``value``: convergence, exponent, period or verdict; ``axes``: of the swept keys, one or
-    two, as ``sweeps.grid.axes`` gives them. Points are numbered in grid order, the first key
+    two, as ``sweep_axes.axes`` gives them. Points are numbered in grid order, the first key
     slowest, as in sweep.csv. ``averaged``: the time that exponents are averaged over, one
     number or (points,); infinite where the error of a point alone says whether it is neutral.
     ``note``: of what the values are, over which steps.

@@ -1,7 +1,7 @@
 """Maps over two parameters as coloured cells of a terminal and as pixels of an image.
 
 From a grid of numbers to colours to characters, and nothing else: it knows neither how the
-numbers came about (see planes.py) nor who shows them (the command line, the explorer, a PNG).
+numbers came about (see plane_map.py) nor who shows them (the command line, the explorer, a PNG).
 
 A grid is (ny, nx): column k is the k-th value of the first swept key, from left to right, row j
 the j-th value of the second one, from the bottom upward. Free of torch and of any terminal.

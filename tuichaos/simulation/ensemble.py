@@ -1,6 +1,6 @@
 """The ensemble: initial states of references, perturbations of twins, first tangents.
 
-Each draw is keyed by the seed and by what it is for (see randomness.py), so it does not
+Each draw is keyed by the seed and by what it is for (see rng.py), so it does not
 depend on how many references or twins there are, nor on the order of the draws.
 """
 
