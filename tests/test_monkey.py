@@ -30,6 +30,12 @@ async def test_a_few_hundred_keys(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+async def test_some_hundred_keys(tmp_path, monkeypatch):
+    await played(1, 700, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.long
 async def test_two_thousand_keys(tmp_path, monkeypatch):
     await played(1, KEYS, tmp_path, monkeypatch)
 
