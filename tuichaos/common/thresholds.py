@@ -24,6 +24,9 @@ COLLAPSE_UNITS = 4
 # Nats that nearby orbits gain or lose over a quarter of the run: below, they neither part nor meet.
 NEUTRAL_GAIN = 1.0
 
+# Runs as long as the one that was made, within which what a verdict says must last.
+AHEAD = 100.0
+
 # Steps that a run has at least where a word on it is said: a quarter is then 16 steps, eight
 # spans of two.
 MIN_STEPS = 64

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuichaos.common.thresholds import AHEAD
 from tuichaos.instruments.period import size
 
 LATE = 0.75  # of the run: a network that died later is not yet dead
 HALF = 0.5  # of the run, whose rest tells whether units still move
-AHEAD = 100.0  # runs as long as this one, within which no unit of a dead network can wake
 DRIFT = 0.01
 DRIFT_STEPS = 256  # at the end of the run that are looked at
 DRIFT_PERIOD = 16  # the longest cycle that may drift

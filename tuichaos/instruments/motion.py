@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tuichaos.common.thresholds import AHEAD
 from tuichaos.instruments.period import LEAST
 
 NEAR = 0.05  # of a component's range: an almost-period brings the orbit back so near
@@ -25,7 +26,6 @@ SAMPLE = 128  # times at which returns are looked at, of which so many at once
 SLOWER = 0.2  # of the rate at which neighbours meet: a gap that shrinks so fast is an approach
 SHRINKS = 0.97  # from the first third to the last, times
 CLOSE = 1e-3  # of the range
-AHEAD = 100.0  # runs as long as this one
 POWER = 3.0  # of time, by which the gaps of an approach shrink at least
 STRAIGHT = 0.97  # of the rate of shrinking before: it does not slow down
 DRIFT_SIGMA = 3.9  # of Kendall's S: p = 1e-4 two-sided

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuichaos.common.thresholds import MIN_STEPS, NEUTRAL_GAIN
-from tuichaos.instruments.dead_network import AHEAD, DeadNetwork
+from tuichaos.common.thresholds import AHEAD, MIN_STEPS, NEUTRAL_GAIN
+from tuichaos.instruments.dead_network import DeadNetwork
 from tuichaos.instruments.motion import (
     DRIFT_SIZE,
     approached,
