@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from textual.widget import Widget
 
-from tuichaos.benchmarks import speed
+from tuichaos.benchmarks import explorer, speed
 
 
 def test_it_says_how_long_it_takes():
@@ -20,3 +21,11 @@ def test_a_quick_one_ends_with_the_start(command):
     assert lines[0] == "about 21 s"
     assert [line.split()[0] for line in lines[5:9]] == ["1", "6", "64", "3000"]
     assert lines[-1].startswith("start: a run of one step takes ")
+
+
+async def test_the_explorer_that_is_measured_comes_up(tmp_path):
+    """It is a class of its own, in another folder than the styles."""
+    app = explorer.Measured(tmp_path / "report.json")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.1)
+        assert list(app.screen.query(Widget))

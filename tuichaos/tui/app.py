@@ -101,7 +101,7 @@ def show(app: Explorer) -> NoReturn:
 class Explorer(App):
     """The terminal explorer."""
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")  # also that of a class made of this one
     TITLE = "tuichaos"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
