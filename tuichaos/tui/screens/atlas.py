@@ -536,7 +536,10 @@ class Atlas(Living):
     def action_image(self) -> None:
         """The map so far as PNG, beside where the explorer was started."""
         level = self.level
-        if not isinstance(level.face, PlaneFace) or not level.survey.rows:
+        if not isinstance(level.face, PlaneFace):
+            self.notify("Only maps are kept as PNG: s keeps a screenshot.", severity="warning")
+            return
+        if not level.survey.rows:
             self.notify("There is no map yet.", severity="warning")
             return
         self._paint_file(level.experiment, list(level.survey.rows))
