@@ -8,6 +8,7 @@ import torch
 
 from tuichaos import resolve
 from tuichaos.systems import build
+from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.mlp import kernels
 from tuichaos.systems.mlp.activations import ACTIVATIONS
 
@@ -41,7 +42,7 @@ def test_step_and_tangent_are_those_of_the_definition(activation, hidden, loss):
     x = states(system, 5)
     v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, system.dimension)))
     v /= v.norm(dim=1, keepdim=True)
-    found = system.stepper(6, 4, PLACE).advance(system, x, 4, v)
+    found = stepper_for(system, 6, 4, PLACE).advance(system, x, 4, v)
     for t in range(4):
         here = found.orbit[t].clone()
         expected = system.step(here)
@@ -69,7 +70,7 @@ def test_bias_free_networks_have_no_bias_and_the_same_map():
     system = training(network__bias=False, network__hidden=[3, 2], data__scaling="standard")
     assert system.dimension == 4 * 3 + 3 * 2 + 2 * 3
     x = states(system, 3)
-    found = system.stepper(4, 2, PLACE).advance(system, x, 2, None)
+    found = stepper_for(system, 4, 2, PLACE).advance(system, x, 2, None)
     assert (found.orbit[1] - system.step(x)).abs().max() < 1e-15
 
 
@@ -85,14 +86,14 @@ def test_compiled_loops_give_the_bits_of_the_plain_ones(activation, loss, monkey
     )
     x = states(system, 6)
     v = torch.ones(2, system.dimension, dtype=torch.float64)
-    fast = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
+    fast = stepper_for(system, 6, 30, PLACE).advance(system, x, 30, v)
     fast = [part.clone() for part in (fast.orbit, fast.growth)]
-    fast.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
+    fast.append(stepper_for(system, 6, 30, PLACE).observe(system, fast[0])["loss"])
     assert isinstance(kernels.compiled(kernels.descend).__wrapped__, torch.jit.ScriptFunction)
     monkeypatch.setattr("tuichaos.systems.mlp.fast_stepper.compiled", lambda function: function)
-    plain = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
+    plain = stepper_for(system, 6, 30, PLACE).advance(system, x, 30, v)
     plain = [plain.orbit, plain.growth]
-    plain.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
+    plain.append(stepper_for(system, 6, 30, PLACE).observe(system, fast[0])["loss"])
     assert torch.isfinite(fast[0]).all()
     for a, b in zip(fast, plain, strict=True):
         assert torch.equal(a, b)
@@ -103,7 +104,7 @@ def test_observables_are_those_of_the_definition(loss):
     system = training(loss__name=loss)
     x = states(system, 130)
     expected = system.observe(x)
-    found = system.stepper(8, 2, PLACE).observe(system, x[:, None])
+    found = stepper_for(system, 8, 2, PLACE).observe(system, x[:, None])
     names = {"loss", "train_accuracy", "test_accuracy", "test_loss"}
     assert set(found) == set(expected) == names
     for name in found:
@@ -119,9 +120,11 @@ def test_ties_between_classes_go_to_the_first_like_argmax():
 def test_softmax_stays_finite_at_any_learning_rate():
     system = training(optimizer__learning_rate=1e30)
     x = states(system, 4)
-    found = system.stepper(4, 200, PLACE).advance(system, x, 200, None)
+    found = stepper_for(system, 4, 200, PLACE).advance(system, x, 200, None)
     assert torch.isfinite(found.orbit).all()
-    assert torch.isfinite(system.stepper(4, 2, PLACE).observe(system, found.orbit)["loss"]).all()
+    assert torch.isfinite(
+        stepper_for(system, 4, 2, PLACE).observe(system, found.orbit)["loss"]
+    ).all()
 
 
 def test_u_equals_v_to_the_last_bit_on_the_diagonal():
@@ -134,7 +137,7 @@ def test_u_equals_v_to_the_last_bit_on_the_diagonal():
         optimizer__learning_rate=1.9,
     )
     x = torch.tensor([[0.3, 0.3], [0.7, 0.7]], dtype=torch.float64)
-    orbit = system.stepper(2, 3000, PLACE).advance(system, x, 3000, None).orbit
+    orbit = stepper_for(system, 2, 3000, PLACE).advance(system, x, 3000, None).orbit
     assert torch.equal(orbit[..., 0], orbit[..., 1])
     w = 0.3
     for t in range(10):  # and it is the quartic's map

@@ -27,6 +27,7 @@ from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import points, sweep_runner
 from tuichaos.sweeps.journal import Row
 from tuichaos.systems import build
+from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.training import TrainingSystem
 from tuichaos.tui.run_session import Session
 from tuichaos.tui.run_state import RunState
@@ -84,7 +85,7 @@ def test_the_fast_path_is_the_definition(hidden, bias, loss):
     x = states(found, 5)
     v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, found.dimension)))
     v /= v.norm(dim=1, keepdim=True)
-    fast = found.stepper(6, 4, PLACE).advance(found, x, 4, v)
+    fast = stepper_for(found, 6, 4, PLACE).advance(found, x, 4, v)
     for t in range(4):
         here = fast.orbit[t].clone()
         expected = found.step(here)
@@ -102,7 +103,7 @@ def test_each_layer_moves_by_its_own_rate():
         network__hidden=[5], network__activation="tanh", optimizer__learning_rates=[0.3, 0.02]
     )
     x = states(found, 2)
-    orbit = found.stepper(2, 20, PLACE).advance(found, x, 20, None).orbit
+    orbit = stepper_for(found, 2, 20, PLACE).advance(found, x, 20, None).orbit
     layers = torch.nn.Sequential(
         torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)
     ).double()
@@ -124,8 +125,8 @@ def test_equal_rates_are_one_rate_bit_for_bit():
     both = system(optimizer__learning_rates=[0.7, 0.7])
     x = states(one, 5)
     v = torch.ones(2, one.dimension, dtype=torch.float64)
-    a = one.stepper(5, 30, PLACE).advance(one, x, 30, v)
-    b = both.stepper(5, 30, PLACE).advance(both, x, 30, v)
+    a = stepper_for(one, 5, 30, PLACE).advance(one, x, 30, v)
+    b = stepper_for(both, 5, 30, PLACE).advance(both, x, 30, v)
     assert torch.equal(a.orbit, b.orbit)
     assert torch.equal(a.growth, b.growth)
 
@@ -139,8 +140,8 @@ def test_a_list_of_rates_goes_by_reference():
     taken = many.take(torch.tensor([2, 2, 0]))
     assert torch.equal(taken.step(x)[:2], one.step(x)[:2])
     assert not torch.equal(taken.step(x)[2], one.step(x)[2])
-    orbit = many.stepper(3, 5, PLACE).advance(many, x, 5, None).orbit[:, 2]
-    assert torch.equal(orbit, one.stepper(3, 5, PLACE).advance(one, x, 5, None).orbit[:, 2])
+    orbit = stepper_for(many, 3, 5, PLACE).advance(many, x, 5, None).orbit[:, 2]
+    assert torch.equal(orbit, stepper_for(one, 3, 5, PLACE).advance(one, x, 5, None).orbit[:, 2])
 
 
 def test_what_needs_one_rate_is_right_or_absent():
@@ -210,7 +211,7 @@ def test_multipliers_are_descent_on_the_weights_before_them():
     w0, w1 = rng.standard_normal((8, 8)), rng.standard_normal((1, 8))
     state = found.start(np.random.default_rng(3))
     assert state.tolist() == [*(0.5 * w0).ravel(), *(w1 / 8).ravel()]  # exact: powers of two
-    orbit = found.stepper(2, 50, PLACE).advance(
+    orbit = stepper_for(found, 2, 50, PLACE).advance(
         found, torch.from_numpy(state)[None].expand(2, -1), 50, None
     ).orbit  # fmt: skip
     for t in range(50):

@@ -27,8 +27,8 @@ from tuichaos.instruments.base import Findings, Instrument, Setup, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
-from tuichaos.systems.base import System
-from tuichaos.systems.generic_stepper import Stepper
+from tuichaos.systems.acceleration import stepper_for
+from tuichaos.systems.base import Stepper, System
 
 ROUTES = ("free", "renormalised", "tangent")
 REFERENCES = 4  # unless more are asked for
@@ -135,9 +135,9 @@ class Routes(Instrument):
             company = self._begin(orbit, states[0], orbit.twins[0, :own, : self.twins])
             self.companies[orbit.first] = company
         if company.steppers is None:
-            make, rows = orbit.system.stepper, own * self.twins
-            for_tangents = make(rows, company.tangent_steps, states.device)
-            company.steppers = (make(rows + own, 1, states.device), for_tangents)
+            system, rows, device = orbit.system, own * self.twins, states.device
+            for_tangents = stepper_for(system, rows, company.tangent_steps, device)
+            company.steppers = (stepper_for(system, rows + own, 1, device), for_tangents)
         norms = torch.cat([company.scale[None], _norms(states).nan_to_num(0.0, 0.0)])
         scale = norms.cummax(0).values[1:, :, None]
         company.scale = scale[-1, :, 0].clone()

@@ -25,8 +25,8 @@ from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.ensemble import draws
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
-from tuichaos.systems.base import parameter_mask
-from tuichaos.systems.generic_stepper import Stepper
+from tuichaos.systems.acceleration import stepper_for
+from tuichaos.systems.base import Stepper, parameter_mask
 
 REFERENCES = 4  # the first so many: sizes × 4 twins cost as much as a small ensemble
 LEAST_UNITS = 4  # as for ensemble.perturbation: below, most entries would not move at all
@@ -122,7 +122,7 @@ class PerturbationSizes(Instrument):
         system = orbit.system.take(index.repeat_interleave(len(self.sizes)))
         if group.stepper is None:
             rows = group.twins.shape[:2].numel()
-            group.stepper = orbit.system.stepper(rows, group.chunk, states.device)
+            group.stepper = stepper_for(orbit.system, rows, group.chunk, states.device)
         for t in range(begin, len(states), group.chunk):
             steps = min(group.chunk, len(states) - t)
             rows = group.twins.flatten(0, 1)

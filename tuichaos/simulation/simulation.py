@@ -27,6 +27,7 @@ from tuichaos.simulation.frames import Frame, Probe
 from tuichaos.simulation.noise_floor import NoiseFloor
 from tuichaos.simulation.run_control import Pace
 from tuichaos.simulation.worker_pool import Engine
+from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.base import System
 
 CHECK_STEPS = 16  # of the lone-orbit check at the start
@@ -175,7 +176,7 @@ class Simulation:
         return Engine(
             self.device,
             self.threads,
-            lambda: self.system.stepper(self._shape.rows, self.frame_steps, self.device),
+            lambda: stepper_for(self.system, self._shape.rows, self.frame_steps, self.device),
         )
 
     def begin(self, engine: Engine) -> None:

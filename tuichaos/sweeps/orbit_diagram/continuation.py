@@ -38,8 +38,7 @@ from tuichaos.sweeps.orbit_diagram.fresh import listed, numbers_of, states_of
 from tuichaos.sweeps.orbit_diagram.observable import observable
 from tuichaos.sweeps.orbit_diagram.parameter_family import Family, leading
 from tuichaos.sweeps.points import Base, Point
-from tuichaos.systems.base import System
-from tuichaos.systems.generic_stepper import Stepper
+from tuichaos.systems.base import Stepper, System
 
 LONE_STEPS = 16  # of the check that a block of one takes the same steps
 LOOK_SECONDS = 0.2

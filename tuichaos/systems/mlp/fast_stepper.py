@@ -19,7 +19,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tuichaos.systems.generic_stepper import Stretch, padded
+from tuichaos.systems.base import Stretch, padded
 from tuichaos.systems.mlp.buffers import (
     Inputs,
     PackedLayout,
