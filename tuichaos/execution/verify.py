@@ -18,7 +18,7 @@ import numpy as np
 from tuichaos.common.atomic_files import reason
 from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.limits import MOST_JSON, read_text
-from tuichaos.execution import extend
+from tuichaos.execution import longer_folder
 from tuichaos.execution.manifest import differing
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.progress_event import Progress
@@ -172,14 +172,16 @@ def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
 
 def _further(run: Run) -> Iterator[Check]:
     """The checks of a longer run that is under way, but for its first steps."""
-    place = run.path / extend.NAME
+    place = run.path / longer_folder.NAME
     if not place.exists():
         return
     try:
         longer = open_run(place)
-        yield from (replace(check, name=f"{extend.NAME}/{check.name}") for check in files(longer))
+        yield from (
+            replace(check, name=f"{longer_folder.NAME}/{check.name}") for check in files(longer)
+        )
     except (InputError, OSError) as error:
-        yield Check(extend.NAME, False, str(error))
+        yield Check(longer_folder.NAME, False, str(error))
 
 
 def _json(path: Path) -> Check:

@@ -240,7 +240,7 @@ class Session:
     def _prepared(self) -> Iterator[Recording]:
         """The recording, in a folder that is locked as long."""
         from tuichaos.execution.plan import plan
-        from tuichaos.execution.resume import going_on, rows_before
+        from tuichaos.execution.restore import going_on, rows_before
         from tuichaos.execution.runner import lines_of, prepare
         from tuichaos.storage.folder_lock import locked
         from tuichaos.storage.run_writer import check, new_folder
