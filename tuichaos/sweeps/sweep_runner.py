@@ -29,10 +29,11 @@ from tuichaos.storage.run_reader import Run, check_entries, open_run, reading
 from tuichaos.storage.run_writer import checksums, new_folder, tell_end, write_manifest
 from tuichaos.sweeps import plane_summary, sweep_table
 from tuichaos.sweeps.batch import Job, perform
+from tuichaos.sweeps.checks import check_plans
 from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.orbit_diagram import diagram_files
 from tuichaos.sweeps.orbit_diagram.fresh import with_component
-from tuichaos.sweeps.points import Grid, Point, check_plans, grid
+from tuichaos.sweeps.points import Grid, Point, grid
 from tuichaos.sweeps.result import RUNS, Sweep
 from tuichaos.sweeps.tiled_run import tiles
 from tuichaos.sweeps.worker_options import check_crew

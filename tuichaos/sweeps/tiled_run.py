@@ -21,6 +21,7 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.experiment import Experiment
+from tuichaos.config.per_replica_keys import dense_key
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.preview import Rows
 from tuichaos.execution.runner import Recording, prepare
@@ -28,7 +29,7 @@ from tuichaos.instruments.base import Instrument
 from tuichaos.simulation.ensemble import EnsembleDraws
 from tuichaos.simulation.run_control import GivenUp, Pace
 from tuichaos.sweeps.journal import Row
-from tuichaos.sweeps.points import Base, Grid, Point, dense_key
+from tuichaos.sweeps.points import Base, Grid, Point
 
 TILE_WORK = 400_000  # replica-steps of a tile: about a second, so that pictures grow steadily
 TILE_LEAST, TILE_MOST = 32, 4_096  # points

@@ -1,6 +1,6 @@
 """The points of an orbit diagram: the last values of an observable, with exponent and period.
 
-Here each value of the parameter starts afresh; see continued.py for orbits that go on from one
+Here each value of the parameter starts afresh; see continuation.py for orbits that go on from one
 value to the next.
 """
 
@@ -20,8 +20,8 @@ from tuichaos.instruments.base import Setup
 from tuichaos.instruments.projection import principal
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.orbit_diagram.end_of_orbit import KeptStates, LastValues
-from tuichaos.sweeps.orbit_diagram.observable import KEY, component_number, observable
-from tuichaos.sweeps.points import Base, Component, Grid, Point
+from tuichaos.sweeps.orbit_diagram.observable import KEY, Component, component_number, observable
+from tuichaos.sweeps.points import Base, Grid, Point
 from tuichaos.sweeps.tiled_run import in_points, planned, simulate
 from tuichaos.systems.base import parameter_mask
 
