@@ -17,9 +17,9 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.plane_and_diagram import VALUES
 from tuichaos.plots.legends import GAP, flow, more
-from tuichaos.plots.plane_map import of_rows
 from tuichaos.reports.export import export_map, free_name
 from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.plane_values import of_rows
 from tuichaos.sweeps.points import MOST_DENSE
 from tuichaos.tui import selection_box
 from tuichaos.tui.applicable_instruments import has_loss
