@@ -21,7 +21,8 @@ from scipy.stats import theilslopes
 
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.presets import preset
-from tuichaos.storage.run_reader import delete, list_runs
+from tuichaos.storage.run_reader import delete
+from tuichaos.sweeps.result import list_runs
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore

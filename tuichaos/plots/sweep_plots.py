@@ -11,6 +11,7 @@ from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.plots.sweep_summary_plot import enough, kept_fraction, places, span, summary, too_few
 from tuichaos.storage.run_reader import Run
+from tuichaos.sweeps.result import Sweep
 from tuichaos.sweeps.sweep_reader import read
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
@@ -75,7 +76,7 @@ def _boundary(run: Run) -> Picture:
     if not part or part["dimension"] is None:
         why = part["reason"] if part else "this is no plane, or it has not ended"
         raise InputError(f"--what {BOUNDARY}: there is no number: {why}")
-    found = run.table("boundary.csv")
+    found = Sweep(run.path).table("boundary.csv")
     size, line = np.log10(found["size"]), np.isfinite(found["line"])
     curves = [
         Curve("boxes that hold some", size, found["count"]),

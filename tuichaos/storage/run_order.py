@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tuichaos.common.paths import home, runs_home
+from tuichaos.storage.run_reader import order, survey
 
 NAME = "newest"
 MOST_DIGITS = 18
@@ -46,13 +45,4 @@ def _next(path: Path) -> int:
 
 
 def _largest() -> int:
-    from tuichaos.storage.run_reader import survey
-
-    return max((of(run.manifest)[0] for run in survey()[0]), default=0)
-
-
-def of(manifest: Mapping[str, Any]) -> tuple[int, str]:
-    """What runs are sorted by: their number, 0 for none, then when they began."""
-    found = manifest.get("number")
-    known = isinstance(found, int) and not isinstance(found, bool)
-    return (found if known else 0), str(manifest.get("started", ""))
+    return max((order(run.manifest)[0] for run in survey()[0]), default=0)

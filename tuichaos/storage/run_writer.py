@@ -28,10 +28,10 @@ from tuichaos.common.atomic_files import (
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.paths import resolved, runs_home
 from tuichaos.common.text import cell
+from tuichaos.common.version import FORMAT
 from tuichaos.config.experiment import Experiment
 
 T = TypeVar("T")
-FORMAT = 1
 TRIES = 3  # to write into a folder that vanishes again and again
 MOST_NAME = 100  # characters of a folder's name that are the experiment's
 LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")

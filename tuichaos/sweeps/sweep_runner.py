@@ -25,7 +25,7 @@ from tuichaos.execution.runner import interrupts
 from tuichaos.storage import run_order
 from tuichaos.storage.fingerprint import digest, earlier_digest
 from tuichaos.storage.folder_lock import locked
-from tuichaos.storage.run_reader import Run, check_entries, open_run, reading
+from tuichaos.storage.run_reader import Run, check_entries, reading
 from tuichaos.storage.run_writer import checksums, new_folder, tell_end, write_manifest
 from tuichaos.sweeps import plane_summary, sweep_table
 from tuichaos.sweeps.batch import Job, perform
@@ -34,7 +34,7 @@ from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.orbit_diagram import diagram_files
 from tuichaos.sweeps.orbit_diagram.fresh import with_component
 from tuichaos.sweeps.points import Grid, Point, grid
-from tuichaos.sweeps.result import RUNS, Sweep
+from tuichaos.sweeps.result import RUNS, Sweep, open_run
 from tuichaos.sweeps.tiled_run import tiles
 from tuichaos.sweeps.worker_options import check_crew
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
