@@ -48,8 +48,8 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Momentum:
-    """All that the further orbits of a simulation depend on, at the start of a frame.
+class ResumePoint:
+    """The state from which the orbits of a simulation go on, at the start of a frame.
 
     ``blocks``: states (rows, dimension), tangents and number of twins of each block.
     """
@@ -109,7 +109,7 @@ class Simulation:
         self._begun = False
         self._carries = carries
         self._settle = False  # the next frame may not be followed by one that runs ahead
-        self._momentum = Momentum(0, [])
+        self._resume_point = ResumePoint(0, [])
 
     @property
     def block_references(self) -> int:
@@ -143,15 +143,15 @@ class Simulation:
         """Whether, while a frame is looked at, nothing but the last one may be to come; where
         probes carry things along, whether it may be so at the next one."""
         if self._ahead is None:
-            return self._momentum.step + self._most >= self.steps
+            return self._resume_point.step + self._most >= self.steps
         end = self._ahead.start + self._ahead.steps
         return end + self._most >= self.steps if self._carries else end == self.steps
 
     def state(self) -> dict[str, Any]:
         """What ``restore`` needs to go on from the end of the frame that was yielded last."""
-        momentum = self._momentum if self._ahead is not None else self._now()
+        point = self._resume_point if self._ahead is not None else self._now()
         floor = vars(self.noise_floor)
-        return {"step": momentum.step, "blocks": momentum.blocks, "noise_floor": dict(floor)}
+        return {"step": point.step, "blocks": point.blocks, "noise_floor": dict(floor)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Begin from a state that a simulation of the same make had; InputError where it does
@@ -164,12 +164,12 @@ class Simulation:
         for block, (x, tangents, twins) in zip(blocks, state["blocks"], strict=True):
             block.go_on(x, tangents, twins)
         self.noise_floor = NoiseFloor(**state["noise_floor"])
-        self._momentum = Momentum(state["step"], [])
+        self._resume_point = ResumePoint(state["step"], [])
         self._blocks = blocks
 
-    def _now(self, step: int | None = None) -> Momentum:
+    def _now(self, step: int | None = None) -> ResumePoint:
         blocks = [(block.x, block.tangents, block.twins) for block in self._blocks]
-        return Momentum(self._momentum.step if step is None else step, blocks)
+        return ResumePoint(self._resume_point.step if step is None else step, blocks)
 
     def engine(self) -> Engine:
         """What can advance this simulation, and others of its make (see Engine)."""
@@ -187,7 +187,7 @@ class Simulation:
                 steps = min(CHECK_STEPS, self.frame_steps)
                 self.noise_floor.lone = self._blocks[0].lone_orbit_agrees(stepper, steps)
         self._begun = True
-        self._ahead = self._submit(engine, self._momentum.step)
+        self._ahead = self._submit(engine, self._resume_point.step)
 
     def frames(self, engine: Engine | None = None) -> Iterator[Frame]:
         """Run all steps; each frame holds the states at its steps, the last one also the end.
@@ -199,7 +199,7 @@ class Simulation:
             if engine is None or not self._begun:
                 engine = engine or stack.enter_context(self.engine())
                 self.begin(engine)
-            start = self._momentum.step
+            start = self._resume_point.step
             while start < self.steps:
                 work = self._ahead or self._submit(engine, start)
                 if work is None:
@@ -207,7 +207,7 @@ class Simulation:
                 parts = [future.result() for future in work.futures]
                 start = work.start + work.steps
                 self._adapt(work.steps)
-                self._ahead, self._momentum = None, Momentum(start, [])
+                self._ahead, self._resume_point = None, ResumePoint(start, [])
                 # The next frame is computed while whoever asked looks at this one.
                 if start < self.steps and self.pace.free() and not self._settle:
                     self._ahead = self._submit(engine, start)
@@ -234,7 +234,7 @@ class Simulation:
         most = self.pace.wait(self._end(start, self._most) - start, free=int(start == 0))
         if most == 0:
             return None
-        self._momentum = self._now(start)
+        self._resume_point = self._now(start)
         self._change(start)
         if start == self.ensemble.perturb_at and self.ensemble.twins:
             for block in self._blocks:
