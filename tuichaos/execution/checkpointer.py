@@ -1,4 +1,4 @@
-"""The keeper: when checkpoints of a run are written, and how a run goes on from one."""
+"""When checkpoints of a run are written, and how a run goes on from one."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ class Recorded(Protocol):
 
 
 @dataclass(frozen=True)
-class Before:
-    """What a run goes on from: its last checkpoint (None: from the beginning), what
-    manifest.json is to say of it, and what it told was planned (see ``planned``)."""
+class ResumeFrom:
+    """What a run goes on from: its last ``checkpoint`` (None: from the beginning), the ``facts``
+    of it for manifest.json, and the fingerprints of what was ``planned`` (fingerprint.py)."""
 
     checkpoint: Checkpoint | None
     facts: dict[str, Any] = field(default_factory=dict)
     planned: Mapping[str, str] = field(default_factory=dict)
 
 
-class Keeper:
-    """Writes a checkpoint every ``seconds`` (0: only when it is told to).
+class Checkpointer:
+    """Writes the checkpoints of a run, one every ``seconds`` (0: only when it is told to), and
+    restores the run from one.
 
     A run that can go further than planned, because nothing that is measured depends on the
     number of steps, has another one before its last frame, which is kept when it is done.

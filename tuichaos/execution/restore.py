@@ -11,7 +11,7 @@ from tuichaos.common.errors import InputError, OtherState, RunFailed
 from tuichaos.common.paths import as_argument
 from tuichaos.config.loading import located
 from tuichaos.execution import longer_folder
-from tuichaos.execution.checkpointer import Before
+from tuichaos.execution.checkpointer import ResumeFrom
 from tuichaos.execution.manifest import differing, now, versions
 from tuichaos.execution.plan import plan
 from tuichaos.execution.progress_event import Progress
@@ -51,9 +51,9 @@ def going_on(
             checkpoint, faults = Store(path).newest(most=ready.most_kept)
         remarks = [*filter(None, [taken]), *dict.fromkeys(faults)]
 
-        def before(newest: Checkpoint | None) -> Before:
+        def before(newest: Checkpoint | None) -> ResumeFrom:
             facts = _facts(run.manifest, newest, remarks)
-            return Before(newest, facts, known(run.manifest, newest))
+            return ResumeFrom(newest, facts, known(run.manifest, newest))
 
         try:
             recording = prepare(ready, path, pace, before=before(checkpoint))

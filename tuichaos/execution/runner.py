@@ -20,7 +20,7 @@ from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
-from tuichaos.execution.checkpointer import Before, Keeper
+from tuichaos.execution.checkpointer import Checkpointer, ResumeFrom
 from tuichaos.execution.manifest import ended, facts, now, outcome
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.preview import Preview, Rows
@@ -124,7 +124,7 @@ def prepare(
     path: Path | None,
     pace: Pace,
     extra: Sequence[Instrument] = (),
-    before: Before | None = None,
+    before: ResumeFrom | None = None,
 ) -> Recording:
     """A run that is about to begin in the folder ``path``, or without one; ``extra``:
     instruments besides those its experiment asks for; ``before``: what it goes on from.
@@ -156,7 +156,7 @@ class Recording:
         path: Path | None,
         pace: Pace,
         extra: Sequence[Instrument] = (),
-        before: Before | None = None,
+        before: ResumeFrom | None = None,
     ) -> None:
         self.plan = plan
         self.experiment = plan.experiment  # with what changed while it ran
@@ -172,16 +172,16 @@ class Recording:
         self.simulation = plan.simulation(self.instruments, pace)
         self._changes = dict(self.simulation.changes)  # that experiment.toml tells
         self.facts = facts(plan, self.simulation)
-        self.keeper: Keeper | None = None
+        self.checkpointer: Checkpointer | None = None
         if path is not None:
-            self.keeper = Keeper(path, plan.experiment.record.checkpoint, self)
-            self.facts["planned"] = self.keeper.prints
+            self.checkpointer = Checkpointer(path, plan.experiment.record.checkpoint, self)
+            self.facts["planned"] = self.checkpointer.prints
         self.at: int | None = None  # bytes of series.csv that were there before
         if before is not None:
-            check_planned(path, before.planned, self.keeper.prints)
+            check_planned(path, before.planned, self.checkpointer.prints)
             self.facts |= before.facts
             if before.checkpoint is not None:
-                self.at = self.keeper.restore(before.checkpoint)
+                self.at = self.checkpointer.restore(before.checkpoint)
         self.first = self.step  # that this process begins at
         self.restored_at: int | None = None  # when the folder had vanished
         self.wanted = threading.Event()  # somebody wants to see the tables as they are
@@ -217,8 +217,8 @@ class Recording:
                     yield
                 for frame in self.simulation.frames(engine):
                     self._record(frame, folder, watch, clock)
-                    if self.keeper is not None:
-                        folder.surely(partial(self.keeper.look, folder))
+                    if self.checkpointer is not None:
+                        folder.surely(partial(self.checkpointer.look, folder))
                     yield
                 seconds = time.perf_counter() - clock
                 folder.surely(partial(self._finish, folder, seconds))
@@ -237,8 +237,8 @@ class Recording:
 
     def _finish(self, folder: Folder | Nowhere, seconds: float) -> None:
         """Write what there is at an end, the words on it last."""
-        if self.keeper is not None and self.step < self.plan.experiment.steps:
-            self.keeper.write(folder)
+        if self.checkpointer is not None and self.step < self.plan.experiment.steps:
+            self.checkpointer.write(folder)
         results = self._results()
         folder.finish(*results)
         if self.states:
@@ -253,8 +253,8 @@ class Recording:
         """Let go of what only a run that is not done needs."""
         if self.states:
             self.states.file.clear()
-        if self.keeper is not None:
-            self.keeper.clear()
+        if self.checkpointer is not None:
+            self.checkpointer.clear()
 
     def _record(
         self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float

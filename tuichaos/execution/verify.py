@@ -158,8 +158,8 @@ def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
     if recording.states:
         recording.states.file.again = "rb"
     try:
-        check_planned(run.path, known(run.manifest, checkpoint), recording.keeper.prints)
-        recording.keeper.restore(checkpoint)
+        check_planned(run.path, known(run.manifest, checkpoint), recording.checkpointer.prints)
+        recording.checkpointer.restore(checkpoint)
     except OtherState:
         raise
     except InputError as error:
