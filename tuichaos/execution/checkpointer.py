@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tuichaos.instruments.base import Instrument
     from tuichaos.instruments.saved_states import SavedStates
     from tuichaos.simulation.simulation import Simulation
-    from tuichaos.storage.run_writer import Folder
+    from tuichaos.storage.run_writer import RunWriter
 
 
 class Recorded(Protocol):
@@ -63,7 +63,7 @@ class Checkpointer:
         self.written: int | None = None  # the step of the last one
         self._due = time.monotonic() + seconds
 
-    def look(self, folder: Folder) -> None:
+    def look(self, folder: RunWriter) -> None:
         """After each frame but the last: write one if it is time, and the simulation is
         settled. What is recorded at the end is the end's: who goes further has none of it."""
         if self.recording.step >= self.recording.plan.experiment.steps:
@@ -88,7 +88,7 @@ class Checkpointer:
         else:
             self.store.clear()
 
-    def write(self, folder: Folder) -> None:
+    def write(self, folder: RunWriter) -> None:
         """Keep the run as it is after the frame that was recorded last."""
         recording = self.recording
         state = recording.simulation.state()

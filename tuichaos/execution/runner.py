@@ -37,8 +37,8 @@ from tuichaos.storage.fingerprint import check_planned
 from tuichaos.storage.folder_lock import locked
 from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.storage.run_writer import (
-    Folder,
-    Nowhere,
+    NullWriter,
+    RunWriter,
     check,
     checksums,
     new_folder,
@@ -203,7 +203,7 @@ class Recording:
         """The same, frame by frame: others may be advanced in between, on an ``engine`` that
         they share. It is then set to work before the first yield, and frames follow."""
         clock = time.perf_counter()
-        folder: Folder | Nowhere = Nowhere()
+        folder: RunWriter | NullWriter = NullWriter()
         with contextlib.ExitStack() as open_files:
             try:
                 folder = open_files.enter_context(self._folder())
@@ -235,7 +235,7 @@ class Recording:
                     raise RunFailed(where + self.reason) from error
                 raise
 
-    def _finish(self, folder: Folder | Nowhere, seconds: float) -> None:
+    def _finish(self, folder: RunWriter | NullWriter, seconds: float) -> None:
         """Write what there is at an end, the words on it last."""
         if self.checkpointer is not None and self.step < self.plan.experiment.steps:
             self.checkpointer.write(folder)
@@ -246,8 +246,8 @@ class Recording:
         self.preview = self._preview(*results)
         folder.manifest(self._ended(seconds))
 
-    def _folder(self) -> Folder | Nowhere:
-        return Nowhere() if self.path is None else Folder(self.path, self.experiment, self.at)
+    def _folder(self) -> RunWriter | NullWriter:
+        return NullWriter() if self.path is None else RunWriter(self.path, self.experiment, self.at)
 
     def _clear(self) -> None:
         """Let go of what only a run that is not done needs."""
@@ -257,7 +257,7 @@ class Recording:
             self.checkpointer.clear()
 
     def _record(
-        self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float
+        self, frame: Frame, folder: RunWriter | NullWriter, watch: Watcher | None, clock: float
     ) -> None:
         if self.simulation.changes != self._changes:  # one may take the place of a planned one
             self._changes = dict(self.simulation.changes)
@@ -293,7 +293,7 @@ class Recording:
                 )
             )
 
-    def _tell_restored(self, folder: Folder | Nowhere) -> None:
+    def _tell_restored(self, folder: RunWriter | NullWriter) -> None:
         folder.restored, self.restored_at = False, self.step
         warning = f"the run folder vanished and was made again at step {self.step}"
         self.facts["warnings"] = [*self.facts["warnings"], warning]

@@ -37,9 +37,9 @@ MOST_NAME = 100  # characters of a folder's name that are the experiment's
 LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")
 
 
-class Folder:
-    """A run folder that is being written; ``at``: on from so many bytes of series.csv
-    (InputError where there are fewer)."""
+class RunWriter:
+    """Writes the files of a run folder while the run goes on; ``at``: on from so many bytes of
+    series.csv (InputError where there are fewer)."""
 
     def __init__(self, path: Path, experiment: Experiment, at: int | None = None) -> None:
         self.path = path
@@ -82,7 +82,7 @@ class Folder:
                 self._keep_there()
         return write()
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> RunWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -168,12 +168,12 @@ class Folder:
         write_json(self.path / "summary.json", summary)
 
 
-class Nowhere:
-    """In place of a Folder, for a run of which the numbers alone are wanted."""
+class NullWriter:
+    """A RunWriter that writes nothing, for a run of which the numbers alone are wanted."""
 
     restored = False
 
-    def __enter__(self) -> Nowhere:
+    def __enter__(self) -> NullWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -180,7 +180,7 @@ def _run(
         if before is not None and made.experiment.data.path is not None:
             replace_text(path / "experiment.toml", made.experiment.to_toml())  # it may have moved
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
-        folder = Folder(path, made, known, crew)
+        folder = SweepWriter(path, made, known, crew)
         known["warnings"] += filter(None, [folder.journal.fault])
         runs = str(path.absolute() / RUNS) if keep else None
         job = Job(made.base, runs, 1 if crew else threads, made.points[0])
@@ -251,7 +251,7 @@ def keep(
     with new_folder(base, out) as path, locked(path):
         replace_text(path / "experiment.toml", base.to_toml())
         known = _facts(made, first, None, keep=False)
-        Folder(path, made, known, spent=seconds).follow(
+        SweepWriter(path, made, known, spent=seconds).follow(
             (row for row in rows), None, threading.Event()
         )
     return open_run(path)
@@ -273,8 +273,8 @@ def _source(
         yield from perform(job, batch, stop)
 
 
-class Folder:
-    """The folder of a sweep while it is being written; ``todo``: the points that are not done,
+class SweepWriter:
+    """Writes the files of a sweep while its points come; ``todo``: the points that are not done,
     those that failed before among them. They keep the row they have until a new one comes."""
 
     def __init__(
