@@ -26,7 +26,7 @@ from tuichaos.execution.plan import plan
 from tuichaos.execution.progress_event import Watcher
 from tuichaos.execution.restore import going_on
 from tuichaos.execution.runner import interrupts
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import FOLDER, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
 from tuichaos.storage.folder_lock import locked
@@ -82,7 +82,7 @@ def extend(
             if _steps_of(place) != steps:
                 _prepare(run, located(run.experiment, data, run.path.name), steps, threads, tell)
             if not is_done(run.path):
-                with going_on(place, threads, Pace(stop=stop), data) as recording:
+                with going_on(place, threads, RunControl(stop=stop), data) as recording:
                     recording.run(watch)
             _put_in_place(run.path)
         except OSError as error:

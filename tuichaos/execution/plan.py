@@ -17,7 +17,7 @@ from tuichaos.execution.resource_limits import check_memory, check_room, most_ke
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.simulation.ensemble import EnsembleDraws, draws
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.simulation import Simulation
 from tuichaos.systems import Built, build
 
@@ -75,7 +75,9 @@ class Plan:
         kept runs are."""
         check_room(self.experiment, self.built.system.dimension, out)
 
-    def simulation(self, instruments: Sequence[Instrument], pace: Pace | None = None) -> Simulation:
+    def simulation(
+        self, instruments: Sequence[Instrument], control: RunControl | None = None
+    ) -> Simulation:
         """The simulation of this plan, watched by these instruments."""
         return Simulation(
             self.built.system,
@@ -90,7 +92,7 @@ class Plan:
                 change.step: {"learning_rate": change.learning_rate}
                 for change in self.experiment.optimizer.changes
             },
-            pace=pace,
+            control=control,
             carries=any(instrument.carries for instrument in instruments),
         )
 

@@ -16,7 +16,7 @@ from tuichaos.execution.manifest import differing, now, versions
 from tuichaos.execution.plan import plan
 from tuichaos.execution.progress_event import Progress
 from tuichaos.execution.runner import Recording, prepare
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
 from tuichaos.storage.folder_lock import NAME as LOCK
@@ -27,7 +27,7 @@ from tuichaos.storage.saved_states import PARTS
 
 @contextlib.contextmanager
 def going_on(
-    path: Path, threads: int | None, pace: Pace, data: str | Path | None = None
+    path: Path, threads: int | None, control: RunControl, data: str | Path | None = None
 ) -> Iterator[Recording]:
     """The recording of a stopped run, ready to go on, its folder locked as long; ``data``:
     where the file of its data is now."""
@@ -56,10 +56,10 @@ def going_on(
             return ResumeFrom(newest, facts, known(run.manifest, newest))
 
         try:
-            recording = prepare(ready, path, pace, before=before(checkpoint))
+            recording = prepare(ready, path, control, before=before(checkpoint))
         except OtherState as error:
             remarks.append(f"{error}; all of the run is computed anew")
-            recording = prepare(ready, path, pace, before=before(None))
+            recording = prepare(ready, path, control, before=before(None))
         yield recording
 
 

@@ -20,7 +20,7 @@ from tuichaos.execution.plan import plan
 from tuichaos.execution.progress_event import Watcher
 from tuichaos.execution.restore import going_on
 from tuichaos.execution.runner import interrupts, told
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.folder_lock import is_held, locked
 from tuichaos.storage.run_reader import Run, check_entries, find, open_run
@@ -54,8 +54,8 @@ def resume(
     target = extend.target(run, steps)
     if target is not None:
         return extend.extend(run, target, threads, watch, stop, tell or (lambda _: None), data)
-    pace = Pace(stop=stop)
-    with interrupts(stop) as seen, going_on(run.path, threads, pace, data) as recording:
+    control = RunControl(stop=stop)
+    with interrupts(stop) as seen, going_on(run.path, threads, control, data) as recording:
         recording.run(watch)
     return told(open_run(run.path), seen)
 

@@ -30,7 +30,7 @@ from tuichaos.instruments.base import Instrument, Setup
 from tuichaos.instruments.saved_states import SavedStates
 from tuichaos.instruments.survival import Survival
 from tuichaos.simulation.frames import Frame
-from tuichaos.simulation.run_control import GivenUp, Pace
+from tuichaos.simulation.run_control import Cancelled, RunControl
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.storage import run_order
 from tuichaos.storage.fingerprint import check_planned
@@ -71,7 +71,7 @@ def run(
         tell(line)
     stop = stop or threading.Event()
     with interrupts(stop) as seen, new_folder(ready.experiment, out) as path, locked(path):
-        prepare(ready, path, Pace(stop=stop)).run(watch)
+        prepare(ready, path, RunControl(stop=stop)).run(watch)
     return told(open_run(path), seen)
 
 
@@ -122,7 +122,7 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
 def prepare(
     ready: Plan,
     path: Path | None,
-    pace: Pace,
+    control: RunControl,
     extra: Sequence[Instrument] = (),
     before: ResumeFrom | None = None,
 ) -> Recording:
@@ -131,7 +131,7 @@ def prepare(
     Raises RunFailed where it cannot be had, by lack of memory for one; the folder then says
     so."""
     try:
-        return Recording(ready, path, pace, extra, before)
+        return Recording(ready, path, control, extra, before)
     except InputError:  # a checkpoint that does not fit: nothing was touched
         raise
     except BaseException as error:
@@ -154,7 +154,7 @@ class Recording:
         self,
         plan: Plan,
         path: Path | None,
-        pace: Pace,
+        control: RunControl,
         extra: Sequence[Instrument] = (),
         before: ResumeFrom | None = None,
     ) -> None:
@@ -162,14 +162,14 @@ class Recording:
         self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
         self.step = 0
-        setup = Setup(plan.experiment, plan.built.system, pace.heed, self._parted)
+        setup = Setup(plan.experiment, plan.built.system, control.check_cancelled, self._parted)
         self.survival = Survival(setup)
         self.states: SavedStates | None = None
         if plan.experiment.record.states_every and path is not None:
             self.states = SavedStates(setup, plan.built.dataset, path)
         saved = [self.states] if self.states else []
         self.instruments = [*chosen(setup), self.survival, *saved, *extra]
-        self.simulation = plan.simulation(self.instruments, pace)
+        self.simulation = plan.simulation(self.instruments, control)
         self._changes = dict(self.simulation.changes)  # that experiment.toml tells
         self.facts = facts(plan, self.simulation)
         self.checkpointer: Checkpointer | None = None
@@ -224,7 +224,7 @@ class Recording:
                 folder.surely(partial(self._finish, folder, seconds))
                 if self.step == self.plan.experiment.steps:
                     self._clear()
-            except GivenUp:
+            except Cancelled:
                 raise
             except BaseException as error:
                 with contextlib.suppress(OSError):

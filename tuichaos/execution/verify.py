@@ -23,7 +23,7 @@ from tuichaos.execution.manifest import differing
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.progress_event import Progress
 from tuichaos.execution.runner import Recording, prepare
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.column_reader import whole_lines
 from tuichaos.storage.fingerprint import MOST_NAMED, changed, check_planned, known, prints
@@ -154,7 +154,7 @@ def _checkpoints(run: Run) -> Iterator[Check]:
 
 def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
     """Why a run could not go on from a checkpoint, in words; nothing is written."""
-    recording = Recording(ready, run.path, Pace())
+    recording = Recording(ready, run.path, RunControl())
     if recording.states:
         recording.states.file.again = "rb"
     try:
@@ -277,7 +277,7 @@ def _again(run: Run) -> Check:
             stop.set()
 
     try:
-        prepare(plan(run.experiment), None, Pace(stop=stop)).run(watch)
+        prepare(plan(run.experiment), None, RunControl(stop=stop)).run(watch)
     except (InputError, RunFailed) as error:
         return Check(name, None, str(error))
     except MALFORMED as error:  # a user's system may raise anything

@@ -16,14 +16,14 @@ from tuichaos.systems.base import System, perturbed_mask
 
 @dataclass(frozen=True)
 class Setup:
-    """What instruments need to know of the run they measure. ``heed`` is called between
+    """What instruments need to know of the run they measure. ``check_cancelled`` is called between
     references by findings that take long; it raises where they are not wanted any more.
     ``parted``: the step at which an unperturbed twin parted from its reference; None while
     none has."""
 
     experiment: Experiment
     system: System
-    heed: Callable[[], None] = field(default=lambda: None, compare=False)
+    check_cancelled: Callable[[], None] = field(default=lambda: None, compare=False)
     parted: Callable[[], int | None] = field(default=lambda: None, compare=False)
 
     @property

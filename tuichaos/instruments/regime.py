@@ -254,7 +254,7 @@ class Regime(Instrument):
         verdicts, spans = [], self.record.judged(self.end)
         missing = self._no_map()
         for reference in range(self.setup.references):
-            self.setup.heed()
+            self.setup.check_cancelled()
             if missing:
                 verdicts.append(Verdict("undecided", missing))
             else:

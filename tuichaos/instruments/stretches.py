@@ -117,7 +117,7 @@ class OfSeries(Instrument):
         found: list[Any] = []
         whole = stretches(self.setup, self.signals, self.references)
         for stretch in (one.newest(self.most) for one in whole):
-            self.setup.heed()
+            self.setup.check_cancelled()
             try:
                 found.append(self.measured(stretch))
             except Unmeasured as reason:
@@ -170,7 +170,7 @@ class Orbit(Instrument):
     def findings(self) -> Findings:
         rows: list[list[Any]] = []
         for whole in stretches(self.setup, self.signals, self.references):
-            self.setup.heed()
+            self.setup.check_cancelled()
             stretch = whole.newest(MOST)
             steps = range(stretch.start, stretch.end + 1)
             values = stretch.values.tolist()

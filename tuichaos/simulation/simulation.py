@@ -25,7 +25,7 @@ from tuichaos.simulation.block_shape import FIRST_WORK, shape
 from tuichaos.simulation.ensemble import EnsembleDraws
 from tuichaos.simulation.frames import Frame, Probe
 from tuichaos.simulation.noise_floor import NoiseFloor
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.base import System
@@ -61,7 +61,7 @@ class ResumePoint:
 class Simulation:
     """Advances an ensemble of a System and yields frames; the one engine of every run.
 
-    ``threads`` spreads blocks over that many threads (default: all processors). ``pace`` is
+    ``threads`` spreads blocks over that many threads (default: all processors). ``control`` is
     looked at between frames. ``changes``: parameters of the system that change at a step,
     {step: {name: value}}; ``request`` adds one while it runs. ``noise_floor`` holds the
     certificate so far. ``carries``: a probe carries something along from frame to frame; it
@@ -81,7 +81,7 @@ class Simulation:
         dtype: torch.dtype = torch.float64,
         threads: int | None = None,
         changes: Mapping[int, Mapping[str, Any]] | None = None,
-        pace: Pace | None = None,
+        control: RunControl | None = None,
         carries: bool = False,
     ) -> None:
         self.device = device or torch.device("cpu")
@@ -93,7 +93,7 @@ class Simulation:
         self.with_tangents = tangents
         self.threads = 1 if self.device.type != "cpu" else threads or available_threads()
         self.changes = dict(changes or {})
-        self.pace = pace or Pace()
+        self.control = control or RunControl()
         self.noise_floor = NoiseFloor()
         self.replicas = ensemble.references * (1 + ensemble.twins)
         self._shape = shape(
@@ -192,7 +192,7 @@ class Simulation:
     def frames(self, engine: Engine | None = None) -> Iterator[Frame]:
         """Run all steps; each frame holds the states at its steps, the last one also the end.
 
-        Ends early, after a whole frame, once ``pace`` is stopped; the one that was begun ahead
+        Ends early, after a whole frame, once ``control`` is stopped; the one that was begun ahead
         is dropped. ``engine``: one that others share, else one of its own.
         """
         with contextlib.ExitStack() as stack:
@@ -209,11 +209,11 @@ class Simulation:
                 self._adapt(work.steps)
                 self._ahead, self._resume_point = None, ResumePoint(start, [])
                 # The next frame is computed while whoever asked looks at this one.
-                if start < self.steps and self.pace.free() and not self._settle:
+                if start < self.steps and self.control.free() and not self._settle:
                     self._ahead = self._submit(engine, start)
                 self._settle = False
                 yield self._frame(work, parts)
-                if self._ahead is not None and self.pace.stopped and not self._carries:
+                if self._ahead is not None and self.control.stopped and not self._carries:
                     self._ahead.drop()
                     return
 
@@ -221,7 +221,7 @@ class Simulation:
         """Frames that take as long as they may: longer ones cost less, and in shorter ones a
         stop is answered sooner. Orbits and measures do not depend on where frames end."""
         seconds, self._spent = sum(self._spent) / self.threads, []
-        fit = steps * self.pace.frame_seconds / max(seconds, 1e-9)
+        fit = steps * self.control.frame_seconds / max(seconds, 1e-9)
         if fit < steps:
             self._most = max(1, int(fit))
         else:
@@ -231,7 +231,7 @@ class Simulation:
     def _submit(self, engine: Engine, start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""
         # What is told of step 0 is the start: who takes one step is told of step 1 as well.
-        most = self.pace.wait(self._end(start, self._most) - start, free=int(start == 0))
+        most = self.control.wait(self._end(start, self._most) - start, free=int(start == 0))
         if most == 0:
             return None
         self._resume_point = self._now(start)
@@ -283,7 +283,7 @@ class Simulation:
     ) -> dict[str, np.ndarray]:
         """One block's share of a frame; runs in a worker thread."""
         with engine.stepper() as stepper:
-            self.pace.heed()
+            self.control.check_cancelled()
             began = time.perf_counter()
             try:
                 is_last = start + steps == self.steps

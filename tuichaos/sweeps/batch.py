@@ -18,7 +18,7 @@ from pathlib import Path
 from tuichaos.common.errors import InputError, OtherData, RunFailed
 from tuichaos.execution.plan import plan
 from tuichaos.execution.runner import Recording, prepare
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.sweeps import tiled_run
 from tuichaos.sweeps.journal import Row, flat
@@ -179,7 +179,7 @@ def _prepared(job: Job, point: Point, stop: threading.Event) -> Recording:
             path.mkdir(parents=True)
     except OSError as error:
         raise RunFailed(f"{error.strerror}: {error.filename}") from None
-    return prepare(ready, path, Pace(stop=stop))
+    return prepare(ready, path, RunControl(stop=stop))
 
 
 def folder_of(runs: Path, point: Point) -> Path:
