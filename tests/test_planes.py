@@ -421,8 +421,8 @@ def test_a_stream_and_the_folder_show_the_same(tmp_path):
         if isinstance(found, Row):
             live.add(found.point, found.numbers)
     kept = plane_values.of_run(sweep_runner.sweep(experiment, out=tmp_path / "sweep"))
-    live, kept = (raster_renderer.image(plane_map.raster(one)) for one in (live, kept))
-    assert (live == kept).all()
+    images = [raster_renderer.image(plane_map.raster(one)) for one in (live, kept)]
+    assert (images[0] == images[1]).all()
     assert (live.kinds() == kept.kinds()).all()
 
 

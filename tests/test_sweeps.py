@@ -451,7 +451,7 @@ def test_a_point_that_fails_is_tried_three_times_and_the_others_go_on(
     fold, tries = Observables.fold, []
 
     def failing(self, frame):
-        if self.setup.experiment.optimizer.learning_rate == 0.2:
+        if self.context.experiment.optimizer.learning_rate == 0.2:
             tries.append(None)
             raise ValueError("no such number")
         return fold(self, frame)

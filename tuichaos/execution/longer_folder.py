@@ -11,7 +11,7 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.measure import Measure
 from tuichaos.execution.plan import plan
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Setup
+from tuichaos.instruments.base import RunContext
 from tuichaos.storage.run_reader import open_run
 
 NAME = "further"
@@ -43,6 +43,6 @@ def tidy(path: Path) -> None:
 def forcing(experiment: Experiment, threads: int | None) -> list[str]:
     """The switches of ``[measure]`` because of which it must be computed anew."""
     ready = plan(experiment, threads)
-    instruments = chosen(Setup(ready.experiment, ready.built.system))
+    instruments = chosen(RunContext(ready.experiment, ready.built.system))
     names = (type(one).__module__.rpartition(".")[2] for one in instruments if one.depends_on_steps)
     return list(dict.fromkeys(name for name in names if name in Measure.model_fields))

@@ -15,7 +15,7 @@ from tuichaos.common.paths import here
 from tuichaos.config.experiment import Experiment
 from tuichaos.execution.resource_limits import check_memory, check_room, most_kept, needed
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.simulation.ensemble import EnsembleDraws, draws
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.simulation import Simulation
@@ -115,5 +115,5 @@ def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     check_memory(experiment, built, threads)
     name = "cpu" if device.type == "cpu" else str(device)
     resolved = experiment.model_copy(update={"device": name})
-    chosen(Setup(resolved, built.system))  # they refuse what they cannot measure
+    chosen(RunContext(resolved, built.system))  # they refuse what they cannot measure
     return Plan(resolved, built, draws(resolved, built.system), device, threads)

@@ -26,7 +26,7 @@ from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.preview import Preview, Rows
 from tuichaos.execution.progress_event import Progress, Watcher
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.saved_states import SavedStates
 from tuichaos.instruments.survival import Survival
 from tuichaos.simulation.frames import Frame
@@ -162,13 +162,15 @@ class Recording:
         self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
         self.step = 0
-        setup = Setup(plan.experiment, plan.built.system, control.check_cancelled, self._parted)
-        self.survival = Survival(setup)
+        context = RunContext(
+            plan.experiment, plan.built.system, control.check_cancelled, self._parted
+        )
+        self.survival = Survival(context)
         self.states: SavedStates | None = None
         if plan.experiment.record.states_every and path is not None:
-            self.states = SavedStates(setup, plan.built.dataset, path)
+            self.states = SavedStates(context, plan.built.dataset, path)
         saved = [self.states] if self.states else []
-        self.instruments = [*chosen(setup), self.survival, *saved, *extra]
+        self.instruments = [*chosen(context), self.survival, *saved, *extra]
         self.simulation = plan.simulation(self.instruments, control)
         self._changes = dict(self.simulation.changes)  # that experiment.toml tells
         self.facts = facts(plan, self.simulation)

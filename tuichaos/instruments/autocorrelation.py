@@ -19,7 +19,7 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Setup, option
+from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.stretches import CONSTANT, MOST, OfSeries, Stretch, Unmeasured, summary
@@ -50,8 +50,8 @@ class Autocorrelation(OfSeries):
 
     key = "autocorrelation"
 
-    def __init__(self, setup: Setup, signals: Signals, memory: Memory) -> None:
-        super().__init__(setup, signals)
+    def __init__(self, context: RunContext, signals: Signals, memory: Memory) -> None:
+        super().__init__(context, signals)
         self.memory = memory
         self.lags = option(self.switch, "lags", LAGS)
         if self.lags > MOST // SPAN:
@@ -63,7 +63,7 @@ class Autocorrelation(OfSeries):
         stretch.require(LEAST)
         lags = min(self.lags, len(stretch.values) // SPAN)
         signal = autocorrelation(stretch.values, lags)
-        seed = self.setup.experiment.seed
+        seed = self.context.experiment.seed
         rng = generator(seed, Purpose.SHUFFLE, stretch.reference)
         low, high = null_band(stretch.values, lags, rng)
         return Correlations(signal, self._of_the_state(stretch, lags), low, high)

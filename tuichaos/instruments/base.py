@@ -15,9 +15,9 @@ from tuichaos.systems.base import System, perturbed_mask
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What instruments need to know of the run they measure. ``check_cancelled`` is called between
-    references by findings that take long; it raises where they are not wanted any more.
+class RunContext:
+    """What instruments need to know of the run they measure. ``check_cancelled`` is called
+    between references by findings that take long; it raises once they are not wanted any more.
     ``parted``: the step at which an unperturbed twin parted from its reference; None while
     none has."""
 
@@ -105,7 +105,7 @@ class Instrument:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: all that changes while a run goes on, and constants, which
-        do no harm; other instruments and the setup are made again by the constructor."""
+        do no harm; other instruments and the context are made again by the constructor."""
         return {
             name: value
             for name, value in vars(self).items()
@@ -113,7 +113,7 @@ class Instrument:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Be as it was when ``state`` was taken of an instrument of the same setup."""
+        """Be as it was when ``state`` was taken of an instrument of the same context."""
         own = {name for name, value in vars(self).items() if isinstance(value, NOT_STATE)}
         if own & set(state):
             raise InputError("is damaged: holds what an instrument makes itself")
@@ -123,7 +123,7 @@ class Instrument:
         vars(self).update(state)
 
 
-NOT_STATE = (Instrument, Setup, System)  # of the attributes of an instrument
+NOT_STATE = (Instrument, RunContext, System)  # of the attributes of an instrument
 
 
 def every_of(switch: bool | Mapping[str, int]) -> int:

@@ -76,7 +76,7 @@ class ExpansionRates(OfSeries):
         return stretch, expansion(stretch.values, stretch.floor)
 
     def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
-        step = self.setup.time_step
+        step = self.context.time_step
         local: list[list[Any]] = []
         curves: list[list[Any]] = []
         columns: dict[str, list[float]] = {name: [] for name in NAMES}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.stretches import MOST
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
@@ -21,10 +21,10 @@ class Memory(Instrument):
     many references there are, so neither do the numbers made of it.
     """
 
-    def __init__(self, setup: Setup, references: int) -> None:
-        self.references = min(references, setup.references)
-        self.dimension = setup.system.dimension
-        capacity = min(BYTES // (8 * self.dimension), MOST, setup.steps + 1)
+    def __init__(self, context: RunContext, references: int) -> None:
+        self.references = min(references, context.references)
+        self.dimension = context.system.dimension
+        capacity = min(BYTES // (8 * self.dimension), MOST, context.steps + 1)
         small = BYTES // (8 * self.dimension) < LEAST
         self.capacity = 0 if small else capacity
         self.end = -1  # the last step that was seen

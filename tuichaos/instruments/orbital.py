@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -70,18 +70,18 @@ class OrbitalDistance(Instrument):
 
     carries = True
 
-    def __init__(self, setup: Setup) -> None:
-        switch = setup.experiment.measure.orbital
-        twins = setup.experiment.ensemble.twins
+    def __init__(self, context: RunContext) -> None:
+        switch = context.experiment.measure.orbital
+        twins = context.experiment.ensemble.twins
         if not twins:
             raise InputError("measure.orbital: needs twins; ensemble.twins is 0")
-        self.setup = setup
+        self.context = context
         self.window = option(switch, "window", WINDOW)
-        self.references = min(option(switch, "references", REFERENCES), setup.references)
-        mask = parameter_mask(setup.system.layout)
+        self.references = min(option(switch, "references", REFERENCES), context.references)
+        mask = parameter_mask(context.system.layout)
         self.index = np.flatnonzero(mask)
         held = max(1, HELD_BYTES // (8 * twins * len(self.index)))
-        self.times = compared_steps(setup.perturb_at, setup.steps, self.window, held)
+        self.times = compared_steps(context.perturb_at, context.steps, self.window, held)
         self.past: dict[int, np.ndarray] = {}  # of a block: (own, up to window, parameters)
         self.waiting: dict[int, list[Waiting]] = {}
         self.found: list[np.ndarray] = []
@@ -173,7 +173,7 @@ class OrbitalDistance(Instrument):
             ratios = found[:, :, :2] / found[:1, :, :1]
         has = np.array([v is not None for v in verdicts])
         greatest = ratios[:, has].max(axis=0) if given else np.empty((0, 2))
-        last = int(self.times[len(found) - 1]) if len(found) else self.setup.perturb_at
+        last = int(self.times[len(found) - 1]) if len(found) else self.context.perturb_at
         counts = {name: given.count(name) for name in (LYAPUNOV, ORBITAL, NEITHER)}
         shown = [f"{number} {name}" for name, number in counts.items() if number]
         return {
@@ -188,7 +188,7 @@ class OrbitalDistance(Instrument):
             "search": self.window,
             "count": len(given),
             "total": self.references,
-            "window": [self.setup.perturb_at, last],
+            "window": [self.context.perturb_at, last],
             "reason": None if given else self._reason(found),
         }
 

@@ -18,7 +18,7 @@ import torch
 
 from tuichaos.common.devices import repeatable
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -90,17 +90,17 @@ class Projection(Instrument):
 
     not_kept = ("_cache",)
 
-    def __init__(self, setup: Setup) -> None:
-        switch = setup.experiment.measure.projection
-        self.setup = setup
+    def __init__(self, context: RunContext) -> None:
+        switch = context.experiment.measure.projection
+        self.context = context
         self.count = option(switch, "components", COMPONENTS)
-        self.references = min(option(switch, "references", REFERENCES), setup.references)
-        self.index = np.flatnonzero(parameter_mask(setup.system.layout))
-        self.twins = setup.experiment.ensemble.twins
+        self.references = min(option(switch, "references", REFERENCES), context.references)
+        self.index = np.flatnonzero(parameter_mask(context.system.layout))
+        self.twins = context.experiment.ensemble.twins
         self._check(option(switch, "points", POINTS))
-        points = np.linspace(0, setup.steps, option(switch, "points", POINTS))
+        points = np.linspace(0, context.steps, option(switch, "points", POINTS))
         self.times = np.unique(points.round().astype(np.int64))
-        self.has_loss = "loss" in setup.system.observables
+        self.has_loss = "loss" in context.system.observables
         self.states: list[np.ndarray] = []
         self.losses: list[np.ndarray] = []
         self.seen = 0
@@ -196,7 +196,7 @@ class Projection(Instrument):
     def _plane(self, states: np.ndarray) -> Plane | None:
         if len(states) < LEAST_POINTS or not np.isfinite(states).all():
             return None
-        return principal(states, self.count, self.setup.unit)
+        return principal(states, self.count, self.context.unit)
 
     def _place(
         self, reference: int, plane: Plane, states: np.ndarray, losses: np.ndarray, rows: list

@@ -18,7 +18,7 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Setup, option
+from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.stretches import CONSTANT, OfSeries, Stretch, Unmeasured, summary
@@ -52,8 +52,8 @@ class RecurrencePlot(OfSeries):
 
     key = "recurrence"
 
-    def __init__(self, setup: Setup, signals: Signals, memory: Memory) -> None:
-        super().__init__(setup, signals)
+    def __init__(self, context: RunContext, signals: Signals, memory: Memory) -> None:
+        super().__init__(context, signals)
         self.memory = memory
         self.points = option(self.switch, "points", POINTS)
         self.most = self.points
@@ -65,7 +65,7 @@ class RecurrencePlot(OfSeries):
             raise InputError(
                 f"measure.recurrence: points must be at least {LEAST}, not {self.points}"
             )
-        kept = memory.capacity >= min(self.points, setup.steps + 1)
+        kept = memory.capacity >= min(self.points, context.steps + 1)
         self.states = kept and self.points**2 / 2 * memory.dimension <= WORK
 
     def measured(self, stretch: Stretch) -> tuple[int, Recurrence]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.observables import signal_name
 from tuichaos.simulation.frames import Frame
 
@@ -23,10 +23,10 @@ class Signals(Instrument):
     depends_on_steps = False
     needs_signal = True
 
-    def __init__(self, setup: Setup, references: int) -> None:
-        self.setup = setup
-        self.name = signal_name(setup.system)
-        self.references = min(references, setup.references)
+    def __init__(self, context: RunContext, references: int) -> None:
+        self.context = context
+        self.name = signal_name(context.system)
+        self.references = min(references, context.references)
         self._parts: list[np.ndarray] = []
         self.end = -1  # the last step that was seen
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.growth import GrowthWindow, between_levels
 from tuichaos.instruments.nmle import POINTS, BestWindows, best_windows
 from tuichaos.instruments.statistics import mean_and_interval
@@ -63,24 +63,24 @@ class PerturbationSizes(Instrument):
     carries = True
     not_kept = ("_cached", "draws")
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.sizes = sorted(set(setup.experiment.measure.sizes))
-        least = LEAST_UNITS * setup.unit
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.sizes = sorted(set(context.experiment.measure.sizes))
+        least = LEAST_UNITS * context.unit
         if self.sizes[0] < least:
             raise InputError(
-                f"measure.sizes: {self.sizes[0]:g} is too small for {setup.experiment.dtype}: "
+                f"measure.sizes: {self.sizes[0]:g} is too small for {context.experiment.dtype}: "
                 f"twins need at least {least:.2g}"
             )
-        if setup.perturb_at >= setup.steps:
-            raise InputError(f"measure.sizes: ensemble.perturb_at must be below {setup.steps}")
-        self.references = min(REFERENCES, setup.references)
-        one = draws(setup.experiment, setup.system)
+        if context.perturb_at >= context.steps:
+            raise InputError(f"measure.sizes: ensemble.perturb_at must be below {context.steps}")
+        self.references = min(REFERENCES, context.references)
+        one = draws(context.experiment, context.system)
         self.draws = [replace(one, twins=1, perturbation=size) for size in self.sizes]
-        self.mask = torch.from_numpy(parameter_mask(setup.system.layout))
+        self.mask = torch.from_numpy(parameter_mask(context.system.layout))
         self.groups: dict[int, Group] = {}
         shape = (self.references, len(self.sizes))
-        self.window = GrowthWindow(shape, setup.unit, setup.time_step)
+        self.window = GrowthWindow(shape, context.unit, context.time_step)
         self.parts: list[np.ndarray] = []
         self.read_to = -1
         self._cached: tuple[int, Findings] | None = None
@@ -108,11 +108,11 @@ class PerturbationSizes(Instrument):
         group = self.groups.get(orbit.first)
         if group is None:
             group = self.groups[orbit.first] = self._group(orbit, states)
-        begin = max(0, self.setup.perturb_at - int(orbit.steps[0]))
+        begin = max(0, self.context.perturb_at - int(orbit.steps[0]))
         if group.done or begin >= len(states):
             group.scale = np.fmax.reduce(np.concatenate([group.scale[None], scale]))
             return
-        if orbit.steps[begin] == self.setup.perturb_at:
+        if orbit.steps[begin] == self.context.perturb_at:
             own = range(orbit.first, orbit.first + states.shape[1])
             moves = [[d.displacements(i)[0] for d in self.draws] for i in own]
             group.twins = states[begin][:, None] + torch.tensor(
@@ -147,16 +147,16 @@ class PerturbationSizes(Instrument):
         """Let go of twins of which nothing more will be read."""
         scale = np.fmax.accumulate(np.concatenate([group.scale[None], scale]))[1:]
         group.scale = scale[-1]
-        within = between_levels(distances, scale[begin:, :, None], self.setup.unit)
+        within = between_levels(distances, scale[begin:, :, None], self.context.unit)
         group.open &= within.all(axis=0)
-        seen = int(orbit.steps[-1]) - self.setup.perturb_at + 1
+        seen = int(orbit.steps[-1]) - self.context.perturb_at + 1
         if seen >= POINTS and not group.open.any():
             group.done, group.twins = True, group.twins[:0]
 
     # --- folding ---
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        since = frame.steps - self.setup.perturb_at
+        since = frame.steps - self.context.perturb_at
         alive = frame["alive"][:, : self.references]
         self.window.take(since, frame["sizes"], frame["sizes.scale"], alive)
         wanted = (since >= 0) & (since < POINTS)
@@ -173,11 +173,11 @@ class PerturbationSizes(Instrument):
     def _findings(self) -> Findings:
         growth = self.window.slopes()
         best = self._best(growth.shape)
-        nmle = best.slope.reshape(growth.shape) / self.setup.time_step
+        nmle = best.slope.reshape(growth.shape) / self.context.time_step
         kept = best.kept.reshape(growth.shape)
         r_squared = best.r_squared.reshape(growth.shape)
         rows = []
-        for k, size in enumerate(self.sizes) if self.read_to >= self.setup.perturb_at else ():
+        for k, size in enumerate(self.sizes) if self.read_to >= self.context.perturb_at else ():
             for r in range(self.references):
                 measured = np.isfinite(growth[r, k])
                 length = int(self.window.lengths[r, k]) if measured else np.nan
@@ -211,12 +211,12 @@ class PerturbationSizes(Instrument):
             "per_decade_ci95": decade["ci95"],
             "count": decade["count"],
             "total": self.references,
-            "window": [self.setup.perturb_at, max(self.read_to, self.setup.perturb_at)],
+            "window": [self.context.perturb_at, max(self.read_to, self.context.perturb_at)],
             "reason": None if decade["count"] else self._why_none(measured),
         }
 
     def _why_none(self, measured: int) -> str:
-        if self.read_to < self.setup.perturb_at:
+        if self.read_to < self.context.perturb_at:
             return "the twins have not been moved yet (ensemble.perturb_at)"
         return (
             f"fewer than {LEAST_SIZES} of the sizes let a growth rate be read"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES, Signals
 from tuichaos.instruments.statistics import median
 
@@ -66,22 +66,22 @@ class Stretch:
         return Stretch(self.reference, start, values, self.scale, self.unit)
 
 
-def asked_references(setup: Setup, switch: bool | Mapping[str, int]) -> int:
+def asked_references(context: RunContext, switch: bool | Mapping[str, int]) -> int:
     """How many references, the first ones, a switch asks for."""
-    return min(option(switch, "references", REFERENCES), setup.references)
+    return min(option(switch, "references", REFERENCES), context.references)
 
 
-def stretches(setup: Setup, signals: Signals, references: int) -> list[Stretch]:
+def stretches(context: RunContext, signals: Signals, references: int) -> list[Stretch]:
     """Of each of the first references: from ``measure.discard`` on or, where that is 0, the
     second half of what has been run (the first is taken as transient), to the last step."""
     series = signals.series(references)
-    first = setup.experiment.measure.discard or signals.end // 2
+    first = context.experiment.measure.discard or signals.end // 2
     skip = max(0, first - signals.start)
     with np.errstate(invalid="ignore"):
         sizes = np.where(np.isfinite(series), np.abs(series), 0.0)
     scales = sizes.max(axis=0, initial=0.0)
     return [
-        Stretch(k, signals.start + skip, series[skip:, k], float(scales[k]), setup.unit)
+        Stretch(k, signals.start + skip, series[skip:, k], float(scales[k]), context.unit)
         for k in range(series.shape[1])
     ]
 
@@ -100,11 +100,11 @@ class OfSeries(Instrument):
 
     not_kept = ("_known",)
 
-    def __init__(self, setup: Setup, signals: Signals) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, signals: Signals) -> None:
+        self.context = context
         self.signals = signals
-        self.switch = getattr(setup.experiment.measure, self.key)
-        self.references = asked_references(setup, self.switch)
+        self.switch = getattr(context.experiment.measure, self.key)
+        self.references = asked_references(context, self.switch)
         self._known: tuple[int, Findings] | None = None
 
     def findings(self) -> Findings:
@@ -115,9 +115,9 @@ class OfSeries(Instrument):
 
     def _find(self) -> Findings:
         found: list[Any] = []
-        whole = stretches(self.setup, self.signals, self.references)
+        whole = stretches(self.context, self.signals, self.references)
         for stretch in (one.newest(self.most) for one in whole):
-            self.setup.check_cancelled()
+            self.context.check_cancelled()
             try:
                 found.append(self.measured(stretch))
             except Unmeasured as reason:
@@ -162,15 +162,15 @@ class Orbit(Instrument):
     depends_on_steps = False
     needs_signal = True
 
-    def __init__(self, setup: Setup, signals: Signals, references: int) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, signals: Signals, references: int) -> None:
+        self.context = context
         self.signals = signals
         self.references = references
 
     def findings(self) -> Findings:
         rows: list[list[Any]] = []
-        for whole in stretches(self.setup, self.signals, self.references):
-            self.setup.check_cancelled()
+        for whole in stretches(self.context, self.signals, self.references):
+            self.context.check_cancelled()
             stretch = whole.newest(MOST)
             steps = range(stretch.start, stretch.end + 1)
             values = stretch.values.tolist()

@@ -69,7 +69,7 @@ class ZeroOneTest(OfSeries):
             )
         first = len(stretch.values) - 1 - (count - 1) * stride
         values = stretch.values[first::stride]
-        seed = self.setup.experiment.seed
+        seed = self.context.experiment.seed
         rng = generator(seed, Purpose.ZERO_ONE, stretch.reference)
         frequencies = rng.uniform(LOWEST, HIGHEST, FREQUENCIES)
         k = zero_one(values, frequencies)
