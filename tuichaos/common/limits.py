@@ -16,7 +16,6 @@ from tuichaos.common.text import clean
 MOST_EXPERIMENT = 2_000_000  # bytes of a TOML file: a second of parsing; more samples go in an npz
 MOST_JSON = 16_000_000  # bytes of manifest.json or summary.json; in memory 50 times as much
 MOST_DEPTH = 32  # of tables and lists within each other; a known key has 3
-MOST_INTEGER = 2**63 - 1  # what an array of steps can hold
 MOST_STEPS = 10**15  # so that products with the number of references stay exact
 
 GIVEN = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # by a shell, which sees to their end

@@ -7,10 +7,9 @@ import numpy as np
 from tuichaos.common.summary_statistics import percentile
 from tuichaos.config.reference_parameters import per
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables, TableView
 
 MOST_CLOUDS = 4  # references that can be told apart in one cloud of points
-ZERO = (("zero", 0.0),)
 
 
 def return_map(run: Tables) -> Picture:

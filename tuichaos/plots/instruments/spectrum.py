@@ -6,10 +6,9 @@ import numpy as np
 
 from tuichaos.common.summary_statistics import percentile, summarise
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables, TableView
 
 MOST_TRACES = 8  # running exponents that can be told apart in one chart
-ZERO = (("zero", 0.0),)
 
 
 def spectrum(run: Tables) -> Picture:
