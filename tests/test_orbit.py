@@ -494,7 +494,7 @@ def test_looking_while_it_runs_changes_nothing():
 
 
 def test_memory_keeps_the_newest_states(simulate, monkeypatch):
-    monkeypatch.setattr("tuichaos.instruments.memory.MOST", 64)
+    monkeypatch.setattr("tuichaos.instruments.memory.MAX_NEWEST", 64)
     experiment = resolve(
         {}, {**NETWORK, "steps": 300, "measure.discard": 0, "ensemble.references": 40}
     )

@@ -150,7 +150,7 @@ def test_orbital_distance_is_that_of_all_pairs(simulate, at):
     states, twins = run.states["states"], run.states["twins"]
     table = {k: v.reshape(3, -1) for k, v in run.table("orbital.csv").items()}
     times = table["step"][0].astype(int)
-    stride = -(-(steps - window - at) // orbital.MOST_TIMES)
+    stride = -(-(steps - window - at) // orbital.MAX_TIMES)
     assert times.tolist() == list(range(at, steps - window + 1, stride))
     for r in range(3):
         for k in range(0, len(times), 7):

@@ -97,14 +97,14 @@ class Plan:
         )
 
 
-MOST_THREADS = 512  # more than machines have; each takes memory, and time to begin
+MAX_THREADS = 512  # more than machines have; each takes memory, and time to begin
 
 
 def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     """Check an experiment against this machine and its data; raises InputError."""
     threads = whole(threads)
-    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS):
-        raise InputError(f"--threads: must be an integer from 1 to {MOST_THREADS}, not {threads}")
+    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS):
+        raise InputError(f"--threads: must be an integer from 1 to {MAX_THREADS}, not {threads}")
     if not isinstance(experiment, Experiment):
         raise InputError(f"an Experiment is needed, not {experiment!r}; see load and preset")
     if experiment.sweep:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.common.errors import InputError
-from tuichaos.common.limits import MOST_JSON, read_text
+from tuichaos.common.limits import MAX_JSON, read_text
 from tuichaos.common.number_text import whole
 from tuichaos.common.paths import pasted, resolved, runs_home
 from tuichaos.config.loading import load
@@ -100,7 +100,7 @@ def _mended(path: Path) -> bool:
 def _fault_of_manifest(path: Path) -> str:
     """What is wrong with a file that is to hold a JSON object; empty if it does."""
     try:
-        found = json.loads(read_text(path, MOST_JSON))
+        found = json.loads(read_text(path, MAX_JSON))
         whole = isinstance(found, dict) and "format" in found
         return "" if whole else "was damaged"
     except FileNotFoundError:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tuichaos.common.atomic_files import reason
 from tuichaos.common.errors import InputError, OtherState, RunFailed
-from tuichaos.common.limits import MOST_JSON, read_text
+from tuichaos.common.limits import MAX_JSON, read_text
 from tuichaos.execution import longer_folder
 from tuichaos.execution.manifest import differing
 from tuichaos.execution.plan import Plan, plan
@@ -26,14 +26,14 @@ from tuichaos.execution.runner import Recording, prepare
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.column_reader import whole_lines
-from tuichaos.storage.fingerprint import MOST_NAMED, changed, check_planned, known, prints
+from tuichaos.storage.fingerprint import MAX_NAMED, changed, check_planned, known, prints
 from tuichaos.storage.run_reader import GROWING, MALFORMED, Run, check_entries, open_run, reading
 from tuichaos.storage.run_writer import series_columns, series_head, series_lines, summed
 from tuichaos.systems.datasets import load
 
 FIRST_STEPS = 32  # that are computed again at least
 STATUSES = ("running", "killed", "interrupted", "failed", "done")
-MOST_AGAIN = 2048  # steps to the second recorded row
+MAX_AGAIN = 2048  # steps to the second recorded row
 NOT_FINITE = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 
 
@@ -58,7 +58,7 @@ def files(run: Run) -> Iterator[Check]:
     experiment = run.experiment
     words = f"{experiment.name}, {experiment.steps} steps"
     if keys := changed(known(run.manifest), prints(experiment, None, any_steps=False)):
-        words = f"{', '.join(keys[:MOST_NAMED])} changed since it began"
+        words = f"{', '.join(keys[:MAX_NAMED])} changed since it began"
     yield Check("experiment", not keys, words)
     yield _status(run)
     yield from _data(run)
@@ -189,7 +189,7 @@ def _json(path: Path) -> Check:
         raise ValueError(f"holds {name}, which is no number")
 
     try:
-        json.loads(read_text(path, MOST_JSON), parse_constant=refuse)
+        json.loads(read_text(path, MAX_JSON), parse_constant=refuse)
     except (OSError, ValueError, RecursionError) as error:
         return Check(path.name, False, _said(error))
     return Check(path.name, True, "is whole, every number finite")
@@ -300,7 +300,7 @@ def _again(run: Run) -> Check:
 
 def _steps_again(every: int) -> int:
     """So many that there is a row beside that of step 0, unless it is far."""
-    return max(FIRST_STEPS, every) if every <= MOST_AGAIN else FIRST_STEPS
+    return max(FIRST_STEPS, every) if every <= MAX_AGAIN else FIRST_STEPS
 
 
 def _series(run: Run, frames: list[Progress]) -> str:

@@ -22,7 +22,14 @@ from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import CONSTANT, MOST, OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import (
+    CONSTANT,
+    MAX_NEWEST,
+    OfSeries,
+    Stretch,
+    Unmeasured,
+    summary,
+)
 
 LAGS = 50
 SHUFFLES = 1000  # the paper's number
@@ -42,7 +49,7 @@ class Correlations:
 
 
 class Autocorrelation(OfSeries):
-    """ρ at lags 1 to ``lags`` (50; a quarter of the stretch at most) over the newest MOST
+    """ρ at lags 1 to ``lags`` (50; a quarter of the stretch at most) over the newest MAX_NEWEST
     steps; of the state over as many of these as are kept (see Memory), empty if too few.
 
     Each reference is shuffled by its own draws from the seed.
@@ -54,9 +61,10 @@ class Autocorrelation(OfSeries):
         super().__init__(context, signals)
         self.memory = memory
         self.lags = option(self.switch, "lags", LAGS)
-        if self.lags > MOST // SPAN:
+        if self.lags > MAX_NEWEST // SPAN:
             raise InputError(
-                f"measure.autocorrelation: lags must be at most {MOST // SPAN}, not {self.lags}"
+                f"measure.autocorrelation: lags must be at most {MAX_NEWEST // SPAN}, "
+                f"not {self.lags}"
             )
 
     def measured(self, stretch: Stretch) -> Correlations:

@@ -39,8 +39,8 @@ FLAT = 1e-3
 # (as a logarithm, twofold) over the whole window: a run can tell no less.
 NEUTRAL = math.log(2)
 
-MOST_CURVATURES = 512  # parameters of which the dense Hessian is made
-MOST_KNOCKED_OUT = 20_000  # parameters, each one forward pass
+MAX_CURVATURES = 512  # parameters of which the dense Hessian is made
+MAX_KNOCKED_OUT = 20_000  # parameters, each one forward pass
 AT_ANY_TIME = 128  # parameters up to which both are made before the run has ended
 ROWS = 64  # of a batch of losses
 
@@ -61,7 +61,7 @@ class Dimensions(Instrument):
     """The first references, over the whole run; optimizer state is no dimension here.
 
     D_w is added up at every step. Knock-out and curvatures (eigenvalues of the dense Hessian
-    of the loss, up to MOST_CURVATURES parameters) are those of the last state, in float64.
+    of the loss, up to MAX_CURVATURES parameters) are those of the last state, in float64.
     Δ_w of a weight that starts at 0 is empty, as are the shares where there are no twins or
     they did not part. Keeps some arrays (references, parameters), whatever the number of
     steps. Probe arrays, one time a frame: ``dimensions.first``, ``dimensions.last``
@@ -241,10 +241,10 @@ class Dimensions(Instrument):
             reason = "the run has not come to its end"
         knockout_reason = flat_reason = reason
         if reason is None:
-            if size > MOST_KNOCKED_OUT:
-                knockout_reason = f"more than {MOST_KNOCKED_OUT} parameters"
-            if size > MOST_CURVATURES:
-                flat_reason = f"more than {MOST_CURVATURES} parameters"
+            if size > MAX_KNOCKED_OUT:
+                knockout_reason = f"more than {MAX_KNOCKED_OUT} parameters"
+            if size > MAX_CURVATURES:
+                flat_reason = f"more than {MAX_CURVATURES} parameters"
             for r, state in enumerate(self.now["last"]):
                 system = self.context.system.take(torch.full((ROWS,), r))
                 if np.isfinite(state).all() and knockout_reason is None:

@@ -29,7 +29,7 @@ PLUNGE = 3
 PLUNGE_STEPS = 30
 HALF = 0.5
 NEAR_TOP = 0.75  # of the largest ln d, for its mean; that of a line is a half
-MOST_UNTOLD = 0.05  # of the references, without a slope for how they fall
+MAX_UNTOLD = 0.05  # of the references, without a slope for how they fall
 
 
 @kept
@@ -170,7 +170,7 @@ class GrowthExponent(Instrument):
         length = np.where(np.isfinite(exponent), self.window.lengths.mean(axis=1), np.nan)
         found = mean_and_interval(exponent)
         untold = int(self.window.untold.any(axis=1).sum())
-        if untold > MOST_UNTOLD * self.context.references:
+        if untold > MAX_UNTOLD * self.context.references:
             found |= {"mean": np.nan, "ci95": None}  # of those that fall otherwise: chosen
         summary = {
             "mean": found["mean"],

@@ -22,8 +22,8 @@ from tuichaos.simulation.frames import Frame
 
 WIDTH = 50  # steps of a window
 EVERY = 10  # steps from one to the next
-MOST_WINDOWS = 2000  # of a reference; beyond, the stride grows to a multiple of itself
-MOST_ROWS = 50_000  # of moving.csv, about 2 MB: with many references there are fewer windows
+MAX_WINDOWS = 2000  # of a reference; beyond, the stride grows to a multiple of itself
+MAX_ROWS = 50_000  # of moving.csv, about 2 MB: with many references there are fewer windows
 LEAST_WINDOWS = 20  # of a reference, however many references
 
 
@@ -46,7 +46,7 @@ class Moving(Instrument):
         switch = context.experiment.measure.moving
         self.width, every = option(switch, "width", WIDTH), option(switch, "every", EVERY)
         windows = max(0, (context.steps - self.width) // every + 1)
-        most = min(MOST_WINDOWS, max(LEAST_WINDOWS, MOST_ROWS // context.references))
+        most = min(MAX_WINDOWS, max(LEAST_WINDOWS, MAX_ROWS // context.references))
         self.stride = every * max(1, math.ceil(windows / most))
         starts = range(0, context.steps - self.width + 1, self.stride)
         self.marks = {*starts, *(start + self.width for start in starts)}

@@ -26,7 +26,7 @@ from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.base import parameter_mask
 
 WINDOW = 100  # steps to either side that are searched
-MOST_TIMES = 400  # at which twins are compared, more than a chart has columns
+MAX_TIMES = 400  # at which twins are compared, more than a chart has columns
 LEAST_TIMES = 20  # below, a verdict would be about a handful of steps
 HELD_BYTES = 32_000_000  # of twins that wait for the orbit to come past, of one reference
 
@@ -55,7 +55,7 @@ class Waiting:
 
 
 class OrbitalDistance(Instrument):
-    """Both distances of the first references at up to MOST_TIMES steps from the perturbation
+    """Both distances of the first references at up to MAX_TIMES steps from the perturbation
     to ``steps − window``, the last one whose window is whole; the mean over twins of each.
 
     Parameters only, optimizer state left out. There is no interpolation: the orbit is its
@@ -204,12 +204,12 @@ class OrbitalDistance(Instrument):
 
 
 def compared_steps(start: int, steps: int, window: int, held: int) -> np.ndarray:
-    """Evenly spaced steps from ``start`` to ``steps − window``, at most MOST_TIMES + 1 and at
+    """Evenly spaced steps from ``start`` to ``steps − window``, at most MAX_TIMES + 1 and at
     most about ``held`` within a window; none if there would be fewer than LEAST_TIMES."""
     span = steps - window - start
     if span + 1 < LEAST_TIMES:
         return np.empty(0, dtype=np.int64)
-    stride = max(-(-span // MOST_TIMES), -(-window // held), 1)
+    stride = max(-(-span // MAX_TIMES), -(-window // held), 1)
     return np.arange(start, start + span + 1, stride)
 
 

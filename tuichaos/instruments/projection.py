@@ -27,7 +27,7 @@ from tuichaos.systems.base import parameter_mask
 COMPONENTS = 2
 POINTS = 400  # of the orbit, more than a chart has columns
 LEAST_POINTS = 3  # two points always lie on a line
-MOST_BYTES = 256_000_000  # of states kept of one reference and its twins
+MAX_BYTES = 256_000_000  # of states kept of one reference and its twins
 ROUNDING = 100  # units in the last place of the largest entry: less is no motion
 REFERENCE = -1  # its number in the column ``twin``; twins count from 0
 
@@ -83,7 +83,7 @@ class Projection(Instrument):
     on in the same plane; and the loss of each (empty for a system without one).
 
     Parameters only. An orbit that diverged, or does not move, has no components. Keeps
-    points · (1 + twins) · parameters numbers a reference, InputError above MOST_BYTES: 400
+    points · (1 + twins) · parameters numbers a reference, InputError above MAX_BYTES: 400
     points of 6 orbits of 83 numbers are 1.6 MB, whatever the number of steps. Probe arrays:
     ``projection`` (points of the frame, r, 1 + twins, n), ``projection.loss`` without n.
     """
@@ -116,10 +116,10 @@ class Projection(Instrument):
                 f"{size} number{'s' * (size > 1)}"
             )
         need = 8 * points * (1 + self.twins) * size
-        if need > MOST_BYTES:
+        if need > MAX_BYTES:
             raise InputError(
                 f"measure.projection: {points} points of {1 + self.twins} orbits of {size:,} "
-                f"numbers need {need / 1e6:,.0f} MB a reference; at most {MOST_BYTES // 10**6}"
+                f"numbers need {need / 1e6:,.0f} MB a reference; at most {MAX_BYTES // 10**6}"
             )
 
     # --- in the worker threads ---

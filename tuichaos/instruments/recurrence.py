@@ -24,7 +24,7 @@ from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.stretches import CONSTANT, OfSeries, Stretch, Unmeasured, summary
 
 POINTS = 400
-MOST_POINTS = 1000  # distances of all pairs are in memory together
+MAX_POINTS = 1000  # distances of all pairs are in memory together
 WORK = 1e8  # multiplications that distances of states may take; else those of the signal
 SHARE = 0.1  # of the orbit's size (see ``recurrence``) that counts as near, below Marwan's 10 %
 LEAST = 50  # points
@@ -57,9 +57,9 @@ class RecurrencePlot(OfSeries):
         self.memory = memory
         self.points = option(self.switch, "points", POINTS)
         self.most = self.points
-        if self.points > MOST_POINTS:
+        if self.points > MAX_POINTS:
             raise InputError(
-                f"measure.recurrence: points must be at most {MOST_POINTS}, not {self.points}"
+                f"measure.recurrence: points must be at most {MAX_POINTS}, not {self.points}"
             )
         if self.points < LEAST:
             raise InputError(

@@ -303,7 +303,7 @@ class Regime(Instrument):
                 }
                 for (verdict, k, eta, behaviour), count in dead.most_common()
             ],
-            "missing": dict(missing.most_common(MOST_REASONS)),
+            "missing": dict(missing.most_common(MAX_REASONS)),
             "warnings": self._warnings(verdicts),
             "count": sum(v.verdict != "undecided" for v in verdicts),
             "total": len(verdicts),
@@ -391,4 +391,4 @@ def _references(count: int) -> str:
     return "1 reference" if count == 1 else f"{count} references"
 
 
-MOST_REASONS = 5  # in the summary; regime.csv has those of all
+MAX_REASONS = 5  # in the summary; regime.csv has those of all

@@ -10,14 +10,14 @@ from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.observables import signal_name
 from tuichaos.simulation.frames import Frame
 
-MOST_STEPS = 200_000  # that are kept, the newest ones
+MAX_STEPS = 200_000  # that are kept, the newest ones
 REFERENCES = 4  # that are analysed unless more are asked for
 
 
 class Signals(Instrument):
     """Keeps ``frame["signal"]`` of the first references; no numbers of its own.
 
-    ``series(n)`` gives their newest MOST_STEPS values. Folded before those who read it.
+    ``series(n)`` gives their newest MAX_STEPS values. Folded before those who read it.
     """
 
     depends_on_steps = False
@@ -33,8 +33,8 @@ class Signals(Instrument):
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
         self._parts.append(frame["signal"][:, : self.references].copy())
         self.end = int(frame.steps[-1])
-        if sum(map(len, self._parts)) > 2 * MOST_STEPS:
-            self._parts = [np.concatenate(self._parts)[-MOST_STEPS:]]
+        if sum(map(len, self._parts)) > 2 * MAX_STEPS:
+            self._parts = [np.concatenate(self._parts)[-MAX_STEPS:]]
         return {}
 
     @property
@@ -47,4 +47,4 @@ class Signals(Instrument):
         if not self._parts:
             return np.empty((0, min(references, self.references)))
         self._parts = [np.concatenate(self._parts)]
-        return self._parts[0][-MOST_STEPS:, :references]
+        return self._parts[0][-MAX_STEPS:, :references]

@@ -13,7 +13,9 @@ from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES, Signals
 from tuichaos.instruments.statistics import median
 
-MOST = 5_000  # newest steps that are analysed: what a chart shows, and a tenth of a second's work
+MAX_NEWEST = (
+    5_000  # newest steps that are analysed: what a chart shows, and a tenth of a second's work
+)
 
 
 CONSTANT = "constant: the series moves by no more than rounding"
@@ -96,7 +98,7 @@ class OfSeries(Instrument):
 
     key = ""
     needs_signal = True
-    most = MOST  # newest steps of the stretch that ``measured`` gets
+    most = MAX_NEWEST  # newest steps of the stretch that ``measured`` gets
 
     not_kept = ("_known",)
 
@@ -157,7 +159,7 @@ def summary(
 
 
 class Orbit(Instrument):
-    """Writes the analysed stretch itself, at most its newest MOST steps, as orbit.csv."""
+    """Writes the analysed stretch itself, at most its newest MAX_NEWEST steps, as orbit.csv."""
 
     depends_on_steps = False
     needs_signal = True
@@ -171,7 +173,7 @@ class Orbit(Instrument):
         rows: list[list[Any]] = []
         for whole in stretches(self.context, self.signals, self.references):
             self.context.check_cancelled()
-            stretch = whole.newest(MOST)
+            stretch = whole.newest(MAX_NEWEST)
             steps = range(stretch.start, stretch.end + 1)
             values = stretch.values.tolist()
             rows += [[stretch.reference, t, v] for t, v in zip(steps, values, strict=True)]

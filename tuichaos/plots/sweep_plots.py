@@ -18,7 +18,7 @@ FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # wi
 KEPT = "kept"  # the fraction of the references that the paper's filter kept
 FIRST += ("convergence", "lyapunov", "period")  # of planes
 BOUNDARY = "boundary"
-MOST_CURVES = 8  # values of a second key that are drawn
+MAX_CURVES = 8  # values of a second key that are drawn
 TITLES = {KEPT: "fraction kept by the paper's filter"}
 DECADES = 4  # positive values this far apart are drawn on a logarithmic axis
 
@@ -115,7 +115,7 @@ def _parts(found: Columns, what: str, second: Axis | None):
         yield what, np.arange(len(found[what]))
         return
     values = sorted(set(second.values))
-    count = min(MOST_CURVES, len(values))
+    count = min(MAX_CURVES, len(values))
     for k in range(count):
         value = values[k * (len(values) - 1) // max(1, count - 1)]
         rows = np.flatnonzero(found[second.key] == value)

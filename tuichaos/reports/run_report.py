@@ -202,14 +202,14 @@ def _reached(summary: Mapping[str, Any]) -> Iterator[Row]:
 
 
 REACHED = {"reach_train": "train", "reach_test": "test"}
-MOST_EXPONENTS = 4  # in the table; all of them are in spectrum.csv
+MAX_EXPONENTS = 4  # in the table; all of them are in spectrum.csv
 
 
 def _spectrum(found: Mapping[str, Any]) -> Iterator[Row]:
     count = f"{found['count']} of {found['total']}"
     if found["collapsed"]:
         count += f", {found['collapsed']} with −∞"
-    for k, mean in enumerate(found["mean"][:MOST_EXPONENTS]):
+    for k, mean in enumerate(found["mean"][:MAX_EXPONENTS]):
         one = {"mean": mean, "ci95": found["ci95"][k]}
         yield _estimate(f"spectrum λ{k + 1}", one, count, "")
     for key, name in SPECTRUM.items():

@@ -15,7 +15,7 @@ from tuichaos.common.paths import home, runs_home
 from tuichaos.storage.run_reader import order, survey
 
 NAME = "newest"
-MOST_DIGITS = 18
+MAX_DIGITS = 18
 
 
 def number(path: Path | None) -> int | None:
@@ -35,7 +35,7 @@ def _next(path: Path) -> int:
     """Counted under a lock: several runs may begin at a time."""
     with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        found = file.read(MOST_DIGITS)
+        found = file.read(MAX_DIGITS)
         # One that is not a number (a crash, an editor) is counted anew from the runs there are.
         newest = int(found) if found.isdigit() else _largest()
         file.seek(0)

@@ -19,7 +19,7 @@ import numpy as np
 from tuichaos.common import npz
 from tuichaos.common.atomic_files import NO_ROOM
 from tuichaos.common.errors import InputError, RunFailed, nearest
-from tuichaos.common.limits import MOST_JSON, MOST_STEPS, check_file, read_text
+from tuichaos.common.limits import MAX_JSON, MAX_STEPS, check_file, read_text
 from tuichaos.common.paths import pasted, resolved, runs_home
 from tuichaos.common.text import clean, cleaned, is_clean
 from tuichaos.common.version import FORMAT
@@ -44,7 +44,7 @@ class Run:
         """What a person wrote about the run, one line."""
         try:
             check_file(self.path / NOTE)
-            return clean(read_text(self.path / NOTE, MOST_NOTE).strip())
+            return clean(read_text(self.path / NOTE, MAX_NOTE).strip())
         except (OSError, ValueError):
             return ""
 
@@ -158,7 +158,7 @@ class Run:
         found = read_table(path, only, most)
         references = found.get("reference", np.empty(0))
         _check_whole(self.path, references, len(references))
-        _check_whole(self.path, found.get("step", np.empty(0)), MOST_STEPS + 1)
+        _check_whole(self.path, found.get("step", np.empty(0)), MAX_STEPS + 1)
         times, count = self.__dict__.setdefault("_seen", self._whole_steps(references))
         if len(references) < times * count:  # a run that goes on begins by cutting its tables
             raise InputError(f"{path}: was cut back while it was read; read it again")
@@ -210,7 +210,7 @@ class Run:
 
 STATES = ("steps", "states", "twins", "layout", "x", "y", "x_test", "y_test")
 NOTE = "note.txt"
-MOST_NOTE = 100_000  # bytes
+MAX_NOTE = 100_000  # bytes
 WORDS = ("verdict", "missing", "behaviour")  # columns of text
 GROWING = ("running", "killed")  # of a run whose last rows may not be whole
 TAIL_BYTES = 65536  # more than a row of any run
@@ -408,7 +408,7 @@ def _check_whole(path: Path, values: np.ndarray, end: int) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        text = read_text(path, MOST_JSON)
+        text = read_text(path, MAX_JSON)
         found = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {words_of(error)}") from None

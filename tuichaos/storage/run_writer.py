@@ -33,7 +33,7 @@ from tuichaos.config.experiment import Experiment
 
 T = TypeVar("T")
 TRIES = 3  # to write into a folder that vanishes again and again
-MOST_NAME = 100  # characters of a folder's name that are the experiment's
+MAX_NAME = 100  # characters of a folder's name that are the experiment's
 LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")
 
 
@@ -330,7 +330,7 @@ def create(experiment: Experiment, out: str | Path | None) -> Path:
         except OSError as error:
             raise _refused(f"--out {out}", error) from None
         return named
-    stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.")[:MOST_NAME] or "run"
+    stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.")[:MAX_NAME] or "run"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     parent = runs_home()
     for suffix in ("", *(f"-{k}" for k in range(2, 1000))):

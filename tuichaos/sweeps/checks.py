@@ -6,7 +6,7 @@ from tuichaos.execution.plan import plan
 from tuichaos.sweeps.orbit_diagram import observable
 from tuichaos.sweeps.points import Grid, chosen, for_a_while
 
-MOST_PLANNED = 64  # of a larger grid its corners and so many others: each takes milliseconds
+MAX_PLANNED = 64  # of a larger grid its corners and so many others: each takes milliseconds
 
 
 def check_plans(made: Grid, threads: int | None = None) -> None:
@@ -15,5 +15,5 @@ def check_plans(made: Grid, threads: int | None = None) -> None:
     if diagram:
         system = plan(made.base.experiment(made.points[0]), threads).built.system
         observable.check(system, diagram.observable)
-    for index in for_a_while(chosen(made, MOST_PLANNED)):
+    for index in for_a_while(chosen(made, MAX_PLANNED)):
         plan(made.base.experiment(made.points[index]), threads)

@@ -23,11 +23,11 @@ from tuichaos.config.titles import without_ranges
 if TYPE_CHECKING:
     from tuichaos.sweeps.orbit_diagram.observable import Component
 
-MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
-MOST_DENSE = 100_000  # likewise of points that are single numbers
-MOST_DRAWN = 10_000_000  # likewise values that a diagram keeps
-MOST_KEPT = 50_000_000  # even then: each is a number of Python, 32 bytes
-MOST_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
+MAX_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
+MAX_DENSE = 100_000  # likewise of points that are single numbers
+MAX_DRAWN = 10_000_000  # likewise values that a diagram keeps
+MAX_KEPT = 50_000_000  # even then: each is a number of Python, 32 bytes
+MAX_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
 CHECK_SECONDS = 3.0  # and so long at most
 
 
@@ -122,7 +122,7 @@ class Grid:
     def warnings(self) -> list[str]:
         """What should be said before it runs: the warnings of its points, each kind once."""
         found: dict[str, list[str]] = {}
-        for index in chosen(self, MOST_CHECKED):
+        for index in chosen(self, MAX_CHECKED):
             for warning in self.base.experiment(self.points[index]).warnings:
                 found.setdefault(warning.split()[0], []).append(warning)
         return [_counted(lines) for lines in found.values()]
@@ -145,29 +145,29 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
     """The grid of an experiment with ``[sweep]``, every point of it valid.
 
     Raises InputError: no sweep, too many points without ``yes``, or the first point that is
-    not an experiment that can run. Of more than MOST_CHECKED points the corners and that many
+    not an experiment that can run. Of more than MAX_CHECKED points the corners and that many
     others are looked at.
     """
     if not experiment.sweep:
         raise InputError("sweep: no key is swept; see [sweep] and --over")
     made = Grid(experiment, tuple(axes(experiment.sweep)))
-    most = MOST_DENSE if experiment.is_dense else MOST_POINTS
+    most = MAX_DENSE if experiment.is_dense else MAX_POINTS
     if made.size > most and not yes:
         raise InputError(
             f"sweep: {made.size:,} points; more than {most:,} must be asked for with --yes"
         )
     drawn = _drawn(made)
-    if drawn > MOST_KEPT:
-        raise InputError(f"diagram.last: {drawn:,} values to keep; at most {MOST_KEPT:,}")
-    if drawn > MOST_DRAWN and not yes:
+    if drawn > MAX_KEPT:
+        raise InputError(f"diagram.last: {drawn:,} values to keep; at most {MAX_KEPT:,}")
+    if drawn > MAX_DRAWN and not yes:
         raise InputError(
-            f"diagram.last: {drawn:,} values to keep; more than {MOST_DRAWN:,} must be asked for "
+            f"diagram.last: {drawn:,} values to keep; more than {MAX_DRAWN:,} must be asked for "
             "with --yes"
         )
     for key in made.keys:
         if key == "sweep" or key.startswith("sweep."):
             raise InputError(f"sweep.{key}: a sweep cannot be swept")
-    for index in for_a_while(chosen(made, MOST_CHECKED)):
+    for index in for_a_while(chosen(made, MAX_CHECKED)):
         try:
             made.base.experiment(made.points[index])
         except InputError:

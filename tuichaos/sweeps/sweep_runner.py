@@ -91,7 +91,7 @@ def sweep(
     with ``workers`` all points are spread over that many processes of one thread each, with
     ``scheduler`` (``tcp://HOST:PORT``) over the workers of a Dask cluster. The rows are the
     same in each of these ways. ``keep`` keeps each point's run folder, ``yes`` allows more
-    than MOST_POINTS points. A point that fails is tried again twice and then recorded as
+    than MAX_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
     Setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends it early; a signal then
     raises Stopped, a KeyboardInterrupt, and ``resume`` goes on. ``tell`` is called with a line on

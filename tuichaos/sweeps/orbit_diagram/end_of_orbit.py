@@ -13,7 +13,7 @@ from tuichaos.instruments.state_tail import projected
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.sweeps.orbit_diagram.observable import Observable
 
-MOST_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
+MAX_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
 
 
 class LastValues(Instrument):
@@ -21,14 +21,14 @@ class LastValues(Instrument):
     of those states, and the very last state of a small system.
 
     ``values`` (last, references), ``ends`` (references, dimension), which is empty for systems
-    of more than MOST_ENDS numbers; NaN where one has diverged.
+    of more than MAX_ENDS numbers; NaN where one has diverged.
     """
 
     def __init__(self, context: RunContext, observable: Observable, last: int) -> None:
         self.context = context
         self.observable = observable
         self.last = last
-        self.keeps_ends = context.system.dimension <= MOST_ENDS
+        self.keeps_ends = context.system.dimension <= MAX_ENDS
         self.ends = np.empty((context.references, 0))
         self._parts: list[np.ndarray] = []
         self._states: list[np.ndarray] = []  # numbers of the whole states, see StateTail

@@ -20,7 +20,7 @@ from tuichaos.plots.legends import GAP, flow, more
 from tuichaos.reports.export import export_map, free_name
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.plane_values import of_rows
-from tuichaos.sweeps.points import MOST_DENSE
+from tuichaos.sweeps.points import MAX_DENSE
 from tuichaos.tui import selection_box
 from tuichaos.tui.applicable_instruments import has_loss
 from tuichaos.tui.faults import noted
@@ -482,7 +482,7 @@ class Atlas(Living):
         if self.box is not None:
             self._set_box(selection_box.scaled(self.box, direction))
         else:
-            self._try(resized, FINER**direction, MOST_DENSE, crop=self.level.crop)
+            self._try(resized, FINER**direction, MAX_DENSE, crop=self.level.crop)
 
     def action_value(self) -> None:
         """The next value that the system can have: computed anew, or gone to where it is one of
