@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tuichaos.execution.plan import Plan
     from tuichaos.plots.figure import Picture
-    from tuichaos.reports.run_report import Row
+    from tuichaos.reports.run_report import ReportRow
     from tuichaos.storage.run_reader import Run
 
 
@@ -110,7 +110,7 @@ def run_report(done: Run) -> None:
         say(line)
 
 
-def _table(done: Run, rows: Sequence[Row], width: int) -> Table:
+def _table(done: Run, rows: Sequence[ReportRow], width: int) -> Table:
     """The published figures are a column only where there are any. Columns stand two apart, or
     one where the terminal is no wider (of ``width`` columns)."""
     from rich import box

@@ -26,7 +26,7 @@ from tuichaos.instruments.stretches import (
     CONSTANT,
     MAX_NEWEST,
     OfSeries,
-    Stretch,
+    SeriesWindow,
     Unmeasured,
     summary,
 )
@@ -67,7 +67,7 @@ class Autocorrelation(OfSeries):
                 f"not {self.lags}"
             )
 
-    def measured(self, stretch: Stretch) -> Correlations:
+    def measured(self, stretch: SeriesWindow) -> Correlations:
         stretch.require(LEAST)
         lags = min(self.lags, len(stretch.values) // SPAN)
         signal = autocorrelation(stretch.values, lags)
@@ -76,7 +76,7 @@ class Autocorrelation(OfSeries):
         low, high = null_band(stretch.values, lags, rng)
         return Correlations(signal, self._of_the_state(stretch, lags), low, high)
 
-    def _of_the_state(self, stretch: Stretch, lags: int) -> np.ndarray:
+    def _of_the_state(self, stretch: SeriesWindow, lags: int) -> np.ndarray:
         states = self.memory.states(stretch.reference, stretch.start)[1]
         if len(states) < max(LEAST, SPAN * lags):
             return np.full(lags, np.nan)

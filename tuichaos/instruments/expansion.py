@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.instruments.base import Findings
-from tuichaos.instruments.stretches import OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import OfSeries, SeriesWindow, Unmeasured, summary
 
 RADIUS = 5e-5
 SHORTEST, LONGEST = 4, 24  # points of a fit: n = 1 … m − 1 for m = 5 … 25
@@ -71,7 +71,7 @@ class ExpansionRates(OfSeries):
     depends_on_steps = False
     key = "expansion"
 
-    def measured(self, stretch: Stretch) -> tuple[Stretch, Expansion]:
+    def measured(self, stretch: SeriesWindow) -> tuple[SeriesWindow, Expansion]:
         stretch.require(LEAST)
         return stretch, expansion(stretch.values, stretch.floor)
 

@@ -12,7 +12,7 @@ from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, RunContext
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import TAIL, StateTail
-from tuichaos.instruments.stretches import OfSeries, Stretch, summary
+from tuichaos.instruments.stretches import OfSeries, SeriesWindow, summary
 
 LONGEST = 1024
 CYCLES = 4  # that must have been seen, so that a repetition is no accident
@@ -46,7 +46,7 @@ class Period(OfSeries):
         super().__init__(context, signals)
         self.states = states
 
-    def measured(self, stretch: Stretch) -> tuple[int, float, float]:
+    def measured(self, stretch: SeriesWindow) -> tuple[int, float, float]:
         stretch.require(LEAST, moving=False)
         states = self.states.newest(stretch.reference, len(stretch.values))
         found = period(states, unit=stretch.unit)

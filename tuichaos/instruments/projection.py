@@ -33,7 +33,7 @@ REFERENCE = -1  # its number in the column ``twin``; twins count from 0
 
 
 @dataclass(frozen=True)
-class Plane:
+class PrincipalComponents:
     """``mean`` (n,), ``components`` (k, n) of length 1, or 0 where the orbit has no such
     direction, and the share of the variance each ``explained`` (k,)."""
 
@@ -50,7 +50,9 @@ class Plane:
         return places, np.sqrt((rest * rest).sum(axis=1))
 
 
-def principal(states: np.ndarray, count: int, unit: float = np.finfo(float).eps) -> Plane | None:
+def principal(
+    states: np.ndarray, count: int, unit: float = np.finfo(float).eps
+) -> PrincipalComponents | None:
     """The first ``count`` principal components of states (T, n), signed so that the entry of
     each that is largest in size is positive; None where nothing moves beyond rounding
     (ROUNDING·``unit`` of the largest entry).
@@ -74,7 +76,7 @@ def principal(states: np.ndarray, count: int, unit: float = np.finfo(float).eps)
     components[: len(found)] = np.where(kept[:, None], signs[:, None] * found, 0.0)
     explained = np.zeros(count)
     explained[: len(found)] = np.where(kept, variance[:count] / variance.sum(), 0.0)
-    return Plane(mean, components, explained)
+    return PrincipalComponents(mean, components, explained)
 
 
 class Projection(Instrument):
@@ -193,13 +195,18 @@ class Projection(Instrument):
             },
         )
 
-    def _plane(self, states: np.ndarray) -> Plane | None:
+    def _plane(self, states: np.ndarray) -> PrincipalComponents | None:
         if len(states) < LEAST_POINTS or not np.isfinite(states).all():
             return None
         return principal(states, self.count, self.context.unit)
 
     def _place(
-        self, reference: int, plane: Plane, states: np.ndarray, losses: np.ndarray, rows: list
+        self,
+        reference: int,
+        plane: PrincipalComponents,
+        states: np.ndarray,
+        losses: np.ndarray,
+        rows: list,
     ) -> tuple[float, float]:
         """Add the rows of a reference and its twins; returns how far they are off the plane
         (root mean square): of the reference, and of its twins together."""

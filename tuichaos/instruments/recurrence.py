@@ -21,7 +21,7 @@ from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import CONSTANT, OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import CONSTANT, OfSeries, SeriesWindow, Unmeasured, summary
 
 POINTS = 400
 MAX_POINTS = 1000  # distances of all pairs are in memory together
@@ -68,7 +68,7 @@ class RecurrencePlot(OfSeries):
         kept = memory.capacity >= min(self.points, context.steps + 1)
         self.states = kept and self.points**2 / 2 * memory.dimension <= WORK
 
-    def measured(self, stretch: Stretch) -> tuple[int, Recurrence]:
+    def measured(self, stretch: SeriesWindow) -> tuple[int, Recurrence]:
         stretch.require(LEAST, moving=False)
         x, floor = stretch.values[:, None], stretch.floor
         if self.states:

@@ -13,9 +13,7 @@ from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES, Signals
 from tuichaos.instruments.statistics import median
 
-MAX_NEWEST = (
-    5_000  # newest steps that are analysed: what a chart shows, and a tenth of a second's work
-)
+MAX_NEWEST = 5_000  # newest steps that are analysed: what a chart shows, and .1 s of work
 
 
 CONSTANT = "constant: the series moves by no more than rounding"
@@ -26,7 +24,7 @@ class Unmeasured(Exception):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SeriesWindow:
     """Consecutive steps of one reference's scalar series.
 
     ``values`` (T,), the first one at step ``start``; ``scale`` the largest |value| of all its
@@ -61,11 +59,11 @@ class Stretch:
         if moving and np.ptp(self.values) <= self.floor:
             raise Unmeasured(CONSTANT)
 
-    def newest(self, most: int) -> Stretch:
+    def newest(self, most: int) -> SeriesWindow:
         """The last ``most`` steps of it."""
         values = self.values[-most:]
         start = self.end + 1 - len(values)
-        return Stretch(self.reference, start, values, self.scale, self.unit)
+        return SeriesWindow(self.reference, start, values, self.scale, self.unit)
 
 
 def asked_references(context: RunContext, switch: bool | Mapping[str, int]) -> int:
@@ -73,7 +71,7 @@ def asked_references(context: RunContext, switch: bool | Mapping[str, int]) -> i
     return min(option(switch, "references", REFERENCES), context.references)
 
 
-def stretches(context: RunContext, signals: Signals, references: int) -> list[Stretch]:
+def stretches(context: RunContext, signals: Signals, references: int) -> list[SeriesWindow]:
     """Of each of the first references: from ``measure.discard`` on or, where that is 0, the
     second half of what has been run (the first is taken as transient), to the last step."""
     series = signals.series(references)
@@ -83,7 +81,7 @@ def stretches(context: RunContext, signals: Signals, references: int) -> list[St
         sizes = np.where(np.isfinite(series), np.abs(series), 0.0)
     scales = sizes.max(axis=0, initial=0.0)
     return [
-        Stretch(k, signals.start + skip, series[skip:, k], float(scales[k]), context.unit)
+        SeriesWindow(k, signals.start + skip, series[skip:, k], float(scales[k]), context.unit)
         for k in range(series.shape[1])
     ]
 
@@ -129,7 +127,7 @@ class OfSeries(Instrument):
         window = [start, self.signals.end] if start <= self.signals.end else None
         return self.told(found, window)
 
-    def measured(self, stretch: Stretch) -> Any:
+    def measured(self, stretch: SeriesWindow) -> Any:
         """The numbers of one reference (anything but a string); Unmeasured where there are
         none. A pure function of the stretch: whoever else is in the run does not matter."""
         raise NotImplementedError

@@ -25,7 +25,7 @@ from tuichaos.common.rng import Purpose, generator
 from tuichaos.instruments.autocorrelation import autocorrelation
 from tuichaos.instruments.base import Findings
 from tuichaos.instruments.signals import MAX_STEPS
-from tuichaos.instruments.stretches import MAX_NEWEST, OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import MAX_NEWEST, OfSeries, SeriesWindow, Unmeasured, summary
 
 FREQUENCIES = 100
 LOWEST, HIGHEST = math.pi / 5, 4 * math.pi / 5
@@ -59,7 +59,7 @@ class ZeroOneTest(OfSeries):
     key = "zero_one"
     most = MAX_STEPS
 
-    def measured(self, stretch: Stretch) -> ZeroOne:
+    def measured(self, stretch: SeriesWindow) -> ZeroOne:
         stretch.require(LEAST)
         stride = stride_of(stretch.values)
         count = min((len(stretch.values) - 1) // stride + 1, MAX_NEWEST)

@@ -30,7 +30,7 @@ from tuichaos.systems.mlp.buffers import (
     layout_of,
     tangent_buffers,
 )
-from tuichaos.systems.mlp.kernels import Orbit, Scores, compiled, descend, survey
+from tuichaos.systems.mlp.kernels import OrbitBuffers, Scores, compiled, descend, survey
 from tuichaos.systems.training import TrainingSystem
 
 
@@ -67,7 +67,7 @@ class Workspace:
         own = self.tangents[0]
         if tangents is not None:
             self.packing.pack(tangents, own.packed)
-        orbit = Orbit(self.weights, self.inward, rates)
+        orbit = OrbitBuffers(self.weights, self.inward, rates)
         self.descend(self.forward, self.backward, orbit, self.tangents, steps)
         states = self.packing.unpack(self.history[: steps + 1], self.orbit[: steps + 1])
         if tangents is None:

@@ -45,7 +45,7 @@ class Backward(NamedTuple):
     gradient: list[Tensor]
 
 
-class Orbit(NamedTuple):
+class OrbitBuffers(NamedTuple):
     """Matrices of every step, as views of one history; ``rates``: η of
     each layer (rows, 1, 1)."""
 
@@ -117,7 +117,9 @@ def tangent(f: Forward, b: Backward, d: Tangents, inward: list[Tensor]) -> None:
             ddelta = d.ddelta[k - 1].add_(d.dz[k - 1])
 
 
-def descend(f: list[Forward], b: list[Backward], o: Orbit, d: list[Tangents], steps: int) -> None:
+def descend(
+    f: list[Forward], b: list[Backward], o: OrbitBuffers, d: list[Tangents], steps: int
+) -> None:
     """``steps`` steps of gradient descent from ``weights[0]``, over all parts of the samples;
     tangents, when there are any, are carried along and brought back to length 1, their lengths
     recorded.

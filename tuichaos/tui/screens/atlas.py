@@ -26,7 +26,7 @@ from tuichaos.tui.applicable_instruments import has_loss
 from tuichaos.tui.faults import noted
 from tuichaos.tui.run_session import Status
 from tuichaos.tui.screens.base import Living
-from tuichaos.tui.sweep_session import Kept
+from tuichaos.tui.sweep_session import KeptSweep
 from tuichaos.tui.sweep_status import standing
 from tuichaos.tui.sweep_views.base import Face, Look, short
 from tuichaos.tui.sweep_views.column_view import CurveFace
@@ -202,7 +202,7 @@ class Atlas(Living):
     def read_again(self) -> None:
         """The rows that another process has written since."""
         survey = self.level.survey if self.there else None
-        if isinstance(survey, Kept) and survey.growing and survey.ended:
+        if isinstance(survey, KeptSweep) and survey.growing and survey.ended:
             with suppress(InputError):  # it may be half written now, or gone
                 survey.read_again()
 
