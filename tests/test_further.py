@@ -15,8 +15,10 @@ from test_resume import EVERYTHING, files, small_frames, stopped
 from tuichaos.api import verify
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
+from tuichaos.config.measure import Measure
 from tuichaos.config.titles import described
 from tuichaos.execution import longer_folder, resume, runner
+from tuichaos.instruments.base import Instrument
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.run_reader import delete, open_run
 
@@ -275,3 +277,17 @@ def test_more_steps_than_there_is_room_for_are_refused(tmp_path, command):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "record.every = " in err
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_every_instrument_that_depends_on_the_steps_names_its_key():
+    """``resume --steps`` tells by it why all is computed anew; Memory is there for others."""
+    left, found = [Instrument], {}
+    while left:
+        kinds = left.pop().__subclasses__()
+        left += kinds
+        ours = [kind for kind in kinds if kind.__module__.startswith("tuichaos.instruments.")]
+        found |= {kind.__name__: kind.key for kind in ours if kind.depends_on_steps}
+    assert found.pop("Memory") == found.pop("OfSeries") == ""
+    assert len(found) >= 9
+    assert set(found.values()) <= set(Measure.model_fields)
+    assert len(set(found.values())) == len(found)

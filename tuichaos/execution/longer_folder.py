@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
-from tuichaos.config.measure import Measure
 from tuichaos.execution.plan import plan
 from tuichaos.instruments import chosen
 from tuichaos.instruments.base import RunContext
@@ -44,5 +43,5 @@ def forcing(experiment: Experiment, threads: int | None) -> list[str]:
     """The switches of ``[measure]`` because of which it must be computed anew."""
     ready = plan(experiment, threads)
     instruments = chosen(RunContext(ready.experiment, ready.built.system))
-    names = (type(one).__module__.rpartition(".")[2] for one in instruments if one.depends_on_steps)
-    return list(dict.fromkeys(name for name in names if name in Measure.model_fields))
+    names = (one.key for one in instruments if one.depends_on_steps and one.key)
+    return list(dict.fromkeys(names))

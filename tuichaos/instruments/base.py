@@ -82,6 +82,7 @@ class Instrument:
     the summary then has ``reason``, a few words (None where there is a number).
     """
 
+    key: ClassVar[str] = ""  # the key of [measure] that asks for it; none: it serves others
     needs_signal = False  # whether its probes and folds read ``frame["signal"]``
     carries = False  # whether its probes carry something along from frame to frame
     not_kept: ClassVar[tuple[str, ...]] = ()  # attributes that a checkpoint leaves out

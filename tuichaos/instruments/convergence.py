@@ -27,6 +27,8 @@ class Convergence(Instrument):
     ``late_loss`` (the mean of the last losses, not the last one).
     """
 
+    key = "convergence"
+
     def __init__(self, context: RunContext) -> None:
         if "loss" not in context.system.observables:
             raise InputError("measure.convergence: this system has no loss")

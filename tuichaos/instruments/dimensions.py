@@ -69,6 +69,7 @@ class Dimensions(Instrument):
     ``dimensions.participation`` (1, r).
     """
 
+    key = "dimensions"
     depends_on_steps = False
     carries = True
     not_kept = ("_ending", "_neutral")

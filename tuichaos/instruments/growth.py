@@ -151,6 +151,7 @@ class GrowthExponent(Instrument):
     the mean over its twins, and none unless all its twins have one. There is no interval for one
     reference: its twins share its orbit, so how they differ does not tell how it does."""
 
+    key = "growth"
     depends_on_steps = False
 
     def __init__(self, context: RunContext, divergence: Divergence) -> None:

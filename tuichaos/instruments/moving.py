@@ -36,6 +36,7 @@ class Moving(Instrument):
     on. Memory: two numbers a window and reference, 0.8 MB up to 2 500 references.
     """
 
+    key = "moving"
     not_kept = ("_cached",)
 
     def __init__(self, context: RunContext, tangent: TangentExponent | None) -> None:

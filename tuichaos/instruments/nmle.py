@@ -80,6 +80,7 @@ def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class PaperExponent(Instrument):
     """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded."""
 
+    key = "nmle"
     depends_on_steps = False
 
     def __init__(self, context: RunContext, divergence: Divergence) -> None:

@@ -68,6 +68,7 @@ class OrbitalDistance(Instrument):
     number of steps. Probe array: ``orbital`` (times done, r, 3).
     """
 
+    key = "orbital"
     carries = True
 
     def __init__(self, context: RunContext) -> None:

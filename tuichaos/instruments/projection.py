@@ -90,6 +90,7 @@ class Projection(Instrument):
     ``projection`` (points of the frame, r, 1 + twins, n), ``projection.loss`` without n.
     """
 
+    key = "projection"
     not_kept = ("_cache",)
 
     def __init__(self, context: RunContext) -> None:

@@ -31,6 +31,7 @@ class Reach(Instrument):
     any that did; so it exists only where more than half did.
     """
 
+    key = "reach"
     depends_on_steps = False
 
     def __init__(self, context: RunContext) -> None:

@@ -44,6 +44,7 @@ class Regime(Instrument):
     below that rounding decides.
     """
 
+    key = "regime"
     needs_signal = True
 
     def __init__(

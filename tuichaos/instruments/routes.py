@@ -92,6 +92,7 @@ class Routes(Instrument):
     Memory: a few states for each twin and a frame of distances, whatever the run's length.
     """
 
+    key = "routes"
     depends_on_steps = False
     carries = True
     not_kept = ("_cached",)

@@ -54,6 +54,7 @@ class Sharpness(Instrument):
     twice, and more eigenvalues than there are parameters.
     """
 
+    key = "sharpness"
     depends_on_steps = False
     carries = True
     not_kept = ("_found", "_workers")

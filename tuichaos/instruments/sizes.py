@@ -59,6 +59,7 @@ class PerturbationSizes(Instrument):
     Memory: POINTS distances of each twin, and CHUNK_BYTES of states.
     """
 
+    key = "sizes"
     depends_on_steps = False
     carries = True
     not_kept = ("_cached", "draws")

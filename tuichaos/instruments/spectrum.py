@@ -50,6 +50,7 @@ class Spectrum(Instrument):
     −∞): it and those after it are empty, and counted as collapsed.
     """
 
+    key = "spectrum"
     carries = True
 
     def __init__(self, context: RunContext) -> None:

@@ -94,7 +94,6 @@ class OfSeries(Instrument):
     when it is asked for, and again only when there are more steps.
     """
 
-    key = ""
     needs_signal = True
     most = MAX_NEWEST  # newest steps of the stretch that ``measured`` gets
 

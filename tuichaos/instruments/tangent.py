@@ -45,6 +45,8 @@ class TangentExponent(Instrument):
     and its exponent is empty from there, never a number.
     """
 
+    key = "tangent"
+
     def __init__(self, context: RunContext) -> None:
         self.context = context
         measure = context.experiment.measure

@@ -102,6 +102,7 @@ class SaturatedUnits(Instrument):
     the reference has diverged.
     """
 
+    key = "units"
     depends_on_steps = False
 
     def __init__(self, context: RunContext) -> None:
