@@ -32,7 +32,7 @@ NEAR_TOP = 0.75  # of the largest ln d, for its mean; that of a line is a half
 MAX_UNTOLD = 0.05  # of the references, without a slope for how they fall
 
 
-@kept
+@kept("GrowthWindow")
 class GrowthWindow:
     """The growth windows of distances (references, n), folded as they come.
 

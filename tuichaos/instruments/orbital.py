@@ -41,7 +41,7 @@ LYAPUNOV, ORBITAL, NEITHER = "near at the same time", "near the orbit", "neither
 KEYS = {LYAPUNOV: "lyapunov_stable", ORBITAL: "orbitally_stable", NEITHER: "neither"}
 
 
-@kept
+@kept("Waiting")
 @dataclass
 class Waiting:
     """Twins at a step, for which the orbit has been searched up to ``searched``."""

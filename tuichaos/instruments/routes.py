@@ -44,7 +44,7 @@ TANGENT_STEPS = 32  # of tangents a call of the stepper
 TANGENT_BYTES = 4_000_000  # of states in such a call
 
 
-@kept
+@kept("Company")
 @dataclass
 class Company:
     """What is carried along the references of one block, r of them with j twins each.

@@ -35,7 +35,7 @@ CHUNK_BYTES = 4_000_000  # of states in such a call
 LEAST_SIZES = 3  # for a slope over sizes
 
 
-@kept
+@kept("Group")
 @dataclass
 class Group:
     """The twins of one block, (r, sizes, dimension), until nothing more is read from them."""
