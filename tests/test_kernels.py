@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from tuichaos import resolve
+from tuichaos.simulation.block import Block
 from tuichaos.systems import build
 from tuichaos.systems.acceleration import stepper_for
+from tuichaos.systems.base import Scored
 from tuichaos.systems.mlp import kernels
 from tuichaos.systems.mlp.activations import ACTIVATIONS
 
@@ -90,7 +92,9 @@ def test_compiled_loops_give_the_bits_of_the_plain_ones(activation, loss, monkey
     fast = [part.clone() for part in (fast.orbit, fast.growth)]
     fast.append(stepper_for(system, 6, 30, PLACE).observe(system, fast[0])["loss"])
     assert isinstance(kernels.compiled(kernels.descend).__wrapped__, torch.jit.ScriptFunction)
-    monkeypatch.setattr("tuichaos.systems.mlp.fast_stepper.compiled", lambda function: function)
+    for module in ("fast_stepper", "scoring"):
+        name = f"tuichaos.systems.mlp.{module}.compiled"
+        monkeypatch.setattr(name, lambda function: function)
     plain = stepper_for(system, 6, 30, PLACE).advance(system, x, 30, v)
     plain = [plain.orbit, plain.growth]
     plain.append(stepper_for(system, 6, 30, PLACE).observe(system, fast[0])["loss"])
@@ -143,3 +147,60 @@ def test_u_equals_v_to_the_last_bit_on_the_diagonal():
     for t in range(10):  # and it is the quartic's map
         assert orbit[t, 0, 0].item() == pytest.approx(w, rel=1e-12)
         w -= 1.9 * w * (w * w - 1)
+
+
+ON_THE_WAY = {
+    "classes": {},
+    "real targets": {"loss__name": "mse", "network__activation": "tanh"},
+    "no hidden layer": {"network__hidden": []},
+    "several parts": {
+        "network__hidden": [700],
+        "network__activation": "relu",
+        "data__name": "digits",
+    },
+    "float32": {"dtype": "float32", "ensemble__perturbation": 1e-3},
+}
+
+
+@pytest.mark.parametrize("rows", [1, 3, 5])
+@pytest.mark.parametrize("case", ON_THE_WAY)
+def test_scores_on_the_way_are_those_of_the_states_to_the_bit(case, rows):
+    """More times than the buffer holds, and times between that are not asked for."""
+    system = training(**ON_THE_WAY[case])
+    number = torch.float32 if case == "float32" else torch.float64
+    system = system.to(PLACE, number)
+    x = states(system, 7).to(number)
+    at = np.array([True, True, False, True, False, True, True])
+    stepper = stepper_for(system, 7, 7, PLACE)
+    stretch = stepper.advance(system, x, 7, None, Scored(rows, at))
+    orbit = stretch.orbit[:-1].clone()
+    found = {name: values.clone() for name, values in stretch.scored.values.items()}
+    orbit = orbit[torch.from_numpy(at), :rows]
+    expected = stepper.observe(system, orbit)
+    assert found.keys() == {name for name in expected if not name.startswith("test")}
+    found |= stepper.observe(system, orbit, found.keys())
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        assert len(torch.unique(values)) > 1
+        assert torch.equal(found[name], values), name
+
+
+@pytest.mark.parametrize("largest", [1.0, np.nan])
+def test_a_block_observes_the_same_wherever_it_was_told_before(largest):
+    """Times that were announced, those that were not, the end; with one that is lost."""
+    system = training(optimizer__learning_rate=0.5)
+    x = states(system, 4)
+    x[1, 0] *= largest
+    seen = []
+
+    def probe(orbit):
+        seen.append(orbit.observe(np.array([0, 2, 3, 6])))
+        return {}
+
+    for observed in (lambda steps: steps % 2 == 0, lambda steps: steps < 0):
+        block = Block(0, 4, False, x.clone(), None, system)
+        block.advance(stepper_for(system, 4, 6, PLACE), 0, 6, True, [probe], observed)
+    first, second = seen
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])

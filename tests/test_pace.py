@@ -12,13 +12,12 @@ import torch
 import tuichaos
 from tuichaos import InputError
 from tuichaos.execution.plan import plan
+from tuichaos.instruments.base import Instrument
 from tuichaos.simulation.run_control import RunControl
 
 
-class Losses:
-    """The least of an instrument: keeps losses."""
-
-    carries = False
+class Losses(Instrument):
+    """Keeps losses."""
 
     def __init__(self):
         self.steps, self.losses = [], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from tuichaos.common.paths import here
 from tuichaos.config.experiment import Experiment
 from tuichaos.execution.resource_limits import check_memory, check_room, most_kept, needed
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Instrument, RunContext
+from tuichaos.instruments.base import Instrument, RunContext, observed
 from tuichaos.simulation.ensemble import EnsembleDraws, draws
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.simulation import Simulation
@@ -84,6 +85,7 @@ class Plan:
             self.ensemble,
             self.experiment.steps,
             probes=[instrument.probe for instrument in instruments],
+            observed=partial(observed, instruments),
             tangents=bool(self.experiment.measure.tangent),
             device=self.device,
             dtype=getattr(torch, self.experiment.dtype),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -91,6 +91,11 @@ class Instrument:
     # beginning. What differs at the last step only does not count.
     depends_on_steps: ClassVar[bool] = True
 
+    def observes(self, steps: np.ndarray) -> np.ndarray:
+        """At which of ``steps`` (T,) its probe looks at the observables of many states; told
+        beforehand, they may cost less."""
+        return np.zeros(len(steps), dtype=bool)
+
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         """Arrays (T, r, …) of one block; pure, called in worker threads."""
         return {}
@@ -122,6 +127,12 @@ class Instrument:
             name = f"{type(self).__name__}.{min(missing)}"
             raise OtherState(f"was written by another version of tuichaos: it lacks {name}")
         vars(self).update(state)
+
+
+def observed(instruments: Sequence[Instrument], steps: np.ndarray) -> np.ndarray:
+    """At which of ``steps`` any of the instruments looks at the observables."""
+    masks = [instrument.observes(steps) for instrument in instruments]
+    return np.any(masks, axis=0) if masks else np.zeros(len(steps), dtype=bool)
 
 
 NOT_STATE = (Instrument, RunContext, System)  # of the attributes of an instrument

@@ -61,12 +61,21 @@ class Observables(Instrument):
         self.scored = score_names(context.system) if scores else {}
         self.last: Mapping[str, np.ndarray] = {}
 
-    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
-        wanted = {name: self.context.recorded(orbit.steps, n) for name, n in self.every.items()}
+    def _wanted(self, steps: np.ndarray) -> dict[str, np.ndarray]:
+        """Which of ``steps`` are looked at, for each number that is wanted."""
+        wanted = {name: self.context.recorded(steps, n) for name, n in self.every.items()}
         if self.signal:
-            wanted["signal"] = np.ones(len(orbit.steps), dtype=bool)
+            wanted["signal"] = np.ones(len(steps), dtype=bool)
         for score in self.scored:
-            wanted[score] = looked_at(orbit.steps, self.scores, self.context.steps)
+            wanted[score] = looked_at(steps, self.scores, self.context.steps)
+        return wanted
+
+    def observes(self, steps: np.ndarray) -> np.ndarray:
+        wanted = self._wanted(steps)
+        return np.any(list(wanted.values()), axis=0) if wanted else super().observes(steps)
+
+    def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
+        wanted = self._wanted(orbit.steps)
         times = np.flatnonzero(np.any(list(wanted.values()), axis=0)) if wanted else []
         found = dict(orbit.observe(times)) if len(times) else {}
         if self.signal and found:

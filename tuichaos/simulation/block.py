@@ -10,11 +10,16 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.simulation.frames import BlockOrbit, Probe
-from tuichaos.systems.base import Stepper, Stretch, System
+from tuichaos.simulation.frames import BlockOrbit, Observed, Probe
+from tuichaos.systems.base import Scored, Stepper, Stretch, System
 
 # Arrays of a frame that serve the certificate and are no probe's.
 FIRST, WITNESS = "_first", "_witness"
+
+
+def nowhere(steps: np.ndarray) -> np.ndarray:
+    """No step is observed."""
+    return np.zeros(len(steps), dtype=bool)
 
 
 @dataclass
@@ -74,11 +79,21 @@ class Block:
         self.use(self.system)
 
     def advance(
-        self, stepper: Stepper, start: int, steps: int, is_last: bool, probes: Sequence[Probe]
+        self,
+        stepper: Stepper,
+        start: int,
+        steps: int,
+        is_last: bool,
+        probes: Sequence[Probe],
+        observed: Observed = nowhere,
     ) -> dict[str, np.ndarray]:
         """Take some steps and let the probes look; the end state is seen only if it is the
-        run's (else it begins the next frame). Returns arrays (T, count, …) by name."""
-        stretch = stepper.advance(self._row_system, self.x, steps, self.tangents)
+        run's (else it begins the next frame). ``observed``: the steps at which they will look
+        at observables. Returns arrays (T, count, …) by name."""
+        scored = Scored(self.count, observed(np.arange(start, start + steps)))
+        stretch = stepper.advance(
+            self._row_system, self.x, steps, self.tangents, scored if scored.at.any() else None
+        )
         alive = put_to_rest(stretch.orbit)
         self.x = stretch.orbit[-1].clone()
         if stretch.tangents is not None:
@@ -130,6 +145,7 @@ class Block:
             self._own_system,
             stepper,
             found,
+            stretch.scored if alive.all() else None,  # the dead are at rest, in no number
         )
 
 

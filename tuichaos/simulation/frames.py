@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Stepper, System
+from tuichaos.systems.base import Scored, Stepper, System
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class BlockOrbit:
     run ends; None without tangents. ``alive`` (T, r): the reference is still finite.
     ``first`` is the number of the block's first reference; the frames of a block come in
     order, one at a time. ``found``: what the probes before have seen of it, by name.
+    ``scored``: observables of some steps, where the stepper found them on the way.
     """
 
     first: int
@@ -33,14 +34,39 @@ class BlockOrbit:
     system: System
     stepper: Stepper
     found: Mapping[str, np.ndarray]
+    scored: Scored | None = None
 
     def observe(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """The system's observables at some times (indices into ``steps``): (times, r)."""
+        if self.scored is None:
+            return self._looked_at(times)
+        inside = times < len(self.scored.at)
+        known = inside & self.scored.at[np.where(inside, times, 0)]
+        if not known.any():
+            return self._looked_at(times)
+        place = np.cumsum(self.scored.at)[times[known]] - 1
+        early = {name: values.numpy()[place] for name, values in self.scored.values.items()}
+        early |= self._looked_at(times[known], early.keys())
+        if known.all():
+            return early
+        rest = self._looked_at(times[~known])
+        return {name: _merged(known, early[name], rest[name]) for name in rest}
+
+    def _looked_at(self, times: np.ndarray, known: Collection[str] = ()) -> dict[str, np.ndarray]:
         states = self.states[torch.from_numpy(times)]
-        found = self.stepper.observe(self.system, states)
+        found = self.stepper.observe(self.system, states, known)
         return {name: values.cpu().numpy() for name, values in found.items()}
 
 
+def _merged(first: np.ndarray, ours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Rows (T, …): ``ours`` where ``first`` (T,), the others elsewhere."""
+    found = np.empty((len(first), *ours.shape[1:]), ours.dtype)
+    found[first], found[~first] = ours, others
+    return found
+
+
+# Which of some steps (T,) are observed, as booleans.
+Observed = Callable[[np.ndarray], np.ndarray]
 Probe = Callable[[BlockOrbit], Mapping[str, np.ndarray]]
 
 

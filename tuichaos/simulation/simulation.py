@@ -20,10 +20,10 @@ from torch import Tensor
 
 from tuichaos.common.devices import available_threads
 from tuichaos.common.errors import InputError
-from tuichaos.simulation.block import FIRST, WITNESS, Block
+from tuichaos.simulation.block import FIRST, WITNESS, Block, nowhere
 from tuichaos.simulation.block_shape import FIRST_WORK, shape
 from tuichaos.simulation.ensemble import EnsembleDraws
-from tuichaos.simulation.frames import Frame, Probe
+from tuichaos.simulation.frames import Frame, Observed, Probe
 from tuichaos.simulation.noise_floor import NoiseFloor
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.worker_pool import Engine
@@ -66,7 +66,7 @@ class Simulation:
     {step: {name: value}}; ``request`` adds one while it runs. ``noise_floor`` holds the
     certificate so far. ``carries``: a probe carries something along from frame to frame; it
     is at the end of the frame that was yielded, and not ahead of it, only once ``settle`` was
-    called before.
+    called before. ``observed``: the steps at which probes look at the observables.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Simulation:
         steps: int,
         *,
         probes: Sequence[Probe] = (),
+        observed: Observed = nowhere,
         tangents: bool = False,
         device: torch.device | None = None,
         dtype: torch.dtype = torch.float64,
@@ -90,6 +91,7 @@ class Simulation:
         self.ensemble = ensemble
         self.steps = steps
         self.probes = tuple(probes)
+        self.observed = observed
         self.with_tangents = tangents
         self.threads = 1 if self.device.type != "cpu" else threads or available_threads()
         self.changes = dict(changes or {})
@@ -287,7 +289,7 @@ class Simulation:
             began = time.perf_counter()
             try:
                 is_last = start + steps == self.steps
-                return block.advance(stepper, start, steps, is_last, self.probes)
+                return block.advance(stepper, start, steps, is_last, self.probes, self.observed)
             finally:
                 self._spent.append(time.perf_counter() - began)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Stepper, Stretch, System, padded
+from tuichaos.systems.base import Scored, Stepper, Stretch, System, padded
 
 FIXED_ROWS = 64  # a step of a System is always called with this many rows
 MANY_ROWS = 1024  # observables, batched over time, with this many
@@ -22,7 +22,14 @@ class GenericStepper:
     def aside(self) -> Stepper:
         return self  # it has no scratch memory
 
-    def advance(self, system: System, x: Tensor, steps: int, tangents: Tensor | None) -> Stretch:
+    def advance(
+        self,
+        system: System,
+        x: Tensor,
+        steps: int,
+        tangents: Tensor | None,
+        scored: Scored | None = None,
+    ) -> Stretch:
         orbit = x.new_empty(steps + 1, *x.shape)
         orbit[0] = x
         for rows in _batches(x.shape[0], FIXED_ROWS):
@@ -36,7 +43,9 @@ class GenericStepper:
         growth, tangents = linearised(system, orbit[:-1, : tangents.shape[0]], tangents)
         return Stretch(orbit, growth, tangents)
 
-    def observe(self, system: System, states: Tensor) -> dict[str, Tensor]:
+    def observe(
+        self, system: System, states: Tensor, known: Collection[str] = ()
+    ) -> dict[str, Tensor]:
         found: dict[str, list[Tensor]] = {}
         for part, x, rows in _flattened(system, states, MANY_ROWS):
             for name, values in part.observe(x).items():

@@ -80,3 +80,6 @@ class Sizes:
 
     def observer(self, rows: int) -> int:
         return self.forward(rows) + rows * self.part * self.network.widths[-1]
+
+    def scoring(self, rows: int) -> int:
+        return 2 * rows * self.part * self.network.widths[-1]

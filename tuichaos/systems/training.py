@@ -213,7 +213,7 @@ class TrainingSystem(System):
         rows, references = max(2, rows), references and max(2, references)
         found = train.forward(rows) + train.backward(rows)
         found += train.orbit(rows, steps) + train.tangents(references, steps)
-        found += train.observer(watched)
+        found += train.observer(watched) + train.scoring(rows)
         if self.test is not None:
             test = Sizes(self.network, self.test.x.shape[1])
             found += test.observer(watched)

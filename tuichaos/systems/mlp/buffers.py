@@ -92,7 +92,9 @@ class Inputs:
         self.x = torch.cat([x, torch.ones_like(x[:1])]) if bias else x.contiguous()
         self.targets = samples.targets[:, order].contiguous()
         self.weight = (real < count).to(x.dtype) / count
-        self.labels = None if samples.labels is None else samples.labels[order]
+        self.labels = None
+        if samples.labels is not None:  # none is the label of the padding
+            self.labels = torch.where(real < count, samples.labels[order], -1)
 
     @functools.cached_property
     def turned(self) -> Tensor:

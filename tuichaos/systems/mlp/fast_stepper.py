@@ -16,10 +16,12 @@ tuichaos/__init__.py asks for: the gradients of two neighbours are not aligned a
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Stretch, padded
+from tuichaos.systems.base import Scored, Stretch, padded
 from tuichaos.systems.mlp.buffers import (
     Inputs,
     PackedLayout,
@@ -30,7 +32,8 @@ from tuichaos.systems.mlp.buffers import (
     layout_of,
     tangent_buffers,
 )
-from tuichaos.systems.mlp.kernels import OrbitBuffers, Scores, compiled, descend, survey
+from tuichaos.systems.mlp.kernels import OrbitBuffers, compiled, descend
+from tuichaos.systems.mlp.scoring import Observer, Scoring
 from tuichaos.systems.training import TrainingSystem
 
 
@@ -58,66 +61,30 @@ class Workspace:
         self.weights = [packing.views(state) for state in self.history]
         self.inward = [packing.inward(matrices) for matrices in self.weights]
         # Compiled code could fuse operations on an accelerator, and round otherwise.
+        self.scoring = Scoring(system, inputs, rows, new)
         self.descend = compiled(descend) if inputs[0].x.device.type == "cpu" else descend
 
     def advance(
-        self, x: Tensor, rates: list[Tensor], steps: int, tangents: Tensor | None
+        self,
+        x: Tensor,
+        rates: list[Tensor],
+        steps: int,
+        tangents: Tensor | None,
+        scored: Scored | None,
     ) -> Stretch:
         self.packing.pack(x, self.history[0])
         own = self.tangents[0]
         if tangents is not None:
             self.packing.pack(tangents, own.packed)
         orbit = OrbitBuffers(self.weights, self.inward, rates)
-        self.descend(self.forward, self.backward, orbit, self.tangents, steps)
+        scores, at, outputs = self.scoring.begin(scored, steps)
+        self.descend(self.forward, self.backward, orbit, self.tangents, scores, at, outputs, steps)
+        found = self.scoring.found(scored, scores)
         states = self.packing.unpack(self.history[: steps + 1], self.orbit[: steps + 1])
         if tangents is None:
-            return Stretch(states)
+            return Stretch(states, scored=found)
         v = self.packing.unpack(own.packed, torch.empty_like(tangents))
-        return Stretch(states, own.lengths[:steps].log(), v)
-
-
-class Observer:
-    """Loss and accuracies of many states, ``rows`` at a time through one forward pass."""
-
-    def __init__(
-        self, system: TrainingSystem, train: list[Inputs], packing: PackedLayout, rows: int
-    ) -> None:
-        self.loss = system.loss
-        self.packing = packing
-        self.parts = []
-        network, new = system.network, train[0].x.new_empty
-        tested = [] if system.test is None else in_parts(network, system.test)
-        for name, inputs in (("train", train), ("test", tested)):
-            if inputs:
-                buffers = forward_buffers(network, inputs, rows, new)
-                self.parts.append((name, inputs, buffers, new(*buffers[0].z[-1].shape)))
-        self.survey = compiled(survey) if packing.positions.device.type == "cpu" else survey
-
-    def observe(self, states: Tensor) -> dict[str, Tensor]:
-        """States (count, dimension) → losses and accuracies, each (count,)."""
-        count = len(states)
-        packed = states.new_empty(max(2, count), self.packing.width)
-        self.packing.pack(padded(states, len(packed)), packed)
-        shapes = [(offset, *shape) for offset, shape in self.packing.matrices]
-        found = {}
-        for name, inputs, buffers, scratch in self.parts:
-            known = inputs[0].labels is not None
-            scores = Scores(
-                self.loss,
-                [part.targets for part in inputs],
-                [part.weight for part in inputs],
-                [part.labels if known else part.weight for part in inputs],
-                scratch,
-                known,
-                packed.new_zeros(len(packed)),
-                packed.new_zeros(len(packed)),
-            )
-            self.survey(buffers, shapes, packed, scores)
-            found["loss" if name == "train" else "test_loss"] = scores.losses[:count]
-            if known:
-                # A count of hits is exact; dividing it last gives the nearest fraction.
-                found[f"{name}_accuracy"] = scores.hits[:count] / inputs[0].count
-        return found
+        return Stretch(states, own.lengths[:steps].log(), v, found)
 
 
 class PerceptronStepper:
@@ -143,7 +110,12 @@ class PerceptronStepper:
         return self._aside
 
     def advance(
-        self, system: TrainingSystem, x: Tensor, steps: int, tangents: Tensor | None
+        self,
+        system: TrainingSystem,
+        x: Tensor,
+        steps: int,
+        tangents: Tensor | None,
+        scored: Scored | None = None,
     ) -> Stretch:
         count = len(x)
         rows = self.fixed_rows or max(2, count)
@@ -153,14 +125,17 @@ class PerceptronStepper:
         if tangents is not None:
             kept = len(tangents)
             tangents = padded(tangents, references)
-        stretch = workspace.advance(padded(x, rows), rates, steps, tangents)
+        stretch = workspace.advance(padded(x, rows), rates, steps, tangents, scored)
         orbit = stretch.orbit[:, :count]
         if tangents is None:
-            return Stretch(orbit)
-        return Stretch(orbit, stretch.growth[:, :kept], stretch.tangents[:kept])
+            return Stretch(orbit, scored=stretch.scored)
+        growth, ends = stretch.growth[:, :kept], stretch.tangents[:kept]
+        return Stretch(orbit, growth, ends, stretch.scored)
 
-    def observe(self, system: TrainingSystem, states: Tensor) -> dict[str, Tensor]:
-        found = self.observer.observe(states.reshape(-1, states.shape[2]))
+    def observe(
+        self, system: TrainingSystem, states: Tensor, known: Collection[str] = ()
+    ) -> dict[str, Tensor]:
+        found = self.observer.observe(states.reshape(-1, states.shape[2]), known)
         return {name: values.reshape(states.shape[:2]) for name, values in found.items()}
 
     def _workspace(self, rows: int, references: int) -> Workspace:

@@ -117,36 +117,20 @@ def tangent(f: Forward, b: Backward, d: Tangents, inward: list[Tensor]) -> None:
             ddelta = d.ddelta[k - 1].add_(d.dz[k - 1])
 
 
-def descend(
-    f: list[Forward], b: list[Backward], o: OrbitBuffers, d: list[Tangents], steps: int
-) -> None:
-    """``steps`` steps of gradient descent from ``weights[0]``, over all parts of the samples;
-    tangents, when there are any, are carried along and brought back to length 1, their lengths
-    recorded.
+class Scores(NamedTuple):
+    """Where losses and, where wanted, numbers of samples hit are added up, part by part of
+    the samples: ``losses`` and ``hits`` (states,); ``targets``, ``labels`` (−1 for padding)
+    and ``weight`` of the samples; ``scratch`` of the shape of the outputs of as many states as
+    are scored at once."""
 
-    The update is a product and a difference, each rounded once: a fused multiply-add would
-    round differently from one place of the batch to another.
-    """
-    gradient = b[0].gradient
-    v = d[0]
-    for t in range(steps):
-        for c in range(len(f)):
-            forward(f[c], o.weights[t])
-            backward(f[c], b[c], o.inward[t])
-            if v.references > 0:
-                tangent(f[c], b[c], d[c], o.inward[t])
-            if c > 0:
-                for k in range(len(gradient)):
-                    gradient[k].add_(b[c].gradient[k])
-                    if v.references > 0:
-                        v.dgradient[k].add_(d[c].dgradient[k])
-        if v.references > 0:
-            for k in range(len(v.v)):
-                v.v[k].sub_(v.dgradient[k].mul_(o.rates[k][: v.references]))
-            torch.linalg.vector_norm(v.packed, 2.0, [1], False, out=v.lengths[t])
-            v.packed.div_(v.lengths[t].unsqueeze(1))
-        for k in range(len(gradient)):
-            torch.sub(o.weights[t][k], gradient[k].mul_(o.rates[k]), out=o.weights[t + 1][k])
+    loss: str
+    targets: list[Tensor]
+    weight: list[Tensor]
+    labels: list[Tensor]
+    scratch: Tensor
+    with_hits: bool
+    losses: Tensor
+    hits: Tensor
 
 
 def largest(z: Tensor) -> Tensor:
@@ -159,18 +143,74 @@ def largest(z: Tensor) -> Tensor:
     return winner
 
 
-class Scores(NamedTuple):
-    """Where ``survey`` adds what it finds: ``losses`` and, where wanted, ``hits``
-    (states,); ``targets``, ``labels`` and ``weight`` of the samples, part by part."""
+def score(s: Scores, c: int, z: Tensor, losses: Tensor, hits: Tensor) -> None:
+    """Add what part ``c`` of the samples gives to losses and hits (states,); the outputs z
+    (states, outputs, samples) are overwritten."""
+    if s.with_hits:
+        hits.add_((largest(z) == s.labels[c]).to(z.dtype).sum(-1))
+    found = sample_losses_(s.loss, z, s.targets[c], s.scratch[: z.shape[0]])
+    losses.add_(found.mul_(s.weight[c]).sum(-1))
 
-    loss: str
-    targets: list[Tensor]
-    weight: list[Tensor]
-    labels: list[Tensor]
-    scratch: Tensor
-    with_hits: bool
-    losses: Tensor
-    hits: Tensor
+
+def score_gathered(s: Scores, c: int, outputs: Tensor, done: int, seen: int) -> None:
+    """Score the first ``seen`` times of ``outputs``, after ``done`` that are scored already."""
+    rows = outputs.shape[1]
+    first, last = done * rows, (done + seen) * rows
+    score(s, c, outputs[:seen].flatten(0, 1), s.losses[first:last], s.hits[first:last])
+
+
+def descend(
+    f: list[Forward],
+    b: list[Backward],
+    o: OrbitBuffers,
+    d: list[Tangents],
+    s: Scores,
+    scored: list[bool],
+    outputs: Tensor,
+    steps: int,
+) -> None:
+    """``steps`` steps of gradient descent from ``weights[0]``, over all parts of the samples;
+    tangents, when there are any, are carried along and brought back to length 1, their lengths
+    recorded. ``scored[t]``: at step t the first rows are scored, whose outputs are there
+    anyway: they gather in ``outputs`` (times, rows, outputs, samples) until it is full; of
+    several parts of the samples it holds one time.
+
+    The update is a product and a difference, each rounded once: a fused multiply-add would
+    round differently from one place of the batch to another.
+    """
+    gradient = b[0].gradient
+    v = d[0]
+    done = 0  # times that are scored
+    seen = 0  # that are gathered since
+    for t in range(steps):
+        if scored[t]:
+            seen += 1
+        for c in range(len(f)):
+            forward(f[c], o.weights[t])
+            if scored[t]:
+                outputs[seen - 1].copy_(f[c].z[len(f[c].z) - 1][: outputs.shape[1]])
+                if seen == outputs.shape[0]:
+                    score_gathered(s, c, outputs, done, seen)
+            backward(f[c], b[c], o.inward[t])
+            if v.references > 0:
+                tangent(f[c], b[c], d[c], o.inward[t])
+            if c > 0:
+                for k in range(len(gradient)):
+                    gradient[k].add_(b[c].gradient[k])
+                    if v.references > 0:
+                        v.dgradient[k].add_(d[c].dgradient[k])
+        if seen == outputs.shape[0]:
+            done += seen
+            seen = 0
+        if v.references > 0:
+            for k in range(len(v.v)):
+                v.v[k].sub_(v.dgradient[k].mul_(o.rates[k][: v.references]))
+            torch.linalg.vector_norm(v.packed, 2.0, [1], False, out=v.lengths[t])
+            v.packed.div_(v.lengths[t].unsqueeze(1))
+        for k in range(len(gradient)):
+            torch.sub(o.weights[t][k], gradient[k].mul_(o.rates[k]), out=o.weights[t + 1][k])
+    if seen > 0:
+        score_gathered(s, 0, outputs, done, seen)
 
 
 def survey(
@@ -178,7 +218,7 @@ def survey(
 ) -> None:
     """Loss and number of samples hit of each of the packed states (states, width), two or
     more, as many at a time as the buffers hold. ``matrices``: offset, rows, columns of each
-    layer's matrix in a packed state. Padding, of weight 0, is never hit."""
+    layer's matrix in a packed state."""
     count = packed.shape[0]
     first = 0
     while first < count:
@@ -196,12 +236,7 @@ def survey(
                 g.activation, [z[:n] for z in g.z], [a[:n] for a in g.a], [h[:n] for h in g.h]
             )
             forward(part, weights)
-            z = part.z[-1]
-            if s.with_hits:
-                right = (largest(z) == s.labels[c]) & (s.weight[c] > 0)
-                s.hits[first:last] += right.to(z.dtype).sum(-1)
-            losses = sample_losses_(s.loss, z, s.targets[c], s.scratch[:n])
-            s.losses[first:last] += losses.mul_(s.weight[c]).sum(-1)
+            score(s, c, part.z[-1], s.losses[first:last], s.hits[first:last])
         first = last
 
 
