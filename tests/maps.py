@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy
 import torch
 
 from tuichaos import Piece, System
@@ -390,3 +391,12 @@ class WrongTangent(System):
 
     def tangent(self, x, v):
         return v
+
+
+class OfNumpy(System):
+    """Steps in NumPy, which torch does not differentiate; takes no parameters."""
+
+    dimension = 1
+
+    def step(self, x):
+        return torch.from_numpy(numpy.sin(x.numpy()))

@@ -113,3 +113,12 @@ def test_a_system_that_would_give_wrong_numbers_is_refused_before(name, words, t
     assert (code, err.count("\n")) == (2, 1)
     assert words in err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [({}, r"torch's, not NumPy's"), ({"r": 4.0}, r"takes no arguments \(system.parameters.*: r\)")],
+)
+def test_what_is_wrong_is_said_in_the_words_of_the_experiment(parameters, words):
+    with pytest.raises(InputError, match=words):
+        users_system("maps:OfNumpy", parameters)

@@ -375,7 +375,7 @@ X, WORDS = np.zeros((40, 2)), np.array(["ant", "bee"] * 20)
         ({"x": X.astype(bool), "y": WORDS}, None, "x must hold numbers, and holds true and false"),
         ({"x": X + np.inf, "y": WORDS}, None, "x must hold finite numbers"),
         ({"x": X, "y": X + np.nan}, None, "y must hold finite numbers"),
-        ({"x": X, "y": np.arange(40) - 1}, "classes", "y: class labels must not be negative"),
+        ({"x": X, "y": np.arange(40) - 1}, "classes", "y: class labels count from 0, these begin"),
         ({"x": X, "y": WORDS, "x_test": X, "y_test": X}, None, "y_test is not written as y is"),
         ({"x": X, "y": WORDS, "x_test": X[:, :1], "y_test": WORDS}, None, "x_test has 1 feat"),
         ({"x": X, "y": WORDS, "x_test": X[:2], "y_test": np.array(["ant", "cow"])}, None,

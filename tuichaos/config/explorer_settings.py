@@ -8,7 +8,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import platformdirs
 from tuichaos.common.ascii_text import only_ascii
 from tuichaos.common.errors import InputError, nearest
 
-KINDS = {str: "a text", float: "a number", bool: "true or false"}
+KINDS = {str: "a text", float: "a number", bool: "true or false", dict: "a table"}
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Config:
     """``TUICHAOS_FPS`` and so on set them too; the file is config.toml (``tuichaos paths``).
 
     ``ascii`` is true by itself where the terminal has nothing else; saying false is heeded.
+    ``keys``: other keys by the id of a binding; only in the file.
     """
 
     preset: str = "quick"
     fps: float = 4.0
     ascii: bool = False
     theme: str = "tuichaos-dark"
+    keys: dict[str, str] = field(default_factory=dict)
 
 
 def config_path() -> Path:
@@ -45,9 +47,9 @@ def read_config(flags: Mapping[str, Any] | None = None) -> Config:
     """The settings in force; None among ``flags`` means not given. Raises InputError."""
     config = _from_file(config_path(), Config(ascii=poor_terminal()))
     environment = {
-        field.name: os.environ[f"TUICHAOS_{field.name.upper()}"]
-        for field in fields(Config)
-        if os.environ.get(f"TUICHAOS_{field.name.upper()}")
+        each.name: os.environ[f"TUICHAOS_{each.name.upper()}"]
+        for each in fields(Config)
+        if each.name != "keys" and os.environ.get(f"TUICHAOS_{each.name.upper()}")
     }
     config = _updated(config, environment, lambda key: f"TUICHAOS_{key.upper()}")
     given = {key: value for key, value in (flags or {}).items() if value is not None}
@@ -86,7 +88,7 @@ def _from_file(path: Path, config: Config) -> Config:
 
 def _updated(config: Config, values: Mapping[str, Any], named: Callable[[str], str]) -> Config:
     """The settings with other values; ``named``: what a person calls each of them there."""
-    known = {field.name: type(getattr(config, field.name)) for field in fields(Config)}
+    known = {each.name: type(getattr(config, each.name)) for each in fields(Config)}
     for key, value in values.items():
         if key not in known:
             raise InputError(f"{named(key)}: unknown setting; {nearest(key, known)}")
@@ -106,4 +108,7 @@ def _as(kind: type, value: Any, where: str) -> Any:
             value = float(value)
     if not isinstance(value, kind):
         raise InputError(f"{where}: must be {KINDS[kind]}, not {value!r}")
+    for name, key in value.items() if kind is dict else ():
+        if not isinstance(key, str) or not key:
+            raise InputError(f"{where}.{name}: must be a key such as 'p' or 'ctrl+s', not {key!r}")
     return value

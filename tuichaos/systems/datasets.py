@@ -548,7 +548,10 @@ def _checked(
     if found.y.ndim == 2:
         return Raw(x, found.y, told=told, facts={"task": "regression"})
     if found.y.min() < 0:
-        raise InputError(f"{where}: {names[1]}: class labels must not be negative")
+        raise InputError(
+            f"{where}: {names[1]}: class labels count from 0, these begin at {found.y.min():.0f}; "
+            "labels that are texts may be any"
+        )
     if found.y.max() >= MAX_CLASSES:  # before they are made what they may not fit into
         raise InputError(f"{where}: {names[1]}: class labels go up to {MAX_CLASSES - 1} at most")
     return Raw(x, found.y.astype(np.int64), told=told, facts={"task": "classes"})

@@ -19,6 +19,8 @@ from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System
 GLOBAL = ("/torch/_functorch/", "/torch/autograd/forward_ad.py")
 # What is used of an object that is no System.
 LOOKED_FOR = ("dimension", "step", "start", "observe", "tangent", "time_step")
+# What torch says where a step hands its tensors to NumPy, differentiated or not.
+NUMPY = ("doesn't have storage", "call numpy()", "call .numpy()", "to numpy array")
 # Exceptions that say themselves what went wrong.
 TOLD = (InputError, RunFailed, SystemFault, MemoryError, torch.OutOfMemoryError)
 
@@ -131,6 +133,8 @@ class Foreign(System):
             return error
         lines = str(error).strip().splitlines()
         words = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        if any(part in words for part in NUMPY):
+            words += " (its functions must be torch's, not NumPy's)"
         return SystemFault(f"{self.name}.{what}: {words}")
 
 

@@ -41,6 +41,8 @@ def users_system(name: str, parameters: Mapping[str, object]) -> System:
         if not is_fault(error):
             raise
         text = (str(error) or "no message").splitlines()[0]
+        if isinstance(error, TypeError) and parameters:
+            text += f" (system.parameters, given as keywords: {', '.join(sorted(parameters))})"
         raise InputError(f"system.name: {name}: {type(error).__name__}: {text}") from None
     return system
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,17 +31,18 @@ from textual.widgets import OptionList
 from textual.worker import WorkerFailed
 
 from tuichaos.common import signals
-from tuichaos.common.errors import nearest
+from tuichaos.common.errors import InputError, nearest
 from tuichaos.common.malloc import few_arenas
 from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
-from tuichaos.config.explorer_settings import Config, keep_theme
+from tuichaos.config.explorer_settings import Config, config_path, keep_theme
 from tuichaos.execution.libraries import load_libraries
 from tuichaos.storage.run_list import Catalogue
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.journal import Row
 from tuichaos.tui.ascii import AsciiFilter
 from tuichaos.tui.gate import Gate
+from tuichaos.tui.keymap import checked, identified
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
@@ -86,6 +88,18 @@ def _load_torch() -> None:
     gc.freeze()
 
 
+def _other_keys(config: Config) -> dict[str, str]:
+    """The keys that config.toml gives to bindings, of all screens; raises InputError."""
+    if not config.keys:
+        return {}
+    for name in ("compare", "dialogs", "runs"):  # the others are there from the start
+        import_module(f"tuichaos.tui.screens.{name}")
+    try:
+        return checked(config.keys)
+    except InputError as error:
+        raise InputError(f"{config_path()}: {error}") from None
+
+
 def show(app: Explorer) -> NoReturn:
     """Show the explorer until it is left, and end the process.
 
@@ -106,28 +120,31 @@ class Explorer(App):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
     NOTIFICATION_TIMEOUT = 4  # seconds
-    BINDINGS = [
-        Binding("q", "quit", "Quit", tooltip="Quit, with the run folder complete"),
-        Binding(
-            "question_mark", "help", "Help", key_display="?", tooltip="The keys that work here"
-        ),
-        Binding("s", "shot", "Screenshot", show=False),
-        Binding(
-            "escape",
-            "close_help",
-            "Close the help",
-            show=False,
-            priority=True,
-            tooltip="Close this list (? too)",
-        ),
-        Binding(
-            "ctrl+z",
-            "suspend_process",
-            "Suspend",
-            show=False,
-            tooltip="Back to the shell, until fg",
-        ),
-    ]
+    BINDINGS = identified(
+        "app",
+        [
+            Binding("q", "quit", "Quit", tooltip="Quit, with the run folder complete"),
+            Binding(
+                "question_mark", "help", "Help", key_display="?", tooltip="The keys that work here"
+            ),
+            Binding("s", "shot", "Screenshot", show=False),
+            Binding(
+                "escape",
+                "close_help",
+                "Close the help",
+                show=False,
+                priority=True,
+                tooltip="Close this list (? too)",
+            ),
+            Binding(
+                "ctrl+z",
+                "suspend_process",
+                "Suspend",
+                show=False,
+                tooltip="Back to the shell, until fg",
+            ),
+        ],
+    )
 
     def __init__(
         self,
@@ -138,6 +155,7 @@ class Explorer(App):
     ) -> None:
         super().__init__()
         self.config = config or Config()
+        self.keys = _other_keys(self.config)
         self.frames_per_second = self.config.fps
         self.ascii_only = self.config.ascii
         self.threads = threads
@@ -236,6 +254,7 @@ class Explorer(App):
             super()._handle_exception(error)
 
     def on_mount(self) -> None:
+        self.set_keymap(self.keys)
         # The run's thread formats rows in Python: let it hand over soon to the screen.
         sys.setswitchinterval(SWITCH_SECONDS)
         few_arenas(self.threads)

@@ -24,6 +24,7 @@ from tuichaos.sweeps.points import MAX_DENSE
 from tuichaos.tui import selection_box
 from tuichaos.tui.applicable_instruments import has_loss
 from tuichaos.tui.faults import noted
+from tuichaos.tui.keymap import identified
 from tuichaos.tui.run_session import Status
 from tuichaos.tui.screens.base import Living
 from tuichaos.tui.sweep_session import KeptSweep
@@ -55,61 +56,76 @@ def flowed(entries: Sequence[Text], room: int, most: int) -> list[Text]:
 class Atlas(Living):
     """Shows a journey: points as they come, a cross that reads them, a box that zooms."""
 
-    BINDINGS = [
-        Binding("space", "toggle", "Pause", tooltip="Pause, or compute what is missing"),
-        Binding("z", "box", "Zoom", tooltip="Draw a box with the arrows (or drag); enter zooms"),
-        Binding(
-            "enter", "enter", "Explore", tooltip="Explore the point below the cross; zoom the box"
-        ),
-        Binding(
-            "escape", "back(True)", "Back", tooltip="Cancel the box; the former picture; leave"
-        ),
-        Binding("backspace", "back(False)", "Former picture", show=False),
-        Binding(
-            "f", "forward", "Forward", show=False, tooltip="The picture that was gone back from"
-        ),
-        Binding("0", "first", "First", show=False, tooltip="The first picture"),
-        Binding("x", "widen", "Wider", show=False, tooltip="A window twice as wide"),
-        Binding("v", "value", "Value", tooltip="Another value of the same points"),
-        Binding(
-            "plus,equals_sign",
-            "finer(1)",
-            "Finer",
-            key_display="+",
-            tooltip="Twice as many points along each key; a larger box",
-        ),
-        Binding(
-            "minus",
-            "finer(-1)",
-            "Coarser",
-            key_display="-",
-            show=False,
-            tooltip="Half as many points along each key; a smaller box",
-        ),
-        Binding("r", "restart", "Again", show=False, tooltip="Compute the picture again"),
-        Binding("e", "export", "Export", tooltip="Keep it as the folder of a sweep"),
-        Binding("p", "image", "Image", show=False, tooltip="The map as PNG, a pixel a point"),
-        Binding("o", "runs", "Runs", show=False, tooltip="All run folders"),
-        *(
-            Binding(name, f"move({dx}, {dy}, 1)", name.title(), show=False, tooltip=f"Cross {name}")
-            for name, dx, dy in (("left", -1, 0), ("right", 1, 0), ("up", 0, -1), ("down", 0, 1))
-        ),
-        *(
+    BINDINGS = identified(
+        "atlas",
+        [
+            Binding("space", "toggle", "Pause", tooltip="Pause, or compute what is missing"),
             Binding(
-                f"shift+{name}",
-                f"move({dx}, {dy}, {STRIDE})",
-                f"{name.title()} far",
+                "z", "box", "Zoom", tooltip="Draw a box with the arrows (or drag); enter zooms"
+            ),
+            Binding(
+                "enter",
+                "enter",
+                "Explore",
+                tooltip="Explore the point below the cross; zoom the box",
+            ),
+            Binding(
+                "escape", "back(True)", "Back", tooltip="Cancel the box; the former picture; leave"
+            ),
+            Binding("backspace", "back(False)", "Former picture", show=False),
+            Binding(
+                "f", "forward", "Forward", show=False, tooltip="The picture that was gone back from"
+            ),
+            Binding("0", "first", "First", show=False, tooltip="The first picture"),
+            Binding("x", "widen", "Wider", show=False, tooltip="A window twice as wide"),
+            Binding("v", "value", "Value", tooltip="Another value of the same points"),
+            Binding(
+                "plus,equals_sign",
+                "finer(1)",
+                "Finer",
+                key_display="+",
+                tooltip="Twice as many points along each key; a larger box",
+            ),
+            Binding(
+                "minus",
+                "finer(-1)",
+                "Coarser",
+                key_display="-",
                 show=False,
-                tooltip=f"Cross far {name}; {words} the box",
-            )
-            for name, dx, dy, words in (
-                ("left", -1, 0, "narrow"),
-                ("right", 1, 0, "widen"),
-                ("up", 0, -1, "heighten"),
-                ("down", 0, 1, "lower"),
-            )
-        ),
-    ]
+                tooltip="Half as many points along each key; a smaller box",
+            ),
+            Binding("r", "restart", "Again", show=False, tooltip="Compute the picture again"),
+            Binding("e", "export", "Export", tooltip="Keep it as the folder of a sweep"),
+            Binding("p", "image", "Image", show=False, tooltip="The map as PNG, a pixel a point"),
+            Binding("o", "runs", "Runs", show=False, tooltip="All run folders"),
+            *(
+                Binding(
+                    name, f"move({dx}, {dy}, 1)", name.title(), show=False, tooltip=f"Cross {name}"
+                )
+                for name, dx, dy in (
+                    ("left", -1, 0),
+                    ("right", 1, 0),
+                    ("up", 0, -1),
+                    ("down", 0, 1),
+                )
+            ),
+            *(
+                Binding(
+                    f"shift+{name}",
+                    f"move({dx}, {dy}, {STRIDE})",
+                    f"{name.title()} far",
+                    show=False,
+                    tooltip=f"Cross far {name}; {words} the box",
+                )
+                for name, dx, dy, words in (
+                    ("left", -1, 0, "narrow"),
+                    ("right", 1, 0, "widen"),
+                    ("up", 0, -1, "heighten"),
+                    ("down", 0, 1, "lower"),
+                )
+            ),
+        ],
+    )
 
     def __init__(self, journey: Journey) -> None:
         super().__init__()
@@ -536,7 +552,10 @@ class Atlas(Living):
     def action_image(self) -> None:
         """The map so far as PNG, beside where the explorer was started."""
         level = self.level
-        if not isinstance(level.face, PlaneFace) or not level.survey.rows:
+        if not isinstance(level.face, PlaneFace):
+            self.notify("Only maps are kept as PNG: s keeps a screenshot.", severity="warning")
+            return
+        if not level.survey.rows:
             self.notify("There is no map yet.", severity="warning")
             return
         self._paint_file(level.experiment, list(level.survey.rows))

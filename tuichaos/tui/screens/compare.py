@@ -23,6 +23,7 @@ from tuichaos.plots.run_plots import VIEWS, picture, title
 from tuichaos.reports.export import export_curves, free_name
 from tuichaos.storage.run_reader import MALFORMED, Run, open_run
 from tuichaos.tui.faults import noted
+from tuichaos.tui.keymap import identified
 from tuichaos.tui.screens.base import Living
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.footer import Keys
@@ -74,12 +75,15 @@ def _picture(runs: list[Run], view: str) -> tuple[Picture, str]:
 class Compare(Living):
     """A chart of kept runs; tab goes through the views, runs that grow are read again."""
 
-    BINDINGS = [
-        Binding("v", "view(1)", "Next view"),
-        Binding("b", "view(-1)", "Previous view", show=False),
-        Binding("e", "export", "Export", tooltip="The visible curves as CSV"),
-        Binding("escape", "app.pop_screen", "Back"),
-    ]
+    BINDINGS = identified(
+        "compare",
+        [
+            Binding("v", "view(1)", "Next view"),
+            Binding("b", "view(-1)", "Previous view", show=False),
+            Binding("e", "export", "Export", tooltip="The visible curves as CSV"),
+            Binding("escape", "app.pop_screen", "Back"),
+        ],
+    )
 
     def __init__(self, runs: list[Run]) -> None:
         super().__init__()

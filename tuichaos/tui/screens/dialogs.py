@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tuichaos.common.text import clean
+from tuichaos.tui.keymap import identified
 from tuichaos.tui.screens.base import Clickable
 
 
@@ -30,10 +31,13 @@ class Dialog(Clickable):
 class Confirm(Dialog, ModalScreen[bool]):
     """Asks once; y or enter on Yes says yes, n or escape no."""
 
-    BINDINGS = [
-        Binding("y", "answer(True)", "Yes"),
-        Binding("n,escape", "answer(False)", "No"),
-    ]
+    BINDINGS = identified(
+        "confirm",
+        [
+            Binding("y", "answer(True)", "Yes"),
+            Binding("n,escape", "answer(False)", "No"),
+        ],
+    )
 
     def __init__(self, question: str) -> None:
         super().__init__()
@@ -56,7 +60,7 @@ class Confirm(Dialog, ModalScreen[bool]):
 class Ask(Dialog, ModalScreen[str | None]):
     """Asks for one line; escape gives None."""
 
-    BINDINGS = [Binding("escape", "cancel", "Cancel")]
+    BINDINGS = identified("ask", [Binding("escape", "cancel", "Cancel")])
 
     def __init__(self, question: str, value: str = "") -> None:
         super().__init__()

@@ -22,6 +22,7 @@ from tuichaos.plots.run_plots import title, view
 from tuichaos.reports.export import export_curves, free_name
 from tuichaos.tui.applicable_instruments import suited
 from tuichaos.tui.faults import noted
+from tuichaos.tui.keymap import identified
 from tuichaos.tui.live_series import LiveSeries
 from tuichaos.tui.run_state import RunState, nudged
 from tuichaos.tui.screens.base import Living
@@ -41,60 +42,63 @@ LOW, VERY_LOW = 30, 20  # lines of the terminal; below, words leave their place 
 class Explore(Living):
     """Set up, start, watch and steer one run; the run itself belongs to the app."""
 
-    BINDINGS = [
-        Binding("space", "toggle", "Run", tooltip="Start the settings, pause, go on"),
-        Binding("n", "step", "Step", tooltip="Pause and take one step"),
-        Binding("x", "stop", "Stop", tooltip="End the run; what was computed is kept"),
-        Binding(
-            "left_square_bracket",
-            "nudge(-1)",
-            "lr−",
-            key_display="[",
-            tooltip="Learning rate 10 % down; while running, from here on",
-        ),
-        Binding(
-            "right_square_bracket",
-            "nudge(1)",
-            "lr+",
-            key_display="]",
-            tooltip="Learning rate 10 % up; while running, from here on",
-        ),
-        Binding(
-            "left_curly_bracket",
-            "nudge_restart(-1)",
-            "lr− restart",
-            key_display="{",
-            show=False,
-            tooltip="Learning rate, or parameter of a map, 10 % down, and start again",
-        ),
-        Binding(
-            "right_curly_bracket",
-            "nudge_restart(1)",
-            "lr+ restart",
-            key_display="}",
-            show=False,
-            tooltip="Learning rate, or parameter of a map, 10 % up, and start again",
-        ),
-        Binding("m", "maximise", "Max", show=False, tooltip="One chart, or all again"),
-        Binding("c", "next_chart", "Chart", show=False, tooltip="The next chart"),
-        *(
-            Binding(str(k), f"tab('{tab}')", tab, show=False, tooltip=f"The tab {tab}")
-            for k, tab in enumerate(NAMES, start=1)
-        ),
-        Binding(
-            "i",
-            "measure",
-            "Measure",
-            show=False,
-            tooltip="Measure in the next run what this tab shows, or not",
-        ),
-        Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
-        Binding("o", "runs", "Runs", tooltip="All run folders"),
-        Binding("e", "export", "Export", tooltip="What is visible as CSV: steps, or curves"),
-        Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
-        Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
-        Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
-    ]
+    BINDINGS = identified(
+        "explore",
+        [
+            Binding("space", "toggle", "Run", tooltip="Start the settings, pause, go on"),
+            Binding("n", "step", "Step", tooltip="Pause and take one step"),
+            Binding("x", "stop", "Stop", tooltip="End the run; what was computed is kept"),
+            Binding(
+                "left_square_bracket",
+                "nudge(-1)",
+                "lr−",
+                key_display="[",
+                tooltip="Learning rate 10 % down; while running, from here on",
+            ),
+            Binding(
+                "right_square_bracket",
+                "nudge(1)",
+                "lr+",
+                key_display="]",
+                tooltip="Learning rate 10 % up; while running, from here on",
+            ),
+            Binding(
+                "left_curly_bracket",
+                "nudge_restart(-1)",
+                "lr− restart",
+                key_display="{",
+                show=False,
+                tooltip="Learning rate, or parameter of a map, 10 % down, and start again",
+            ),
+            Binding(
+                "right_curly_bracket",
+                "nudge_restart(1)",
+                "lr+ restart",
+                key_display="}",
+                show=False,
+                tooltip="Learning rate, or parameter of a map, 10 % up, and start again",
+            ),
+            Binding("m", "maximise", "Max", show=False, tooltip="One chart, or all again"),
+            Binding("c", "next_chart", "Chart", show=False, tooltip="The next chart"),
+            *(
+                Binding(str(k), f"tab('{tab}')", tab, show=False, tooltip=f"The tab {tab}")
+                for k, tab in enumerate(NAMES, start=1)
+            ),
+            Binding(
+                "i",
+                "measure",
+                "Measure",
+                show=False,
+                tooltip="Measure in the next run what this tab shows, or not",
+            ),
+            Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
+            Binding("o", "runs", "Runs", tooltip="All run folders"),
+            Binding("e", "export", "Export", tooltip="What is visible as CSV: steps, or curves"),
+            Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
+            Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
+            Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
+        ],
+    )
 
     def __init__(self, experiment: Experiment, ascii_only: bool) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ from tuichaos.storage import run_reader as kept
 from tuichaos.storage import trash
 from tuichaos.storage.run_list import Catalogue, Listed
 from tuichaos.storage.run_reader import Run
+from tuichaos.tui.keymap import identified
 from tuichaos.tui.screens.base import Living
 from tuichaos.tui.screens.compare import Compare
 from tuichaos.tui.screens.dialogs import Ask, Confirm
@@ -39,18 +40,21 @@ class Runs(Living):
     marks is in memory.
     """
 
-    BINDINGS = [
-        Binding("enter", "open", "Open"),
-        Binding("space", "mark", "Mark", tooltip="Mark up to eight runs to compare"),
-        Binding("c", "compare", "Compare"),
-        Binding("escape,o", "back", "Back", key_display="esc"),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("d,delete", "delete", "Delete", key_display="d"),
-        Binding("u", "undo", "Undo", tooltip="Bring back the run that was deleted last"),
-        Binding("g", "go_on", "Go on", tooltip="Let a run or sweep go on that was stopped"),
-        Binding("n", "rename", "Rename"),
-        Binding("t", "note", "Note"),
-    ]
+    BINDINGS = identified(
+        "runs",
+        [
+            Binding("enter", "open", "Open"),
+            Binding("space", "mark", "Mark", tooltip="Mark up to eight runs to compare"),
+            Binding("c", "compare", "Compare"),
+            Binding("escape,o", "back", "Back", key_display="esc"),
+            Binding("slash", "filter", "Filter", key_display="/"),
+            Binding("d,delete", "delete", "Delete", key_display="d"),
+            Binding("u", "undo", "Undo", tooltip="Bring back the run that was deleted last"),
+            Binding("g", "go_on", "Go on", tooltip="Let a run or sweep go on that was stopped"),
+            Binding("n", "rename", "Rename"),
+            Binding("t", "note", "Note"),
+        ],
+    )
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from tuichaos.plots.figure import Picture, Role, cropped, smoothed
 from tuichaos.plots.plotext_renderer import draw, legend
 from tuichaos.tui.faults import noted
+from tuichaos.tui.keymap import identified
 
 ZOOM = 1.5
 SMOOTHING = (1, 5, 25, 125)  # points
@@ -30,29 +31,32 @@ class Chart(Widget, can_focus=True):
     """
 
     ALLOW_MAXIMIZE = False  # the screen has its own way, which leaves the words visible
-    BINDINGS = [
-        Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
-        Binding("minus", "zoom(-1)", "Zoom out", show=False),
-        Binding("left", "pan(-1)", "Pan left", show=False),
-        Binding("right", "pan(1)", "Pan right", show=False),
-        Binding("shift+left", "cursor(-1)", "Cursor left", show=False),
-        Binding("shift+right", "cursor(1)", "Cursor right", show=False),
-        Binding("0", "whole", "Whole axis", show=False, tooltip="All of it, no cursor"),
-        Binding(
-            "l",
-            "log",
-            "Log axis",
-            show=False,
-            tooltip="Linear or logarithmic y axis of this chart",
-        ),
-        Binding(
-            "w",
-            "smooth",
-            "Smooth",
-            show=False,
-            tooltip="Moving average over 5, 25, 125 points, or none",
-        ),
-    ]
+    BINDINGS = identified(
+        "chart",
+        [
+            Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
+            Binding("minus", "zoom(-1)", "Zoom out", show=False),
+            Binding("left", "pan(-1)", "Pan left", show=False),
+            Binding("right", "pan(1)", "Pan right", show=False),
+            Binding("shift+left", "cursor(-1)", "Cursor left", show=False),
+            Binding("shift+right", "cursor(1)", "Cursor right", show=False),
+            Binding("0", "whole", "Whole axis", show=False, tooltip="All of it, no cursor"),
+            Binding(
+                "l",
+                "log",
+                "Log axis",
+                show=False,
+                tooltip="Linear or logarithmic y axis of this chart",
+            ),
+            Binding(
+                "w",
+                "smooth",
+                "Smooth",
+                show=False,
+                tooltip="Moving average over 5, 25, 125 points, or none",
+            ),
+        ],
+    )
 
     class Moved(Message):
         """The visible stretch changed: charts on one axis follow."""

@@ -22,6 +22,7 @@ from tuichaos.config.loading import changed, parse_override
 from tuichaos.config.measure import Measure
 from tuichaos.config.reference_parameters import turned
 from tuichaos.tui.applicable_instruments import asked
+from tuichaos.tui.keymap import identified
 
 TRAINING, REFERENCE = "training", "reference"
 
@@ -94,10 +95,13 @@ class Entry(Input):
     """A field to type in; enter keeps what can be used, escape takes back what was typed since
     it was last of use, and leaves the fields when there is nothing to take back."""
 
-    BINDINGS = [
-        Binding("enter", "keep", "Keep", tooltip="Keep it and go to the charts"),
-        Binding("escape", "undo", "Undo"),
-    ]
+    BINDINGS = identified(
+        "settings",
+        [
+            Binding("enter", "keep", "Keep", tooltip="Keep it and go to the charts"),
+            Binding("escape", "undo", "Undo"),
+        ],
+    )
 
     def __init__(self, value: str, **arguments) -> None:
         super().__init__(value, **arguments)
