@@ -25,6 +25,7 @@ import torch
 
 from tuichaos import resolve
 from tuichaos.execution.plan import plan
+from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.training import TrainingSystem
 
 REPLICAS = (1, 6, 64, 3000)
@@ -46,7 +47,7 @@ def states(of: TrainingSystem, replicas: int) -> np.ndarray:
 def ours(of: TrainingSystem, replicas: int) -> Step:
     """Steps as a run takes them: blocks of the size that it would cut."""
     rows = min(replicas, of.block_rows)
-    stepper = of.stepper(rows, 256, torch.device("cpu"))
+    stepper = stepper_for(of, rows, 256, torch.device("cpu"))
 
     def advance(x: np.ndarray, steps: int) -> np.ndarray:
         out = torch.from_numpy(x.copy())

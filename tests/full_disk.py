@@ -64,7 +64,7 @@ class Disk:
 def _rows():
     from tuichaos.storage import checkpoint_store, run_writer, saved_states
 
-    yield run_writer.Folder, "append"
+    yield run_writer.RunWriter, "append"
     yield saved_states.StatesFile, "append"
     yield checkpoint_store, "save_file"
     yield os, "fsync"

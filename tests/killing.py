@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-MOST_SECONDS = 600.0  # a process that has not ended then hangs: a busy machine is slow
+MAX_SECONDS = 600.0  # a process that has not ended then hangs: a busy machine is slow
 
 
 @functools.cache
@@ -74,7 +74,7 @@ def _redirect(said: Path) -> None:
     sys.stdout = sys.stderr = file
 
 
-def ended(child: int, seconds: float = MOST_SECONDS) -> int:
+def ended(child: int, seconds: float = MAX_SECONDS) -> int:
     """How a child ends: its code, or less than 0, the signal that ended it."""
     end = time.monotonic() + seconds
     while (found := os.waitpid(child, os.WNOHANG))[0] == 0:

@@ -19,9 +19,10 @@ from tuichaos.common.paths import runs_home
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
 from tuichaos.config.sweep_axes import axes
-from tuichaos.plots.plane_map import PlaneValues
+from tuichaos.plots.plane_map import raster
 from tuichaos.sweeps import sweep_runner
 from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.plane_values import PlaneValues
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.run_session import Status
 from tuichaos.tui.screens.atlas import Atlas, flowed
@@ -628,8 +629,8 @@ async def test_in_ascii_every_character_is(stream, table, theme):
 
 @pytest.mark.parametrize("value", ["convergence", "exponent", "period", "verdict"])
 def test_classes_have_other_signs_than_axes_cross_and_box(value):
-    raster = PlaneValues(value, axes(resolve(PLANE).sweep)).raster()
-    signs = {sign for scale in raster.scales for sign in scale.marks}
+    scales = raster(PlaneValues(value, axes(resolve(PLANE).sweep))).scales
+    signs = {sign for scale in scales for sign in scale.marks}
     assert not signs & set(plain("┤│├└┌┐┘─╋►▲"))
     assert all(sign.isascii() for sign in signs)
 

@@ -12,6 +12,7 @@ import torch
 
 import tuichaos
 from tuichaos.systems import build
+from tuichaos.systems.acceleration import stepper_for
 
 SHORT = {"steps": 60, "record.states_every": 20}
 NETWORKS = {
@@ -131,7 +132,7 @@ def test_every_place_in_a_block_gives_the_same_bits(name, rows):
     rng = np.random.default_rng(0)
     x = torch.from_numpy(np.stack([system.start(rng) for _ in range(rows)]))
     v = torch.ones(rows, system.dimension, dtype=torch.float64)
-    stepper = system.stepper(64, 20, torch.device("cpu"))
+    stepper = stepper_for(system, 64, 20, torch.device("cpu"))
     among = stepper.advance(system, x, 20, v)
     orbit, growth = among.orbit.clone(), among.growth.clone()
     seen = stepper.observe(system, orbit)
@@ -156,10 +157,11 @@ run = tuichaos.run(tuichaos.resolve({}, {
     "optimizer.learning_rate": 0.3, "record.states_every": 20,
 }), out=sys.argv[2])
 from tuichaos.systems import build
+from tuichaos.systems.acceleration import stepper_for
 system = build(run.experiment).system
 start = torch.from_numpy(run.states["states"][0, :1])
 torch.set_num_threads(1)
-orbit = system.stepper(64, 20, torch.device("cpu")).advance(system.take(
+orbit = stepper_for(system, 64, 20, torch.device("cpu")).advance(system.take(
     torch.zeros(9, dtype=torch.int64)), start.expand(9, -1), 20, None).orbit
 assert orbit.isfinite().all()
 print(torch.equal(orbit, orbit[:, :1].expand_as(orbit)), run.manifest["noise_floor"]["holds"])

@@ -17,8 +17,8 @@ from test_resume import TRAINING, files, small_frames, stopped
 
 from tuichaos.config.loading import resolve
 from tuichaos.execution import manifest, resume, runner
-from tuichaos.storage import folder_lock
-from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
+from tuichaos.storage import checkpoint_encoding, folder_lock
+from tuichaos.storage.checkpoint_encoding import KEPT, Decoder, Encoder, kept
 from tuichaos.storage.checkpoint_store import FOLDER, Store
 from tuichaos.storage.run_reader import open_run
 
@@ -79,6 +79,26 @@ def test_arrays_and_tensors_keep_their_bits(tmp_path):
         found = there_and_back(value, tmp_path / str(number))
         pairs = zip(found, value, strict=True)
         assert all(bits(a) == bits(b) for a, b in pairs)
+
+
+def test_an_object_is_kept_under_a_name_that_is_not_its_class(monkeypatch):
+    """So that a class may be called otherwise, and checkpoints from before are read."""
+    names = {"GrowthWindow", "Waiting", "SpanRecord", "Company", "Group"}
+    assert names <= set(KEPT)  # of checkpoints that there are
+    for registry in ("KEPT", "NAMES"):  # what is added here goes away with the test
+        known = dict(getattr(checkpoint_encoding, registry))
+        monkeypatch.setattr(checkpoint_encoding, registry, known)
+
+    @kept("Counter of old")
+    class Renamed:
+        def __init__(self):
+            self.count = 3
+
+    encoder = Encoder()
+    tree = encoder.encode(Renamed())
+    assert tree["object"] == "Counter of old"
+    found = Decoder(encoder.arrays, torch.device("cpu")).decode(tree)
+    assert (type(found), found.count) == (Renamed, 3)
 
 
 def test_a_diverged_run_goes_on_with_what_is_not_finite(tmp_path, monkeypatch):

@@ -137,9 +137,9 @@ def test_little_is_kept(tmp_path, monkeypatch):
     for k in range(8):
         (tmp_path / f"{k}.csv").write_text("a,b,c,d\n" + text(rng, 50))
         read_table(tmp_path / f"{k}.csv")
-    assert len(column_reader._tables) == column_reader.MOST_TABLES
+    assert len(column_reader._tables) == column_reader.MAX_TABLES
     parsed = counted(monkeypatch)
-    monkeypatch.setattr(column_reader, "MOST_KEPT", 300)
+    monkeypatch.setattr(column_reader, "MAX_KEPT", 300)
     found = read_table(tmp_path / "0.csv", ["a"])  # alone, as all would be too many
     assert len(found["a"]) == 50
     assert not column_reader._tables
@@ -158,7 +158,7 @@ def test_columns_are_read_only(tmp_path):
 def test_the_chart_of_a_large_table_is_one_pass(simulate, monkeypatch):
     run = simulate({"steps": 60, "ensemble.references": 4, "ensemble.twins": 1})
     size = (run.path / "series.csv").stat().st_size
-    monkeypatch.setattr(column_reader, "MOST_ALONG", 0)
+    monkeypatch.setattr(column_reader, "MAX_ALONG", 0)
     for name in ("distance", "loss"):
         column_reader._tables.clear()
         with monkeypatch.context() as patch:

@@ -12,7 +12,7 @@ import tuichaos
 from tuichaos.execution.plan import plan
 from tuichaos.execution.runner import prepare
 from tuichaos.reports import run_report
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.systems.base import System
 from tuichaos.systems.determinism import nondeterminism
 from tuichaos.tui import status_sentence
@@ -164,7 +164,7 @@ TURNING = {
 
 def test_where_the_noise_floor_fails_no_reference_has_a_verdict(tmp_path):
     """A time that acts after the looks at its first steps; also while it runs."""
-    recording = prepare(plan(tuichaos.resolve(TURNING), 1), tmp_path, Pace())
+    recording = prepare(plan(tuichaos.resolve(TURNING), 1), tmp_path, RunControl())
     recording.wanted.set()
     previews = []
 

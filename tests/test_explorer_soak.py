@@ -21,7 +21,8 @@ from scipy.stats import theilslopes
 
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.presets import preset
-from tuichaos.storage.run_reader import delete, list_runs
+from tuichaos.storage.run_reader import delete
+from tuichaos.sweeps.result import list_runs
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
@@ -29,10 +30,10 @@ from tuichaos.tui.screens.runs import Runs
 
 SECONDS = float(os.environ.get("TUICHAOS_SOAK", "120"))
 SETTLED = 0.3  # of the time, until caches are filled and libraries loaded
-MOST_SETTLING = 600.0  # seconds; caches are not to take longer
+MAX_SETTLING = 600.0  # seconds; caches are not to take longer
 ALL_SEEN = 12  # rounds, after which each tab was seen twice, the map three times
 WATCHED = 24  # rounds at least after that, be the machine as busy as it may
-MOST_GROWTH = 50e6  # bytes: of what is in memory while it is looked at, of what is used an hour
+MAX_GROWTH = 50e6  # bytes: of what is in memory while it is looked at, of what is used an hour
 BLOCK = 100  # bytes of a Python object, roughly: they are 90 on average here
 TELL = 60.0  # seconds
 SMALL = {"ensemble.references": 40, "steps": 4000}
@@ -146,7 +147,7 @@ async def one_round(app, number):
 
 def settled(rounds, spent):
     """Time alone does not do: on a busy machine, 36 seconds were five rounds."""
-    return rounds >= ALL_SEEN and spent > min(SETTLED * SECONDS, MOST_SETTLING)
+    return rounds >= ALL_SEEN and spent > min(SETTLED * SECONDS, MAX_SETTLING)
 
 
 def growth(seconds, amounts):
@@ -189,8 +190,8 @@ async def test_nothing_is_left_behind(home, tmp_path, monkeypatch):
         f"at most {most / 1e6:+.0f}; used {hourly / 1e6:+.1f} MB an hour (≥ {least / 1e6:+.1f})"
     )
     assert len(held) >= WATCHED
-    assert most < MOST_GROWTH
-    assert least < MOST_GROWTH
+    assert most < MAX_GROWTH
+    assert least < MAX_GROWTH
     assert not left
     assert opened[-1] <= opened[0]
     assert foreign[-1] <= foreign[0]

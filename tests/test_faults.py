@@ -18,7 +18,6 @@ from tuichaos.execution import runner
 from tuichaos.storage import run_writer
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.saved_states import StatesFile
-from tuichaos.systems.training import TrainingSystem
 
 SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 1500}
 
@@ -85,9 +84,12 @@ def no_memory(*_):
     )
 
 
-@pytest.mark.parametrize("where", ["to", "stepper"])
+@pytest.mark.parametrize(
+    "where",
+    ["tuichaos.systems.training.TrainingSystem.to", "tuichaos.simulation.simulation.stepper_for"],
+)
 def test_out_of_memory_is_said_with_the_size(where, monkeypatch, tmp_path, command):
-    monkeypatch.setattr(TrainingSystem, where, no_memory)
+    monkeypatch.setattr(where, no_memory)
     code, _, err = command("run", "--preset", "quick", "--quiet", "--out", tmp_path / "big")
     assert code == 1
     assert err.count("\n") == 1
@@ -199,7 +201,7 @@ def test_lack_of_memory_by_any_name_is_told_as_such(text, tmp_path, monkeypatch,
     def failing(*_):
         raise RuntimeError(text)
 
-    monkeypatch.setattr(TrainingSystem, "stepper", failing)
+    monkeypatch.setattr("tuichaos.simulation.simulation.stepper_for", failing)
     code, _, err = command("run", "--preset", "quick", "--out", tmp_path / "a", "--quiet")
     assert code == 1
     assert "out of memory on cpu with 240 replicas" in err

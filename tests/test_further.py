@@ -15,8 +15,10 @@ from test_resume import EVERYTHING, files, small_frames, stopped
 from tuichaos.api import verify
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
+from tuichaos.config.measure import Measure
 from tuichaos.config.titles import described
-from tuichaos.execution import extend, resume, runner
+from tuichaos.execution import longer_folder, resume, runner
+from tuichaos.instruments.base import Instrument
 from tuichaos.storage.checkpoint_store import Store
 from tuichaos.storage.run_reader import delete, open_run
 
@@ -76,7 +78,7 @@ def test_a_done_run_goes_further_from_before_its_end(name, tmp_path, monkeypatch
     assert files(done.path) == expected
     assert 0 < done.manifest["resumed"][-1]["step"] < experiment["steps"]
     assert done.manifest["extended"][-1]["to"] == steps
-    assert not (done.path / extend.NAME).exists()
+    assert not (done.path / longer_folder.NAME).exists()
     assert [c.name for c in verify(done) if not c.passed] == []
     again = resume.resume(done, steps=steps + 40)
     assert again.manifest["resumed"][-1]["step"] > experiment["steps"]
@@ -111,7 +113,7 @@ def test_fewer_steps_than_planned_are_refused(tmp_path, monkeypatch, command):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("tuichaos: error: --steps 55 is less than the 60 planned: part goes on")
     assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
-    assert not (run.path / extend.NAME).exists()
+    assert not (run.path / longer_folder.NAME).exists()
 
 
 def test_what_is_there_already_is_refused(tmp_path, monkeypatch, command):
@@ -125,7 +127,7 @@ def test_what_is_there_already_is_refused(tmp_path, monkeypatch, command):
     with pytest.raises(InputError, match="has 35 steps already"):
         resume.resume(part, steps=35)
     assert files(run.path) == before
-    assert not (run.path / extend.NAME).exists()
+    assert not (run.path / longer_folder.NAME).exists()
 
 
 def test_the_command_says_what_forces_it(tmp_path, command):
@@ -185,7 +187,7 @@ MOVES = [(os, "replace"), (os, "rename"), (pathlib.Path, "rmdir"), (shutil, "rmt
 
 
 def of_the_longer(first, *_):
-    return f"{os.sep}{extend.NAME}" in str(first)
+    return f"{os.sep}{longer_folder.NAME}" in str(first)
 
 
 def counted(path, kill_at, steps):
@@ -215,7 +217,7 @@ def test_a_kill_at_any_move_is_finished_by_the_next_resume(
         ended = how == 0
         assert ended or how == -signal.SIGKILL
         assert open_run(path).status in ("done", "interrupted")
-        is_there = (path / extend.NAME / "manifest.json").exists()
+        is_there = (path / longer_folder.NAME / "manifest.json").exists()
         if is_there and at % 3 == 0:
             in_child(lambda path=path: counted(path, 2, None))
         done = open_run(path)
@@ -275,3 +277,17 @@ def test_more_steps_than_there_is_room_for_are_refused(tmp_path, command):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "record.every = " in err
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_every_instrument_that_depends_on_the_steps_names_its_key():
+    """``resume --steps`` tells by it why all is computed anew; Memory is there for others."""
+    left, found = [Instrument], {}
+    while left:
+        kinds = left.pop().__subclasses__()
+        left += kinds
+        ours = [kind for kind in kinds if kind.__module__.startswith("tuichaos.instruments.")]
+        found |= {kind.__name__: kind.key for kind in ours if kind.depends_on_steps}
+    assert found.pop("Memory") == found.pop("OfSeries") == ""
+    assert len(found) >= 9
+    assert set(found.values()) <= set(Measure.model_fields)
+    assert len(set(found.values())) == len(found)

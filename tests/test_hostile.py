@@ -437,7 +437,7 @@ def test_nothing_that_an_instrument_makes_itself_is_taken_from_a_checkpoint(part
         for pair in entry(body["tree"], "instruments")[1]:
             state = pair[1]
             if isinstance(state, dict) and "dict" in state:
-                state["dict"].append(["setup", 5])
+                state["dict"].append(["context", 5])
 
     change_checkpoint(part, change)
     assert "damaged" in refusal(command, "resume", part)
@@ -453,7 +453,7 @@ def test_nothing_that_an_instrument_makes_itself_is_taken_from_a_checkpoint(part
         lambda body: body["facts"].update(lengths={"series.csv": 1e300}),
         lambda body: body["facts"].update(lengths={"": 5}),
         lambda body: body["facts"].update(sums=[1]),
-        lambda body: body.update(tree={"object": ["Momentum"], "state": 3}),
+        lambda body: body.update(tree={"object": ["ResumePoint"], "state": 3}),
         lambda body: body.update(tree={"generator": {"dict": []}}),
         lambda body: body.update(format="new"),
     ],

@@ -37,19 +37,102 @@ def test_the_core_imports_no_screen():
 
 
 # From the ground up: each imports only what stands below it.
-ORDER = (*FLOORS, "sweeps", "plots", "reports", "selftest", "tui", "benchmarks", "cli")
-NOT_YET_CUT = {("storage/run_reader.py", "sweeps"), ("sweeps/plane_summary.py", "plots")}
+ORDER = (
+    *FLOORS,
+    "sweeps",
+    "plots",
+    "api",
+    "reports",
+    "selftest",
+    "tui",
+    "benchmarks",
+    "cli",
+    "__main__",
+)
 
 
-def test_no_floor_imports_one_above_it():
-    """Inside functions too; what is not yet cut is named, so that no more comes."""
+def module_name(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def named(node, module):
+    """What an import statement of a module names, the most exact first, dots resolved."""
+    if isinstance(node, ast.Import):
+        return [[alias.name] for alias in node.names]
+    base = node.module or ""
+    if node.level:
+        is_package = MODULES[module].name == "__init__.py"
+        parts = module.split(".")[: None if is_package else -1]
+        parts = parts[: len(parts) - node.level + 1]
+        base = ".".join([*parts, *filter(None, [base])])
+    return [[f"{base}.{alias.name}", base] for alias in node.names]
+
+
+def imported(module):
+    """The modules of the package that a module imports: anywhere in it, so within functions and
+    for the checking of types too."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    statements = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
     found = set()
-    for height, floor in enumerate(ORDER):
-        for path in PACKAGE.glob(f"{floor}/**/*.py"):
-            parts = [name.split(".") for name in imports(path) if name.startswith("tuichaos.")]
-            above = {own[1] for own in parts if own[1] in ORDER[height + 1 :]}
-            found |= {(path.relative_to(PACKAGE).as_posix(), name) for name in above}
-    assert found == NOT_YET_CUT
+    for names in (names for node in statements for names in named(node, module)):
+        found |= set([name for name in names if name in MODULES][:1])
+    return found - {module}
+
+
+@pytest.fixture(scope="module")
+def graph():
+    found = {module: imported(module) for module in MODULES}
+    found["tuichaos"] |= set(tuichaos._PLACES.values())  # imported once they are asked for
+    assert sum(map(len, found.values())) > 1000  # it sees them
+    return found
+
+
+def reached(graph, start):
+    """All modules that are imported once ``start`` is, by whatever way."""
+    seen, left = set(), [start]
+    while left:
+        new = graph[left.pop()] - seen
+        seen |= new
+        left += new
+    return seen
+
+
+def floor(module):
+    """Its folder, or itself where it is in none; the package as such is that of api.py."""
+    return "api" if module == "tuichaos" else module.split(".")[1]
+
+
+def test_the_graph_of_imports_has_all_kinds():
+    assert "tuichaos.systems.base" in imported("tuichaos.systems.acceleration")  # at its head
+    assert "tuichaos.sweeps.sweep_runner" in imported("tuichaos.api")  # in a function
+    assert "tuichaos.execution.plan" in imported("tuichaos.execution.checkpointer")  # for types
+    relative = ast.parse("from . import plan\nfrom ..common import text, errors").body
+    names = [named(node, "tuichaos.execution.runner") for node in relative]
+    assert names[0] == [["tuichaos.execution.plan", "tuichaos.execution"]]
+    assert [name for name, _ in names[1]] == ["tuichaos.common.text", "tuichaos.common.errors"]
+
+
+def test_no_floor_imports_one_above_it(graph):
+    """Directly or through others."""
+    found = []
+    for module in graph:
+        above = ORDER[ORDER.index(floor(module)) + 1 :]
+        found += [(module, one) for one in reached(graph, module) if floor(one) in above]
+    assert not found, found[:5]
+
+
+def test_every_module_stands_on_a_floor():
+    assert {floor(module) for module in MODULES} == set(ORDER)
+
+
+def test_no_modules_import_each_other(graph):
+    """Directly or through others: no module is reached from itself."""
+    circles = [module for module in graph if module in reached(graph, module)]
+    assert circles == []
 
 
 def test_systems_know_nothing_of_what_measures_them():

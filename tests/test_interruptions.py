@@ -25,7 +25,7 @@ CODES = {
     signal.SIGXCPU: 152,
 }
 SAID = "tuichaos: error: interrupted\n"
-MOST_SECONDS = 180  # that a start under load may take
+MAX_SECONDS = 180  # that a start under load may take
 
 
 def called(*arguments, **options):
@@ -75,7 +75,7 @@ def test_a_signal_that_a_library_swallows_ends_the_run_before_it_begins(
     how = ["--set", "system.name=swallowing:Map", "--set", "steps=20000000", "--out", out]
     process = called("run", "--preset", "logistic", *how, "--quiet", cwd=tmp_path)
     try:
-        said = process.communicate(timeout=MOST_SECONDS)
+        said = process.communicate(timeout=MAX_SECONDS)
     finally:
         process.kill()
     assert (process.returncode, *said) == (CODES[number], "", SAID)
@@ -104,7 +104,7 @@ def test_a_signal_behind_the_last_line_adds_none(place, number):
         main()
         """)
     call = [sys.executable, "-c", program]
-    done = subprocess.run(call, capture_output=True, text=True, timeout=MOST_SECONDS, check=False)
+    done = subprocess.run(call, capture_output=True, text=True, timeout=MAX_SECONDS, check=False)
     assert done.stderr.startswith("tuichaos: error: preset 'nothing'"), done.stderr
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
@@ -139,7 +139,7 @@ def test_no_exception_is_raised_inside_an_import(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=MOST_SECONDS,
+        timeout=MAX_SECONDS,
     )
     assert done.stdout == "whole\n130\n", done.stderr
 
@@ -161,7 +161,7 @@ def test_a_second_ctrl_c_ends_an_import_that_takes_long(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=MOST_SECONDS,
+        timeout=MAX_SECONDS,
     )
     assert (done.returncode, done.stderr) == (130, SAID)
 
@@ -177,7 +177,7 @@ def test_a_signal_before_a_run_begins_is_one_line(number):
         cli.main()
         """)
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=MOST_SECONDS
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=MAX_SECONDS
     )
     assert (done.returncode, done.stdout, done.stderr) == (CODES[number], "", SAID)
 
@@ -208,7 +208,7 @@ def test_a_signal_is_said_once_whoever_answers_it(tmp_path):
         cli.main()
         """)
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=MOST_SECONDS
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=MAX_SECONDS
     )
     assert (done.returncode, done.stderr) == (143, SAID + "waited, ")
 
@@ -246,7 +246,7 @@ def test_a_program_keeps_its_own_answer_to_a_batch_systems_warning(simulate, mon
 
 
 def wait_for(condition, process):
-    end = time.monotonic() + MOST_SECONDS
+    end = time.monotonic() + MAX_SECONDS
     while not condition():
         assert process.poll() is None
         assert time.monotonic() < end
@@ -273,7 +273,7 @@ def test_a_batch_systems_warning_ends_a_run_that_can_go_on(number, tmp_path, com
         series = out / "series.csv"
         wait_for(lambda: series.exists() and series.stat().st_size > 2_000, process)
         process.send_signal(number)
-        _, err = process.communicate(timeout=MOST_SECONDS)
+        _, err = process.communicate(timeout=MAX_SECONDS)
     assert (process.returncode, err.count("\n")) == (CODES[number], 1), err
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
     assert command("resume", out, "--quiet") == (0, "", "")
@@ -292,7 +292,7 @@ def end_a_sweep(number, group, when, tmp_path):
         awaited = out / ("points.jsonl" if when == "rows" else "manifest.json")
         wait_for(lambda: awaited.exists() and awaited.read_text().count("\n") > 1, process)
         (os.killpg if group else os.kill)(process.pid, number)
-        _, err = process.communicate(timeout=MOST_SECONDS)
+        _, err = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == CODES[number], err
     assert err.count("\n") == 1, err
     assert err.startswith("tuichaos: error: interrupted at point")
@@ -378,7 +378,7 @@ def interrupted_start(out, seconds):
             time.sleep(seconds)
             heard = listens(process.pid)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=MOST_SECONDS)
+            _, err = process.communicate(timeout=MAX_SECONDS)
         except subprocess.TimeoutExpired:
             err = "went on"
         finally:

@@ -9,7 +9,8 @@ import torch
 from tuichaos import resolve
 from tuichaos.simulation.block import Block
 from tuichaos.systems import build
-from tuichaos.systems.generic_stepper import Scored
+from tuichaos.systems.acceleration import stepper_for
+from tuichaos.systems.base import Scored
 from tuichaos.systems.mlp import kernels
 from tuichaos.systems.mlp.activations import ACTIVATIONS
 
@@ -43,7 +44,7 @@ def test_step_and_tangent_are_those_of_the_definition(activation, hidden, loss):
     x = states(system, 5)
     v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, system.dimension)))
     v /= v.norm(dim=1, keepdim=True)
-    found = system.stepper(6, 4, PLACE).advance(system, x, 4, v)
+    found = stepper_for(system, 6, 4, PLACE).advance(system, x, 4, v)
     for t in range(4):
         here = found.orbit[t].clone()
         expected = system.step(here)
@@ -71,7 +72,7 @@ def test_bias_free_networks_have_no_bias_and_the_same_map():
     system = training(network__bias=False, network__hidden=[3, 2], data__scaling="standard")
     assert system.dimension == 4 * 3 + 3 * 2 + 2 * 3
     x = states(system, 3)
-    found = system.stepper(4, 2, PLACE).advance(system, x, 2, None)
+    found = stepper_for(system, 4, 2, PLACE).advance(system, x, 2, None)
     assert (found.orbit[1] - system.step(x)).abs().max() < 1e-15
 
 
@@ -87,16 +88,16 @@ def test_compiled_loops_give_the_bits_of_the_plain_ones(activation, loss, monkey
     )
     x = states(system, 6)
     v = torch.ones(2, system.dimension, dtype=torch.float64)
-    fast = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
+    fast = stepper_for(system, 6, 30, PLACE).advance(system, x, 30, v)
     fast = [part.clone() for part in (fast.orbit, fast.growth)]
-    fast.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
+    fast.append(stepper_for(system, 6, 30, PLACE).observe(system, fast[0])["loss"])
     assert isinstance(kernels.compiled(kernels.descend).__wrapped__, torch.jit.ScriptFunction)
     for module in ("fast_stepper", "scoring"):
         name = f"tuichaos.systems.mlp.{module}.compiled"
         monkeypatch.setattr(name, lambda function: function)
-    plain = system.stepper(6, 30, PLACE).advance(system, x, 30, v)
+    plain = stepper_for(system, 6, 30, PLACE).advance(system, x, 30, v)
     plain = [plain.orbit, plain.growth]
-    plain.append(system.stepper(6, 30, PLACE).observe(system, fast[0])["loss"])
+    plain.append(stepper_for(system, 6, 30, PLACE).observe(system, fast[0])["loss"])
     assert torch.isfinite(fast[0]).all()
     for a, b in zip(fast, plain, strict=True):
         assert torch.equal(a, b)
@@ -107,7 +108,7 @@ def test_observables_are_those_of_the_definition(loss):
     system = training(loss__name=loss)
     x = states(system, 130)
     expected = system.observe(x)
-    found = system.stepper(8, 2, PLACE).observe(system, x[:, None])
+    found = stepper_for(system, 8, 2, PLACE).observe(system, x[:, None])
     names = {"loss", "train_accuracy", "test_accuracy", "test_loss"}
     assert set(found) == set(expected) == names
     for name in found:
@@ -123,9 +124,11 @@ def test_ties_between_classes_go_to_the_first_like_argmax():
 def test_softmax_stays_finite_at_any_learning_rate():
     system = training(optimizer__learning_rate=1e30)
     x = states(system, 4)
-    found = system.stepper(4, 200, PLACE).advance(system, x, 200, None)
+    found = stepper_for(system, 4, 200, PLACE).advance(system, x, 200, None)
     assert torch.isfinite(found.orbit).all()
-    assert torch.isfinite(system.stepper(4, 2, PLACE).observe(system, found.orbit)["loss"]).all()
+    assert torch.isfinite(
+        stepper_for(system, 4, 2, PLACE).observe(system, found.orbit)["loss"]
+    ).all()
 
 
 def test_u_equals_v_to_the_last_bit_on_the_diagonal():
@@ -138,7 +141,7 @@ def test_u_equals_v_to_the_last_bit_on_the_diagonal():
         optimizer__learning_rate=1.9,
     )
     x = torch.tensor([[0.3, 0.3], [0.7, 0.7]], dtype=torch.float64)
-    orbit = system.stepper(2, 3000, PLACE).advance(system, x, 3000, None).orbit
+    orbit = stepper_for(system, 2, 3000, PLACE).advance(system, x, 3000, None).orbit
     assert torch.equal(orbit[..., 0], orbit[..., 1])
     w = 0.3
     for t in range(10):  # and it is the quartic's map
@@ -168,7 +171,7 @@ def test_scores_on_the_way_are_those_of_the_states_to_the_bit(case, rows):
     system = system.to(PLACE, number)
     x = states(system, 7).to(number)
     at = np.array([True, True, False, True, False, True, True])
-    stepper = system.stepper(7, 7, PLACE)
+    stepper = stepper_for(system, 7, 7, PLACE)
     stretch = stepper.advance(system, x, 7, None, Scored(rows, at))
     orbit = stretch.orbit[:-1].clone()
     found = {name: values.clone() for name, values in stretch.scored.values.items()}
@@ -196,7 +199,7 @@ def test_a_block_observes_the_same_wherever_it_was_told_before(largest):
 
     for observed in (lambda steps: steps % 2 == 0, lambda steps: steps < 0):
         block = Block(0, 4, False, x.clone(), None, system)
-        block.advance(system.stepper(4, 6, PLACE), 0, 6, True, [probe], observed)
+        block.advance(stepper_for(system, 4, 6, PLACE), 0, 6, True, [probe], observed)
     first, second = seen
     assert first.keys() == second.keys()
     for name in first:

@@ -12,7 +12,7 @@ import pytest
 
 SEEDS = int(os.environ.get("TUICHAOS_MONKEYS", "10"))
 KEYS = 2000
-MOST_GROWTH = 150e6  # bytes: pictures that are kept, libraries that are loaded later
+MAX_GROWTH = 150e6  # bytes: pictures that are kept, libraries that are loaded later
 
 
 async def played(seed, keys, tmp_path, monkeypatch):
@@ -21,7 +21,7 @@ async def played(seed, keys, tmp_path, monkeypatch):
     print(f"seed {seed}: {before} → {after}")
     assert after.threads <= before.threads + 1
     assert after.descriptors <= before.descriptors + 2
-    assert after.memory <= before.memory + MOST_GROWTH
+    assert after.memory <= before.memory + MAX_GROWTH
     assert monkeys.statuses() <= {"done", "interrupted", "failed"}
 
 

@@ -14,7 +14,7 @@ from tuichaos.config.loading import resolve
 from tuichaos.execution.plan import plan
 from tuichaos.instruments import chosen
 from tuichaos.instruments.autocorrelation import autocorrelation, null_band
-from tuichaos.instruments.base import Setup
+from tuichaos.instruments.base import RunContext
 from tuichaos.instruments.expansion import LONGEST, expansion, fit, neighbours
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.period import period
@@ -480,8 +480,8 @@ def test_bits_do_not_depend_on_company_threads_or_recording(simulate, system):
 def test_looking_while_it_runs_changes_nothing():
     experiment = resolve({}, {**NETWORK, "steps": 700, "ensemble.references": 3})
     ready = plan(experiment, 1)
-    setup = Setup(ready.experiment, ready.built.system)
-    watched, quiet = chosen(setup), chosen(setup)
+    context = RunContext(ready.experiment, ready.built.system)
+    watched, quiet = chosen(context), chosen(context)
     for instrument in watched:
         instrument.findings()  # before there is any data
     for frame in ready.simulation(watched).frames():
@@ -494,12 +494,12 @@ def test_looking_while_it_runs_changes_nothing():
 
 
 def test_memory_keeps_the_newest_states(simulate, monkeypatch):
-    monkeypatch.setattr("tuichaos.instruments.memory.MOST", 64)
+    monkeypatch.setattr("tuichaos.instruments.memory.MAX_NEWEST", 64)
     experiment = resolve(
         {}, {**NETWORK, "steps": 300, "measure.discard": 0, "ensemble.references": 40}
     )
     ready = plan(experiment, 2)
-    memory = Memory(Setup(ready.experiment, ready.built.system), 3)
+    memory = Memory(RunContext(ready.experiment, ready.built.system), 3)
     for frame in ready.simulation([memory]).frames():
         memory.fold(frame)
     saved = simulate({**experiment.model_dump(), "record.states_every": 1}).states["states"]

@@ -12,13 +12,12 @@ import torch
 import tuichaos
 from tuichaos import InputError
 from tuichaos.execution.plan import plan
-from tuichaos.simulation.run_control import Pace
+from tuichaos.instruments.base import Instrument
+from tuichaos.simulation.run_control import RunControl
 
 
-class Losses:
-    """The least of an instrument: keeps losses."""
-
-    carries = False
+class Losses(Instrument):
+    """Keeps losses."""
 
     def __init__(self):
         self.steps, self.losses = [], []
@@ -35,42 +34,42 @@ class Losses:
         return np.concatenate(self.steps).tolist(), np.concatenate(self.losses)
 
 
-def simulation(pace=None, **overrides):
+def simulation(control=None, **overrides):
     keys = {key.replace("__", "."): value for key, value in overrides.items()}
     keys = {"steps": 300, "ensemble.references": 4, "measure.tangent": False, **keys}
     losses = Losses()
-    return plan(tuichaos.resolve({}, keys)).simulation([losses], pace), losses
+    return plan(tuichaos.resolve({}, keys)).simulation([losses], control), losses
 
 
 def test_frames_of_any_length_give_the_same_orbit():
     free, expected = simulation()
     for frame in free.frames():
         expected.take(frame)
-    pace = Pace(paused=True)
-    stepped, losses = simulation(pace)
+    control = RunControl(paused=True)
+    stepped, losses = simulation(control)
     counts = iter([1, 2, 7, 40, 250])
-    pace.step(next(counts))
+    control.step(next(counts))
     for frame in stepped.frames():
         losses.take(frame)
-        pace.step(next(counts, 1))
+        control.step(next(counts, 1))
     assert losses.all[0] == expected.all[0] == list(range(301))
     assert [len(s) for s in losses.steps[:4]] == [2, 2, 7, 40]  # the start as well
     assert np.array_equal(losses.all[1], expected.all[1])
 
 
 def test_the_first_step_is_taken_also_where_twins_are_perturbed_at_it():
-    pace = Pace(paused=True)
-    stepped, _ = simulation(pace, ensemble__perturb_at=1)
-    pace.step()
+    control = RunControl(paused=True)
+    stepped, _ = simulation(control, ensemble__perturb_at=1)
+    control.step()
     frames = stepped.frames()
     assert [int(next(frames).steps[-1]) for _ in range(2)] == [0, 1]
-    pace.stop()
+    control.stop()
     assert not list(frames)
 
 
 def test_a_paused_simulation_waits_and_goes_on():
-    pace = Pace(paused=True)
-    paused, losses = simulation(pace)
+    control = RunControl(paused=True)
+    paused, losses = simulation(control)
 
     def consume():
         for frame in paused.frames():
@@ -80,17 +79,17 @@ def test_a_paused_simulation_waits_and_goes_on():
     worker.start()
     time.sleep(0.3)
     assert losses.steps == []
-    pace.resume()
+    control.resume()
     worker.join(20)
     assert losses.all[0] == list(range(301))
 
 
 def test_stopping_ends_a_paused_simulation():
-    pace = Pace(paused=True)
-    paused, _ = simulation(pace)
+    control = RunControl(paused=True)
+    paused, _ = simulation(control)
     worker = threading.Thread(target=lambda: list(paused.frames()))
     worker.start()
-    pace.stop()
+    control.stop()
     worker.join(20)
     assert not worker.is_alive()
 

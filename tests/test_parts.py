@@ -14,6 +14,7 @@ import torch
 import tuichaos
 from tuichaos.execution.plan import plan
 from tuichaos.systems import parts
+from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.parts import LANE, Sizes, part_size
 
 SHAPES = [
@@ -43,7 +44,7 @@ def directions(of, rows):
 
 
 def stepper(of, rows=6, steps=4):
-    return of.stepper(rows, steps, torch.device("cpu"))
+    return stepper_for(of, rows, steps, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("activation", "hidden", "bias", "most"), SHAPES)

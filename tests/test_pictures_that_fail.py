@@ -124,7 +124,7 @@ async def test_a_run_that_cannot_be_drawn_goes_on(log, monkeypatch, where):
 
 
 def test_the_log_is_bounded(log, monkeypatch):
-    monkeypatch.setattr(faults, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(faults, "MAX_BYTES", 5_000)
     for k in range(300):
         faults.noted(ValueError(f"{k} " * 50), "chart")
     assert log.stat().st_size < 7_000

@@ -24,9 +24,10 @@ from tuichaos.execution import runner
 from tuichaos.plots import plane_map, raster_renderer
 from tuichaos.reports.export import export
 from tuichaos.storage.run_reader import open_run
-from tuichaos.sweeps import points, sweep_runner
+from tuichaos.sweeps import plane_values, points, sweep_runner
 from tuichaos.sweeps.journal import Row
 from tuichaos.systems import build
+from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.training import TrainingSystem
 from tuichaos.tui.run_session import Session
 from tuichaos.tui.run_state import RunState
@@ -84,7 +85,7 @@ def test_the_fast_path_is_the_definition(hidden, bias, loss):
     x = states(found, 5)
     v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, found.dimension)))
     v /= v.norm(dim=1, keepdim=True)
-    fast = found.stepper(6, 4, PLACE).advance(found, x, 4, v)
+    fast = stepper_for(found, 6, 4, PLACE).advance(found, x, 4, v)
     for t in range(4):
         here = fast.orbit[t].clone()
         expected = found.step(here)
@@ -102,7 +103,7 @@ def test_each_layer_moves_by_its_own_rate():
         network__hidden=[5], network__activation="tanh", optimizer__learning_rates=[0.3, 0.02]
     )
     x = states(found, 2)
-    orbit = found.stepper(2, 20, PLACE).advance(found, x, 20, None).orbit
+    orbit = stepper_for(found, 2, 20, PLACE).advance(found, x, 20, None).orbit
     layers = torch.nn.Sequential(
         torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)
     ).double()
@@ -124,8 +125,8 @@ def test_equal_rates_are_one_rate_bit_for_bit():
     both = system(optimizer__learning_rates=[0.7, 0.7])
     x = states(one, 5)
     v = torch.ones(2, one.dimension, dtype=torch.float64)
-    a = one.stepper(5, 30, PLACE).advance(one, x, 30, v)
-    b = both.stepper(5, 30, PLACE).advance(both, x, 30, v)
+    a = stepper_for(one, 5, 30, PLACE).advance(one, x, 30, v)
+    b = stepper_for(both, 5, 30, PLACE).advance(both, x, 30, v)
     assert torch.equal(a.orbit, b.orbit)
     assert torch.equal(a.growth, b.growth)
 
@@ -139,8 +140,8 @@ def test_a_list_of_rates_goes_by_reference():
     taken = many.take(torch.tensor([2, 2, 0]))
     assert torch.equal(taken.step(x)[:2], one.step(x)[:2])
     assert not torch.equal(taken.step(x)[2], one.step(x)[2])
-    orbit = many.stepper(3, 5, PLACE).advance(many, x, 5, None).orbit[:, 2]
-    assert torch.equal(orbit, one.stepper(3, 5, PLACE).advance(one, x, 5, None).orbit[:, 2])
+    orbit = stepper_for(many, 3, 5, PLACE).advance(many, x, 5, None).orbit[:, 2]
+    assert torch.equal(orbit, stepper_for(one, 3, 5, PLACE).advance(one, x, 5, None).orbit[:, 2])
 
 
 def test_what_needs_one_rate_is_right_or_absent():
@@ -210,7 +211,7 @@ def test_multipliers_are_descent_on_the_weights_before_them():
     w0, w1 = rng.standard_normal((8, 8)), rng.standard_normal((1, 8))
     state = found.start(np.random.default_rng(3))
     assert state.tolist() == [*(0.5 * w0).ravel(), *(w1 / 8).ravel()]  # exact: powers of two
-    orbit = found.stepper(2, 50, PLACE).advance(
+    orbit = stepper_for(found, 2, 50, PLACE).advance(
         found, torch.from_numpy(state)[None].expand(2, -1), 50, None
     ).orbit  # fmt: skip
     for t in range(50):
@@ -346,7 +347,7 @@ def test_the_same_seed_gives_the_same_image(tmp_path):
 
 def test_the_image_holds_its_points_and_what_they_are(tmp_path):
     run = sweep_runner.sweep(small(), out=tmp_path / "sweep")
-    raster = plane_map.of_run(run).raster()
+    raster = plane_map.raster(plane_values.of_run(run))
     with Image.open(export(run, "png", tmp_path / "map.png")) as image:
         pixels, text = np.array(image), dict(image.text)
     scale = 1024 // 6
@@ -358,7 +359,7 @@ def test_the_image_holds_its_points_and_what_they_are(tmp_path):
     assert resolve_toml(text["experiment"]).sweep == run.experiment.sweep
     # The point at the right and bottom: the last value of the first key, the first of the other.
     row = next(r for r in rows_of(run.path) if r["point"] == "25")
-    kind = plane_map.of_run(run).kinds()[0, 5]
+    kind = plane_values.of_run(run).kinds()[0, 5]
     assert kind == int(row["converged"])
 
 
@@ -401,25 +402,27 @@ def test_a_plane_that_was_stopped_is_drawn_as_far_as_it_goes(tmp_path, monkeypat
             stop.set()
 
     run = sweep_runner.sweep(small(), out=tmp_path / "sweep", watch=watch, stop=stop)
-    plane = plane_map.of_run(run)
+    plane = plane_values.of_run(run)
     known = int(plane.known.sum())
     assert 10 <= known < 30
-    assert (plane.raster().classes == raster_renderer.UNKNOWN).sum() == 30 - known
+    assert (plane_map.raster(plane).classes == raster_renderer.UNKNOWN).sum() == 30 - known
     assert run.summary["boundary"]["reason"] == "some points are not known yet"
-    assert (raster_renderer.filled(plane.raster()).classes != raster_renderer.UNKNOWN).sum() > known
+    filled = raster_renderer.filled(plane_map.raster(plane))
+    assert (filled.classes != raster_renderer.UNKNOWN).sum() > known
     whole = sweep_runner.resume(run)
-    assert plane_map.of_run(whole).known.all()
+    assert plane_values.of_run(whole).known.all()
 
 
 def test_a_stream_and_the_folder_show_the_same(tmp_path):
     experiment = small()
     made = points.grid(experiment)
-    live = plane_map.PlaneValues("convergence", made.axes)
+    live = plane_values.PlaneValues("convergence", made.axes)
     for found in sweep_runner.stream(made):
         if isinstance(found, Row):
             live.add(found.point, found.numbers)
-    kept = plane_map.of_run(sweep_runner.sweep(experiment, out=tmp_path / "sweep"))
-    assert (raster_renderer.image(live.raster()) == raster_renderer.image(kept.raster())).all()
+    kept = plane_values.of_run(sweep_runner.sweep(experiment, out=tmp_path / "sweep"))
+    images = [raster_renderer.image(plane_map.raster(one)) for one in (live, kept)]
+    assert (images[0] == images[1]).all()
     assert (live.kinds() == kept.kinds()).all()
 
 
@@ -427,7 +430,7 @@ AXES = axes({"a": {"linear": [0, 1, 2]}, "b": {"linear": [0, 1, 3]}})
 
 
 def plane_of(value, *rows):
-    found = plane_map.PlaneValues(value, AXES)
+    found = plane_values.PlaneValues(value, AXES)
     for point, row in enumerate(rows):
         found.add(point, row)
     return found
@@ -446,7 +449,7 @@ def test_an_exponent_has_a_sign_and_what_diverged_has_none():
     assert found.counts() == {
         "stable": 1, "unstable": 1, "diverged": 1, "no number (superstable)": 1, "failed": 1,
     }  # fmt: skip
-    raster = found.raster()
+    raster = plane_map.raster(found)
     classes, names = raster.classes.T.ravel(), [scale.name for scale in raster.scales]
     assert names[classes[0]] == "unstable"
     assert classes[5] == raster_renderer.UNKNOWN
@@ -470,13 +473,13 @@ NEUTRAL_ROWS = [
 
 def test_exponents_not_told_from_0_are_a_class_of_their_own():
     """4 nats over 200 steps: 0.02 a step."""
-    found = plane_map.PlaneValues("exponent", AXES, averaged=200.0)
+    found = plane_values.PlaneValues("exponent", AXES, averaged=200.0)
     for point, row in enumerate(NEUTRAL_ROWS):
         found.add(point, row)
     assert found.counts() == {"stable": 2, "neutral": 3, "unstable": 1}
     assert found.kinds().T.ravel().tolist() == [0, 0, 1, 0, 0, 0]
     assert found.neutral_bounds() == pytest.approx([0.02, 2.093 * 0.04])
-    raster = found.raster()
+    raster = plane_map.raster(found)
     for shown in ({"colour": True}, {"colour": False}, {"colour": False, "ascii_only": True}):
         words = [
             "".join(c.char for c in entry) for entry in raster_renderer.legend(raster, **shown)
@@ -493,10 +496,10 @@ def test_ranges_of_a_legend_do_not_overlap_and_window_and_points_are_said():
     asked = {"system": {"name": "henon"}, "plane": {"value": "exponent"}, "steps": 300,
              "measure": {"discard": 100}, "ensemble": {"references": 1, "twins": 0},
              "sweep": {"system.parameters.a": {"linear": [0.9, 1.3, 6]}}}  # fmt: skip
-    found = plane_map.of_experiment(resolve(asked))
+    found = plane_values.of_experiment(resolve(asked))
     for point, value in enumerate((-0.5, -0.3, 0.01, -0.01, 0.2)):
         found.add(point, {"lyapunov": value, "lyapunov_error": 0.001, "diverged_at": None})
-    raster = found.raster()
+    raster = plane_map.raster(found)
     words = [
         "".join(c.char for c in entry) for entry in raster_renderer.legend(raster, colour=False)
     ]
@@ -506,16 +509,16 @@ def test_ranges_of_a_legend_do_not_overlap_and_window_and_points_are_said():
     lines = ["".join(c.char for c in line) for line in raster_renderer.framed(raster, 80, 20)]
     assert lines[1] == "λ in nats per step, over steps 100–300; 5 of 6 points"
     swept = {**asked, "sweep": {"steps": [150, 200]}}
-    assert plane_map.window(resolve(swept)).endswith("over steps 100–the last one")
+    assert plane_values.window(resolve(swept)).endswith("over steps 100–the last one")
 
 
 def test_both_signs_have_one_scale_about_0():
     """As far from 0, as far along the scale; and near 0 the colours of both are near."""
     rows = [{"lyapunov": v, "diverged_at": None} for v in (0.4, -0.4, -0.0002, 0.0002, 0.1, -0.1)]
-    found = plane_map.PlaneValues("exponent", AXES)
+    found = plane_values.PlaneValues("exponent", AXES)
     for point, row in enumerate(rows):
         found.add(point, row)
-    raster = found.raster()
+    raster = plane_map.raster(found)
     stable, unstable = (s for s in raster.scales if s.name in ("stable", "unstable"))
     assert (stable.low, stable.high) == (-unstable.high, -unstable.low)
     levels = raster.levels.T.ravel()
@@ -529,12 +532,14 @@ def test_both_signs_have_one_scale_about_0():
 def test_the_bounds_of_a_neutral_class_follow_the_steps_that_are_averaged():
     keys = {"steps": [100, 200, 400], "measure.discard": [0, 50]}
     table = {"plane.value": "exponent", "ensemble.twins": 0, "sweep": keys}
-    found = plane_map.of_experiment(resolve({}, table)).bounds
+    found = plane_values.of_experiment(resolve({}, table)).bounds
     expected = [[4 / (s - d) for s in keys["steps"]] for d in keys["measure.discard"]]
     assert found == pytest.approx(np.array(expected))
     flow = {"plane.value": "exponent", "ensemble.twins": 0, "system.name": "lorenz", "steps": 1000}
     flow |= {"system.parameters": {"dt": 0.02}, "sweep": {"system.parameters.rho": [20.0, 28.0]}}
-    assert plane_map.of_experiment(resolve({}, flow)).bounds == pytest.approx(np.full((1, 2), 0.2))
+    assert plane_values.of_experiment(resolve({}, flow)).bounds == pytest.approx(
+        np.full((1, 2), 0.2)
+    )
 
 
 def test_a_neutral_map_says_its_bounds_in_its_files(tmp_path):
@@ -561,7 +566,8 @@ def test_periods_and_verdicts_are_classes():
     assert len({*kinds}) == 6  # periods differ
     assert kinds[4] == -2
     assert verdicts.counts()["periodic"] == 2
-    colours = {tuple(c) for c in raster_renderer.image(verdicts.raster()).reshape(-1, 3).tolist()}
+    image = raster_renderer.image(plane_map.raster(verdicts))
+    colours = {tuple(c) for c in image.reshape(-1, 3).tolist()}
     assert len(colours) == 6
 
 
@@ -685,7 +691,7 @@ def test_the_boundary_of_a_plane_is_in_its_files_and_its_chart(tmp_path):
     from tuichaos.plots.run_plots import picture
 
     run = sweep_runner.sweep(resolve(LINE), out=tmp_path / "sweep")
-    unstable = plane_map.of_run(run).kinds() == 1
+    unstable = plane_values.of_run(run).kinds() == 1
     eta, beta = (np.array(axis.values) for axis in axes(run.experiment.sweep))
     assert (unstable == (eta[None, :] > 2 + 2 * beta[:, None])).mean() > 0.98
     part = run.summary["boundary"]
@@ -752,10 +758,11 @@ async def test_the_settings_show_no_rate_where_layers_have_their_own():
 
 def test_every_word_and_period_of_a_verdict_has_a_class():
     from tuichaos.instruments.period import LONGEST
-    from tuichaos.plots.plane_map import PERIODS, VERDICTS
+    from tuichaos.plots.plane_map import OF_VERDICTS
+    from tuichaos.sweeps.plane_values import PERIODS, VERDICTS
 
     words = {word for orbit in ORBITS for word in orbit.words}
     assert {"periodic" if w.startswith("periodic-") else w for w in words} <= set(VERDICTS)
     assert PERIODS > LONGEST
-    signs = [sign for _, sign in VERDICTS.values()]
+    signs = [sign for _, sign in OF_VERDICTS.values()]
     assert len(set("".join(signs))) == len("".join(signs))

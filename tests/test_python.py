@@ -12,7 +12,7 @@ import tuichaos
 from tuichaos import InputError, resolve
 from tuichaos.execution import runner
 from tuichaos.reports import run_report
-from tuichaos.storage.run_reader import open_run
+from tuichaos.sweeps.result import open_run
 from tuichaos.systems.base import System, parameter_mask, perturbed_mask
 
 RATES = [0.1, 0.5, 2.0]

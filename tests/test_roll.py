@@ -73,7 +73,7 @@ def test_many_workers_are_named_in_a_line():
 
 def test_deaths_of_those_that_were_asked_end_it_with_both_numbers():
     found = Roll(needs=4e8)
-    for number in range(cluster_members.MOST_ASKED):
+    for number in range(cluster_members.MAX_ASKED):
         assert found.over() == ""
         (member,), _ = there(found, f"w{number}", memory_limit=5e8)
         found.gone(member.address, died=True)

@@ -29,7 +29,7 @@ from tuichaos.instruments import (
     zero_one,
 )
 from tuichaos.instruments.autocorrelation import Autocorrelation
-from tuichaos.instruments.base import Setup
+from tuichaos.instruments.base import RunContext
 from tuichaos.instruments.convergence import Convergence
 from tuichaos.instruments.dimensions import Dimensions
 from tuichaos.instruments.divergence import Divergence
@@ -135,8 +135,8 @@ def test_the_command_runs_them_all(command, temporary, home):
 
 def instruments(trial):
     experiment = loading.resolve({}, {**QUIET, **trial.overrides})
-    setup = Setup(experiment, build(experiment).system)
-    return {type(found) for found in [*chosen(setup), Survival(setup)]}
+    context = RunContext(experiment, build(experiment).system)
+    return {type(found) for found in [*chosen(context), Survival(context)]}
 
 
 def test_every_route_is_an_instrument_that_the_trial_has_switched_on():

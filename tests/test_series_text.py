@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from tuichaos.storage import series_text
@@ -27,6 +27,7 @@ def both(columns, references):
     return found
 
 
+@settings(deadline=None)
 @given(some.lists(some.floats(width=64), min_size=1, max_size=60))
 @example(HARD)
 @example([np.nan, np.inf])

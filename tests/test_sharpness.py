@@ -16,7 +16,9 @@ from tuichaos.plots.instruments import TABLE_VIEWS
 from tuichaos.plots.run_plots import picture
 from tuichaos.reports import run_report
 from tuichaos.systems import build
-from tuichaos.systems.hessian import DefinedHessian, PerceptronHessian
+from tuichaos.systems.acceleration import stepper_for
+from tuichaos.systems.hessian import DefinedHessian
+from tuichaos.systems.mlp.fast_hessian import PerceptronHessian
 
 QUIET = {"ensemble.twins": 0, "ensemble.references": 2, "measure.tangent": False}
 NETWORKS = {
@@ -79,7 +81,7 @@ def test_products_and_matrices_are_those_of_the_definition(name):
 
 def test_the_matrix_is_the_same_by_a_few_samples_at_a_time(monkeypatch):
     system, x = network("gelu")
-    monkeypatch.setattr("tuichaos.systems.hessian.BUFFER", 300)
+    monkeypatch.setattr("tuichaos.systems.mlp.fast_hessian.BUFFER", 300)
     hessian = PerceptronHessian(system)
     hessian.at(system, x)
     assert hessian.matrix() == pytest.approx(dense(system, x).numpy(), abs=1e-13)
@@ -91,7 +93,7 @@ def test_one_training_step_tells_the_hessian_too():
     hessian = PerceptronHessian(system)
     hessian.at(system, x)
     eye = torch.eye(system.dimension, dtype=torch.float64)
-    stepper = system.stepper(83, 1, torch.device("cpu"))
+    stepper = stepper_for(system, 83, 1, torch.device("cpu"))
     step = stepper.advance(system, x.expand(83, -1), 1, eye)
     images = step.tangents * step.growth[0].exp()[:, None]
     by_step = (eye - images) / system.learning_rate

@@ -150,7 +150,7 @@ def test_orbital_distance_is_that_of_all_pairs(simulate, at):
     states, twins = run.states["states"], run.states["twins"]
     table = {k: v.reshape(3, -1) for k, v in run.table("orbital.csv").items()}
     times = table["step"][0].astype(int)
-    stride = -(-(steps - window - at) // orbital.MOST_TIMES)
+    stride = -(-(steps - window - at) // orbital.MAX_TIMES)
     assert times.tolist() == list(range(at, steps - window + 1, stride))
     for r in range(3):
         for k in range(0, len(times), 7):
@@ -456,21 +456,21 @@ class Unwritten:
 
 def test_charts_need_no_data():
     from tuichaos.instruments import chosen
-    from tuichaos.instruments.base import Setup
+    from tuichaos.instruments.base import RunContext
     from tuichaos.plots.instruments import TABLE_VIEWS
 
     experiment = tuichaos.preset("quick", ALL)
-    empty = Unwritten(chosen(Setup(experiment, build(experiment).system)))
+    empty = Unwritten(chosen(RunContext(experiment, build(experiment).system)))
     for what in ("orbital", "dimensions", "knock-out", "shares", "projection", "projection-loss"):
         assert not any(len(curve.y) for curve in TABLE_VIEWS[what].draw(empty).curves), what
 
 
 def test_findings_change_nothing_and_need_no_data():
     from tuichaos.instruments import chosen
-    from tuichaos.instruments.base import Setup
+    from tuichaos.instruments.base import RunContext
 
     experiment = tuichaos.preset("quick", {**ALL, "measure.spectrum": {"references": 1}})
-    for instrument in chosen(Setup(experiment, build(experiment).system)):
+    for instrument in chosen(RunContext(experiment, build(experiment).system)):
         first, second = instrument.findings(), instrument.findings()
         assert str(first.summary) == str(second.summary)
         assert str(first.tables) == str(second.tables)

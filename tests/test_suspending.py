@@ -20,12 +20,12 @@ from tuichaos.config.presets import preset
 from tuichaos.tui import app as explorer
 
 PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli.main import main; main()"
-MOST_SECONDS = 120
+MAX_SECONDS = 120
 
 
 def until(terminal, condition):
     """Take what the program writes until a condition holds."""
-    end = time.monotonic() + MOST_SECONDS
+    end = time.monotonic() + MAX_SECONDS
     while not condition():
         assert time.monotonic() < end
         if select.select([terminal], [], [], 0.05)[0]:
@@ -50,7 +50,7 @@ def shown():
             seen[0] += os.read(terminal, 65536)
         return len(seen[0]) > 4_000  # a screen full
 
-    end = time.monotonic() + MOST_SECONDS
+    end = time.monotonic() + MAX_SECONDS
     try:
         while not painted():
             assert time.monotonic() < end
@@ -96,7 +96,7 @@ async def test_a_size_of_which_no_event_told_is_heeded(monkeypatch):
         app._driver._in_band_window_resize = False
         now[0] = (100, 30)  # nobody says so
         app.post_message(explorer.Resize(Size(110, 33), Size(110, 33)))  # the last that was heard
-        end = time.monotonic() + MOST_SECONDS
+        end = time.monotonic() + MAX_SECONDS
         while app.size != Size(100, 30):
             assert time.monotonic() < end
             await pilot.pause(0.02)
@@ -106,7 +106,7 @@ async def test_a_size_of_which_no_event_told_is_heeded(monkeypatch):
 async def test_an_unknown_theme_is_told(monkeypatch):
     app = explorer.Explorer(preset("quick"), Config(theme="tuichaos-drak"))
     async with app.run_test(size=(120, 36)) as pilot:
-        end = time.monotonic() + MOST_SECONDS
+        end = time.monotonic() + MAX_SECONDS
         while not app._notifications:
             assert time.monotonic() < end
             await pilot.pause(0.02)

@@ -451,7 +451,7 @@ def test_a_point_that_fails_is_tried_three_times_and_the_others_go_on(
     fold, tries = Observables.fold, []
 
     def failing(self, frame):
-        if self.setup.experiment.optimizer.learning_rate == 0.2:
+        if self.context.experiment.optimizer.learning_rate == 0.2:
             tries.append(None)
             raise ValueError("no such number")
         return fold(self, frame)
@@ -541,7 +541,7 @@ def test_units_of_workers_hold_every_point_once():
     made = points.grid(experiment({RATE: {"log": [0.01, 10, 301]}, "seed": [1, 2]}))
     found = workers.units(made.batches(), 3)
     assert sorted(p.index for unit in found for p in unit.points) == list(range(602))
-    assert max(len(unit.points) for unit in found) <= workers.MOST_IN_UNIT
+    assert max(len(unit.points) for unit in found) <= workers.MAX_IN_UNIT
     for unit in found:
         assert len({p.values[1] for p in unit.points}) == 1
 
@@ -741,7 +741,7 @@ def test_workers_that_never_live_end_the_sweep():
     todo = workers.units(grid_of_many.batches(), 2)
     with pytest.raises(tuichaos.RunFailed, match="die again and again"):
         list(workers.scattered(job, todo, Many(Dead, 2), threading.Event()))
-    assert len(made) == workers.MOST_DEATHS
+    assert len(made) == workers.MAX_DEATHS
 
 
 def test_any_executor_carries_the_points(whole, tmp_path):

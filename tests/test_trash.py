@@ -12,7 +12,8 @@ import tuichaos
 from tuichaos.common.errors import InputError
 from tuichaos.config.presets import preset
 from tuichaos.storage import trash
-from tuichaos.storage.run_reader import find, list_runs, rename, survey
+from tuichaos.storage.run_reader import find, rename, survey
+from tuichaos.sweeps.result import list_runs
 from tuichaos.tui.screens.dialogs import Confirm
 
 SMALL = {"ensemble.references": 1, "ensemble.twins": 0, "steps": 4}
@@ -62,16 +63,16 @@ def test_the_last_one_comes_back_first_and_takes_no_others_place(home):
 
 
 def test_no_more_is_kept_than_there_is_room_for(home, monkeypatch):
-    monkeypatch.setattr(trash, "MOST_RUNS", 2)
+    monkeypatch.setattr(trash, "MAX_RUNS", 2)
     runs = keep(home, *"abcd")
     for run in runs.values():
         assert trash.discard(run)
     folder = home / "runs" / trash.NAME
     assert len(list(folder.iterdir())) == 2
-    monkeypatch.setattr(trash, "MOST_BYTES", 1500)
+    monkeypatch.setattr(trash, "MAX_BYTES", 1500)
     assert trash.discard(keep(home, "e")["e"])
     assert len(list(folder.iterdir())) == 1
-    monkeypatch.setattr(trash, "MOST_BYTES", 500)
+    monkeypatch.setattr(trash, "MAX_BYTES", 500)
     assert not trash.discard(keep(home, "f")["f"])
     assert [path.name for slot in folder.iterdir() for path in slot.iterdir()] == ["e"]
 

@@ -236,7 +236,7 @@ def test_what_cannot_be_computed_again_is_said(tmp_path, monkeypatch):
     folder = sweep(resolve(made), out=tmp_path / "chain").path
     check = list(verify(open_run(folder)))[-1]
     assert (check.passed, check.words) == (None, "each goes on from the one before it")
-    monkeypatch.setattr(sweep_verify, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_verify, "MAX_SECONDS", 0.0)
     folder = sweep(resolve(SWEEPS["rates"]), out=tmp_path / "long").path
     check = list(verify(open_run(folder)))[-1]
     assert (check.passed, check.words) == (None, "takes longer than 0 s")

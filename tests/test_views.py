@@ -23,7 +23,7 @@ from tuichaos.plots.figure import Curve, Picture, Role, cropped, smoothed
 from tuichaos.plots.instruments.projection import _rms
 from tuichaos.plots.plotext_renderer import COLOURS, draw, legend
 from tuichaos.plots.run_plots import Kept, view
-from tuichaos.tui.live_series import EARLY_POINTS, MOST_POINTS, LiveSeries
+from tuichaos.tui.live_series import EARLY_POINTS, MAX_POINTS, LiveSeries
 from tuichaos.tui.status_sentence import Said, fitted, narrate, told, verdict
 
 T = np.arange(400.0)
@@ -185,12 +185,12 @@ def test_live_and_kept_are_the_same_picture(simulate):
 
 def test_memory_of_a_living_run_is_bounded_and_spikes_stay():
     live = LiveSeries(9)
-    for start in range(0, 3 * MOST_POINTS, 1024):
+    for start in range(0, 3 * MAX_POINTS, 1024):
         values = np.ones((1024, 9))
         values[7] = 5 if start == 2048 else 1
         live.add(progress(np.arange(start, start + 1024), loss=values))
     band = live.band("loss")
-    assert len(band.steps) <= MOST_POINTS
+    assert len(band.steps) <= MAX_POINTS
     assert len(band.steps) == band.rows.shape[1]
     assert band.rows[2].max() == 5
     assert band.steps[:EARLY_POINTS].tolist() == list(range(EARLY_POINTS))
@@ -207,7 +207,7 @@ def test_a_still_of_a_living_run_does_not_grow():
 
 
 def test_words_for_a_long_run_above_the_growth_limit_at_once():
-    live, steps = LiveSeries(6), np.arange(3 * MOST_POINTS)
+    live, steps = LiveSeries(6), np.arange(3 * MAX_POINTS)
     for part in np.split(steps, 96):
         wide = np.ones((len(part), 6))
         live.add(progress(part, distance=wide, weight_norm=50 * wide, lyapunov=0.1 * wide))

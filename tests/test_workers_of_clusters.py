@@ -9,7 +9,7 @@ import clusters
 import pytest
 
 import tuichaos
-from tuichaos.storage.run_reader import open_run
+from tuichaos.sweeps.result import open_run
 
 FAST = {"steps": 20, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = {"optimizer.learning_rate": {"linear": [0.1, 2.0, 12]}}

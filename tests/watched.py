@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from killing import MOST_SECONDS, ended, forked
+from killing import MAX_SECONDS, ended, forked
 
 
 class Phase(enum.StrEnum):
@@ -55,10 +55,10 @@ class Watched:
         """Hear what it tells until a phase has begun, or, None, to its end."""
         with open(self.reads, "rb", buffering=0) as told:
             while last not in self.began:
-                if not select.select([told], [], [], MOST_SECONDS)[0]:
+                if not select.select([told], [], [], MAX_SECONDS)[0]:
                     os.kill(self.child, signal.SIGKILL)
                     ended(self.child)
-                    raise AssertionError(f"nothing was told for {MOST_SECONDS:g} s")
+                    raise AssertionError(f"nothing was told for {MAX_SECONDS:g} s")
                 if not (word := told.read(1)):
                     return
                 self.began[PHASES[word[0]]] = time.monotonic()

@@ -12,7 +12,7 @@ from tuichaos.common.devices import repeatable
 from tuichaos.config.presets import preset
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 
 # What is measured unless switched off.
 USUAL = ("loss", "accuracy", "weight_norm", "distance", "nmle", "growth", "tangent", "regime")
@@ -71,7 +71,7 @@ def _plan(device: str, measure: Mapping[str, object]) -> Plan:
 
 def _wall(ready: Plan) -> float:
     """Seconds of a whole run, nothing written."""
-    instruments = chosen(Setup(ready.experiment, ready.built.system))
+    instruments = chosen(RunContext(ready.experiment, ready.built.system))
     start = time.perf_counter()
     for frame in ready.simulation(instruments).frames():
         for one in instruments:
@@ -84,7 +84,7 @@ def _wall(ready: Plan) -> float:
 def _spent(ready: Plan) -> Spent:
     """The processor time of the instruments of a whole run, those of its observables (the
     loss at every step, which several read) included."""
-    instruments = chosen(Setup(ready.experiment, ready.built.system))
+    instruments = chosen(RunContext(ready.experiment, ready.built.system))
     spent = Spent()
     for one in instruments:
         _watch(one, spent)

@@ -27,7 +27,7 @@ from tuichaos.config.presets import preset
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.runner import run
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Setup
+from tuichaos.instruments.base import RunContext
 
 QUICK_SECONDS = 0.3  # for each figure of a quick call
 # Seconds of a quick machine beside the figures of training: the rest of a whole call.
@@ -77,8 +77,8 @@ def _per_call(call: Callable[[], object], seconds: float) -> float:
 
 def simulated(ready: Plan, seconds: float) -> float:
     """Microseconds a replica-step of the simulation, instruments folded, nothing written."""
-    setup = Setup(ready.experiment, ready.built.system)
-    instruments = chosen(setup)
+    context = RunContext(ready.experiment, ready.built.system)
+    instruments = chosen(context)
     simulation = ready.simulation(instruments)
     start = steps = 0.0
     for number, frame in enumerate(simulation.frames()):

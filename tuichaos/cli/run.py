@@ -137,9 +137,10 @@ def _sweep(
     from tuichaos.execution.plan import plan
     from tuichaos.reports import sweep_report
     from tuichaos.sweeps import sweep_runner
+    from tuichaos.sweeps.checks import check_plans
 
     if dry_run:
-        points.check_plans(made, how["threads"])
+        check_plans(made, how["threads"])
         first = plan(made.base.experiment(made.points[0]), how["threads"])
         for line in () if quiet else sweep_report.plan_of(made, first):
             say(line)

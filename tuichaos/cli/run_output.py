@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tuichaos.execution.plan import Plan
     from tuichaos.plots.figure import Picture
-    from tuichaos.reports.run_report import Row
+    from tuichaos.reports.run_report import ReportRow
     from tuichaos.storage.run_reader import Run
 
 
@@ -110,7 +110,7 @@ def run_report(done: Run) -> None:
         say(line)
 
 
-def _table(done: Run, rows: Sequence[Row], width: int) -> Table:
+def _table(done: Run, rows: Sequence[ReportRow], width: int) -> Table:
     """The published figures are a column only where there are any. Columns stand two apart, or
     one where the terminal is no wider (of ``width`` columns)."""
     from rich import box
@@ -185,16 +185,16 @@ def chart(
     click.echo(fitting(text, sys.stdout))
 
 
-MOST_LINES = 24  # of a chart that is not asked to be of so many
+MAX_LINES = 24  # of a chart that is not asked to be of so many
 OTHER_LINES = 3  # of a terminal: an empty one, the one on other charts, what is typed next
 
 
 def room() -> int:
     """The lines of a chart that a terminal shows whole, with the line below it."""
     if not sys.stdout.isatty():
-        return MOST_LINES
+        return MAX_LINES
     lines = shutil.get_terminal_size((100, 30)).lines
-    return max(5, min(MOST_LINES, lines - OTHER_LINES))
+    return max(5, min(MAX_LINES, lines - OTHER_LINES))
 
 
 def other_charts(done: Run) -> None:
@@ -216,7 +216,7 @@ def _others(names: Sequence[str], kept: Sequence[str]) -> str:
 
 
 LEAST_TITLE = 8  # characters of a title, or of a note, where the terminal is narrow
-MOST_NOTE = 30  # characters that notes make room for; a longer one shifts its title
+MAX_NOTE = 30  # characters that notes make room for; a longer one shifts its title
 
 
 def runs_table(kept: list[Run]) -> None:
@@ -238,7 +238,7 @@ def runs_table(kept: list[Run]) -> None:
 
 def runs_lines(rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
     """Rows of runs as lines, no wider than ``width`` where their names and numbers allow it."""
-    room = min(MOST_NOTE, max((len(row[-1]) for row in rows), default=0))
+    room = min(MAX_NOTE, max((len(row[-1]) for row in rows), default=0))
     widths = (36, 12, 21, 10, 12)
     if width is not None:
         widths = tuple(max(len(row[k]) for row in rows) for k in range(5)) if rows else widths

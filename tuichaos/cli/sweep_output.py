@@ -74,8 +74,9 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
     from rich.console import Console
 
     from tuichaos.common import ascii_text
-    from tuichaos.plots import plane_map as planes
+    from tuichaos.plots import plane_map as colours
     from tuichaos.plots import raster_renderer, rich_renderer, run_plots
+    from tuichaos.sweeps.plane_values import of_run
 
     console = Console(highlight=False, soft_wrap=True)
     ascii_only = ascii_only or ascii_text.only_ascii(sys.stdout)
@@ -85,7 +86,7 @@ def plane_map(done: Run, height: int, *, ascii_only: bool = False) -> None:
         raise InputError(words)
     if words := run_plots.nothing_yet(done):
         raise InputError(f"{done.path.name}: {words}")
-    raster = planes.of_run(done).raster()
+    raster = colours.raster(of_run(done))
     drawn = raster_renderer.framed(raster, width, height, colour=colour, ascii_only=ascii_only)
     for line in rich_renderer.texts(drawn):
         console.print(line)

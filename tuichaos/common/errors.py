@@ -11,9 +11,9 @@ from tuichaos.common.text import clean
 
 __all__ = ["InputError", "RunFailed", "Stopped", "SystemFault", "is_fault", "nearest", "some"]
 
-MOST_COMPARED = 100  # characters: the time to compare two words grows with their product
-MOST_NAMED = 8  # of many choices
-MOST_CHOICES = 3_000  # a network of 1 000 layers has 2 000 columns
+MAX_COMPARED = 100  # characters: the time to compare two words grows with their product
+MAX_NAMED = 8  # of many choices
+MAX_CHOICES = 3_000  # a network of 1 000 layers has 2 000 columns
 
 
 class InputError(ValueError):
@@ -86,20 +86,20 @@ def _slips(a: str, b: str) -> int:
 
 
 def some(word: object, choices: Iterable[str], where: str) -> str:
-    """As ``nearest``, for many choices: at most MOST_NAMED of them, the most alike ones, and
+    """As ``nearest``, for many choices: at most MAX_NAMED of them, the most alike ones, and
     ``where`` all are."""
-    names = [str(choice)[:MOST_COMPARED] for choice in itertools.islice(choices, MOST_CHOICES)]
-    if len(names) <= MOST_NAMED or nearest(word, names).startswith("did"):
+    names = [str(choice)[:MAX_COMPARED] for choice in itertools.islice(choices, MAX_CHOICES)]
+    if len(names) <= MAX_NAMED or nearest(word, names).startswith("did"):
         return nearest(word, names)
-    word = str(word).lower()[:MOST_COMPARED]
-    alike = difflib.get_close_matches(word, names, n=MOST_NAMED, cutoff=0.0)
+    word = str(word).lower()[:MAX_COMPARED]
+    alike = difflib.get_close_matches(word, names, n=MAX_NAMED, cutoff=0.0)
     return f"choose from {', '.join(alike)} or another of {len(names)}: {where}"
 
 
 def nearest(word: object, choices: Iterable[str]) -> str:
     """``did you mean …?`` for a word close to a choice, else the list of choices."""
-    names = [str(choice)[:MOST_COMPARED] for choice in itertools.islice(choices, MOST_CHOICES)]
-    word = str(word).lower()[:MOST_COMPARED]
+    names = [str(choice)[:MAX_COMPARED] for choice in itertools.islice(choices, MAX_CHOICES)]
+    word = str(word).lower()[:MAX_COMPARED]
     for name in difflib.get_close_matches(word, names, n=3, cutoff=0.5):
         if is_near(word, name):
             return f"did you mean {name!r}?"

@@ -13,17 +13,16 @@ from typing import Any
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean
 
-MOST_EXPERIMENT = 2_000_000  # bytes of a TOML file: a second of parsing; more samples go in an npz
-MOST_JSON = 16_000_000  # bytes of manifest.json or summary.json; in memory 50 times as much
-MOST_DEPTH = 32  # of tables and lists within each other; a known key has 3
-MOST_INTEGER = 2**63 - 1  # what an array of steps can hold
-MOST_STEPS = 10**15  # so that products with the number of references stay exact
+MAX_EXPERIMENT = 2_000_000  # bytes of a TOML file: a second of parsing; more samples go in an npz
+MAX_JSON = 16_000_000  # bytes of manifest.json or summary.json; in memory 50 times as much
+MAX_DEPTH = 32  # of tables and lists within each other; a known key has 3
+MAX_STEPS = 10**15  # so that products with the number of references stay exact
 
 GIVEN = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # by a shell, which sees to their end
 
 # Dotted keys of so many parts: the parser takes time and memory that grow with their square.
 PART = r"(?:[\w\"'-]+[ \t]*\.[ \t]*)"
-DOTTED = re.compile(rf"(?<![\w\"'-]){PART}{{{MOST_DEPTH}}}")
+DOTTED = re.compile(rf"(?<![\w\"'-]){PART}{{{MAX_DEPTH}}}")
 
 
 def read_text(path: Path, most: int) -> str:
@@ -62,8 +61,8 @@ def look_over(table: Mapping[str, Any]) -> None:
             raise InputError(f"{clean(key, 200)}: a whole number beyond 2^63")
         if not isinstance(value, Mapping | list | tuple):
             continue
-        if depth > MOST_DEPTH:
-            raise InputError(f"{clean(key, 60)}: more than {MOST_DEPTH} tables within each other")
+        if depth > MAX_DEPTH:
+            raise InputError(f"{clean(key, 60)}: more than {MAX_DEPTH} tables within each other")
         if isinstance(value, Mapping):
             waiting += [(f"{key}.{name}"[:1000], item, depth + 1) for name, item in value.items()]
         else:  # numbers in a list, which may be millions, have no key of their own

@@ -24,8 +24,8 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.limits import check_file
 from tuichaos.common.text import clean
 
-MOST_MEMBERS = 1_000  # ours have 8
-MOST_HEADER = 10_000  # bytes of what a member says of itself; NumPy reads it whole, then asks
+MAX_MEMBERS = 1_000  # ours have 8
+MAX_HEADER = 10_000  # bytes of what a member says of itself; NumPy reads it whole, then asks
 AS_TEXT = {
     "O": "; an array of Python objects is pickled, and never read: labels go in as astype(str)",
     "S": "; labels that are bytes go in as astype(str)",
@@ -68,8 +68,8 @@ def _opened(
                 raise InputError(f"{where}: not an npz archive")
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            if len(members) > MOST_MEMBERS:
-                raise InputError(f"{where}: {len(members):,} members; at most {MOST_MEMBERS:,}")
+            if len(members) > MAX_MEMBERS:
+                raise InputError(f"{where}: {len(members):,} members; at most {MAX_MEMBERS:,}")
             own = {m.filename.removesuffix(".npy"): m for m in members}
             chosen = {name: own[name] for name in names if name in own}
             _check(archive, chosen, most, where, kinds)
@@ -108,7 +108,7 @@ def _header(
 ) -> tuple[tuple[int, ...], np.dtype, int]:
     """Shape and type that a member says it has, and where its numbers begin."""
     with archive.open(member) as file:
-        head = io.BytesIO(file.read(MOST_HEADER))
+        head = io.BytesIO(file.read(MAX_HEADER))
     version = np.lib.format.read_magic(head)
     known = {
         (1, 0): np.lib.format.read_array_header_1_0,

@@ -8,13 +8,13 @@ from typing import Any
 
 # Numbers that TOML does not have: .5, 5., and 1e4 where a whole one is due.
 NUMBER = re.compile(r"[+-]?(?:\.\d+|\d+\.)(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+")
-MOST_WHOLE = 2**53  # from here on floats have no fractions anyway
+MAX_WHOLE = 2**53  # from here on floats have no fractions anyway
 
 
 def whole(value: object) -> object:
     """A whole number that is written as a float (``1e3``, ``5.0``) as an integer; what is none
     stays as it is."""
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < MOST_WHOLE
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE
     return int(value) if is_whole else value
 
 

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-MOST_SHOWN = 2000  # characters of one line: what is longer floods the screen and tells no more
+MAX_SHOWN = 2000  # characters of one line: what is longer floods the screen and tells no more
 
 # Where a spreadsheet may cut a cell: at semicolons, as where the comma is that of decimals, at
 # tabs, and at line ends, where quotes mean nothing to it. What it does not show, or trims,
@@ -26,7 +26,7 @@ FORMULA = re.compile(
 )
 
 
-def clean(text: object, most: int = MOST_SHOWN) -> str:
+def clean(text: object, most: int = MAX_SHOWN) -> str:
     """Text in which every character is one that is printed: others are shown by their number,
     as Python writes them (``\\x1b``), and what is longer than ``most`` ends in an ellipsis."""
     text = str(text)
@@ -60,7 +60,7 @@ def is_clean(text: str) -> bool:
     one that is shown, and without an escape all of its characters are there to be seen."""
     if "\\" in text or not text.replace("\n", "").isprintable():
         return False
-    return len(text) <= MOST_SHOWN or max(map(len, text.split('"'))) <= MOST_SHOWN
+    return len(text) <= MAX_SHOWN or max(map(len, text.split('"'))) <= MAX_SHOWN
 
 
 def json_text(value: Any, only_ascii: bool = False) -> str:

@@ -19,9 +19,9 @@ from pydantic import (
 )
 
 from tuichaos.common.errors import nearest
-from tuichaos.common.limits import MOST_STEPS
+from tuichaos.common.limits import MAX_STEPS
 from tuichaos.config.field_types import (
-    MOST_SIZE,
+    MAX_SIZE,
     Counts,
     Integer,
     LayerRates,
@@ -165,8 +165,8 @@ class Network(Table):
 
     @model_validator(mode="after")
     def _scaled(self) -> Network:
-        if self.init != "normal" and self.init_scale > MOST_SIZE:  # drawn between two bounds
-            raise ValueError(f"init_scale: must be at most {MOST_SIZE:g} for init = {self.init!r}")
+        if self.init != "normal" and self.init_scale > MAX_SIZE:  # drawn between two bounds
+            raise ValueError(f"init_scale: must be at most {MAX_SIZE:g} for init = {self.init!r}")
         if not self.multipliers:
             return self
         if self.bias:
@@ -251,7 +251,7 @@ class Experiment(Table):
     name: str = Field("experiment", description="names the run folder; default the file's stem")
     title: str = Field("", description="one line for lists and charts")
     about: str = Field("", description="a sentence on what one should see")
-    steps: Annotated[Integer, Field(ge=1, le=MOST_STEPS)] = Field(
+    steps: Annotated[Integer, Field(ge=1, le=MAX_STEPS)] = Field(
         200, description="optimizer steps, or turns"
     )
     seed: Annotated[Integer, Field(ge=0, le=MAX_SEED)] = Field(0, description="of every draw")

@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from tuichaos.common.errors import nearest
 from tuichaos.common.number_text import whole
 
-MOST_LAYERS = 1_000  # hidden ones: each has columns of its own in series.csv
-MOST_SIZE = 1e100  # of a perturbation: a draw from −ε to ε needs 2 ε, and a distance its sum
+MAX_LAYERS = 1_000  # hidden ones: each has columns of its own in series.csv
+MAX_SIZE = 1e100  # of a perturbation: a draw from −ε to ε needs 2 ε, and a distance its sum
 
 
 class Table(BaseModel):
@@ -58,8 +58,8 @@ def _positive(value: object) -> float:
 
 def _size(value: object) -> float:
     number = _real(value)
-    if not 0 <= number <= MOST_SIZE:
-        raise ValueError(f"must lie between 0 and {MOST_SIZE:g}, not {value!r}")
+    if not 0 <= number <= MAX_SIZE:
+        raise ValueError(f"must lie between 0 and {MAX_SIZE:g}, not {value!r}")
     return number
 
 
@@ -113,8 +113,8 @@ def _counts(value: object) -> object:
 def _widths(value: object) -> object:
     if not isinstance(value, list):
         raise ValueError(f"must be a list of widths such as [10] or [32, 16], not {value!r}")
-    if len(value) > MOST_LAYERS:
-        raise ValueError(f"{len(value):,} layers; at most {MOST_LAYERS:,}")
+    if len(value) > MAX_LAYERS:
+        raise ValueError(f"{len(value):,} layers; at most {MAX_LAYERS:,}")
     widths = [_integer(item) for item in value]
     for item in widths:
         if not 1 <= item <= 1_000_000:

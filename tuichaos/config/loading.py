@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from tuichaos.common.errors import MOST_COMPARED, InputError, is_near, nearest
+from tuichaos.common.errors import MAX_COMPARED, InputError, is_near, nearest
 from tuichaos.common.limits import (
     DOTTED,
-    MOST_DEPTH,
-    MOST_EXPERIMENT,
+    MAX_DEPTH,
+    MAX_EXPERIMENT,
     look_over,
     read_text,
     shortened,
@@ -100,7 +100,7 @@ def longer(experiment: Experiment, steps: int) -> Experiment:
 def read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file; InputError names the file."""
     try:
-        text = read_text(path, MOST_EXPERIMENT)
+        text = read_text(path, MAX_EXPERIMENT)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
@@ -131,7 +131,7 @@ def _toml_fault(text: str, error: Exception) -> str:
 def parse_toml(text: str) -> dict[str, Any]:
     """The table in TOML; ValueError or RecursionError for what is none."""
     if DOTTED.search(text):
-        raise ValueError(f"a key of more than {MOST_DEPTH} parts")
+        raise ValueError(f"a key of more than {MAX_DEPTH} parts")
     return tomllib.loads(text)
 
 
@@ -203,8 +203,8 @@ def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key; a part that is a number is a place in a list, counted from 0."""
     parts = key.split(".")
-    if len(parts) > MOST_DEPTH:
-        raise InputError(f"{key[:60]}…: a key of more than {MOST_DEPTH} parts")
+    if len(parts) > MAX_DEPTH:
+        raise InputError(f"{key[:60]}…: a key of more than {MAX_DEPTH} parts")
     found: Any = table
     for depth, part in enumerate(parts[:-1]):
         at = _place(found, part, key)
@@ -235,9 +235,9 @@ def _blank(path: list[str], inner: str) -> dict | list:
     return list(default) if isinstance(default, list) and inner.isdecimal() else {}
 
 
-MOST_SAID = 600  # characters of a message: a value may be a list of a million
+MAX_SAID = 600  # characters of a message: a value may be a list of a million
 LIKE = 0.6  # of a key's letters that are its neighbour's, so that it is meant (as difflib has it)
-MOST_KEY = 60  # characters of a part of a key in a message
+MAX_KEY = 60  # characters of a part of a key in a message
 KINDS = {"boolean": " true or false", "string": " text", "dictionary": " a table"}
 
 
@@ -247,7 +247,7 @@ def _explain(error: ValidationError) -> str:
     fault = faults[0]
     if fault["type"] == "missing":  # a key of the same table with a slip in it tells more
         fault = next((f for f in faults if _is_unknown_beside(f, fault)), fault)
-    return clean(_explained(fault), MOST_SAID)
+    return clean(_explained(fault), MAX_SAID)
 
 
 def _is_unknown_beside(fault: Mapping[str, Any], missing: Mapping[str, Any]) -> bool:
@@ -257,7 +257,7 @@ def _is_unknown_beside(fault: Mapping[str, Any], missing: Mapping[str, Any]) -> 
 def _explained(fault: Mapping[str, Any]) -> str:
     where = [str(part) for part in fault["loc"] if not _is_inner(part)]
     where = where or [str(part) for part in fault["loc"]]
-    where = [clean(part, MOST_KEY) for part in where]
+    where = [clean(part, MAX_KEY) for part in where]
     if fault["type"] == "extra_forbidden" and "." in where[-1]:
         return f"{'.'.join(where)}: unknown key; a dotted key must not be quoted"
     if fault["type"] == "extra_forbidden":
@@ -296,7 +296,7 @@ def _nearest_key(where: list[str]) -> str:
         if where[-1].lower() in others and len(where) <= 2:
             return f"did you mean {key!r}?"
     keys = [key for key, _, _ in describe_keys()]
-    last, whole = where[-1][:MOST_COMPARED], ".".join(where)[:MOST_COMPARED]
+    last, whole = where[-1][:MAX_COMPARED], ".".join(where)[:MAX_COMPARED]
 
     def likeness(key: str) -> tuple[float, float]:
         pairs = ((last, key.split(".")[-1]), (whole, key))

@@ -25,7 +25,7 @@ FLOWS = ("lorenz",)
 
 # Parameters that make the system what it is: never one value a reference.
 STRUCTURE = ("curvatures", "dt", "factors", "fractions")
-MOST_FACTORS = 64
+MAX_FACTORS = 64
 
 
 def per(system: str, time_step: float | None = None) -> str:
@@ -58,8 +58,8 @@ def _unfit(key: str, value: object) -> str:
     """What is wrong with a parameter that makes the system what it is; empty if nothing."""
     count = whole(value)
     is_whole = isinstance(count, int) and not isinstance(count, bool)
-    if key == "factors" and not (is_whole and 1 <= count <= MOST_FACTORS):
-        return f"must be a whole number from 1 to {MOST_FACTORS}"
+    if key == "factors" and not (is_whole and 1 <= count <= MAX_FACTORS):
+        return f"must be a whole number from 1 to {MAX_FACTORS}"
     if key == "dt" and (isinstance(value, list) or value <= 0):
         return "must be one number greater than 0"
     if key == "fractions" and not (isinstance(value, list) and len(value) > 1 and min(value) > 0):

@@ -19,9 +19,9 @@ from pydantic import BeforeValidator
 from tuichaos.common.errors import InputError, nearest
 from tuichaos.common.number_text import as_toml, whole
 
-MOST_KEYS = 2
-MOST_VALUES = 1_000_000  # of one key: a grid must fit in memory
-MOST_GRID = 4_000_000  # points of two: 2 000 squared, a gigabyte of them
+MAX_KEYS = 2
+MAX_VALUES = 1_000_000  # of one key: a grid must fit in memory
+MAX_GRID = 4_000_000  # points of two: 2 000 squared, a gigabyte of them
 KINDS = ("log", "linear", "values")
 DIGITS = 15  # significant ones that every float64 keeps: 0.1 of a logarithmic range is 0.1
 
@@ -76,8 +76,8 @@ def _ranges(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"must be a table of keys with their ranges, not {value!r}")
     found = dict(_flat(value, ""))
-    if len(found) > MOST_KEYS:
-        raise ValueError(f"at most {MOST_KEYS} keys, not {len(found)}: {', '.join(found)}")
+    if len(found) > MAX_KEYS:
+        raise ValueError(f"at most {MAX_KEYS} keys, not {len(found)}: {', '.join(found)}")
     for key, spec in found.items():
         if not key.isprintable():
             raise ValueError(f"{key!r}: must be a key of printable characters")
@@ -89,8 +89,8 @@ def _ranges(value: object) -> dict[str, Any]:
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from None
     size = math.prod(_count(spec) for spec in found.values())
-    if size > MOST_GRID:
-        raise ValueError(f"{size:,} points; at most {MOST_GRID:,}")
+    if size > MAX_GRID:
+        raise ValueError(f"{size:,} points; at most {MAX_GRID:,}")
     return found
 
 
@@ -149,8 +149,8 @@ def _check_range(kind: str, low: object, high: object, count: object) -> None:
     low, high = _number(low), _number(high)
     if isinstance(count, bool) or not isinstance(count, int):
         raise ValueError(f"the number of points must be an integer, not {count!r}")
-    if not 1 <= count <= MOST_VALUES:
-        raise ValueError(f"the number of points must lie between 1 and {MOST_VALUES}, not {count}")
+    if not 1 <= count <= MAX_VALUES:
+        raise ValueError(f"the number of points must lie between 1 and {MAX_VALUES}, not {count}")
     if kind == "log" and min(low, high) <= 0:
         raise ValueError(f"a logarithmic range needs ends above 0, not {min(low, high)!r}")
     if low > high:

@@ -13,8 +13,8 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import REFERENCE
 from tuichaos.config.sweep_axes import axes
 
-MOST_LISTED = 20  # entries of a list in a title
-MOST_NUMBERS = 4  # of values
+MAX_LISTED = 20  # entries of a list in a title
+MAX_NUMBERS = 4  # of values
 # What may differ from a published experiment while its figures still stand for comparison.
 COMPARABLE = ("seed", "device", "ensemble.references", "record.", "measure.", "name", "about")
 # What a title does not speak of, unless the number that was there stands in it.
@@ -172,7 +172,7 @@ def _listed(words: Mapping[str, str]) -> str:
 def _number(value: Any) -> str:
     """A number, or a list of them, in few digits."""
     if isinstance(value, list) and value and all(isinstance(item, float) for item in value):
-        many = len(value) > MOST_NUMBERS
+        many = len(value) > MAX_NUMBERS
         ends = f"{min(value):.6g} to {max(value):.6g}"
         return ends if many else f"[{', '.join(map(_number, value))}]"
     return f"{value:.6g}" if isinstance(value, float) else _short(value)
@@ -180,4 +180,4 @@ def _number(value: Any) -> str:
 
 def _short(value: Any) -> str:
     """A value in a title; a long list as how long it is."""
-    return shortened(value) if isinstance(value, list) and len(value) > MOST_LISTED else said(value)
+    return shortened(value) if isinstance(value, list) and len(value) > MAX_LISTED else said(value)

@@ -1,4 +1,4 @@
-"""The keeper: when checkpoints of a run are written, and how a run goes on from one."""
+"""When checkpoints of a run are written, and how a run goes on from one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tuichaos.instruments.base import Instrument
     from tuichaos.instruments.saved_states import SavedStates
     from tuichaos.simulation.simulation import Simulation
-    from tuichaos.storage.run_writer import Folder
+    from tuichaos.storage.run_writer import RunWriter
 
 
 class Recorded(Protocol):
@@ -34,17 +34,18 @@ class Recorded(Protocol):
 
 
 @dataclass(frozen=True)
-class Before:
-    """What a run goes on from: its last checkpoint (None: from the beginning), what
-    manifest.json is to say of it, and what it told was planned (see ``planned``)."""
+class ResumeFrom:
+    """What a run goes on from: its last ``checkpoint`` (None: from the beginning), the ``facts``
+    of it for manifest.json, and the fingerprints of what was ``planned`` (fingerprint.py)."""
 
     checkpoint: Checkpoint | None
     facts: dict[str, Any] = field(default_factory=dict)
     planned: Mapping[str, str] = field(default_factory=dict)
 
 
-class Keeper:
-    """Writes a checkpoint every ``seconds`` (0: only when it is told to).
+class Checkpointer:
+    """Writes the checkpoints of a run, one every ``seconds`` (0: only when it is told to), and
+    restores the run from one.
 
     A run that can go further than planned, because nothing that is measured depends on the
     number of steps, has another one before its last frame, which is kept when it is done.
@@ -62,7 +63,7 @@ class Keeper:
         self.written: int | None = None  # the step of the last one
         self._due = time.monotonic() + seconds
 
-    def look(self, folder: Folder) -> None:
+    def look(self, folder: RunWriter) -> None:
         """After each frame but the last: write one if it is time, and the simulation is
         settled. What is recorded at the end is the end's: who goes further has none of it."""
         if self.recording.step >= self.recording.plan.experiment.steps:
@@ -87,7 +88,7 @@ class Keeper:
         else:
             self.store.clear()
 
-    def write(self, folder: Folder) -> None:
+    def write(self, folder: RunWriter) -> None:
         """Keep the run as it is after the frame that was recorded last."""
         recording = self.recording
         state = recording.simulation.state()

@@ -8,7 +8,6 @@ stopped and goes on as any other; nothing of the run itself is touched until it 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import threading
@@ -21,13 +20,13 @@ from tuichaos.common.errors import InputError, RunFailed, Stopped
 from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import located, longer
-from tuichaos.config.measure import Measure
+from tuichaos.execution.longer_folder import FRESH, NAME, ended_at, forcing, is_done, tidy
 from tuichaos.execution.manifest import now
 from tuichaos.execution.plan import plan
 from tuichaos.execution.progress_event import Watcher
-from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Setup
-from tuichaos.simulation.run_control import Pace
+from tuichaos.execution.restore import going_on
+from tuichaos.execution.runner import interrupts
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import FOLDER, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
 from tuichaos.storage.folder_lock import locked
@@ -35,8 +34,6 @@ from tuichaos.storage.run_reader import Run, check_entries, open_run
 from tuichaos.storage.run_writer import write_manifest
 from tuichaos.storage.saved_states import PARTS, parts_again
 
-NAME = "further"
-FRESH = "further.new"  # while it is made
 # What a manifest says of an end, and of an experiment of fewer steps.
 ENDED = ("status", "finished", "seconds", "reason", "files", "planned")
 
@@ -62,19 +59,6 @@ def target(run: Run, steps: int | None) -> int | None:
     return None if steps == run.experiment.steps and not begun else steps
 
 
-def is_done(path: Path) -> bool:
-    """Whether a longer run is complete and waits to take the place of the run at ``path``."""
-    place = path / NAME
-    return _ended_at(place) is not None
-
-
-def tidy(path: Path) -> None:
-    """Take away the folder of a longer run that is in place, or was never made whole."""
-    with contextlib.suppress(OSError):
-        (path / NAME).rmdir()  # if it is empty
-    shutil.rmtree(path / FRESH, ignore_errors=True)
-
-
 def extend(
     run: Run,
     steps: int,
@@ -87,9 +71,6 @@ def extend(
     """Let a run have so many steps; ``data``: where the file of its data is now. Where ``stop``
     ended it before, the run is as it was.
     Raises InputError, RunFailed and Stopped as ``resume.resume``."""
-    from tuichaos.execution.resume import going_on
-    from tuichaos.execution.runner import interrupts
-
     place = run.path / NAME
     check_entries(run.path, deep=True)
     with interrupts(stop) as seen, locked(run.path):
@@ -101,7 +82,7 @@ def extend(
             if _steps_of(place) != steps:
                 _prepare(run, located(run.experiment, data, run.path.name), steps, threads, tell)
             if not is_done(run.path):
-                with going_on(place, threads, Pace(stop=stop), data) as recording:
+                with going_on(place, threads, RunControl(stop=stop), data) as recording:
                     recording.run(watch)
             _put_in_place(run.path)
         except OSError as error:
@@ -130,20 +111,10 @@ def _is_there(run: Run, steps: int) -> bool:
 def _steps_of(place: Path) -> int | None:
     """How many steps a longer run that was begun has, or will have; None where there is none."""
     try:
-        ended = _ended_at(place)
+        ended = ended_at(place)
         return open_run(place).experiment.steps if ended is None else ended
     except InputError:
         return None
-
-
-def _ended_at(place: Path) -> int | None:
-    """How many steps a longer run that is done has, also where some of its files have been put
-    in place before a kill; None where there is none, or it is not done."""
-    try:
-        manifest = open_run(place).manifest
-    except InputError:
-        return None
-    return manifest["step"] if manifest.get("status") == "done" else None
 
 
 # --- before ------------------------------------------------------------------------------
@@ -179,14 +150,6 @@ def _prepare(
     write_manifest(fresh, _told(run, steps, from_step))
     os.rename(fresh, place)
     settle_folder(run.path)
-
-
-def forcing(experiment: Experiment, threads: int | None) -> list[str]:
-    """The switches of ``[measure]`` because of which it must be computed anew."""
-    ready = plan(experiment, threads)
-    instruments = chosen(Setup(ready.experiment, ready.built.system))
-    names = (type(one).__module__.rpartition(".")[2] for one in instruments if one.depends_on_steps)
-    return list(dict.fromkeys(name for name in names if name in Measure.model_fields))
 
 
 def _begin_at(run: Run, fresh: Path, most: int) -> int:

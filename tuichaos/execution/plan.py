@@ -16,9 +16,9 @@ from tuichaos.common.paths import here
 from tuichaos.config.experiment import Experiment
 from tuichaos.execution.resource_limits import check_memory, check_room, most_kept, needed
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Instrument, Setup, observed
+from tuichaos.instruments.base import Instrument, RunContext, observed
 from tuichaos.simulation.ensemble import EnsembleDraws, draws
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.simulation import Simulation
 from tuichaos.systems import Built, build
 
@@ -76,7 +76,9 @@ class Plan:
         kept runs are."""
         check_room(self.experiment, self.built.system.dimension, out)
 
-    def simulation(self, instruments: Sequence[Instrument], pace: Pace | None = None) -> Simulation:
+    def simulation(
+        self, instruments: Sequence[Instrument], control: RunControl | None = None
+    ) -> Simulation:
         """The simulation of this plan, watched by these instruments."""
         return Simulation(
             self.built.system,
@@ -92,19 +94,19 @@ class Plan:
                 change.step: {"learning_rate": change.learning_rate}
                 for change in self.experiment.optimizer.changes
             },
-            pace=pace,
+            control=control,
             carries=any(instrument.carries for instrument in instruments),
         )
 
 
-MOST_THREADS = 512  # more than machines have; each takes memory, and time to begin
+MAX_THREADS = 512  # more than machines have; each takes memory, and time to begin
 
 
 def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     """Check an experiment against this machine and its data; raises InputError."""
     threads = whole(threads)
-    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS):
-        raise InputError(f"--threads: must be an integer from 1 to {MOST_THREADS}, not {threads}")
+    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS):
+        raise InputError(f"--threads: must be an integer from 1 to {MAX_THREADS}, not {threads}")
     if not isinstance(experiment, Experiment):
         raise InputError(f"an Experiment is needed, not {experiment!r}; see load and preset")
     if experiment.sweep:
@@ -115,5 +117,5 @@ def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     check_memory(experiment, built, threads)
     name = "cpu" if device.type == "cpu" else str(device)
     resolved = experiment.model_copy(update={"device": name})
-    chosen(Setup(resolved, built.system))  # they refuse what they cannot measure
+    chosen(RunContext(resolved, built.system))  # they refuse what they cannot measure
     return Plan(resolved, built, draws(resolved, built.system), device, threads)

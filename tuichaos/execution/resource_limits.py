@@ -17,13 +17,13 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.instruments.memory import BYTES as REMEMBERED
 from tuichaos.instruments.spectrum import frames_for, settings
 from tuichaos.instruments.state_tail import COMPONENTS, SLACK, TAIL
-from tuichaos.instruments.stretches import MOST as REMEMBERED_STEPS
+from tuichaos.instruments.stretches import MAX_NEWEST as REMEMBERED_STEPS
 from tuichaos.simulation.block_shape import shape
 from tuichaos.systems import Built
 from tuichaos.systems.base import System
 
 COPIES = 4  # of all states at once: blocks, buffers, an orbit of two, the draws
-MOST_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills memory too
+MAX_REPLICAS = 2_000_000  # what is kept of each by name, number and step fills memory too
 SEEN = 1  # copies of a block's orbit, while instruments look at it
 # Bytes beside, as they were measured, of each reference and of each replica.
 OF_REFERENCE, OF_REPLICA = 11_000, 2_300
@@ -36,9 +36,9 @@ def check_memory(experiment: Experiment, built: Built, threads: int | None) -> N
     """Refuse what cannot fit into this machine: InputError names the keys that make it so."""
     ensemble = experiment.ensemble
     replicas = ensemble.references * (1 + ensemble.twins)
-    if replicas > MOST_REPLICAS:
+    if replicas > MAX_REPLICAS:
         raise InputError(
-            f"ensemble.references, ensemble.twins: {replicas:,} replicas; at most {MOST_REPLICAS:,}"
+            f"ensemble.references, ensemble.twins: {replicas:,} replicas; at most {MAX_REPLICAS:,}"
         )
     have = installed()
     found = dict(_needs(experiment, built, threads))

@@ -20,25 +20,25 @@ from tuichaos.common.atomic_files import reason, replace_text
 from tuichaos.common.errors import InputError, RunFailed, Stopped, SystemFault, is_fault
 from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
-from tuichaos.execution.checkpointer import Before, Keeper
+from tuichaos.execution.checkpointer import Checkpointer, ResumeFrom
 from tuichaos.execution.manifest import ended, facts, now, outcome
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.preview import Preview, Rows
 from tuichaos.execution.progress_event import Progress, Watcher
 from tuichaos.instruments import chosen
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.saved_states import SavedStates
 from tuichaos.instruments.survival import Survival
 from tuichaos.simulation.frames import Frame
-from tuichaos.simulation.run_control import GivenUp, Pace
+from tuichaos.simulation.run_control import Cancelled, RunControl
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.storage import run_order
 from tuichaos.storage.fingerprint import check_planned
 from tuichaos.storage.folder_lock import locked
 from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.storage.run_writer import (
-    Folder,
-    Nowhere,
+    NullWriter,
+    RunWriter,
     check,
     checksums,
     new_folder,
@@ -71,7 +71,7 @@ def run(
         tell(line)
     stop = stop or threading.Event()
     with interrupts(stop) as seen, new_folder(ready.experiment, out) as path, locked(path):
-        prepare(ready, path, Pace(stop=stop)).run(watch)
+        prepare(ready, path, RunControl(stop=stop)).run(watch)
     return told(open_run(path), seen)
 
 
@@ -122,16 +122,16 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
 def prepare(
     ready: Plan,
     path: Path | None,
-    pace: Pace,
+    control: RunControl,
     extra: Sequence[Instrument] = (),
-    before: Before | None = None,
+    before: ResumeFrom | None = None,
 ) -> Recording:
     """A run that is about to begin in the folder ``path``, or without one; ``extra``:
     instruments besides those its experiment asks for; ``before``: what it goes on from.
     Raises RunFailed where it cannot be had, by lack of memory for one; the folder then says
     so."""
     try:
-        return Recording(ready, path, pace, extra, before)
+        return Recording(ready, path, control, extra, before)
     except InputError:  # a checkpoint that does not fit: nothing was touched
         raise
     except BaseException as error:
@@ -154,34 +154,36 @@ class Recording:
         self,
         plan: Plan,
         path: Path | None,
-        pace: Pace,
+        control: RunControl,
         extra: Sequence[Instrument] = (),
-        before: Before | None = None,
+        before: ResumeFrom | None = None,
     ) -> None:
         self.plan = plan
         self.experiment = plan.experiment  # with what changed while it ran
         self.path = path
         self.step = 0
-        setup = Setup(plan.experiment, plan.built.system, pace.heed, self._parted)
-        self.survival = Survival(setup)
+        context = RunContext(
+            plan.experiment, plan.built.system, control.check_cancelled, self._parted
+        )
+        self.survival = Survival(context)
         self.states: SavedStates | None = None
         if plan.experiment.record.states_every and path is not None:
-            self.states = SavedStates(setup, plan.built.dataset, path)
+            self.states = SavedStates(context, plan.built.dataset, path)
         saved = [self.states] if self.states else []
-        self.instruments = [*chosen(setup), self.survival, *saved, *extra]
-        self.simulation = plan.simulation(self.instruments, pace)
+        self.instruments = [*chosen(context), self.survival, *saved, *extra]
+        self.simulation = plan.simulation(self.instruments, control)
         self._changes = dict(self.simulation.changes)  # that experiment.toml tells
         self.facts = facts(plan, self.simulation)
-        self.keeper: Keeper | None = None
+        self.checkpointer: Checkpointer | None = None
         if path is not None:
-            self.keeper = Keeper(path, plan.experiment.record.checkpoint, self)
-            self.facts["planned"] = self.keeper.prints
+            self.checkpointer = Checkpointer(path, plan.experiment.record.checkpoint, self)
+            self.facts["planned"] = self.checkpointer.prints
         self.at: int | None = None  # bytes of series.csv that were there before
         if before is not None:
-            check_planned(path, before.planned, self.keeper.prints)
+            check_planned(path, before.planned, self.checkpointer.prints)
             self.facts |= before.facts
             if before.checkpoint is not None:
-                self.at = self.keeper.restore(before.checkpoint)
+                self.at = self.checkpointer.restore(before.checkpoint)
         self.first = self.step  # that this process begins at
         self.restored_at: int | None = None  # when the folder had vanished
         self.wanted = threading.Event()  # somebody wants to see the tables as they are
@@ -203,7 +205,7 @@ class Recording:
         """The same, frame by frame: others may be advanced in between, on an ``engine`` that
         they share. It is then set to work before the first yield, and frames follow."""
         clock = time.perf_counter()
-        folder: Folder | Nowhere = Nowhere()
+        folder: RunWriter | NullWriter = NullWriter()
         with contextlib.ExitStack() as open_files:
             try:
                 folder = open_files.enter_context(self._folder())
@@ -217,14 +219,14 @@ class Recording:
                     yield
                 for frame in self.simulation.frames(engine):
                     self._record(frame, folder, watch, clock)
-                    if self.keeper is not None:
-                        folder.surely(partial(self.keeper.look, folder))
+                    if self.checkpointer is not None:
+                        folder.surely(partial(self.checkpointer.look, folder))
                     yield
                 seconds = time.perf_counter() - clock
                 folder.surely(partial(self._finish, folder, seconds))
                 if self.step == self.plan.experiment.steps:
                     self._clear()
-            except GivenUp:
+            except Cancelled:
                 raise
             except BaseException as error:
                 with contextlib.suppress(OSError):
@@ -235,10 +237,10 @@ class Recording:
                     raise RunFailed(where + self.reason) from error
                 raise
 
-    def _finish(self, folder: Folder | Nowhere, seconds: float) -> None:
+    def _finish(self, folder: RunWriter | NullWriter, seconds: float) -> None:
         """Write what there is at an end, the words on it last."""
-        if self.keeper is not None and self.step < self.plan.experiment.steps:
-            self.keeper.write(folder)
+        if self.checkpointer is not None and self.step < self.plan.experiment.steps:
+            self.checkpointer.write(folder)
         results = self._results()
         folder.finish(*results)
         if self.states:
@@ -246,18 +248,18 @@ class Recording:
         self.preview = self._preview(*results)
         folder.manifest(self._ended(seconds))
 
-    def _folder(self) -> Folder | Nowhere:
-        return Nowhere() if self.path is None else Folder(self.path, self.experiment, self.at)
+    def _folder(self) -> RunWriter | NullWriter:
+        return NullWriter() if self.path is None else RunWriter(self.path, self.experiment, self.at)
 
     def _clear(self) -> None:
         """Let go of what only a run that is not done needs."""
         if self.states:
             self.states.file.clear()
-        if self.keeper is not None:
-            self.keeper.clear()
+        if self.checkpointer is not None:
+            self.checkpointer.clear()
 
     def _record(
-        self, frame: Frame, folder: Folder | Nowhere, watch: Watcher | None, clock: float
+        self, frame: Frame, folder: RunWriter | NullWriter, watch: Watcher | None, clock: float
     ) -> None:
         if self.simulation.changes != self._changes:  # one may take the place of a planned one
             self._changes = dict(self.simulation.changes)
@@ -293,7 +295,7 @@ class Recording:
                 )
             )
 
-    def _tell_restored(self, folder: Folder | Nowhere) -> None:
+    def _tell_restored(self, folder: RunWriter | NullWriter) -> None:
         folder.restored, self.restored_at = False, self.step
         warning = f"the run folder vanished and was made again at step {self.step}"
         self.facts["warnings"] = [*self.facts["warnings"], warning]

@@ -17,16 +17,16 @@ import numpy as np
 
 from tuichaos.common.atomic_files import reason
 from tuichaos.common.errors import InputError, OtherState, RunFailed
-from tuichaos.common.limits import MOST_JSON, read_text
-from tuichaos.execution import extend
+from tuichaos.common.limits import MAX_JSON, read_text
+from tuichaos.execution import longer_folder
 from tuichaos.execution.manifest import differing
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.progress_event import Progress
 from tuichaos.execution.runner import Recording, prepare
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.column_reader import whole_lines
-from tuichaos.storage.fingerprint import MOST_NAMED, changed, check_planned, known, prints
+from tuichaos.storage.fingerprint import MAX_NAMED, changed, check_planned, known, prints
 from tuichaos.storage.run_reader import GROWING, MALFORMED, Run, check_entries, open_run, reading
 from tuichaos.storage.run_writer import summed
 from tuichaos.storage.series_text import series_columns, series_head, series_lines
@@ -34,7 +34,7 @@ from tuichaos.systems.datasets import load
 
 FIRST_STEPS = 32  # that are computed again at least
 STATUSES = ("running", "killed", "interrupted", "failed", "done")
-MOST_AGAIN = 2048  # steps to the second recorded row
+MAX_AGAIN = 2048  # steps to the second recorded row
 NOT_FINITE = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 
 
@@ -59,7 +59,7 @@ def files(run: Run) -> Iterator[Check]:
     experiment = run.experiment
     words = f"{experiment.name}, {experiment.steps} steps"
     if keys := changed(known(run.manifest), prints(experiment, None, any_steps=False)):
-        words = f"{', '.join(keys[:MOST_NAMED])} changed since it began"
+        words = f"{', '.join(keys[:MAX_NAMED])} changed since it began"
     yield Check("experiment", not keys, words)
     yield _status(run)
     yield from _data(run)
@@ -155,12 +155,12 @@ def _checkpoints(run: Run) -> Iterator[Check]:
 
 def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
     """Why a run could not go on from a checkpoint, in words; nothing is written."""
-    recording = Recording(ready, run.path, Pace())
+    recording = Recording(ready, run.path, RunControl())
     if recording.states:
         recording.states.file.again = "rb"
     try:
-        check_planned(run.path, known(run.manifest, checkpoint), recording.keeper.prints)
-        recording.keeper.restore(checkpoint)
+        check_planned(run.path, known(run.manifest, checkpoint), recording.checkpointer.prints)
+        recording.checkpointer.restore(checkpoint)
     except OtherState:
         raise
     except InputError as error:
@@ -173,14 +173,16 @@ def _unfit(run: Run, ready: Plan, checkpoint: Checkpoint) -> str:
 
 def _further(run: Run) -> Iterator[Check]:
     """The checks of a longer run that is under way, but for its first steps."""
-    place = run.path / extend.NAME
+    place = run.path / longer_folder.NAME
     if not place.exists():
         return
     try:
         longer = open_run(place)
-        yield from (replace(check, name=f"{extend.NAME}/{check.name}") for check in files(longer))
+        yield from (
+            replace(check, name=f"{longer_folder.NAME}/{check.name}") for check in files(longer)
+        )
     except (InputError, OSError) as error:
-        yield Check(extend.NAME, False, str(error))
+        yield Check(longer_folder.NAME, False, str(error))
 
 
 def _json(path: Path) -> Check:
@@ -188,7 +190,7 @@ def _json(path: Path) -> Check:
         raise ValueError(f"holds {name}, which is no number")
 
     try:
-        json.loads(read_text(path, MOST_JSON), parse_constant=refuse)
+        json.loads(read_text(path, MAX_JSON), parse_constant=refuse)
     except (OSError, ValueError, RecursionError) as error:
         return Check(path.name, False, _said(error))
     return Check(path.name, True, "is whole, every number finite")
@@ -276,7 +278,7 @@ def _again(run: Run) -> Check:
             stop.set()
 
     try:
-        prepare(plan(run.experiment), None, Pace(stop=stop)).run(watch)
+        prepare(plan(run.experiment), None, RunControl(stop=stop)).run(watch)
     except (InputError, RunFailed) as error:
         return Check(name, None, str(error))
     except MALFORMED as error:  # a user's system may raise anything
@@ -299,7 +301,7 @@ def _again(run: Run) -> Check:
 
 def _steps_again(every: int) -> int:
     """So many that there is a row beside that of step 0, unless it is far."""
-    return max(FIRST_STEPS, every) if every <= MOST_AGAIN else FIRST_STEPS
+    return max(FIRST_STEPS, every) if every <= MAX_AGAIN else FIRST_STEPS
 
 
 def _series(run: Run, frames: list[Progress]) -> str:

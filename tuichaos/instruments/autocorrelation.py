@@ -19,10 +19,17 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Setup, option
+from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import CONSTANT, MOST, OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import (
+    CONSTANT,
+    MAX_NEWEST,
+    OfSeries,
+    SeriesWindow,
+    Unmeasured,
+    summary,
+)
 
 LAGS = 50
 SHUFFLES = 1000  # the paper's number
@@ -42,7 +49,7 @@ class Correlations:
 
 
 class Autocorrelation(OfSeries):
-    """ρ at lags 1 to ``lags`` (50; a quarter of the stretch at most) over the newest MOST
+    """ρ at lags 1 to ``lags`` (50; a quarter of the stretch at most) over the newest MAX_NEWEST
     steps; of the state over as many of these as are kept (see Memory), empty if too few.
 
     Each reference is shuffled by its own draws from the seed.
@@ -50,25 +57,26 @@ class Autocorrelation(OfSeries):
 
     key = "autocorrelation"
 
-    def __init__(self, setup: Setup, signals: Signals, memory: Memory) -> None:
-        super().__init__(setup, signals)
+    def __init__(self, context: RunContext, signals: Signals, memory: Memory) -> None:
+        super().__init__(context, signals)
         self.memory = memory
         self.lags = option(self.switch, "lags", LAGS)
-        if self.lags > MOST // SPAN:
+        if self.lags > MAX_NEWEST // SPAN:
             raise InputError(
-                f"measure.autocorrelation: lags must be at most {MOST // SPAN}, not {self.lags}"
+                f"measure.autocorrelation: lags must be at most {MAX_NEWEST // SPAN}, "
+                f"not {self.lags}"
             )
 
-    def measured(self, stretch: Stretch) -> Correlations:
+    def measured(self, stretch: SeriesWindow) -> Correlations:
         stretch.require(LEAST)
         lags = min(self.lags, len(stretch.values) // SPAN)
         signal = autocorrelation(stretch.values, lags)
-        seed = self.setup.experiment.seed
+        seed = self.context.experiment.seed
         rng = generator(seed, Purpose.SHUFFLE, stretch.reference)
         low, high = null_band(stretch.values, lags, rng)
         return Correlations(signal, self._of_the_state(stretch, lags), low, high)
 
-    def _of_the_state(self, stretch: Stretch, lags: int) -> np.ndarray:
+    def _of_the_state(self, stretch: SeriesWindow, lags: int) -> np.ndarray:
         states = self.memory.states(stretch.reference, stretch.start)[1]
         if len(states) < max(LEAST, SPAN * lags):
             return np.full(lags, np.nan)

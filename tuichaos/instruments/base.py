@@ -15,15 +15,15 @@ from tuichaos.systems.base import System, perturbed_mask
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What instruments need to know of the run they measure. ``heed`` is called between
-    references by findings that take long; it raises where they are not wanted any more.
+class RunContext:
+    """What instruments need to know of the run they measure. ``check_cancelled`` is called
+    between references by findings that take long; it raises once they are not wanted any more.
     ``parted``: the step at which an unperturbed twin parted from its reference; None while
     none has."""
 
     experiment: Experiment
     system: System
-    heed: Callable[[], None] = field(default=lambda: None, compare=False)
+    check_cancelled: Callable[[], None] = field(default=lambda: None, compare=False)
     parted: Callable[[], int | None] = field(default=lambda: None, compare=False)
 
     @property
@@ -82,6 +82,7 @@ class Instrument:
     the summary then has ``reason``, a few words (None where there is a number).
     """
 
+    key: ClassVar[str] = ""  # the key of [measure] that asks for it; none: it serves others
     needs_signal = False  # whether its probes and folds read ``frame["signal"]``
     carries = False  # whether its probes carry something along from frame to frame
     not_kept: ClassVar[tuple[str, ...]] = ()  # attributes that a checkpoint leaves out
@@ -110,7 +111,7 @@ class Instrument:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: all that changes while a run goes on, and constants, which
-        do no harm; other instruments and the setup are made again by the constructor."""
+        do no harm; other instruments and the context are made again by the constructor."""
         return {
             name: value
             for name, value in vars(self).items()
@@ -118,7 +119,7 @@ class Instrument:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Be as it was when ``state`` was taken of an instrument of the same setup."""
+        """Be as it was when ``state`` was taken of an instrument of the same context."""
         own = {name for name, value in vars(self).items() if isinstance(value, NOT_STATE)}
         if own & set(state):
             raise InputError("is damaged: holds what an instrument makes itself")
@@ -134,7 +135,7 @@ def observed(instruments: Sequence[Instrument], steps: np.ndarray) -> np.ndarray
     return np.any(masks, axis=0) if masks else np.zeros(len(steps), dtype=bool)
 
 
-NOT_STATE = (Instrument, Setup, System)  # of the attributes of an instrument
+NOT_STATE = (Instrument, RunContext, System)  # of the attributes of an instrument
 
 
 def every_of(switch: bool | Mapping[str, int]) -> int:

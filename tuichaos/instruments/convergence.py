@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
@@ -27,20 +27,22 @@ class Convergence(Instrument):
     ``late_loss`` (the mean of the last losses, not the last one).
     """
 
-    def __init__(self, setup: Setup) -> None:
-        if "loss" not in setup.system.observables:
+    key = "convergence"
+
+    def __init__(self, context: RunContext) -> None:
+        if "loss" not in context.system.observables:
             raise InputError("measure.convergence: this system has no loss")
-        self.setup = setup
-        self.last = option(setup.experiment.measure.convergence, "last", LAST)
-        if self.last > setup.steps:
+        self.context = context
+        self.last = option(context.experiment.measure.convergence, "last", LAST)
+        if self.last > context.steps:
             raise InputError(
                 f"measure.convergence: last = {self.last} losses need steps of at least as many"
             )
-        self.first = np.full(setup.references, np.nan)
+        self.first = np.full(context.references, np.nan)
         self.late: list[np.ndarray] = []
 
     def _wanted(self, steps: np.ndarray) -> np.ndarray:
-        return np.flatnonzero((steps == 0) | (steps > self.setup.steps - self.last))
+        return np.flatnonzero((steps == 0) | (steps > self.context.steps - self.last))
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         times = self._wanted(orbit.steps)
@@ -58,7 +60,7 @@ class Convergence(Instrument):
 
     def findings(self) -> Findings:
         complete = len(self.late) == self.last
-        final = np.full(self.setup.references, np.nan)
+        final = np.full(self.context.references, np.nan)
         if complete:
             with np.errstate(invalid="ignore", over="ignore"):
                 # One by one, so that no number depends on how many references there are.
@@ -66,7 +68,7 @@ class Convergence(Instrument):
                 ratio = final / self.first
             final = np.where(np.isfinite(final), final, np.nan)
         else:
-            ratio = np.full(self.setup.references, np.nan)
+            ratio = np.full(self.context.references, np.nan)
         ratio = np.where(np.isfinite(ratio), ratio, np.nan)
         converged = np.where(ratio < 1, 1.0, 0.0) if complete else np.full(len(ratio), np.nan)
         count = int(np.isfinite(ratio).sum())
@@ -75,7 +77,9 @@ class Convergence(Instrument):
             "converged": int(converged.sum()) if complete else None,
             "count": count,
             "total": len(ratio),
-            "window": [self.setup.steps + 1 - self.last, self.setup.steps] if complete else None,
+            "window": [self.context.steps + 1 - self.last, self.context.steps]
+            if complete
+            else None,
             "reason": None
             if count
             else "the loss did not stay finite"

@@ -19,14 +19,13 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.devices import repeatable
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
-from tuichaos.systems.base import System, parameter_mask, spans
-from tuichaos.systems.generic_stepper import padded
-from tuichaos.systems.hessian import hessian
+from tuichaos.systems.acceleration import hessian
+from tuichaos.systems.base import System, padded, parameter_mask, spans
 from tuichaos.systems.training import TrainingSystem
 
 # A weight whose knock-out changes the loss by less than this share does not matter to it.
@@ -40,8 +39,8 @@ FLAT = 1e-3
 # (as a logarithm, twofold) over the whole window: a run can tell no less.
 NEUTRAL = math.log(2)
 
-MOST_CURVATURES = 512  # parameters of which the dense Hessian is made
-MOST_KNOCKED_OUT = 20_000  # parameters, each one forward pass
+MAX_CURVATURES = 512  # parameters of which the dense Hessian is made
+MAX_KNOCKED_OUT = 20_000  # parameters, each one forward pass
 AT_ANY_TIME = 128  # parameters up to which both are made before the run has ended
 ROWS = 64  # of a batch of losses
 
@@ -62,7 +61,7 @@ class Dimensions(Instrument):
     """The first references, over the whole run; optimizer state is no dimension here.
 
     D_w is added up at every step. Knock-out and curvatures (eigenvalues of the dense Hessian
-    of the loss, up to MOST_CURVATURES parameters) are those of the last state, in float64.
+    of the loss, up to MAX_CURVATURES parameters) are those of the last state, in float64.
     Δ_w of a weight that starts at 0 is empty, as are the shares where there are no twins or
     they did not part. Keeps some arrays (references, parameters), whatever the number of
     steps. Probe arrays, one time a frame: ``dimensions.first``, ``dimensions.last``
@@ -70,17 +69,19 @@ class Dimensions(Instrument):
     ``dimensions.participation`` (1, r).
     """
 
+    key = "dimensions"
     depends_on_steps = False
     carries = True
     not_kept = ("_ending", "_neutral")
 
-    def __init__(self, setup: Setup, spectrum: Spectrum | None = None) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, spectrum: Spectrum | None = None) -> None:
+        self.context = context
         self.spectrum = spectrum
         self.references = min(
-            option(setup.experiment.measure.dimensions, "references", REFERENCES), setup.references
+            option(context.experiment.measure.dimensions, "references", REFERENCES),
+            context.references,
         )
-        layout = setup.system.layout
+        layout = context.system.layout
         self.index = np.flatnonzero(parameter_mask(layout))
         number = np.concatenate([np.full(p.size, k) for k, (p, _) in enumerate(spans(layout))])
         self.layer = number[self.index]
@@ -171,7 +172,7 @@ class Dimensions(Instrument):
         if len(self.index) > 2:  # two always agree, or disagree, in rank
             pairs = zip(delta, self.now["path"], strict=True)
             columns["correlation"] = np.array([spearman(*pair) for pair in pairs])
-        if self.setup.experiment.ensemble.twins:
+        if self.context.experiment.ensemble.twins:
             columns["participation"] = self.now["participation"]
         if ending.knockout_reason is None:
             columns["irrelevant"] = irrelevant(ending.knockout).sum(axis=1)
@@ -214,8 +215,8 @@ class Dimensions(Instrument):
         counts = np.full(max(self.references, spectrum.references), np.nan)
         rows = np.array(spectrum.findings().tables["spectrum.csv"][1], dtype=np.float64)
         rows = rows.reshape(spectrum.references, spectrum.count, -1)
-        start = self.setup.experiment.measure.discard
-        time = (spectrum.read_to - start) * self.setup.time_step
+        start = self.context.experiment.measure.discard
+        time = (spectrum.read_to - start) * self.context.time_step
         for r, (exponent, low, high) in enumerate(rows[:, :, 2:5].transpose(0, 2, 1)):
             if np.isfinite([exponent[0], low[0]]).all():  # without intervals nothing is told
                 neutral = (low <= 0) & (high >= 0) | (np.abs(exponent) * time < NEUTRAL)
@@ -235,22 +236,22 @@ class Dimensions(Instrument):
         knockout = np.full((self.references, size), np.nan)
         flat = np.full(self.references, np.nan)
         reason = None
-        if "loss" not in self.setup.system.observables:
+        if "loss" not in self.context.system.observables:
             reason = "the system has no loss"
-        elif self.read_to != self.setup.steps and size > AT_ANY_TIME:
+        elif self.read_to != self.context.steps and size > AT_ANY_TIME:
             reason = "the run has not come to its end"
         knockout_reason = flat_reason = reason
         if reason is None:
-            if size > MOST_KNOCKED_OUT:
-                knockout_reason = f"more than {MOST_KNOCKED_OUT} parameters"
-            if size > MOST_CURVATURES:
-                flat_reason = f"more than {MOST_CURVATURES} parameters"
+            if size > MAX_KNOCKED_OUT:
+                knockout_reason = f"more than {MAX_KNOCKED_OUT} parameters"
+            if size > MAX_CURVATURES:
+                flat_reason = f"more than {MAX_CURVATURES} parameters"
             for r, state in enumerate(self.now["last"]):
-                system = self.setup.system.take(torch.full((ROWS,), r))
+                system = self.context.system.take(torch.full((ROWS,), r))
                 if np.isfinite(state).all() and knockout_reason is None:
                     knockout[r] = knocked_out(system, state, self.index)
                 if np.isfinite(state).all() and flat_reason is None:
-                    own = self.setup.system.take(torch.tensor([r]))
+                    own = self.context.system.take(torch.tensor([r]))
                     flat[r] = flat_directions(own, state)
         return Ending(self.read_to, knockout, flat, knockout_reason, flat_reason)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.observables import final
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -26,22 +26,24 @@ class Divergence(Instrument):
     depends_on_steps = False
     not_kept = ("pieces",)
 
-    def __init__(self, setup: Setup, in_series: bool) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, in_series: bool) -> None:
+        self.context = context
         self.in_series = in_series
         self.pieces = [
             (piece.name, span)
-            for piece, span in spans(setup.system.layout)
+            for piece, span in spans(context.system.layout)
             if piece.kind != "optimizer"
         ]
-        self.first = np.full(setup.references, np.nan)
-        self.moved_at = np.full(setup.references, np.nan)  # ‖x‖₁ there
-        self.last = np.full(setup.references, np.nan)
+        self.first = np.full(context.references, np.nan)
+        self.moved_at = np.full(context.references, np.nan)  # ‖x‖₁ there
+        self.last = np.full(context.references, np.nan)
         # The first step at which a twin holds no finite numbers while its reference does.
-        self.twins_lost_at = np.full((setup.references, setup.experiment.ensemble.twins), np.nan)
+        self.twins_lost_at = np.full(
+            (context.references, context.experiment.ensemble.twins), np.nan
+        )
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
-        twins = self.setup.experiment.ensemble.twins
+        twins = self.context.experiment.ensemble.twins
         parts = self._parts(orbit, twins)
         total = sum(parts.values())
         scale = sum(orbit.states[..., s].abs().sum(-1) for _, s in self.pieces)
@@ -50,7 +52,7 @@ class Divergence(Instrument):
             "twin_distances": total,
             "scale": scale.cpu().numpy().astype(np.float64),
         }
-        if self.setup.system.is_network:
+        if self.context.system.is_network:
             found |= {f"distance.{name}": _mean(part) for name, part in parts.items()}
         return found
 
@@ -67,7 +69,7 @@ class Divergence(Instrument):
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
         distance = frame["distance"]
-        at = self.setup.perturb_at - frame.steps[0]
+        at = self.context.perturb_at - frame.steps[0]
         if 0 <= at < len(frame.steps):
             self.first, self.moved_at = distance[at], frame["scale"][at]
         self.last = distance[-1]
@@ -86,19 +88,19 @@ class Divergence(Instrument):
         """Why the twins are where their reference is although they were moved: what they were
         moved by is below half a unit in the last place of their state. Empty where it is not."""
         known = np.isfinite(self.first) & np.isfinite(self.moved_at)
-        if not known.any() or self.first[known].any() or not self.setup.perturbation_scale:
+        if not known.any() or self.first[known].any() or not self.context.perturbation_scale:
             return ""
         size = median(self.moved_at[known]) / sum(s.stop - s.start for _, s in self.pieces)
         if not size > 0:
             return ""
-        enough = math.ceil(math.log10(2 * FLOOR_UNITS * self.setup.unit * size))
+        enough = math.ceil(math.log10(2 * FLOOR_UNITS * self.context.unit * size))
         return (
-            f"ensemble.perturbation = {self.setup.experiment.ensemble.perturbation:g} is lost in "
+            f"ensemble.perturbation = {self.context.experiment.ensemble.perturbation:g} is lost in "
             f"rounding: states are about {_short(size)}; take 1e{enough} or more"
         )
 
     def findings(self) -> Findings:
-        scale = self.setup.perturbation_scale
+        scale = self.context.perturbation_scale
         ratio = self.last / scale
         finite = ratio[np.isfinite(ratio)]
         lost = self.twins_lost_at[np.isfinite(self.twins_lost_at)]

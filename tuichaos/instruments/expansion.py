@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 
 from tuichaos.instruments.base import Findings
-from tuichaos.instruments.stretches import OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import OfSeries, SeriesWindow, Unmeasured, summary
 
 RADIUS = 5e-5
 SHORTEST, LONGEST = 4, 24  # points of a fit: n = 1 … m − 1 for m = 5 … 25
 TESTED = 10  # points of the test: n = 1 … 10
 SIGNIFICANT = 0.05
-MOST_PAIRS = 20_000  # of neighbours; of more, as on a cycle, so many at even ranks
+MAX_PAIRS = 20_000  # of neighbours; of more, as on a cycle, so many at even ranks
 LEAST_PAIRS = 10  # below, the mean distance is that of a few accidents
 LEAST = 100  # steps
 
@@ -66,17 +66,17 @@ class Expansion:
 
 
 class ExpansionRates(OfSeries):
-    """Rates over the newest MOST steps in nats a step (of a flow: per unit of time)."""
+    """Rates over the newest MAX_NEWEST steps in nats a step (of a flow: per unit of time)."""
 
     depends_on_steps = False
     key = "expansion"
 
-    def measured(self, stretch: Stretch) -> tuple[Stretch, Expansion]:
+    def measured(self, stretch: SeriesWindow) -> tuple[SeriesWindow, Expansion]:
         stretch.require(LEAST)
         return stretch, expansion(stretch.values, stretch.floor)
 
     def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
-        step = self.setup.time_step
+        step = self.context.time_step
         local: list[list[Any]] = []
         curves: list[list[Any]] = []
         columns: dict[str, list[float]] = {name: [] for name in NAMES}
@@ -148,7 +148,7 @@ def expansion(x: np.ndarray, floor: float = 0.0, radius: float = RADIUS) -> Expa
 
     Distances up to ``floor`` tell only rounding: a time's curve ends before its first one,
     and where more than half of the curves end early there is no rate. Unmeasured if so, or if
-    there are too few pairs. O(T ln T) for the neighbours, found by sorting, and MOST_PAIRS
+    there are too few pairs. O(T ln T) for the neighbours, found by sorting, and MAX_PAIRS
     distances at a time.
     """
     usable = len(x) - LONGEST
@@ -175,16 +175,16 @@ def expansion(x: np.ndarray, floor: float = 0.0, radius: float = RADIUS) -> Expa
 
 def neighbours(x: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """All pairs of times (i, j), i ≠ j, with |x_i − x_j| < radius, each once: two (pairs,); of
-    more than MOST_PAIRS only so many, evenly spread over all in order of their values."""
+    more than MAX_PAIRS only so many, evenly spread over all in order of their values."""
     order = np.argsort(x, kind="stable")
     ranked = x[order]
     beyond = np.searchsorted(ranked, ranked + radius, side="left")
     ahead = np.maximum(beyond - np.arange(len(x)) - 1, 0)
     ends = np.cumsum(ahead)
     total = int(ends[-1]) if len(ends) else 0
-    chosen = np.arange(min(total, MOST_PAIRS))
-    if total > MOST_PAIRS:
-        chosen = chosen * total // MOST_PAIRS
+    chosen = np.arange(min(total, MAX_PAIRS))
+    if total > MAX_PAIRS:
+        chosen = chosen * total // MAX_PAIRS
     left = np.searchsorted(ends, chosen, side="right")
     gap = chosen - (ends[left] - ahead[left]) + 1
     return order[left], order[left + gap]

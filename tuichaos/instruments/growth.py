@@ -19,7 +19,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import Frame
@@ -29,10 +29,10 @@ PLUNGE = 3
 PLUNGE_STEPS = 30
 HALF = 0.5
 NEAR_TOP = 0.75  # of the largest ln d, for its mean; that of a line is a half
-MOST_UNTOLD = 0.05  # of the references, without a slope for how they fall
+MAX_UNTOLD = 0.05  # of the references, without a slope for how they fall
 
 
-@kept
+@kept("GrowthWindow")
 class GrowthWindow:
     """The growth windows of distances (references, n), folded as they come.
 
@@ -151,16 +151,17 @@ class GrowthExponent(Instrument):
     the mean over its twins, and none unless all its twins have one. There is no interval for one
     reference: its twins share its orbit, so how they differ does not tell how it does."""
 
+    key = "growth"
     depends_on_steps = False
 
-    def __init__(self, setup: Setup, divergence: Divergence) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, divergence: Divergence) -> None:
+        self.context = context
         self.divergence = divergence
-        shape = (setup.references, setup.experiment.ensemble.twins)
-        self.window = GrowthWindow(shape, setup.unit, setup.time_step)
+        shape = (context.references, context.experiment.ensemble.twins)
+        self.window = GrowthWindow(shape, context.unit, context.time_step)
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        since = frame.steps - self.setup.perturb_at
+        since = frame.steps - self.context.perturb_at
         self.window.take(since, frame["twin_distances"], frame["scale"], frame["alive"])
         return {}
 
@@ -170,17 +171,17 @@ class GrowthExponent(Instrument):
         length = np.where(np.isfinite(exponent), self.window.lengths.mean(axis=1), np.nan)
         found = mean_and_interval(exponent)
         untold = int(self.window.untold.any(axis=1).sum())
-        if untold > MOST_UNTOLD * self.setup.references:
+        if untold > MAX_UNTOLD * self.context.references:
             found |= {"mean": np.nan, "ci95": None}  # of those that fall otherwise: chosen
         summary = {
             "mean": found["mean"],
             "ci95": found["ci95"],
             "measured": found["count"],
-            "total": self.setup.references,
+            "total": self.context.references,
             "length_median": median(length),
-            "window": [self.setup.perturb_at, None],  # and on, until it leaves its levels
+            "window": [self.context.perturb_at, None],  # and on, until it leaves its levels
         }
-        if not np.isfinite(found["mean"]) and self.setup.experiment.ensemble.twins:
+        if not np.isfinite(found["mean"]) and self.context.experiment.ensemble.twins:
             summary["reason"] = self._why_none(untold)
         columns = {
             "growth": exponent,
@@ -189,7 +190,7 @@ class GrowthExponent(Instrument):
         return Findings(exponents=columns, summary={"growth": summary})
 
     def _why_none(self, untold: int) -> str:
-        window, total = self.window, self.setup.references
+        window, total = self.window, self.context.references
         if held := int(window.held.any(axis=1).sum()):
             return (
                 f"in {held} of {total} references twins stop parting below the growth limit, "

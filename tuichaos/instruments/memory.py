@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.instruments.base import Instrument, Setup
-from tuichaos.instruments.stretches import MOST
+from tuichaos.instruments.base import Instrument, RunContext
+from tuichaos.instruments.stretches import MAX_NEWEST
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
 BYTES = 8_000_000  # of states that are kept of one reference
@@ -16,15 +16,15 @@ LEAST = 50  # states; fewer would tell nothing, and none are kept
 
 class Memory(Instrument):
     """Keeps the newest ``capacity`` states of the first references in a ring; no numbers of
-    its own. At most BYTES a reference, however long the run: MOST states of up to 200
+    its own. At most BYTES a reference, however long the run: MAX_NEWEST states of up to 200
     numbers, fewer of larger ones, none above 20 000. The ring's size does not depend on how
     many references there are, so neither do the numbers made of it.
     """
 
-    def __init__(self, setup: Setup, references: int) -> None:
-        self.references = min(references, setup.references)
-        self.dimension = setup.system.dimension
-        capacity = min(BYTES // (8 * self.dimension), MOST, setup.steps + 1)
+    def __init__(self, context: RunContext, references: int) -> None:
+        self.references = min(references, context.references)
+        self.dimension = context.system.dimension
+        capacity = min(BYTES // (8 * self.dimension), MAX_NEWEST, context.steps + 1)
         small = BYTES // (8 * self.dimension) < LEAST
         self.capacity = 0 if small else capacity
         self.end = -1  # the last step that was seen

@@ -15,15 +15,15 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.summary_statistics import summarise
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.instruments.tangent import TangentExponent
 from tuichaos.simulation.frames import Frame
 
 WIDTH = 50  # steps of a window
 EVERY = 10  # steps from one to the next
-MOST_WINDOWS = 2000  # of a reference; beyond, the stride grows to a multiple of itself
-MOST_ROWS = 50_000  # of moving.csv, about 2 MB: with many references there are fewer windows
+MAX_WINDOWS = 2000  # of a reference; beyond, the stride grows to a multiple of itself
+MAX_ROWS = 50_000  # of moving.csv, about 2 MB: with many references there are fewer windows
 LEAST_WINDOWS = 20  # of a reference, however many references
 
 
@@ -36,19 +36,20 @@ class Moving(Instrument):
     on. Memory: two numbers a window and reference, 0.8 MB up to 2 500 references.
     """
 
+    key = "moving"
     not_kept = ("_cached",)
 
-    def __init__(self, setup: Setup, tangent: TangentExponent | None) -> None:
+    def __init__(self, context: RunContext, tangent: TangentExponent | None) -> None:
         if tangent is None:
             raise InputError("measure.moving: needs the tangent; set measure.tangent = true too")
-        self.setup = setup
+        self.context = context
         self.tangent = tangent
-        switch = setup.experiment.measure.moving
+        switch = context.experiment.measure.moving
         self.width, every = option(switch, "width", WIDTH), option(switch, "every", EVERY)
-        windows = max(0, (setup.steps - self.width) // every + 1)
-        most = min(MOST_WINDOWS, max(LEAST_WINDOWS, MOST_ROWS // setup.references))
+        windows = max(0, (context.steps - self.width) // every + 1)
+        most = min(MAX_WINDOWS, max(LEAST_WINDOWS, MAX_ROWS // context.references))
         self.stride = every * max(1, math.ceil(windows / most))
-        starts = range(0, setup.steps - self.width + 1, self.stride)
+        starts = range(0, context.steps - self.width + 1, self.stride)
         self.marks = {*starts, *(start + self.width for start in starts)}
         self.starts = list(starts)
         self.at: dict[int, np.ndarray] = {}
@@ -67,10 +68,10 @@ class Moving(Instrument):
         per unit of time."""
         starts = [s for s in self.starts if s + self.width <= self.read_to]
         if not starts:
-            return np.empty(0, dtype=int), np.empty((0, self.setup.references))
+            return np.empty(0, dtype=int), np.empty((0, self.context.references))
         first = np.stack([self.at[s] for s in starts])
         last = np.stack([self.at[s + self.width] for s in starts])
-        return np.array(starts), (last - first) / (self.width * self.setup.time_step)
+        return np.array(starts), (last - first) / (self.width * self.context.time_step)
 
     def findings(self) -> Findings:
         if self._cached is None or self._cached[0] != self.read_to:
@@ -110,7 +111,7 @@ class Moving(Instrument):
             "every": self.stride,
             "windows": len(starts),
             "count": int(some.sum()),
-            "total": self.setup.references,
+            "total": self.context.references,
             "window": [0, int(starts[-1]) + self.width if len(starts) else 0],
             "reason": None if some.any() else self._why_none(),
         }
@@ -132,8 +133,8 @@ class Moving(Instrument):
         return int(starts[positive[-1]]) + self.width, None
 
     def _why_none(self) -> str:
-        if self.setup.steps < self.width:
-            return f"the run has {self.setup.steps} steps, fewer than a window of {self.width}"
+        if self.context.steps < self.width:
+            return f"the run has {self.context.steps} steps, fewer than a window of {self.width}"
         if self.read_to < self.width:
             return f"no whole window of {self.width} steps yet"
         return (

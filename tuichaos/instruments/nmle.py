@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import share_interval
 from tuichaos.simulation.frames import Frame
@@ -80,15 +80,16 @@ def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class PaperExponent(Instrument):
     """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded."""
 
+    key = "nmle"
     depends_on_steps = False
 
-    def __init__(self, setup: Setup, divergence: Divergence) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, divergence: Divergence) -> None:
+        self.context = context
         self.divergence = divergence
         self.parts: list[np.ndarray] = []
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        since = frame.steps - self.setup.perturb_at
+        since = frame.steps - self.context.perturb_at
         wanted = (since >= 0) & (since < POINTS)
         if wanted.any():
             self.parts.append(frame["distance"][wanted])
@@ -97,12 +98,12 @@ class PaperExponent(Instrument):
     def best(self) -> BestWindows:
         """The best window of each reference so far."""
         if not self.parts:
-            return BestWindows(*np.full((4, self.setup.references), np.nan))
+            return BestWindows(*np.full((4, self.context.references), np.nan))
         return best_windows(np.concatenate(self.parts))
 
     def findings(self) -> Findings:
-        best, start = self.best(), self.setup.perturb_at
-        exponents = best.slope / self.setup.time_step
+        best, start = self.best(), self.context.perturb_at
+        exponents = best.slope / self.context.time_step
         slopes = exponents[best.kept]
         # Where no window could be fitted to any (too few steps, or not finite) none was kept or
         # left out.
@@ -112,9 +113,9 @@ class PaperExponent(Instrument):
             "mean": float(slopes.mean()) if len(slopes) else np.nan,
             "std": float(slopes.std(ddof=1)) if len(slopes) > 1 else np.nan,
             "kept": count,
-            "kept_ci95": share_interval(count, self.setup.references) if told else None,
-            "total": self.setup.references,
-            "window": [start, min(start + POINTS - 1, max(start, self.setup.steps))],
+            "kept_ci95": share_interval(count, self.context.references) if told else None,
+            "total": self.context.references,
+            "window": [start, min(start + POINTS - 1, max(start, self.context.steps))],
             "reason": None if told else self.divergence.lost or NO_WINDOW,
         }
         columns = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.instruments.base import Findings, Instrument, Setup, every_of, is_on
+from tuichaos.instruments.base import Findings, Instrument, RunContext, every_of, is_on
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System, parameter_mask
@@ -50,24 +50,24 @@ class Observables(Instrument):
 
     depends_on_steps = False
 
-    def __init__(self, setup: Setup, signal: bool = False, scores: int = 0) -> None:
-        self.setup = setup
-        measure = setup.experiment.measure
-        named = setup.system.observables
-        self.signal = signal_name(setup.system) if signal else None
+    def __init__(self, context: RunContext, signal: bool = False, scores: int = 0) -> None:
+        self.context = context
+        measure = context.experiment.measure
+        named = context.system.observables
+        self.signal = signal_name(context.system) if signal else None
         switches = {name: getattr(measure, GROUPS.get(name, ""), True) for name in named}
         self.every = {name: every_of(s) for name, s in switches.items() if is_on(s)}
         self.scores = scores
-        self.scored = score_names(setup.system) if scores else {}
+        self.scored = score_names(context.system) if scores else {}
         self.last: Mapping[str, np.ndarray] = {}
 
     def _wanted(self, steps: np.ndarray) -> dict[str, np.ndarray]:
         """Which of ``steps`` are looked at, for each number that is wanted."""
-        wanted = {name: self.setup.recorded(steps, n) for name, n in self.every.items()}
+        wanted = {name: self.context.recorded(steps, n) for name, n in self.every.items()}
         if self.signal:
             wanted["signal"] = np.ones(len(steps), dtype=bool)
         for score in self.scored:
-            wanted[score] = looked_at(steps, self.scores, self.setup.steps)
+            wanted[score] = looked_at(steps, self.scores, self.context.steps)
         return wanted
 
     def observes(self, steps: np.ndarray) -> np.ndarray:
@@ -113,15 +113,15 @@ class WeightNorm(Instrument):
 
     depends_on_steps = False
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.every = every_of(setup.experiment.measure.weight_norm)
-        self.mask = torch.from_numpy(parameter_mask(setup.system.layout))
-        self.last = np.full(setup.references, np.nan)
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.every = every_of(context.experiment.measure.weight_norm)
+        self.mask = torch.from_numpy(parameter_mask(context.system.layout))
+        self.last = np.full(context.references, np.nan)
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         full = np.full(orbit.states.shape[:2], np.nan)
-        times = np.flatnonzero(self.setup.recorded(orbit.steps, self.every))
+        times = np.flatnonzero(self.context.recorded(orbit.steps, self.every))
         if len(times):
             states = orbit.states[torch.from_numpy(times)]
             if not self.mask.all():

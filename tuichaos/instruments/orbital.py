@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -26,7 +26,7 @@ from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.base import parameter_mask
 
 WINDOW = 100  # steps to either side that are searched
-MOST_TIMES = 400  # at which twins are compared, more than a chart has columns
+MAX_TIMES = 400  # at which twins are compared, more than a chart has columns
 LEAST_TIMES = 20  # below, a verdict would be about a handful of steps
 HELD_BYTES = 32_000_000  # of twins that wait for the orbit to come past, of one reference
 
@@ -41,7 +41,7 @@ LYAPUNOV, ORBITAL, NEITHER = "near at the same time", "near the orbit", "neither
 KEYS = {LYAPUNOV: "lyapunov_stable", ORBITAL: "orbitally_stable", NEITHER: "neither"}
 
 
-@kept
+@kept("Waiting")
 @dataclass
 class Waiting:
     """Twins at a step, for which the orbit has been searched up to ``searched``."""
@@ -55,7 +55,7 @@ class Waiting:
 
 
 class OrbitalDistance(Instrument):
-    """Both distances of the first references at up to MOST_TIMES steps from the perturbation
+    """Both distances of the first references at up to MAX_TIMES steps from the perturbation
     to ``steps − window``, the last one whose window is whole; the mean over twins of each.
 
     Parameters only, optimizer state left out. There is no interpolation: the orbit is its
@@ -68,20 +68,21 @@ class OrbitalDistance(Instrument):
     number of steps. Probe array: ``orbital`` (times done, r, 3).
     """
 
+    key = "orbital"
     carries = True
 
-    def __init__(self, setup: Setup) -> None:
-        switch = setup.experiment.measure.orbital
-        twins = setup.experiment.ensemble.twins
+    def __init__(self, context: RunContext) -> None:
+        switch = context.experiment.measure.orbital
+        twins = context.experiment.ensemble.twins
         if not twins:
             raise InputError("measure.orbital: needs twins; ensemble.twins is 0")
-        self.setup = setup
+        self.context = context
         self.window = option(switch, "window", WINDOW)
-        self.references = min(option(switch, "references", REFERENCES), setup.references)
-        mask = parameter_mask(setup.system.layout)
+        self.references = min(option(switch, "references", REFERENCES), context.references)
+        mask = parameter_mask(context.system.layout)
         self.index = np.flatnonzero(mask)
         held = max(1, HELD_BYTES // (8 * twins * len(self.index)))
-        self.times = compared_steps(setup.perturb_at, setup.steps, self.window, held)
+        self.times = compared_steps(context.perturb_at, context.steps, self.window, held)
         self.past: dict[int, np.ndarray] = {}  # of a block: (own, up to window, parameters)
         self.waiting: dict[int, list[Waiting]] = {}
         self.found: list[np.ndarray] = []
@@ -173,7 +174,7 @@ class OrbitalDistance(Instrument):
             ratios = found[:, :, :2] / found[:1, :, :1]
         has = np.array([v is not None for v in verdicts])
         greatest = ratios[:, has].max(axis=0) if given else np.empty((0, 2))
-        last = int(self.times[len(found) - 1]) if len(found) else self.setup.perturb_at
+        last = int(self.times[len(found) - 1]) if len(found) else self.context.perturb_at
         counts = {name: given.count(name) for name in (LYAPUNOV, ORBITAL, NEITHER)}
         shown = [f"{number} {name}" for name, number in counts.items() if number]
         return {
@@ -188,7 +189,7 @@ class OrbitalDistance(Instrument):
             "search": self.window,
             "count": len(given),
             "total": self.references,
-            "window": [self.setup.perturb_at, last],
+            "window": [self.context.perturb_at, last],
             "reason": None if given else self._reason(found),
         }
 
@@ -204,12 +205,12 @@ class OrbitalDistance(Instrument):
 
 
 def compared_steps(start: int, steps: int, window: int, held: int) -> np.ndarray:
-    """Evenly spaced steps from ``start`` to ``steps − window``, at most MOST_TIMES + 1 and at
+    """Evenly spaced steps from ``start`` to ``steps − window``, at most MAX_TIMES + 1 and at
     most about ``held`` within a window; none if there would be fewer than LEAST_TIMES."""
     span = steps - window - start
     if span + 1 < LEAST_TIMES:
         return np.empty(0, dtype=np.int64)
-    stride = max(-(-span // MOST_TIMES), -(-window // held), 1)
+    stride = max(-(-span // MAX_TIMES), -(-window // held), 1)
     return np.arange(start, start + span + 1, stride)
 
 

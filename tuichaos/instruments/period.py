@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Setup
+from tuichaos.instruments.base import Findings, RunContext
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import TAIL, StateTail
-from tuichaos.instruments.stretches import OfSeries, Stretch, summary
+from tuichaos.instruments.stretches import OfSeries, SeriesWindow, summary
 
 LONGEST = 1024
 CYCLES = 4  # that must have been seen, so that a repetition is no accident
@@ -42,11 +42,11 @@ class Period(OfSeries):
     key = "period"
     most = STRETCH
 
-    def __init__(self, setup: Setup, signals: Signals, states: StateTail) -> None:
-        super().__init__(setup, signals)
+    def __init__(self, context: RunContext, signals: Signals, states: StateTail) -> None:
+        super().__init__(context, signals)
         self.states = states
 
-    def measured(self, stretch: Stretch) -> tuple[int, float, float]:
+    def measured(self, stretch: SeriesWindow) -> tuple[int, float, float]:
         stretch.require(LEAST, moving=False)
         states = self.states.newest(stretch.reference, len(stretch.values))
         found = period(states, unit=stretch.unit)

@@ -18,7 +18,7 @@ import torch
 
 from tuichaos.common.devices import repeatable
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -27,13 +27,13 @@ from tuichaos.systems.base import parameter_mask
 COMPONENTS = 2
 POINTS = 400  # of the orbit, more than a chart has columns
 LEAST_POINTS = 3  # two points always lie on a line
-MOST_BYTES = 256_000_000  # of states kept of one reference and its twins
+MAX_BYTES = 256_000_000  # of states kept of one reference and its twins
 ROUNDING = 100  # units in the last place of the largest entry: less is no motion
 REFERENCE = -1  # its number in the column ``twin``; twins count from 0
 
 
 @dataclass(frozen=True)
-class Plane:
+class PrincipalComponents:
     """``mean`` (n,), ``components`` (k, n) of length 1, or 0 where the orbit has no such
     direction, and the share of the variance each ``explained`` (k,)."""
 
@@ -50,7 +50,9 @@ class Plane:
         return places, np.sqrt((rest * rest).sum(axis=1))
 
 
-def principal(states: np.ndarray, count: int, unit: float = np.finfo(float).eps) -> Plane | None:
+def principal(
+    states: np.ndarray, count: int, unit: float = np.finfo(float).eps
+) -> PrincipalComponents | None:
     """The first ``count`` principal components of states (T, n), signed so that the entry of
     each that is largest in size is positive; None where nothing moves beyond rounding
     (ROUNDING·``unit`` of the largest entry).
@@ -74,7 +76,7 @@ def principal(states: np.ndarray, count: int, unit: float = np.finfo(float).eps)
     components[: len(found)] = np.where(kept[:, None], signs[:, None] * found, 0.0)
     explained = np.zeros(count)
     explained[: len(found)] = np.where(kept, variance[:count] / variance.sum(), 0.0)
-    return Plane(mean, components, explained)
+    return PrincipalComponents(mean, components, explained)
 
 
 class Projection(Instrument):
@@ -83,24 +85,25 @@ class Projection(Instrument):
     on in the same plane; and the loss of each (empty for a system without one).
 
     Parameters only. An orbit that diverged, or does not move, has no components. Keeps
-    points · (1 + twins) · parameters numbers a reference, InputError above MOST_BYTES: 400
+    points · (1 + twins) · parameters numbers a reference, InputError above MAX_BYTES: 400
     points of 6 orbits of 83 numbers are 1.6 MB, whatever the number of steps. Probe arrays:
     ``projection`` (points of the frame, r, 1 + twins, n), ``projection.loss`` without n.
     """
 
+    key = "projection"
     not_kept = ("_cache",)
 
-    def __init__(self, setup: Setup) -> None:
-        switch = setup.experiment.measure.projection
-        self.setup = setup
+    def __init__(self, context: RunContext) -> None:
+        switch = context.experiment.measure.projection
+        self.context = context
         self.count = option(switch, "components", COMPONENTS)
-        self.references = min(option(switch, "references", REFERENCES), setup.references)
-        self.index = np.flatnonzero(parameter_mask(setup.system.layout))
-        self.twins = setup.experiment.ensemble.twins
+        self.references = min(option(switch, "references", REFERENCES), context.references)
+        self.index = np.flatnonzero(parameter_mask(context.system.layout))
+        self.twins = context.experiment.ensemble.twins
         self._check(option(switch, "points", POINTS))
-        points = np.linspace(0, setup.steps, option(switch, "points", POINTS))
+        points = np.linspace(0, context.steps, option(switch, "points", POINTS))
         self.times = np.unique(points.round().astype(np.int64))
-        self.has_loss = "loss" in setup.system.observables
+        self.has_loss = "loss" in context.system.observables
         self.states: list[np.ndarray] = []
         self.losses: list[np.ndarray] = []
         self.seen = 0
@@ -116,10 +119,10 @@ class Projection(Instrument):
                 f"{size} number{'s' * (size > 1)}"
             )
         need = 8 * points * (1 + self.twins) * size
-        if need > MOST_BYTES:
+        if need > MAX_BYTES:
             raise InputError(
                 f"measure.projection: {points} points of {1 + self.twins} orbits of {size:,} "
-                f"numbers need {need / 1e6:,.0f} MB a reference; at most {MOST_BYTES // 10**6}"
+                f"numbers need {need / 1e6:,.0f} MB a reference; at most {MAX_BYTES // 10**6}"
             )
 
     # --- in the worker threads ---
@@ -193,13 +196,18 @@ class Projection(Instrument):
             },
         )
 
-    def _plane(self, states: np.ndarray) -> Plane | None:
+    def _plane(self, states: np.ndarray) -> PrincipalComponents | None:
         if len(states) < LEAST_POINTS or not np.isfinite(states).all():
             return None
-        return principal(states, self.count, self.setup.unit)
+        return principal(states, self.count, self.context.unit)
 
     def _place(
-        self, reference: int, plane: Plane, states: np.ndarray, losses: np.ndarray, rows: list
+        self,
+        reference: int,
+        plane: PrincipalComponents,
+        states: np.ndarray,
+        losses: np.ndarray,
+        rows: list,
     ) -> tuple[float, float]:
         """Add the rows of a reference and its twins; returns how far they are off the plane
         (root mean square): of the reference, and of its twins together."""

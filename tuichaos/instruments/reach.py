@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
+from tuichaos.instruments.base import Findings, Instrument, RunContext, every_of
 from tuichaos.instruments.observables import looked_at, score_names
 from tuichaos.instruments.statistics import median_interval
 from tuichaos.simulation.frames import Frame
@@ -31,12 +31,13 @@ class Reach(Instrument):
     any that did; so it exists only where more than half did.
     """
 
+    key = "reach"
     depends_on_steps = False
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        switch = setup.experiment.measure.reach
-        self.scores = score_names(setup.system)
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        switch = context.experiment.measure.reach
+        self.scores = score_names(context.system)
         if not self.scores:
             raise InputError(
                 "measure.reach: needs classes: this system has no accuracy that could be reached"
@@ -44,11 +45,11 @@ class Reach(Instrument):
         self.every = every_of(switch)
         given = switch.get("accuracy", ACCURACY) if isinstance(switch, Mapping) else ACCURACY
         self.accuracy = float(given)
-        self.first = {name: np.full(setup.references, np.nan) for name in self.scores}
+        self.first = {name: np.full(context.references, np.nan) for name in self.scores}
         self.end = -1
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        at = np.flatnonzero(looked_at(frame.steps, self.every, self.setup.steps))
+        at = np.flatnonzero(looked_at(frame.steps, self.every, self.context.steps))
         self.end = int(frame.steps[-1])
         for name, first in self.first.items():
             there = frame[name][at] >= self.accuracy  # NaN is not

@@ -18,13 +18,13 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Setup, option
+from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import CONSTANT, OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.stretches import CONSTANT, OfSeries, SeriesWindow, Unmeasured, summary
 
 POINTS = 400
-MOST_POINTS = 1000  # distances of all pairs are in memory together
+MAX_POINTS = 1000  # distances of all pairs are in memory together
 WORK = 1e8  # multiplications that distances of states may take; else those of the signal
 SHARE = 0.1  # of the orbit's size (see ``recurrence``) that counts as near, below Marwan's 10 %
 LEAST = 50  # points
@@ -52,23 +52,23 @@ class RecurrencePlot(OfSeries):
 
     key = "recurrence"
 
-    def __init__(self, setup: Setup, signals: Signals, memory: Memory) -> None:
-        super().__init__(setup, signals)
+    def __init__(self, context: RunContext, signals: Signals, memory: Memory) -> None:
+        super().__init__(context, signals)
         self.memory = memory
         self.points = option(self.switch, "points", POINTS)
         self.most = self.points
-        if self.points > MOST_POINTS:
+        if self.points > MAX_POINTS:
             raise InputError(
-                f"measure.recurrence: points must be at most {MOST_POINTS}, not {self.points}"
+                f"measure.recurrence: points must be at most {MAX_POINTS}, not {self.points}"
             )
         if self.points < LEAST:
             raise InputError(
                 f"measure.recurrence: points must be at least {LEAST}, not {self.points}"
             )
-        kept = memory.capacity >= min(self.points, setup.steps + 1)
+        kept = memory.capacity >= min(self.points, context.steps + 1)
         self.states = kept and self.points**2 / 2 * memory.dimension <= WORK
 
-    def measured(self, stretch: Stretch) -> tuple[int, Recurrence]:
+    def measured(self, stretch: SeriesWindow) -> tuple[int, Recurrence]:
         stretch.require(LEAST, moving=False)
         x, floor = stretch.values[:, None], stretch.floor
         if self.states:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.dead_network import DeadNetwork, dead_network
 from tuichaos.instruments.nmle import POINTS, BestWindows, PaperExponent
 from tuichaos.instruments.observables import signal_name
@@ -44,32 +44,33 @@ class Regime(Instrument):
     below that rounding decides.
     """
 
+    key = "regime"
     needs_signal = True
 
     def __init__(
         self,
-        setup: Setup,
+        context: RunContext,
         states: StateTail,
         sharpness: Sharpness | None = None,
         paper: PaperExponent | None = None,
     ) -> None:
-        self.setup = setup
+        self.context = context
         self.states = states
         self.measured_sharpness = sharpness
         self.paper = paper
-        count = setup.references
-        self.record = SpanRecord(setup.steps, count, states.components, setup.unit)
-        self.is_loss = signal_name(setup.system) == "loss"
+        count = context.references
+        self.record = SpanRecord(context.steps, count, states.components, context.unit)
+        self.is_loss = signal_name(context.system) == "loss"
         self.collapsed = np.zeros(count, dtype=bool)
-        self.look_at = np.unique(np.linspace(0, setup.steps, LOOKS + 1).round().astype(int))
+        self.look_at = np.unique(np.linspace(0, context.steps, LOOKS + 1).round().astype(int))
         self.looked: list[int] = []
         self.dead: list[np.ndarray] = []
         self.stuck_on: list[np.ndarray] = []
         # Of each hidden unit, at the newest look.
-        self.unit_slopes = np.full((count, sum(setup.system.hidden_widths)), np.nan)
+        self.unit_slopes = np.full((count, sum(context.system.hidden_widths)), np.nan)
         self.moved: list[np.ndarray] = []  # (references, layers), see ``_moved``
         self.eta = np.full(count, np.nan)
-        self.least = setup.system.least_loss_of_alike(ALIKE)  # below, no network is dead
+        self.least = context.system.least_loss_of_alike(ALIKE)  # below, no network is dead
         self.informed = np.full(count, -1.0)  # the last step with such a loss
         self.early: list[np.ndarray] = []  # losses of the steps that the nMLE is fitted to
         self.late_sharpness: list[tuple[int, np.ndarray]] = []
@@ -88,7 +89,7 @@ class Regime(Instrument):
         largest slope of each hidden unit, NaN in layers that are not stuck."""
         first, last = orbit.steps[0], orbit.steps[-1]
         times = self.look_at[slice(*np.searchsorted(self.look_at, [first, last + 1]))] - first
-        widths = np.array(self.setup.system.hidden_widths, dtype=int)
+        widths = np.array(self.context.system.hidden_widths, dtype=int)
         rows = np.full((len(times), orbit.states.shape[1], FACTS + widths.sum()), np.nan)
         rate = getattr(orbit.system, "output_rate", None)
         if len(times) and rate is not None:
@@ -105,7 +106,7 @@ class Regime(Instrument):
         self, orbit: BlockOrbit, times: np.ndarray, references: np.ndarray, rows: np.ndarray
     ) -> np.ndarray:
         """Rows (n, …) of ``probe`` for n states, at some times of some references."""
-        widths = np.array(self.setup.system.hidden_widths)
+        widths = np.array(self.context.system.hidden_widths)
         states = orbit.states[torch.from_numpy(times), torch.from_numpy(references)]
         found = stuck_of_alike(orbit.system, states)
         full = found.stuck == widths
@@ -130,12 +131,12 @@ class Regime(Instrument):
         growth = frame.values.get("growth")
         if growth is not None:
             with np.errstate(invalid="ignore"):
-                lost = growth < math.log(COLLAPSE_UNITS * self.setup.unit)
+                lost = growth < math.log(COLLAPSE_UNITS * self.context.unit)
             self.collapsed |= lost.any(axis=0)
         self.record.add(steps, frame["state_tail"], signal, growth)
         self.tail = np.concatenate([self.tail, signal])[-TAIL:]
         if self.is_loss:
-            since = steps - self.setup.perturb_at
+            since = steps - self.context.perturb_at
             self.early.append(signal[(since >= 0) & (since < POINTS)])
             below = signal < self.least
             last = steps[len(steps) - 1 - np.argmax(below[::-1], axis=0)]
@@ -153,7 +154,7 @@ class Regime(Instrument):
         |Δ ln| in each layer (references, layers): 0 for a slope that stays 0, ∞ where a layer was
         not stuck at both looks."""
         before, self.unit_slopes = self.unit_slopes, slopes
-        widths = self.setup.system.hidden_widths
+        widths = self.context.system.hidden_widths
         if not widths:
             return np.empty((len(slopes), 0))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -191,7 +192,7 @@ class Regime(Instrument):
     def evidence(self, reference: int, spans: Spans) -> Evidence:
         """What is known of one reference so far."""
         growth = spans.growth[:, reference]
-        if not self.setup.experiment.measure.tangent:
+        if not self.context.experiment.measure.tangent:
             growth = np.full(len(growth), np.nan)
         elif self.collapsed[reference]:
             growth = np.where(np.isfinite(growth), growth, -np.inf)
@@ -224,16 +225,16 @@ class Regime(Instrument):
             motion=motion,
             is_loss=self.is_loss,
             fell=bool(self.newest[reference] < self.first[reference]),
-            trains=self.setup.experiment.system.name == "training",
-            time_step=self.setup.time_step,
-            unit=self.setup.unit,
+            trains=self.context.experiment.system.name == "training",
+            time_step=self.context.time_step,
+            unit=self.context.unit,
             diverged_at=None if math.isnan(gone) else int(gone),
             sharpness=float(np.mean(late)) if late else math.nan,
             dead=self._dead(reference),
         )
 
     def _dead(self, reference: int) -> DeadNetwork | None:
-        if not self.setup.system.hidden_widths or not self.looked:
+        if not self.context.system.hidden_widths or not self.looked:
             return None
         looked = np.array(self.looked)
         seen = np.array([row[reference] for row in self.dead])
@@ -244,8 +245,8 @@ class Regime(Instrument):
             np.array([row[reference] for row in self.moved]),
             self.end,
             float(self.eta[reference]),
-            self.setup.experiment.network.bias,
-            period(self.tail[-max(1, (self.end + 1) // 4) :, reference], unit=self.setup.unit),
+            self.context.experiment.network.bias,
+            period(self.tail[-max(1, (self.end + 1) // 4) :, reference], unit=self.context.unit),
         )
 
     def findings(self) -> Findings:
@@ -253,8 +254,8 @@ class Regime(Instrument):
             return Findings()
         verdicts, spans = [], self.record.judged(self.end)
         missing = self._no_map()
-        for reference in range(self.setup.references):
-            self.setup.heed()
+        for reference in range(self.context.references):
+            self.context.check_cancelled()
             if missing:
                 verdicts.append(Verdict("undecided", missing))
             else:
@@ -278,9 +279,9 @@ class Regime(Instrument):
     def _no_map(self) -> str:
         """Why no reference has a verdict: what was run may be no map of single states; empty
         where nothing says so."""
-        if self.setup.experiment.system.allow_nondeterministic:
+        if self.context.experiment.system.allow_nondeterministic:
             return NO_MAP
-        parted = self.setup.parted()
+        parted = self.context.parted()
         return "" if parted is None else PARTED.format(parted)
 
     def _part(self, verdicts: list[Verdict]) -> dict[str, Any]:
@@ -303,7 +304,7 @@ class Regime(Instrument):
                 }
                 for (verdict, k, eta, behaviour), count in dead.most_common()
             ],
-            "missing": dict(missing.most_common(MOST_REASONS)),
+            "missing": dict(missing.most_common(MAX_REASONS)),
             "warnings": self._warnings(verdicts),
             "count": sum(v.verdict != "undecided" for v in verdicts),
             "total": len(verdicts),
@@ -359,11 +360,11 @@ class Regime(Instrument):
     def _one_way(self, best: BestWindows) -> np.ndarray:
         """Where the loss only fell in the window that the nMLE is fitted to (references,)."""
         if not self.is_loss or not self.early:
-            return np.zeros(self.setup.references, dtype=bool)
+            return np.zeros(self.context.references, dtype=bool)
         losses = np.concatenate(self.early)
         with np.errstate(invalid="ignore"):
             moves = np.diff(losses, axis=0)
-        least = FLOOR_UNITS * self.setup.unit * np.fmax.accumulate(np.abs(losses))[1:]
+        least = FLOOR_UNITS * self.context.unit * np.fmax.accumulate(np.abs(losses))[1:]
         at = np.arange(len(moves))[:, None]
         within = (at >= best.start) & (at < best.start + best.length - 1)
         rose, fell = (within & side for side in (moves > least, moves < -least))
@@ -391,4 +392,4 @@ def _references(count: int) -> str:
     return "1 reference" if count == 1 else f"{count} references"
 
 
-MOST_REASONS = 5  # in the summary; regime.csv has those of all
+MAX_REASONS = 5  # in the summary; regime.csv has those of all

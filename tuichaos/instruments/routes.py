@@ -23,12 +23,12 @@ from torch import Tensor
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS, GROWTH_LIMIT
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
-from tuichaos.systems.base import System
-from tuichaos.systems.generic_stepper import Stepper
+from tuichaos.systems.acceleration import stepper_for
+from tuichaos.systems.base import Stepper, System
 
 ROUTES = ("free", "renormalised", "tangent")
 REFERENCES = 4  # unless more are asked for
@@ -44,7 +44,7 @@ TANGENT_STEPS = 32  # of tangents a call of the stepper
 TANGENT_BYTES = 4_000_000  # of states in such a call
 
 
-@kept
+@kept("Company")
 @dataclass
 class Company:
     """What is carried along the references of one block, r of them with j twins each.
@@ -92,23 +92,24 @@ class Routes(Instrument):
     Memory: a few states for each twin and a frame of distances, whatever the run's length.
     """
 
+    key = "routes"
     depends_on_steps = False
     carries = True
     not_kept = ("_cached",)
 
-    def __init__(self, setup: Setup) -> None:
-        ensemble, switch = setup.experiment.ensemble, setup.experiment.measure.routes
+    def __init__(self, context: RunContext) -> None:
+        ensemble, switch = context.experiment.ensemble, context.experiment.measure.routes
         if not ensemble.twins:
             raise InputError("measure.routes: there are no twins to start from: ensemble.twins = 0")
-        self.setup = setup
-        self.references = min(option(switch, "references", REFERENCES), setup.references)
+        self.context = context
+        self.references = min(option(switch, "references", REFERENCES), context.references)
         self.twins = min(option(switch, "twins", ensemble.twins), ensemble.twins)
         shape = (self.references, self.twins)
         self.companies: dict[int, Company] = {}
         self.origin = np.full((3, *shape), np.nan)  # ln d of each route at the perturbation
         self.at_end = np.full((3, *shape), np.nan)  # and where the common window ends
         self.last = np.full((3, *shape), np.nan)  # and at the last step so far
-        self.end = np.full(shape, setup.perturb_at)
+        self.end = np.full(shape, context.perturb_at)
         self.open = np.ones(shape, dtype=bool)
         self.began = np.zeros(shape, dtype=bool)  # the free twin, inside its band
         self.read_to = -1
@@ -135,20 +136,20 @@ class Routes(Instrument):
             company = self._begin(orbit, states[0], orbit.twins[0, :own, : self.twins])
             self.companies[orbit.first] = company
         if company.steppers is None:
-            make, rows = orbit.system.stepper, own * self.twins
-            for_tangents = make(rows, company.tangent_steps, states.device)
-            company.steppers = (make(rows + own, 1, states.device), for_tangents)
+            system, rows, device = orbit.system, own * self.twins, states.device
+            for_tangents = stepper_for(system, rows, company.tangent_steps, device)
+            company.steppers = (stepper_for(system, rows + own, 1, device), for_tangents)
         norms = torch.cat([company.scale[None], _norms(states).nan_to_num(0.0, 0.0)])
         scale = norms.cummax(0).values[1:, :, None]
         company.scale = scale[-1, :, 0].clone()
         index = torch.arange(own, device=states.device).repeat_interleave(self.twins)
-        moves = len(orbit.steps) - int(orbit.steps[-1] == self.setup.steps)
+        moves = len(orbit.steps) - int(orbit.steps[-1] == self.context.steps)
         with_noisy = orbit.system.take(torch.cat([index, index[:: self.twins]]))
         logs[..., 1], noise = self._renormalised(company, with_noisy, states, scale, moves)
         logs[..., 2] = self._tangents(company, orbit.system.take(index), states, moves)
         with np.errstate(divide="ignore"):
             logs[..., 0] = np.log(_numbers(free))
-        floor = FLOOR_UNITS * torch.maximum(self.setup.unit * scale, noise)
+        floor = FLOOR_UNITS * torch.maximum(self.context.unit * scale, noise)
         high = torch.clamp(GROWTH_LIMIT * scale, max=LINEAR)
         within[:] = ((free >= floor) & (free < high)).cpu().numpy()
         logs[~orbit.alive[:, :own].cpu().numpy()] = np.nan
@@ -158,7 +159,7 @@ class Routes(Instrument):
         first = _norms(apart)
         rows, dimension = apart.shape
         steps = int(max(1, min(TANGENT_STEPS, TANGENT_BYTES // (16 * rows * dimension))))
-        seed = self.setup.experiment.seed
+        seed = self.context.experiment.seed
         own = range(orbit.first, orbit.first + len(x))
         shape = twins.shape[:2]
         distances = first.reshape(shape)
@@ -180,7 +181,7 @@ class Routes(Instrument):
     ) -> tuple[np.ndarray, Tensor]:
         """ln of the distance there would be without rescaling, (T, r, j), and how far the
         noisy twins are (T, r, 1)."""
-        unit, first = self.setup.unit, company.first
+        unit, first = self.context.unit, company.first
         floor, limit = FLOOR_UNITS * unit * scale, GROWTH_LIMIT * scale
         low = torch.maximum(first / BAND, floor)
         high = torch.minimum(first * BAND, limit)
@@ -216,7 +217,7 @@ class Routes(Instrument):
     def _roundings(self, company: Company, states: Tensor, moves: int) -> Tensor:
         """Factors 1 ± u at most, uniform, for each entry and step (moves, r, dimension)."""
         shape = (moves, states.shape[2])
-        drawn = [rng.uniform(-self.setup.unit, self.setup.unit, shape) for rng in company.noise]
+        drawn = [rng.uniform(-self.context.unit, self.context.unit, shape) for rng in company.noise]
         factors = torch.tensor(np.stack(drawn, axis=1), dtype=torch.float64, device=states.device)
         return (1 + factors).to(states.dtype)
 
@@ -231,7 +232,7 @@ class Routes(Instrument):
             company.directions = stretch.tangents.clone()
         growth = np.concatenate([company.length[None], *growth])
         with np.errstate(invalid="ignore"):
-            lost = growth[1:] < math.log(COLLAPSE_UNITS * self.setup.unit)
+            lost = growth[1:] < math.log(COLLAPSE_UNITS * self.context.unit)
         growth[1:][lost | ~np.isfinite(growth[1:])] = np.nan
         lengths = np.add.accumulate(growth)
         company.length = lengths[-1]
@@ -240,7 +241,7 @@ class Routes(Instrument):
     # --- folding ---
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        wanted = frame.steps >= self.setup.perturb_at
+        wanted = frame.steps >= self.context.perturb_at
         if not wanted.any():
             return {}
         steps = frame.steps[wanted]
@@ -264,7 +265,7 @@ class Routes(Instrument):
     def rates(self) -> tuple[np.ndarray, np.ndarray]:
         """Per unit of time, (3, references, twins) each: over the common window, and to the
         last step, where the free twin has none."""
-        start, step = self.setup.perturb_at, self.setup.time_step
+        start, step = self.context.perturb_at, self.context.time_step
         with np.errstate(invalid="ignore", divide="ignore"):
             common = (self.at_end - self.origin) / ((self.end - start) * step)
             whole = (self.last - self.origin) / (max(self.read_to - start, 0) * step)
@@ -278,7 +279,7 @@ class Routes(Instrument):
 
     def _findings(self) -> Findings:
         common, whole = self.rates()
-        start = self.setup.perturb_at
+        start = self.context.perturb_at
         rows = []
         for r, j in np.ndindex(*self.end.shape) if self.read_to >= 0 else ():
             rows.append([r, j, start, int(self.end[r, j]), *common[:, r, j]])
@@ -297,7 +298,7 @@ class Routes(Instrument):
                     found[f"{name}{suffix}_ci95"] = one["ci95"]
         free, renormalised = (_largest(common[k] - common[2]) for k in (0, 1))
         measured = np.isfinite(common[0])
-        lengths = (self.end - self.setup.perturb_at)[measured]
+        lengths = (self.end - self.context.perturb_at)[measured]
         return {
             **found,
             "free_disagreement_max": free,
@@ -308,14 +309,14 @@ class Routes(Instrument):
             "twins": int(measured.sum()),
             "count": int(measured.any(axis=1).sum()),
             "total": self.references,
-            "window": [self.setup.perturb_at, int(self.end.max())],
+            "window": [self.context.perturb_at, int(self.end.max())],
             "reason": None if measured.any() else self._why_none(),
         }
 
     def _why_none(self) -> str:
         if self.read_to < 0:
             return "the twins have not been moved yet (ensemble.perturb_at)"
-        if self.read_to == self.setup.perturb_at:
+        if self.read_to == self.context.perturb_at:
             return "no step was taken since the twins were moved"
         if self.began.any():
             return "no twin stays between rounding and the growth limit for a whole step"

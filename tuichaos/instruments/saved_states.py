@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.saved_states import StatesFile
 from tuichaos.systems.datasets import Dataset
@@ -24,13 +24,13 @@ class SavedStates(Instrument):
     depends_on_steps = False
     not_kept = ("data", "file")
 
-    def __init__(self, setup: Setup, data: Dataset | None, folder: Path) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, data: Dataset | None, folder: Path) -> None:
+        self.context = context
         self.data = data
         self.file = StatesFile(folder)
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
-        experiment = self.setup.experiment
+        experiment = self.context.experiment
         kept = orbit.steps % experiment.record.states_every == 0
         kept = np.flatnonzero(kept | (orbit.steps == experiment.steps))
         index = torch.from_numpy(kept)
@@ -51,7 +51,7 @@ class SavedStates(Instrument):
 
     def finish(self) -> None:
         """Write states.npz: what was recorded so far."""
-        layout = np.array([str(piece) for piece in self.setup.system.layout])
+        layout = np.array([str(piece) for piece in self.context.system.layout])
         fixed, data = {"layout": layout}, self.data
         if data is not None:
             fixed |= {"x": data.x, "y": data.y, "x_test": data.x_test, "y_test": data.y_test}

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.lanczos import largest
 from tuichaos.instruments.statistics import median, median_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
+from tuichaos.systems.acceleration import hessian
 from tuichaos.systems.base import System, parameter_mask
 from tuichaos.systems.generic_stepper import JACOBIAN_DIMENSION
-from tuichaos.systems.hessian import Gradient, Hessian, defined_matrices, hessian
+from tuichaos.systems.hessian import Gradient, Hessian, defined_matrices
 
 EVERY = 10  # steps between measurements
 LEAST = 3  # measured steps in the last tenth: below, there is no mean over it
@@ -53,19 +54,20 @@ class Sharpness(Instrument):
     twice, and more eigenvalues than there are parameters.
     """
 
+    key = "sharpness"
     depends_on_steps = False
     carries = True
     not_kept = ("_found", "_workers")
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        switch = setup.experiment.measure.sharpness
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        switch = context.experiment.measure.sharpness
         self.every = option(switch, "every", EVERY)
         self.count = option(switch, "count", 1)
-        asked = option(switch, "references", setup.references)
-        self.references = min(asked, setup.references)
-        self.size = int(parameter_mask(setup.system.layout).sum())
-        _check(setup.system, setup.experiment.system.name, self.count, self.size)
+        asked = option(switch, "references", context.references)
+        self.references = min(asked, context.references)
+        self.size = int(parameter_mask(context.system.layout).sum())
+        _check(context.system, context.experiment.system.name, self.count, self.size)
         self._workers = threading.local()  # of each thread, its scratch memory
         self._vectors: dict[int, Tensor] = {}  # (count, size) of each reference, by Lanczos
         self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -88,7 +90,7 @@ class Sharpness(Instrument):
 
     def measured_at(self, steps: np.ndarray) -> np.ndarray:
         """At which of ``steps`` it is measured: (T,) bool."""
-        return (steps % self.every == 0) | (steps == self.setup.steps)
+        return (steps % self.every == 0) | (steps == self.context.steps)
 
     def _values(self, orbit: BlockOrbit, own: int, times: Tensor) -> np.ndarray:
         """The eigenvalues (times, own, count), downwards."""
@@ -112,7 +114,7 @@ class Sharpness(Instrument):
         return values
 
     def _hessian_is_small(self) -> bool:
-        system = self.setup.system
+        system = self.context.system
         return not system.is_network and system.dimension <= JACOBIAN_DIMENSION
 
     def _worker(self, system: System) -> Hessian:
@@ -124,7 +126,7 @@ class Sharpness(Instrument):
         """The eigenvalues (count,) at the state the worker is at."""
         if self.size <= DENSE:
             return _eigenvalues(worker.matrix(), self.count).cpu().numpy()
-        seed = self.setup.experiment.seed
+        seed = self.context.experiment.seed
         rng = generator(seed, Purpose.SHARPNESS, reference, step)
         draws = torch.from_numpy(rng.standard_normal((self.count, self.size))).to(device)
         starts = self._vectors.get(reference)
@@ -140,7 +142,7 @@ class Sharpness(Instrument):
         values, threshold = frame["sharpness"], frame["stable_sharpness"]
         self.read_to = int(frame.steps[-1])
         self._parts.append((frame.steps[at], values, threshold))
-        column = np.full((len(frame.steps), self.setup.references), np.nan)
+        column = np.full((len(frame.steps), self.context.references), np.nan)
         column[at, : self.references] = values[:, :, 0]
         return {"sharpness": column}
 
@@ -172,7 +174,7 @@ class Sharpness(Instrument):
             "stable_sharpness": stable,
             "eta_sharpness_half": half,
         }
-        rest = np.full(self.setup.references - self.references, np.nan)
+        rest = np.full(self.context.references - self.references, np.nan)
         summary = {
             **self._over_references("final", final),
             **self._over_references("final_eta_half", ratio[-1] if len(steps) else stable),

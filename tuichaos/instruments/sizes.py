@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.growth import GrowthWindow, between_levels
 from tuichaos.instruments.nmle import POINTS, BestWindows, best_windows
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.ensemble import draws
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
-from tuichaos.systems.base import parameter_mask
-from tuichaos.systems.generic_stepper import Stepper
+from tuichaos.systems.acceleration import stepper_for
+from tuichaos.systems.base import Stepper, parameter_mask
 
 REFERENCES = 4  # the first so many: sizes × 4 twins cost as much as a small ensemble
 LEAST_UNITS = 4  # as for ensemble.perturbation: below, most entries would not move at all
@@ -35,7 +35,7 @@ CHUNK_BYTES = 4_000_000  # of states in such a call
 LEAST_SIZES = 3  # for a slope over sizes
 
 
-@kept
+@kept("Group")
 @dataclass
 class Group:
     """The twins of one block, (r, sizes, dimension), until nothing more is read from them."""
@@ -59,28 +59,29 @@ class PerturbationSizes(Instrument):
     Memory: POINTS distances of each twin, and CHUNK_BYTES of states.
     """
 
+    key = "sizes"
     depends_on_steps = False
     carries = True
     not_kept = ("_cached", "draws")
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.sizes = sorted(set(setup.experiment.measure.sizes))
-        least = LEAST_UNITS * setup.unit
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.sizes = sorted(set(context.experiment.measure.sizes))
+        least = LEAST_UNITS * context.unit
         if self.sizes[0] < least:
             raise InputError(
-                f"measure.sizes: {self.sizes[0]:g} is too small for {setup.experiment.dtype}: "
+                f"measure.sizes: {self.sizes[0]:g} is too small for {context.experiment.dtype}: "
                 f"twins need at least {least:.2g}"
             )
-        if setup.perturb_at >= setup.steps:
-            raise InputError(f"measure.sizes: ensemble.perturb_at must be below {setup.steps}")
-        self.references = min(REFERENCES, setup.references)
-        one = draws(setup.experiment, setup.system)
+        if context.perturb_at >= context.steps:
+            raise InputError(f"measure.sizes: ensemble.perturb_at must be below {context.steps}")
+        self.references = min(REFERENCES, context.references)
+        one = draws(context.experiment, context.system)
         self.draws = [replace(one, twins=1, perturbation=size) for size in self.sizes]
-        self.mask = torch.from_numpy(parameter_mask(setup.system.layout))
+        self.mask = torch.from_numpy(parameter_mask(context.system.layout))
         self.groups: dict[int, Group] = {}
         shape = (self.references, len(self.sizes))
-        self.window = GrowthWindow(shape, setup.unit, setup.time_step)
+        self.window = GrowthWindow(shape, context.unit, context.time_step)
         self.parts: list[np.ndarray] = []
         self.read_to = -1
         self._cached: tuple[int, Findings] | None = None
@@ -108,11 +109,11 @@ class PerturbationSizes(Instrument):
         group = self.groups.get(orbit.first)
         if group is None:
             group = self.groups[orbit.first] = self._group(orbit, states)
-        begin = max(0, self.setup.perturb_at - int(orbit.steps[0]))
+        begin = max(0, self.context.perturb_at - int(orbit.steps[0]))
         if group.done or begin >= len(states):
             group.scale = np.fmax.reduce(np.concatenate([group.scale[None], scale]))
             return
-        if orbit.steps[begin] == self.setup.perturb_at:
+        if orbit.steps[begin] == self.context.perturb_at:
             own = range(orbit.first, orbit.first + states.shape[1])
             moves = [[d.displacements(i)[0] for d in self.draws] for i in own]
             group.twins = states[begin][:, None] + torch.tensor(
@@ -122,7 +123,7 @@ class PerturbationSizes(Instrument):
         system = orbit.system.take(index.repeat_interleave(len(self.sizes)))
         if group.stepper is None:
             rows = group.twins.shape[:2].numel()
-            group.stepper = orbit.system.stepper(rows, group.chunk, states.device)
+            group.stepper = stepper_for(orbit.system, rows, group.chunk, states.device)
         for t in range(begin, len(states), group.chunk):
             steps = min(group.chunk, len(states) - t)
             rows = group.twins.flatten(0, 1)
@@ -147,16 +148,16 @@ class PerturbationSizes(Instrument):
         """Let go of twins of which nothing more will be read."""
         scale = np.fmax.accumulate(np.concatenate([group.scale[None], scale]))[1:]
         group.scale = scale[-1]
-        within = between_levels(distances, scale[begin:, :, None], self.setup.unit)
+        within = between_levels(distances, scale[begin:, :, None], self.context.unit)
         group.open &= within.all(axis=0)
-        seen = int(orbit.steps[-1]) - self.setup.perturb_at + 1
+        seen = int(orbit.steps[-1]) - self.context.perturb_at + 1
         if seen >= POINTS and not group.open.any():
             group.done, group.twins = True, group.twins[:0]
 
     # --- folding ---
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        since = frame.steps - self.setup.perturb_at
+        since = frame.steps - self.context.perturb_at
         alive = frame["alive"][:, : self.references]
         self.window.take(since, frame["sizes"], frame["sizes.scale"], alive)
         wanted = (since >= 0) & (since < POINTS)
@@ -173,11 +174,11 @@ class PerturbationSizes(Instrument):
     def _findings(self) -> Findings:
         growth = self.window.slopes()
         best = self._best(growth.shape)
-        nmle = best.slope.reshape(growth.shape) / self.setup.time_step
+        nmle = best.slope.reshape(growth.shape) / self.context.time_step
         kept = best.kept.reshape(growth.shape)
         r_squared = best.r_squared.reshape(growth.shape)
         rows = []
-        for k, size in enumerate(self.sizes) if self.read_to >= self.setup.perturb_at else ():
+        for k, size in enumerate(self.sizes) if self.read_to >= self.context.perturb_at else ():
             for r in range(self.references):
                 measured = np.isfinite(growth[r, k])
                 length = int(self.window.lengths[r, k]) if measured else np.nan
@@ -211,12 +212,12 @@ class PerturbationSizes(Instrument):
             "per_decade_ci95": decade["ci95"],
             "count": decade["count"],
             "total": self.references,
-            "window": [self.setup.perturb_at, max(self.read_to, self.setup.perturb_at)],
+            "window": [self.context.perturb_at, max(self.read_to, self.context.perturb_at)],
             "reason": None if decade["count"] else self._why_none(measured),
         }
 
     def _why_none(self, measured: int) -> str:
-        if self.read_to < self.setup.perturb_at:
+        if self.read_to < self.context.perturb_at:
             return "the twins have not been moved yet (ensemble.perturb_at)"
         return (
             f"fewer than {LEAST_SIZES} of the sizes let a growth rate be read"

@@ -45,7 +45,7 @@ class Spans:
         return np.diff(self.edges)
 
 
-@kept
+@kept("SpanRecord")
 class SpanRecord:
     """Folds frames into spans; everything is added one by one, so that nothing depends on
     where frames end."""

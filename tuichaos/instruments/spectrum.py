@@ -19,7 +19,7 @@ import torch
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.statistics import bootstrap_blocks, t_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.tangents import push
@@ -50,22 +50,23 @@ class Spectrum(Instrument):
     −∞): it and those after it are empty, and counted as collapsed.
     """
 
+    key = "spectrum"
     carries = True
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        dimension = setup.system.dimension
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        dimension = context.system.dimension
         self.count, self.references = settings(
-            setup.experiment.measure.spectrum, setup.references, dimension
+            context.experiment.measure.spectrum, context.references, dimension
         )
         if self.count > dimension:
             raise InputError(
                 f"measure.spectrum: {self.count} exponents of a system of dimension {dimension}"
             )
-        self.discard = setup.experiment.measure.discard
-        span = setup.steps - self.discard
+        self.discard = context.experiment.measure.discard
+        span = context.steps - self.discard
         trace = np.unique(np.geomspace(1, span, TRACE).astype(int)) + self.discard
-        edges = np.linspace(self.discard, setup.steps, BLOCKS + 1).round().astype(int)
+        edges = np.linspace(self.discard, context.steps, BLOCKS + 1).round().astype(int)
         self.edges = edges.tolist() if span >= LEAST * BLOCKS else []
         self.trace = [int(step) for step in trace]
         self.marks = {self.discard, *self.trace, *self.edges}
@@ -80,7 +81,7 @@ class Spectrum(Instrument):
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         own = max(0, min(self.references - orbit.first, orbit.states.shape[1]))
-        ends = orbit.steps[-1] == self.setup.steps  # the last state takes no further step
+        ends = orbit.steps[-1] == self.context.steps  # the last state takes no further step
         steps = len(orbit.steps) - int(ends)
         logs = np.full((len(orbit.steps), own, *self.total.shape[1:]), np.nan)
         if own and steps:
@@ -111,7 +112,7 @@ class Spectrum(Instrument):
 
     def _first(self, first: int, own: int, states: torch.Tensor) -> torch.Tensor:
         """Orthonormal vectors (own, frames, count, dimension), drawn for each reference."""
-        seed, dimension = self.setup.experiment.seed, states.shape[2]
+        seed, dimension = self.context.experiment.seed, states.shape[2]
         rows = []
         for reference in range(first, first + own):
             for frame in range(self.own_frames):
@@ -125,10 +126,10 @@ class Spectrum(Instrument):
     # --- folding ---
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        ends = frame.steps[-1] == self.setup.steps
+        ends = frame.steps[-1] == self.context.steps
         growth = frame["spectrum"][: len(frame.steps) - ends].copy()
         with np.errstate(invalid="ignore"):
-            self.collapsed |= (growth < np.log(COLLAPSE_UNITS * self.setup.unit)).any(axis=0)
+            self.collapsed |= (growth < np.log(COLLAPSE_UNITS * self.context.unit)).any(axis=0)
         growth[~np.isfinite(growth)] = np.nan
         totals = np.add.accumulate(np.concatenate([self.total[None], growth]))
         self.total = totals[-1]
@@ -173,7 +174,7 @@ class Spectrum(Instrument):
 
     @property
     def _whole(self) -> bool:
-        return self.count == self.setup.system.dimension
+        return self.count == self.context.system.dimension
 
     def _between(self, start: int, end: int) -> np.ndarray:
         """Exponents (references, frames, count) over steps ``start`` to ``end``; NaN if not
@@ -181,7 +182,7 @@ class Spectrum(Instrument):
         if start not in self.at or end <= start:
             return np.full(self.total.shape, np.nan)
         total = self.total if end == self.read_to else self.at[end]
-        found = (total - self.at[start]) / ((end - start) * self.setup.time_step)
+        found = (total - self.at[start]) / ((end - start) * self.context.time_step)
         # A rate of less than a rounding error a step is 0, as of a quantity that is conserved.
         found = np.where(np.abs(found) < self._noise, 0.0, found)
         return np.where(np.logical_or.accumulate(self.collapsed, axis=2), np.nan, found)
@@ -189,7 +190,7 @@ class Spectrum(Instrument):
     @property
     def _noise(self) -> float:
         """What rounding alone makes of a rate."""
-        return FLOOR_UNITS * self.setup.unit / self.setup.time_step
+        return FLOOR_UNITS * self.context.unit / self.context.time_step
 
     def _in_time(self, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """95 % intervals of exponents (references, count) from how they differ along the orbit,
@@ -198,7 +199,7 @@ class Spectrum(Instrument):
             return np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
         pairs = itertools.pairwise(self.edges)
         spans = np.stack([self._between(a, b).mean(axis=1) for a, b in pairs], axis=1)
-        found = [bootstrap_blocks(span, self.setup.experiment.seed) for span in spans]
+        found = [bootstrap_blocks(span, self.context.experiment.seed) for span in spans]
         return tuple(np.stack(ends) for ends in zip(*found, strict=True))
 
     def _summary(
@@ -223,7 +224,7 @@ class Spectrum(Instrument):
             "above_zero": _mean(np.where(np.isfinite(low[:, 0]), (low > 0).sum(axis=1), np.nan)),
             "sum": _mean(exponents.sum(axis=1)) if self._whole else np.nan,
             "exponents": self.count,
-            "dimension": self.setup.system.dimension,
+            "dimension": self.context.system.dimension,
             "count": int(good.sum()),
             "total": self.references,
             "collapsed": int(self.collapsed.any(axis=(1, 2)).sum()),

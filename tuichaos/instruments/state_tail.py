@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
 COMPONENTS = 3
@@ -30,9 +30,9 @@ class StateTail(Instrument):
 
     depends_on_steps = False
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.components = min(setup.system.dimension, COMPONENTS)
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.components = min(context.system.dimension, COMPONENTS)
         self._parts: list[np.ndarray] = []
         self.end = -1  # the last step that was seen
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.thresholds import FLOOR_UNITS
-from tuichaos.instruments.base import Findings, Instrument, Setup, option
+from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES, Signals
 from tuichaos.instruments.statistics import median
 
-MOST = 5_000  # newest steps that are analysed: what a chart shows, and a tenth of a second's work
+MAX_NEWEST = 5_000  # newest steps that are analysed: what a chart shows, and .1 s of work
 
 
 CONSTANT = "constant: the series moves by no more than rounding"
@@ -24,7 +24,7 @@ class Unmeasured(Exception):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SeriesWindow:
     """Consecutive steps of one reference's scalar series.
 
     ``values`` (T,), the first one at step ``start``; ``scale`` the largest |value| of all its
@@ -59,29 +59,29 @@ class Stretch:
         if moving and np.ptp(self.values) <= self.floor:
             raise Unmeasured(CONSTANT)
 
-    def newest(self, most: int) -> Stretch:
+    def newest(self, most: int) -> SeriesWindow:
         """The last ``most`` steps of it."""
         values = self.values[-most:]
         start = self.end + 1 - len(values)
-        return Stretch(self.reference, start, values, self.scale, self.unit)
+        return SeriesWindow(self.reference, start, values, self.scale, self.unit)
 
 
-def asked_references(setup: Setup, switch: bool | Mapping[str, int]) -> int:
+def asked_references(context: RunContext, switch: bool | Mapping[str, int]) -> int:
     """How many references, the first ones, a switch asks for."""
-    return min(option(switch, "references", REFERENCES), setup.references)
+    return min(option(switch, "references", REFERENCES), context.references)
 
 
-def stretches(setup: Setup, signals: Signals, references: int) -> list[Stretch]:
+def stretches(context: RunContext, signals: Signals, references: int) -> list[SeriesWindow]:
     """Of each of the first references: from ``measure.discard`` on or, where that is 0, the
     second half of what has been run (the first is taken as transient), to the last step."""
     series = signals.series(references)
-    first = setup.experiment.measure.discard or signals.end // 2
+    first = context.experiment.measure.discard or signals.end // 2
     skip = max(0, first - signals.start)
     with np.errstate(invalid="ignore"):
         sizes = np.where(np.isfinite(series), np.abs(series), 0.0)
     scales = sizes.max(axis=0, initial=0.0)
     return [
-        Stretch(k, signals.start + skip, series[skip:, k], float(scales[k]), setup.unit)
+        SeriesWindow(k, signals.start + skip, series[skip:, k], float(scales[k]), context.unit)
         for k in range(series.shape[1])
     ]
 
@@ -94,17 +94,16 @@ class OfSeries(Instrument):
     when it is asked for, and again only when there are more steps.
     """
 
-    key = ""
     needs_signal = True
-    most = MOST  # newest steps of the stretch that ``measured`` gets
+    most = MAX_NEWEST  # newest steps of the stretch that ``measured`` gets
 
     not_kept = ("_known",)
 
-    def __init__(self, setup: Setup, signals: Signals) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, signals: Signals) -> None:
+        self.context = context
         self.signals = signals
-        self.switch = getattr(setup.experiment.measure, self.key)
-        self.references = asked_references(setup, self.switch)
+        self.switch = getattr(context.experiment.measure, self.key)
+        self.references = asked_references(context, self.switch)
         self._known: tuple[int, Findings] | None = None
 
     def findings(self) -> Findings:
@@ -115,9 +114,9 @@ class OfSeries(Instrument):
 
     def _find(self) -> Findings:
         found: list[Any] = []
-        whole = stretches(self.setup, self.signals, self.references)
+        whole = stretches(self.context, self.signals, self.references)
         for stretch in (one.newest(self.most) for one in whole):
-            self.setup.heed()
+            self.context.check_cancelled()
             try:
                 found.append(self.measured(stretch))
             except Unmeasured as reason:
@@ -127,7 +126,7 @@ class OfSeries(Instrument):
         window = [start, self.signals.end] if start <= self.signals.end else None
         return self.told(found, window)
 
-    def measured(self, stretch: Stretch) -> Any:
+    def measured(self, stretch: SeriesWindow) -> Any:
         """The numbers of one reference (anything but a string); Unmeasured where there are
         none. A pure function of the stretch: whoever else is in the run does not matter."""
         raise NotImplementedError
@@ -157,21 +156,21 @@ def summary(
 
 
 class Orbit(Instrument):
-    """Writes the analysed stretch itself, at most its newest MOST steps, as orbit.csv."""
+    """Writes the analysed stretch itself, at most its newest MAX_NEWEST steps, as orbit.csv."""
 
     depends_on_steps = False
     needs_signal = True
 
-    def __init__(self, setup: Setup, signals: Signals, references: int) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, signals: Signals, references: int) -> None:
+        self.context = context
         self.signals = signals
         self.references = references
 
     def findings(self) -> Findings:
         rows: list[list[Any]] = []
-        for whole in stretches(self.setup, self.signals, self.references):
-            self.setup.heed()
-            stretch = whole.newest(MOST)
+        for whole in stretches(self.context, self.signals, self.references):
+            self.context.check_cancelled()
+            stretch = whole.newest(MAX_NEWEST)
             steps = range(stretch.start, stretch.end + 1)
             values = stretch.values.tolist()
             rows += [[stretch.reference, t, v] for t, v in zip(steps, values, strict=True)]

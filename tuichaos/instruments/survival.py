@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.simulation.frames import Frame
 
 
@@ -15,8 +15,8 @@ class Survival(Instrument):
 
     depends_on_steps = False
 
-    def __init__(self, setup: Setup) -> None:
-        self.diverged_at = np.full(setup.references, np.nan)
+    def __init__(self, context: RunContext) -> None:
+        self.diverged_at = np.full(context.references, np.nan)
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
         lost = ~frame["alive"]

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.thresholds import BATCHES, COLLAPSE_UNITS, T_975, batch_edges
-from tuichaos.instruments.base import Findings, Instrument, Setup
+from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
@@ -45,30 +45,32 @@ class TangentExponent(Instrument):
     and its exponent is empty from there, never a number.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        measure = setup.experiment.measure
+    key = "tangent"
+
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        measure = context.experiment.measure
         self.discard = measure.discard
-        edges = sorted({edge for edge in measure.windows if edge < setup.steps} | {setup.steps})
+        edges = sorted({edge for edge in measure.windows if edge < context.steps} | {context.steps})
         self.windows = list(itertools.pairwise(edges))
-        every = setup.experiment.record.every
-        self.batches = batch_edges(self.discard, setup.steps, every).tolist()
+        every = context.experiment.record.every
+        self.batches = batch_edges(self.discard, context.steps, every).tolist()
         self.marks = {*edges, *self.batches}
-        self.log_length = np.zeros(setup.references)
-        self.lengths = np.empty((0, setup.references))  # ln‖v‖ at the steps of the last frame
+        self.log_length = np.zeros(context.references)
+        self.lengths = np.empty((0, context.references))  # ln‖v‖ at the steps of the last frame
         self.at: dict[int, np.ndarray] = {}
-        self.running = np.full(setup.references, np.nan)
+        self.running = np.full(context.references, np.nan)
         self.read_to = self.discard
-        self.collapsed_at = np.full(setup.references, np.nan)
+        self.collapsed_at = np.full(context.references, np.nan)
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         return {"growth": orbit.growth.cpu().numpy().astype(np.float64)}
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        ends = frame.steps[-1] == self.setup.steps  # the last state takes no further step
+        ends = frame.steps[-1] == self.context.steps  # the last state takes no further step
         growth = frame["growth"][: len(frame.steps) - ends].copy()
         with np.errstate(invalid="ignore"):
-            lost = growth < math.log(COLLAPSE_UNITS * self.setup.unit)
+            lost = growth < math.log(COLLAPSE_UNITS * self.context.unit)
         broken = lost | ~np.isfinite(growth)
         first = np.argmax(broken, axis=0)
         for reference in np.flatnonzero(broken.any(axis=0) & np.isfinite(self.log_length)):
@@ -91,7 +93,7 @@ class TangentExponent(Instrument):
         since = steps - self.discard
         after = since > 0
         if after.any():
-            time = since[after, None] * self.setup.time_step
+            time = since[after, None] * self.context.time_step
             running[after] = (lengths[after] - self.at[self.discard]) / time
             # Keep the last number of each reference: one that diverges is read before.
             last = len(steps) - 1 - np.argmax(np.isfinite(running[::-1]), axis=0)
@@ -113,7 +115,7 @@ class TangentExponent(Instrument):
         exponent, error = columns["lyapunov"], columns["lyapunov_error"]
         collapsed = np.isfinite(self.collapsed_at)
         rates = {window: self._rate(*window) for window in self.windows}
-        least = self.setup.unit / self.setup.time_step  # a rounding error a step tells nothing
+        least = self.context.unit / self.context.time_step  # a rounding error a step tells nothing
         alive = np.where(np.isfinite(self.log_length), exponent, np.nan)
         return Findings(
             exponents=columns,
@@ -122,7 +124,7 @@ class TangentExponent(Instrument):
                 "rates": {
                     f"{a}-{b}": {
                         **_mean_rate(_told(rate, least), rates[self.windows[-1]]),
-                        "total": self.setup.references,
+                        "total": self.context.references,
                     }
                     for (a, b), rate in rates.items()
                 },
@@ -137,22 +139,22 @@ class TangentExponent(Instrument):
             if np.isfinite(half):
                 found["ci95"] = [found["mean"] - half, found["mean"] + half]
         window = [self.discard, self.read_to]
-        return {**found, "total": self.setup.references, "window": window, "collapsed": collapsed}
+        return {**found, "total": self.context.references, "window": window, "collapsed": collapsed}
 
     def _error(self) -> np.ndarray:
         """Standard error of each exponent (references,) from BATCHES consecutive spans (the
         method of batch means); NaN when they are too short or not all there."""
         edges = self.batches
         if len(edges) <= BATCHES or not all(edge in self.at for edge in edges):
-            return np.full(self.setup.references, np.nan)
+            return np.full(self.context.references, np.nan)
         rates = np.stack([self._rate(a, b) for a, b in itertools.pairwise(edges)], axis=1)
         return rates.std(axis=1, ddof=1) / math.sqrt(BATCHES)
 
     def _rate(self, start: int, end: int) -> np.ndarray:
         """(ln‖v(end)‖ − ln‖v(start)‖)/(time between) of each reference; NaN if not reached."""
         if start not in self.at or end not in self.at:
-            return np.full(self.setup.references, np.nan)
-        return (self.at[end] - self.at[start]) / ((end - start) * self.setup.time_step)
+            return np.full(self.context.references, np.nan)
+        return (self.at[end] - self.at[start]) / ((end - start) * self.context.time_step)
 
 
 def _mean_rate(rates: np.ndarray, later: np.ndarray) -> dict[str, Any]:

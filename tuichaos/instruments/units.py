@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.instruments.base import Findings, Instrument, Setup, every_of
+from tuichaos.instruments.base import Findings, Instrument, RunContext, every_of
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System
 
@@ -102,23 +102,24 @@ class SaturatedUnits(Instrument):
     the reference has diverged.
     """
 
+    key = "units"
     depends_on_steps = False
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        widths = setup.system.hidden_widths
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        widths = context.system.hidden_widths
         if not widths:
             raise InputError("measure.units: this system has no hidden units")
         self.widths = widths
-        switch = setup.experiment.measure.units
+        switch = context.experiment.measure.units
         self.every = every_of(switch) if isinstance(switch, Mapping) else EVERY
         # By frame: steps (t,), and (t, references, 2·layers), how many are saturated and on.
         self.steps: list[np.ndarray] = []
         self.counts: list[np.ndarray] = []
-        self.last = np.full((setup.references, len(widths)), np.nan)
+        self.last = np.full((context.references, len(widths)), np.nan)
 
     def _times(self, steps: np.ndarray) -> np.ndarray:
-        return np.flatnonzero((steps % self.every == 0) | (steps == self.setup.steps))
+        return np.flatnonzero((steps % self.every == 0) | (steps == self.context.steps))
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         times = self._times(orbit.steps)
@@ -134,7 +135,7 @@ class SaturatedUnits(Instrument):
         return {"units": counts}
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
-        column = np.full((len(frame.steps), self.setup.references), np.nan)
+        column = np.full((len(frame.steps), self.context.references), np.nan)
         layers = len(self.widths)
         times, counts = self._times(frame.steps), frame["units"]
         if len(times):
@@ -166,7 +167,7 @@ class SaturatedUnits(Instrument):
             else np.nan,
             "widths": list(self.widths),
             "count": int(good.sum()),
-            "total": self.setup.references,
+            "total": self.context.references,
             "window": [0, int(self.steps[-1][-1]) if self.steps else 0],
             "reason": None if good.any() else "all references diverged",
         }

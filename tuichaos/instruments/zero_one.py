@@ -24,8 +24,8 @@ import numpy as np
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.instruments.autocorrelation import autocorrelation
 from tuichaos.instruments.base import Findings
-from tuichaos.instruments.signals import MOST_STEPS
-from tuichaos.instruments.stretches import MOST, OfSeries, Stretch, Unmeasured, summary
+from tuichaos.instruments.signals import MAX_STEPS
+from tuichaos.instruments.stretches import MAX_NEWEST, OfSeries, SeriesWindow, Unmeasured, summary
 
 FREQUENCIES = 100
 LOWEST, HIGHEST = math.pi / 5, 4 * math.pi / 5
@@ -53,23 +53,23 @@ class ZeroOne:
 
 
 class ZeroOneTest(OfSeries):
-    """K over the newest MOST values at a stride of the stretch."""
+    """K over the newest MAX_NEWEST values at a stride of the stretch."""
 
     depends_on_steps = False
     key = "zero_one"
-    most = MOST_STEPS
+    most = MAX_STEPS
 
-    def measured(self, stretch: Stretch) -> ZeroOne:
+    def measured(self, stretch: SeriesWindow) -> ZeroOne:
         stretch.require(LEAST)
         stride = stride_of(stretch.values)
-        count = min((len(stretch.values) - 1) // stride + 1, MOST)
+        count = min((len(stretch.values) - 1) // stride + 1, MAX_NEWEST)
         if count < LEAST:
             raise Unmeasured(
                 f"too few steps: the series changes so slowly that only every {stride}th is taken"
             )
         first = len(stretch.values) - 1 - (count - 1) * stride
         values = stretch.values[first::stride]
-        seed = self.setup.experiment.seed
+        seed = self.context.experiment.seed
         rng = generator(seed, Purpose.ZERO_ONE, stretch.reference)
         frequencies = rng.uniform(LOWEST, HIGHEST, FREQUENCIES)
         k = zero_one(values, frequencies)

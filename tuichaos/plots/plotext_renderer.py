@@ -15,7 +15,7 @@ from tuichaos.plots.legends import GAP, flow, more
 
 LABEL_WIDTH = 6  # at least, so that the axes of charts above each other meet
 X_TICK = 14  # characters of the x axis for each of its labels
-MOST_PLAIN = 5  # powers of ten that an x axis is labelled with 0.01, 0.1, … instead of 10⁻², …
+MAX_PLAIN = 5  # powers of ten that an x axis is labelled with 0.01, 0.1, … instead of 10⁻², …
 LABEL_HEIGHT = 12  # lines; a smaller chart leaves out the name of its x axis
 
 MANY = 1_000  # columns, more than any terminal has
@@ -29,7 +29,7 @@ BEHIND = "gray"
 MARK = "orange"  # of lines that mark a place
 LINE = "│ "  # at the head of a note on one
 MARK_LINES = 3  # on which names of marks stand in turn
-MOST_LEGEND = 3  # lines of a legend
+MAX_LEGEND = 3  # lines of a legend
 LETTER_CELLS = 40  # of a line between two of its letters
 PLAIN_MARKERS = "*ox+#s%@"
 SMALL_MARKERS = {Role.LOW: "·", Role.HIGH: "˙", Role.RAW: "·", Role.FIT: "="}
@@ -90,7 +90,7 @@ def draw(
     picture = lettered(picture)
     if picture.title:
         marks = [mark + name for mark, name in legend(picture, colour, ascii_only)]
-        most = MOST_LEGEND if height >= LABEL_HEIGHT else 1
+        most = MAX_LEGEND if height >= LABEL_HEIGHT else 1
         head = [picture.title[:width], *_flowed(marks, width, most, colour)]
     text = _plot(picture, prepared, width, height - len(head), colour, ascii_only, margin)
     text = "\n".join([*head, text])
@@ -332,7 +332,7 @@ def _linear_ticks(low: float, high: float, most: int) -> tuple[list[float], list
 def _x_ticks(first: float, last: float, most: int, log: bool) -> tuple[list[float], list[str]]:
     """Where and how to label the x axis."""
     if log:
-        return _log_ticks(first, last, most, MOST_PLAIN)
+        return _log_ticks(first, last, most, MAX_PLAIN)
     places = _linear_ticks(first, last, most)[0]
     return places, [f"{place + 0.0:g}" for place in places]
 

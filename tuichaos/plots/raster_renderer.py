@@ -21,10 +21,10 @@ from tuichaos.common.text import clean
 from tuichaos.config.sweep_axes import Axis
 from tuichaos.plots.legends import GAP, flow
 from tuichaos.plots.plotext_renderer import axis_ticks
+from tuichaos.sweeps.plane_values import UNKNOWN
 
 RGB = tuple[int, int, int]
 
-UNKNOWN = -1  # the class of a point of which nothing is known yet
 UNKNOWN_COLOUR: RGB = (56, 56, 60)  # neither black nor white: it stands out on both
 HALF = "▀"  # two pixels a cell: the upper one in front, the lower one behind
 TICK_CELLS = 12  # of an axis between two of its labels, at least

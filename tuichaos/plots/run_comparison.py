@@ -12,7 +12,7 @@ from tuichaos.plots.figure import LETTERS, Curve, Picture
 from tuichaos.plots.run_plots import VIEWS, Kept, title
 from tuichaos.storage.run_reader import Run
 
-MOST = 8
+MAX_OVERLAID = 8
 TALK = ("title", "about", "paper")  # keys that change nothing of a run
 
 
@@ -21,7 +21,7 @@ def overlay(runs: Sequence[Run], what: str) -> Picture:
     and letters stay)."""
     chosen = VIEWS[what]
     curves = []
-    for letter, run in zip(LETTERS, runs[:MOST], strict=False):
+    for letter, run in zip(LETTERS, runs[:MAX_OVERLAID], strict=False):
         try:
             band = Kept(run).band(chosen.column)
         except InputError:  # a folder that vanished or is damaged is left out

@@ -30,7 +30,7 @@ class View:
     log: bool = False
 
 
-MOST_CHANGES = 6  # changes of the learning rate that are marked
+MAX_CHANGES = 6  # changes of the learning rate that are marked
 VIEWS: dict[str, View] = {
     "loss": View("loss", "loss"),
     "distance": View("distance", "distance of twins (L1)", log=True),
@@ -109,7 +109,7 @@ def view(name: str, source: Source, experiment: Experiment, *, log: bool | None 
             marks.append((f"growth limit at step {full[0]}", full[0]))
         if floor is not None and log and np.isfinite(band.middle).any():
             levels.append(("rounding floor", floor))
-    for change in experiment.optimizer.changes[-MOST_CHANGES:]:
+    for change in experiment.optimizer.changes[-MAX_CHANGES:]:
         before = experiment.optimizer.rate_at(change.step - 1)
         marks.append((f"lr {_rate(change.learning_rate)}", change.step))
         words = f"│ lr {_rate(before)} → {_rate(change.learning_rate)} at step {change.step}"

@@ -11,13 +11,14 @@ from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.plots.sweep_summary_plot import enough, kept_fraction, places, span, summary, too_few
 from tuichaos.storage.run_reader import Run
+from tuichaos.sweeps.result import Sweep
 from tuichaos.sweeps.sweep_reader import read
 
 FIRST = ("lyapunov.mean", "nmle.mean", "growth.mean", "loss.final_median")  # without --what
 KEPT = "kept"  # the fraction of the references that the paper's filter kept
 FIRST += ("convergence", "lyapunov", "period")  # of planes
 BOUNDARY = "boundary"
-MOST_CURVES = 8  # values of a second key that are drawn
+MAX_CURVES = 8  # values of a second key that are drawn
 TITLES = {KEPT: "fraction kept by the paper's filter"}
 DECADES = 4  # positive values this far apart are drawn on a logarithmic axis
 
@@ -75,7 +76,7 @@ def _boundary(run: Run) -> Picture:
     if not part or part["dimension"] is None:
         why = part["reason"] if part else "this is no plane, or it has not ended"
         raise InputError(f"--what {BOUNDARY}: there is no number: {why}")
-    found = run.table("boundary.csv")
+    found = Sweep(run.path).table("boundary.csv")
     size, line = np.log10(found["size"]), np.isfinite(found["line"])
     curves = [
         Curve("boxes that hold some", size, found["count"]),
@@ -114,7 +115,7 @@ def _parts(found: Columns, what: str, second: Axis | None):
         yield what, np.arange(len(found[what]))
         return
     values = sorted(set(second.values))
-    count = min(MOST_CURVES, len(values))
+    count = min(MAX_CURVES, len(values))
     for k in range(count):
         value = values[k * (len(values) - 1) // max(1, count - 1)]
         rows = np.flatnonzero(found[second.key] == value)

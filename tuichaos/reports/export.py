@@ -22,10 +22,11 @@ from tuichaos.common.text import cell, clean
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.sweep_axes import Axis
 from tuichaos.plots.figure import Curve, Picture
-from tuichaos.plots.plane_map import PlaneValues, of_run
+from tuichaos.plots.plane_map import raster as coloured
 from tuichaos.plots.raster_renderer import Scale, image
 from tuichaos.storage.column_reader import read_pieces, whole_lines
 from tuichaos.storage.run_reader import GROWING, Run
+from tuichaos.sweeps.plane_values import PlaneValues, of_run
 from tuichaos.sweeps.sweep_reader import DIAGRAM
 from tuichaos.sweeps.sweep_reader import read as read_sweep
 
@@ -148,7 +149,7 @@ def _write_png(experiment: Experiment, plane: PlaneValues, target: Path) -> None
     same points give the same bytes."""
     from PIL import Image, PngImagePlugin
 
-    raster, about = plane.raster(), PngImagePlugin.PngInfo()
+    raster, about = coloured(plane), PngImagePlugin.PngInfo()
     scale = max(1, PNG_SIDE // max(raster.classes.shape))
     facts = {"Title": plane.title, "value": plane.value, "seed": str(experiment.seed)}
     facts |= {name: _axis(axis) for name, axis in zip("xy", plane.axes, strict=False)}

@@ -11,7 +11,7 @@ from tuichaos.storage.run_reader import Run
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """One line: a measure, its value, its 95 % interval, what it is from, the paper's."""
 
     measure: str
@@ -25,12 +25,12 @@ class Row:
             object.__setattr__(self, name, clean(text))
 
 
-def rows(run: Run) -> list[Row]:
+def rows(run: Run) -> list[ReportRow]:
     """All lines for a finished (or interrupted) run."""
     return list(_rows(run.summary, run.experiment.paper))
 
 
-def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
+def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[ReportRow]:
     total = summary["references"]
     yield from _nmle(summary["nmle"], paper)
     growth = summary.get("growth")
@@ -38,7 +38,7 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
         count = f"{growth['measured']} of {growth['total']}"
         yield _estimate("growth window", growth, count, paper.get("growth.mean", ""))
         if growth["length_median"] is not None:
-            yield Row("  its points", number(growth["length_median"]), "", "median")
+            yield ReportRow("  its points", number(growth["length_median"]), "", "median")
     leading = summary["lyapunov"]
     if "window" in leading:
         start, end = leading["window"]
@@ -62,7 +62,7 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]
         if value is not None:
             part = look_up(summary, key.rpartition(".")[0])
             count = f"median of {part['count']}" if "count" in part else "final median"
-            yield Row(name, number(value), "", count, paper.get(key, ""))
+            yield ReportRow(name, number(value), "", count, paper.get(key, ""))
 
 
 PLAIN = {
@@ -75,37 +75,39 @@ PLAIN = {
 }
 
 
-def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Row]:
+def _nmle(nmle: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[ReportRow]:
     if nmle["total"] is None:
         return
     if nmle["kept"] is None:  # not measured
-        yield Row("nMLE ± std", "none", "", f"0 of {nmle['total']}", paper.get("nmle.mean", ""))
+        yield ReportRow(
+            "nMLE ± std", "none", "", f"0 of {nmle['total']}", paper.get("nmle.mean", "")
+        )
         return
     value = "none kept"
     if nmle["kept"]:
         value = number(nmle["mean"])
         value += f" ± {number(nmle['std'])}" if nmle["std"] is not None else ""
     kept = f"{nmle['kept']} of {nmle['total']}"
-    yield Row("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
+    yield ReportRow("nMLE ± std", value, "", kept, paper.get("nmle.mean", ""))
     share = f"{nmle['kept'] / nmle['total']:.3f}"
     ends = nmle.get("kept_ci95")  # none in runs of earlier versions
-    yield Row("  kept by filter", share, between(ends), kept, paper.get("nmle.kept", ""))
+    yield ReportRow("  kept by filter", share, between(ends), kept, paper.get("nmle.kept", ""))
 
 
-def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[Row]:
+def _verdicts(summary: Mapping[str, Any], total: int) -> Iterator[ReportRow]:
     found = summary.get("verdicts") or {}
     for k, (word, count) in enumerate((summary["regimes"] or {}).items()):
-        yield Row("regime" if k == 0 else "", word, "", f"{count} of {total}")
+        yield ReportRow("regime" if k == 0 else "", word, "", f"{count} of {total}")
         if word == "undecided":
             yield from _so_far(found.get("missing") or {}, total)
         if word == "transient-chaos":
             end = found["transient_end_median"]
-            yield Row("  ends at step", f"{end:g}", "", "median")
+            yield ReportRow("  ends at step", f"{end:g}", "", "median")
         for one in dead_of(summary, word):
             name = "  inputs do not matter"
             if one["stuck_on"] is not None:
                 name = f"  k = {one['stuck_on']:g}, η_eff = {one['eta_eff']:g}"
-            yield Row(name, one["behaviour"], "", f"{one['references']} of {total}")
+            yield ReportRow(name, one["behaviour"], "", f"{one['references']} of {total}")
 
 
 def dead_of(summary: Mapping[str, Any], word: str) -> list[dict[str, Any]]:
@@ -118,12 +120,12 @@ def dead_of(summary: Mapping[str, Any], word: str) -> list[dict[str, Any]]:
 SO_FAR = " so far"  # ends the first words of a reason that tells what it seems to be
 
 
-def _so_far(missing: Mapping[str, int], total: int) -> Iterator[Row]:
+def _so_far(missing: Mapping[str, int], total: int) -> Iterator[ReportRow]:
     """What of the undecided seems to be one thing as yet; the reasons stand below the table."""
     for reason, count in missing.items():
         words = reason.split(",")[0]
         if words.endswith(SO_FAR):
-            yield Row("  of these", words, "", f"{count} of {total}")
+            yield ReportRow("  of these", words, "", f"{count} of {total}")
 
 
 @dataclass(frozen=True)
@@ -174,19 +176,19 @@ ENTRIES: tuple[Entry, ...] = (
 )
 
 
-def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[Row]:
+def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[ReportRow]:
     if not found or entry.key not in found or (entry.alike and found[entry.alike] is None):
         return
     count = f"{found['count']} of {found['total']}"
     value, interval = found[entry.key], found.get(f"{entry.key}_ci95")
     if value is None:
-        yield Row(entry.name, "none", "", count)
+        yield ReportRow(entry.name, "none", "", count)
         return
     shown = value if isinstance(value, str) else number(value)
-    yield Row(entry.name, shown, between(interval), count)
+    yield ReportRow(entry.name, shown, between(interval), count)
 
 
-def _reached(summary: Mapping[str, Any]) -> Iterator[Row]:
+def _reached(summary: Mapping[str, Any]) -> Iterator[ReportRow]:
     """Steps until an accuracy is first reached: the median, and how many reached it."""
     for part, words in REACHED.items():
         found = summary.get(part)
@@ -195,21 +197,21 @@ def _reached(summary: Mapping[str, Any]) -> Iterator[Row]:
         name = f"steps to {found['accuracy']:g} on the {words} part"
         count = f"{found['count']} of {found['total']}"
         if found["median"] is None:
-            yield Row(name, "none", "", count)
+            yield ReportRow(name, "none", "", count)
             continue
         ends = [f"{end:g}" if end is not None else "never" for end in found["median_ci95"] or ()]
-        yield Row(name, f"{found['median']:g}", f"[{', '.join(ends)}]" if ends else "", count)
+        yield ReportRow(name, f"{found['median']:g}", f"[{', '.join(ends)}]" if ends else "", count)
 
 
 REACHED = {"reach_train": "train", "reach_test": "test"}
-MOST_EXPONENTS = 4  # in the table; all of them are in spectrum.csv
+MAX_EXPONENTS = 4  # in the table; all of them are in spectrum.csv
 
 
-def _spectrum(found: Mapping[str, Any]) -> Iterator[Row]:
+def _spectrum(found: Mapping[str, Any]) -> Iterator[ReportRow]:
     count = f"{found['count']} of {found['total']}"
     if found["collapsed"]:
         count += f", {found['collapsed']} with −∞"
-    for k, mean in enumerate(found["mean"][:MOST_EXPONENTS]):
+    for k, mean in enumerate(found["mean"][:MAX_EXPONENTS]):
         one = {"mean": mean, "ci95": found["ci95"][k]}
         yield _estimate(f"spectrum λ{k + 1}", one, count, "")
     for key, name in SPECTRUM.items():
@@ -219,7 +221,7 @@ def _spectrum(found: Mapping[str, Any]) -> Iterator[Row]:
                 name = f"{name}, of {found['exponents']}"
                 value = f"{found[key]:g}" if found["count"] == 1 else value
             many = f"mean of {found['count']}" if found["count"] > 1 else "1 reference"
-            yield Row(f"  {name}", value, between(found.get(f"{key}_ci95")), many)
+            yield ReportRow(f"  {name}", value, between(found.get(f"{key}_ci95")), many)
 
 
 COUNTED = ("positive", "above_zero")
@@ -232,12 +234,12 @@ SPECTRUM = {
 }
 
 
-def _estimate(name: str, found: Mapping[str, Any], count: str, paper: str) -> Row:
+def _estimate(name: str, found: Mapping[str, Any], count: str, paper: str) -> ReportRow:
     if found["mean"] is None:
-        return Row(name, "none", "", count, paper)
+        return ReportRow(name, "none", "", count, paper)
     interval = found["ci95"]
     shown = between(interval) or ("one orbit" if found.get("count", 1) == 1 else "few differ")
-    return Row(name, number(found["mean"]), shown, count, paper)
+    return ReportRow(name, number(found["mean"]), shown, count, paper)
 
 
 NARROW = "to these digits"  # an interval within the digits that are shown

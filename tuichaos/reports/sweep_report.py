@@ -15,7 +15,7 @@ from tuichaos.reports.run_report import ONE_SPLIT, between, number, plan_lines
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.points import Grid
 
-MOST_ROWS = 40  # of the table on the terminal
+MAX_ROWS = 40  # of the table on the terminal
 MAIN = {
     "lyapunov.mean": "exponent",
     "nmle.mean": "nMLE",
@@ -97,7 +97,7 @@ class Table:
 def table(
     lines: list[Line], keys: tuple[str, ...], width: int, unit: str, measure: Measure = len
 ) -> Table:
-    """The table of swept keys and main numbers that at least one point has, of at most MOST_ROWS
+    """The table of swept keys and main numbers that at least one point has, of at most MAX_ROWS
     points, evenly chosen. No cell is cut: columns that a terminal of ``width`` columns has no
     room for are left out. ``unit``: of exponents; ``measure``: how wide a text is."""
     shown = [key for key in MAIN if any(row.get(key) is not None for row in lines)]
@@ -152,8 +152,8 @@ def remarks(lines: list[Line], found: Table) -> Iterator[str]:
     """Which columns and points the table leaves out."""
     if found.left_out:
         yield f"left out for want of width: {', '.join(found.left_out)}; sweep.csv has them"
-    if len(lines) > MOST_ROWS:
-        yield f"{MOST_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
+    if len(lines) > MAX_ROWS:
+        yield f"{MAX_ROWS} of {len(lines):,} points, evenly chosen; all are in sweep.csv"
 
 
 SPLIT = "data.seed"
@@ -218,9 +218,9 @@ def _said(bounds: list[float]) -> list[str]:
 
 
 def _chosen(lines: list[Any]) -> list[Any]:
-    if len(lines) <= MOST_ROWS:
+    if len(lines) <= MAX_ROWS:
         return lines
-    return [lines[k * (len(lines) - 1) // (MOST_ROWS - 1)] for k in range(MOST_ROWS)]
+    return [lines[k * (len(lines) - 1) // (MAX_ROWS - 1)] for k in range(MAX_ROWS)]
 
 
 def _of(line: Line, key: str) -> str:
@@ -249,7 +249,7 @@ def _value(value: Any) -> str:
 
 # --- orbit diagrams -------------------------------------------------------------------------
 
-MOST_BIFURCATIONS = 12  # that are listed one by one
+MAX_BIFURCATIONS = 12  # that are listed one by one
 
 
 def diagram_lines(run: Run) -> list[str]:
@@ -262,13 +262,13 @@ def diagram_lines(run: Run) -> list[str]:
     found = summary["bifurcations"]
     chained = {p for chain in summary["cascades"] for p in chain["parameters"]}
     others = [one for one in found["found"] if one["parameter"] not in chained]
-    for one in others[:MOST_BIFURCATIONS]:
+    for one in others[:MAX_BIFURCATIONS]:
         lines.append(
             f"  {one['parameter']:<12.9g} {one['kind']} of period {one['period']}, "
             f"multiplier {_complex(*one['multiplier'])}"
         )
-    if len(others) > MOST_BIFURCATIONS:
-        lines.append(f"  and {len(others) - MOST_BIFURCATIONS} more in bifurcations.csv")
+    if len(others) > MAX_BIFURCATIONS:
+        lines.append(f"  and {len(others) - MAX_BIFURCATIONS} more in bifurcations.csv")
     if found["count"]:
         words = f"{found['count']} bifurcation points of {summary['key']}, refined"
         residual = max(one["residual"] for one in found["found"])

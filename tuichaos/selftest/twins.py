@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from tuichaos.selftest.checks import Check, Reader, Trial, exact, word
+from tuichaos.selftest.maps import GOLDEN
 from tuichaos.selftest.readers import column, row, stability, summary, worst
 from tuichaos.storage.run_reader import Run
 
@@ -64,7 +65,6 @@ SETTLED = Trial(
     (exact("ln 0.6", "growth", summary("growth", "mean"), math.log(0.6), 1e-3),),
 )
 
-GOLDEN = math.log((3 + math.sqrt(5)) / 2)
 
 # A displacement takes two or three steps to turn into the stretched direction, of the 25 that
 # the window is long: the slope stays below by about 0.005, whatever is averaged.

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from tuichaos.common.errors import InputError
 from tuichaos.simulation.frames import BlockOrbit, Observed, Probe
-from tuichaos.systems.base import System
-from tuichaos.systems.generic_stepper import Scored, Stepper, Stretch
+from tuichaos.systems.base import Scored, Stepper, Stretch, System
 
 # Arrays of a frame that serve the certificate and are no probe's.
 FIRST, WITNESS = "_first", "_witness"

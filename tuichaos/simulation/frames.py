@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import System
-from tuichaos.systems.generic_stepper import Scored, Stepper
+from tuichaos.systems.base import Scored, Stepper, System
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,21 @@
-"""Pace: whether a simulation may go on, and how far; for whoever wants to pause it."""
+"""Pausing, stepping, stopping and cancelling a simulation, from other threads too."""
 
 from __future__ import annotations
 
 import threading
 
 
-class GivenUp(Exception):
-    """Nobody wants what was being computed any more."""
+class Cancelled(Exception):
+    """The computation was cancelled: its results are not wanted any more."""
 
 
-class Pace:
-    """Runs freely unless told otherwise; safe to use from other threads.
+class RunControl:
+    """Says whether a simulation goes on, and how far; free to run unless told otherwise. Safe
+    to use from other threads.
 
-    ``stop`` ends the simulation after the frame it is at; where it is ``hasty`` in the midst
-    of it, of which nothing is then kept, nor of the results. ``frame_seconds``: that a frame
-    may take.
+    ``stop`` ends the simulation after the current frame and keeps what there is; with
+    ``at_once`` it cancels it within the frame, and nothing is kept. ``frame_seconds``: how long
+    a frame may take.
     """
 
     def __init__(
@@ -22,12 +23,12 @@ class Pace:
         *,
         paused: bool = False,
         stop: threading.Event | None = None,
-        hasty: bool = False,
+        at_once: bool = False,
         frame_seconds: float = 2.0,
     ) -> None:
         self.frame_seconds = frame_seconds
         self._stop = stop or threading.Event()
-        self._hasty = hasty
+        self._at_once = at_once
         self._change = threading.Condition()
         self._paused = paused
         self._single_steps = 0
@@ -65,10 +66,10 @@ class Pace:
         """Whether the simulation may run ahead of whoever looks at its frames."""
         return not (self._paused or self.stopped)
 
-    def heed(self) -> None:
-        """Called within what takes long; raises GivenUp when that is not wanted any more."""
-        if self._hasty and self._stop.is_set():
-            raise GivenUp
+    def check_cancelled(self) -> None:
+        """Called within what takes long; raises Cancelled once it is stopped ``at_once``."""
+        if self._at_once and self._stop.is_set():
+            raise Cancelled
 
     def wait(self, most: int, *, free: int = 0) -> int:
         """Wait until something may be done: how many steps, at most ``most``; 0 to stop.

@@ -25,8 +25,9 @@ from tuichaos.simulation.block_shape import FIRST_WORK, shape
 from tuichaos.simulation.ensemble import EnsembleDraws
 from tuichaos.simulation.frames import Frame, Observed, Probe
 from tuichaos.simulation.noise_floor import NoiseFloor
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.worker_pool import Engine
+from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.base import System
 
 CHECK_STEPS = 16  # of the lone-orbit check at the start
@@ -47,8 +48,8 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Momentum:
-    """All that the further orbits of a simulation depend on, at the start of a frame.
+class ResumePoint:
+    """The state from which the orbits of a simulation go on, at the start of a frame.
 
     ``blocks``: states (rows, dimension), tangents and number of twins of each block.
     """
@@ -60,7 +61,7 @@ class Momentum:
 class Simulation:
     """Advances an ensemble of a System and yields frames; the one engine of every run.
 
-    ``threads`` spreads blocks over that many threads (default: all processors). ``pace`` is
+    ``threads`` spreads blocks over that many threads (default: all processors). ``control`` is
     looked at between frames. ``changes``: parameters of the system that change at a step,
     {step: {name: value}}; ``request`` adds one while it runs. ``noise_floor`` holds the
     certificate so far. ``carries``: a probe carries something along from frame to frame; it
@@ -81,7 +82,7 @@ class Simulation:
         dtype: torch.dtype = torch.float64,
         threads: int | None = None,
         changes: Mapping[int, Mapping[str, Any]] | None = None,
-        pace: Pace | None = None,
+        control: RunControl | None = None,
         carries: bool = False,
     ) -> None:
         self.device = device or torch.device("cpu")
@@ -94,7 +95,7 @@ class Simulation:
         self.with_tangents = tangents
         self.threads = 1 if self.device.type != "cpu" else threads or available_threads()
         self.changes = dict(changes or {})
-        self.pace = pace or Pace()
+        self.control = control or RunControl()
         self.noise_floor = NoiseFloor()
         self.replicas = ensemble.references * (1 + ensemble.twins)
         self._shape = shape(
@@ -110,7 +111,7 @@ class Simulation:
         self._begun = False
         self._carries = carries
         self._settle = False  # the next frame may not be followed by one that runs ahead
-        self._momentum = Momentum(0, [])
+        self._resume_point = ResumePoint(0, [])
 
     @property
     def block_references(self) -> int:
@@ -144,15 +145,15 @@ class Simulation:
         """Whether, while a frame is looked at, nothing but the last one may be to come; where
         probes carry things along, whether it may be so at the next one."""
         if self._ahead is None:
-            return self._momentum.step + self._most >= self.steps
+            return self._resume_point.step + self._most >= self.steps
         end = self._ahead.start + self._ahead.steps
         return end + self._most >= self.steps if self._carries else end == self.steps
 
     def state(self) -> dict[str, Any]:
         """What ``restore`` needs to go on from the end of the frame that was yielded last."""
-        momentum = self._momentum if self._ahead is not None else self._now()
+        point = self._resume_point if self._ahead is not None else self._now()
         floor = vars(self.noise_floor)
-        return {"step": momentum.step, "blocks": momentum.blocks, "noise_floor": dict(floor)}
+        return {"step": point.step, "blocks": point.blocks, "noise_floor": dict(floor)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Begin from a state that a simulation of the same make had; InputError where it does
@@ -165,19 +166,19 @@ class Simulation:
         for block, (x, tangents, twins) in zip(blocks, state["blocks"], strict=True):
             block.go_on(x, tangents, twins)
         self.noise_floor = NoiseFloor(**state["noise_floor"])
-        self._momentum = Momentum(state["step"], [])
+        self._resume_point = ResumePoint(state["step"], [])
         self._blocks = blocks
 
-    def _now(self, step: int | None = None) -> Momentum:
+    def _now(self, step: int | None = None) -> ResumePoint:
         blocks = [(block.x, block.tangents, block.twins) for block in self._blocks]
-        return Momentum(self._momentum.step if step is None else step, blocks)
+        return ResumePoint(self._resume_point.step if step is None else step, blocks)
 
     def engine(self) -> Engine:
         """What can advance this simulation, and others of its make (see Engine)."""
         return Engine(
             self.device,
             self.threads,
-            lambda: self.system.stepper(self._shape.rows, self.frame_steps, self.device),
+            lambda: stepper_for(self.system, self._shape.rows, self.frame_steps, self.device),
         )
 
     def begin(self, engine: Engine) -> None:
@@ -188,19 +189,19 @@ class Simulation:
                 steps = min(CHECK_STEPS, self.frame_steps)
                 self.noise_floor.lone = self._blocks[0].lone_orbit_agrees(stepper, steps)
         self._begun = True
-        self._ahead = self._submit(engine, self._momentum.step)
+        self._ahead = self._submit(engine, self._resume_point.step)
 
     def frames(self, engine: Engine | None = None) -> Iterator[Frame]:
         """Run all steps; each frame holds the states at its steps, the last one also the end.
 
-        Ends early, after a whole frame, once ``pace`` is stopped; the one that was begun ahead
+        Ends early, after a whole frame, once ``control`` is stopped; the one that was begun ahead
         is dropped. ``engine``: one that others share, else one of its own.
         """
         with contextlib.ExitStack() as stack:
             if engine is None or not self._begun:
                 engine = engine or stack.enter_context(self.engine())
                 self.begin(engine)
-            start = self._momentum.step
+            start = self._resume_point.step
             while start < self.steps:
                 work = self._ahead or self._submit(engine, start)
                 if work is None:
@@ -208,13 +209,13 @@ class Simulation:
                 parts = [future.result() for future in work.futures]
                 start = work.start + work.steps
                 self._adapt(work.steps)
-                self._ahead, self._momentum = None, Momentum(start, [])
+                self._ahead, self._resume_point = None, ResumePoint(start, [])
                 # The next frame is computed while whoever asked looks at this one.
-                if start < self.steps and self.pace.free() and not self._settle:
+                if start < self.steps and self.control.free() and not self._settle:
                     self._ahead = self._submit(engine, start)
                 self._settle = False
                 yield self._frame(work, parts)
-                if self._ahead is not None and self.pace.stopped and not self._carries:
+                if self._ahead is not None and self.control.stopped and not self._carries:
                     self._ahead.drop()
                     return
 
@@ -222,7 +223,7 @@ class Simulation:
         """Frames that take as long as they may: longer ones cost less, and in shorter ones a
         stop is answered sooner. Orbits and measures do not depend on where frames end."""
         seconds, self._spent = sum(self._spent) / self.threads, []
-        fit = steps * self.pace.frame_seconds / max(seconds, 1e-9)
+        fit = steps * self.control.frame_seconds / max(seconds, 1e-9)
         if fit < steps:
             self._most = max(1, int(fit))
         else:
@@ -232,10 +233,10 @@ class Simulation:
     def _submit(self, engine: Engine, start: int) -> Work | None:
         """Set all blocks to work on the frame from ``start``; None when it is not to be."""
         # What is told of step 0 is the start: who takes one step is told of step 1 as well.
-        most = self.pace.wait(self._end(start, self._most) - start, free=int(start == 0))
+        most = self.control.wait(self._end(start, self._most) - start, free=int(start == 0))
         if most == 0:
             return None
-        self._momentum = self._now(start)
+        self._resume_point = self._now(start)
         self._change(start)
         if start == self.ensemble.perturb_at and self.ensemble.twins:
             for block in self._blocks:
@@ -284,7 +285,7 @@ class Simulation:
     ) -> dict[str, np.ndarray]:
         """One block's share of a frame; runs in a worker thread."""
         with engine.stepper() as stepper:
-            self.pace.heed()
+            self.control.check_cancelled()
             began = time.perf_counter()
             try:
                 is_last = start + steps == self.steps

@@ -1,7 +1,8 @@
 """State as plain data: a tree for JSON, and the arrays it names, for safetensors.
 
 Nothing is pickled and no code is named: what is read back is numbers, texts, lists, tables,
-arrays, and objects of the few classes that were marked with ``kept``.
+arrays, and objects of the few classes that were marked with ``kept``, under the names that
+they were marked with.
 """
 
 from __future__ import annotations
@@ -19,14 +20,20 @@ from tuichaos.common.errors import InputError
 
 T = TypeVar("T", bound=type)
 KEPT: dict[str, type] = {}
+NAMES: dict[type, str] = {}
 PLAIN = (type(None), bool, int, float, str)
 
 
-def kept(cls: T) -> T:
+def kept(name: str) -> Callable[[T], T]:
     """Mark a class whose objects are state: all their attributes are kept, but for those
-    named in ``not_kept`` of the class."""
-    KEPT[cls.__name__] = cls
-    return cls
+    named in ``not_kept`` of the class. ``name``: what checkpoints call it, for good, whatever
+    the class is called."""
+
+    def mark(cls: T) -> T:
+        KEPT[name], NAMES[cls] = cls, name
+        return cls
+
+    return mark
 
 
 class Encoder:
@@ -57,8 +64,8 @@ class Encoder:
             return {"dict": [[self.encode(k), self.encode(v)] for k, v in value.items()]}
         if isinstance(value, np.random.Generator):
             return {"generator": self.encode(value.bit_generator.state)}
-        if KEPT.get(type(value).__name__) is type(value):
-            return {"object": type(value).__name__, "state": self.encode(attributes(value))}
+        if name := NAMES.get(type(value)):
+            return {"object": name, "state": self.encode(attributes(value))}
         raise TypeError(f"{type(value).__name__} is no state that can be kept")
 
     def _list(self, items: list) -> Any:

@@ -30,7 +30,7 @@ from tuichaos.storage.prefix_checksum import Prefix
 FOLDER = "checkpoints"
 FORMAT = 1
 KEEP = 2
-MOST_TREE = 32_000_000  # bytes of the JSON: its arrays are elsewhere
+MAX_TREE = 32_000_000  # bytes of the JSON: its arrays are elsewhere
 # What reading a file raises that is well-formed, its checksum right, and yet no checkpoint.
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 MALFORMED += (RuntimeError, MemoryError)
@@ -154,7 +154,7 @@ class Store:
         path = self.path / f"{stem}.json"
         try:
             check_file(path)
-            digest, _, text = read_text(path, MOST_TREE).partition("\n")
+            digest, _, text = read_text(path, MAX_TREE).partition("\n")
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise InputError(f"{path}: is damaged: its checksum is wrong")
             body = json.loads(text)

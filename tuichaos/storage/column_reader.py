@@ -20,13 +20,13 @@ import numpy as np
 from tuichaos.common.errors import InputError, NoSuchColumn, some
 from tuichaos.common.limits import check_file
 
-MOST_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
-MOST_COLUMNS = 100_000
+MAX_LINE = 10_000_000  # characters: a network of 1 000 layers has 2 000 columns
+MAX_COLUMNS = 100_000
 PIECE = 1 << 22  # bytes that are parsed at once
 SMALL = 1 << 18  # bytes: to load the parser of larger pieces takes longer than to do without
-MOST_KEPT = 1 << 30  # bytes of columns, of all tables together
-MOST_ALONG = 1 << 24  # bytes of a table of which all columns are read when one is asked for
-MOST_TABLES = 4
+MAX_KEPT = 1 << 30  # bytes of columns, of all tables together
+MAX_ALONG = 1 << 24  # bytes of a table of which all columns are read when one is asked for
+MAX_TABLES = 4
 TAIL = 256  # bytes before the end by which a table that grew is known again
 
 
@@ -108,7 +108,7 @@ _lock = threading.RLock()
 def _let_go() -> None:
     """Forget the tables that were not asked for longest, where they are too many or too large;
     the newest goes as well where it is too large alone."""
-    while len(_tables) > MOST_TABLES or sum(t.size for t in _tables.values()) > MOST_KEPT:
+    while len(_tables) > MAX_TABLES or sum(t.size for t in _tables.values()) > MAX_KEPT:
         _tables.popitem(last=False)
 
 
@@ -125,17 +125,17 @@ class Table:
     def __post_init__(self) -> None:
         self._seen = _state(self.path)
         with open(self.path, "rb") as file:
-            head = file.readline(MOST_LINE)
+            head = file.readline(MAX_LINE)
             self.names = head.decode().rstrip("\n").split(",") if head[-1:] == b"\n" != head else []
             self.start = self.end = len(head) if self.names else 0
-        if len(self.names) > MOST_COLUMNS:
+        if len(self.names) > MAX_COLUMNS:
             raise InputError(f"{self.path}: is damaged: {len(self.names):,} columns")
         self._whole(head)
 
     def _whole(self, line: bytes) -> None:
-        if len(line) >= MOST_LINE and not line.endswith(b"\n"):
+        if len(line) >= MAX_LINE and not line.endswith(b"\n"):
             raise InputError(
-                f"{self.path}: is damaged: a line of more than {MOST_LINE:,} characters"
+                f"{self.path}: is damaged: a line of more than {MAX_LINE:,} characters"
             )
 
     @property
@@ -168,7 +168,7 @@ class Table:
         missing = [name for name in names if name not in self.kept]
         if missing:
             # A number is longer in text than in memory, mostly.
-            if self._seen[2] <= min(MOST_ALONG, MOST_KEPT):
+            if self._seen[2] <= min(MAX_ALONG, MAX_KEPT):
                 missing = [n for n in self.names if n not in self.kept and n not in but]
             end = self.end if self.kept else None
             try:
@@ -272,10 +272,10 @@ def _of_lines(piece: bytes, width: int, wanted: list[int]) -> list[np.ndarray]:
 def whole_lines(file: TextIO, path: Path) -> Iterator[str]:
     """The lines of a file; InputError for one that no table of ours has. One that is not whole
     is the last: what is added to it while the file is read would seem to be another line."""
-    while line := file.readline(MOST_LINE):
+    while line := file.readline(MAX_LINE):
         whole = line.endswith("\n")
-        if len(line) == MOST_LINE and not whole:
-            raise InputError(f"{path}: is damaged: a line of more than {MOST_LINE:,} characters")
+        if len(line) == MAX_LINE and not whole:
+            raise InputError(f"{path}: is damaged: a line of more than {MAX_LINE:,} characters")
         yield line
         if not whole:
             return

@@ -25,7 +25,7 @@ ADDED: dict[str, Any] = {
     "system.allow_nondeterministic": False,
 }
 STEPS = "steps"  # free too where nothing that is measured depends on them
-MOST_NAMED = 6
+MAX_NAMED = 6
 DIGITS = 16  # of the digests that are kept
 
 
@@ -51,7 +51,7 @@ def check_planned(where: Path, before: Mapping[str, str], now: Mapping[str, str]
     """InputError where the experiment, or its data, is another one than when a run began: its
     rows would be of both, or of the other."""
     if keys := changed(before, now):
-        names = ", ".join(keys[:MOST_NAMED]) + (", …" if len(keys) > MOST_NAMED else "")
+        names = ", ".join(keys[:MAX_NAMED]) + (", …" if len(keys) > MAX_NAMED else "")
         raise InputError(
             f"{where}: {names} of the experiment changed since it began: set back what was "
             "changed, or begin another run"

@@ -24,7 +24,7 @@ from tuichaos.common.limits import read_text
 
 NAME = "lock"
 HEARTBEAT = 2.0  # seconds
-MOST_LOCK = 10_000  # bytes
+MAX_LOCK = 10_000  # bytes
 WATCH = 3 * HEARTBEAT  # of an owner on another machine
 
 
@@ -108,7 +108,7 @@ def _beat(path: Path, end: threading.Event) -> None:
 
 def _owner(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(read_text(path, MOST_LOCK))
+        found = json.loads(read_text(path, MAX_LOCK))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

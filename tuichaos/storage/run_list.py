@@ -14,8 +14,7 @@ from typing import Any
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import runs_home
-from tuichaos.storage import run_order
-from tuichaos.storage.run_reader import NOTE, Run, check_format
+from tuichaos.storage.run_reader import NOTE, Run, check_format, order
 
 Stamp = tuple[int, ...]  # times and sizes of the files that a line is made from
 FRESH_NS = 1_000_000_000  # a folder that changed so lately may change again in the same tick
@@ -62,7 +61,7 @@ def listed(run: Run, *, noted: bool = True) -> Listed:
         replicas=str(manifest.get("replicas", "")),
         note=run.note if noted else "",
         title=str(manifest.get("title", "")),
-        order=run_order.of(manifest),
+        order=order(manifest),
     )
 
 

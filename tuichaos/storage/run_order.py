@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tuichaos.common.paths import home, runs_home
+from tuichaos.storage.run_reader import order, survey
 
 NAME = "newest"
-MOST_DIGITS = 18
+MAX_DIGITS = 18
 
 
 def number(path: Path | None) -> int | None:
@@ -36,7 +35,7 @@ def _next(path: Path) -> int:
     """Counted under a lock: several runs may begin at a time."""
     with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        found = file.read(MOST_DIGITS)
+        found = file.read(MAX_DIGITS)
         # One that is not a number (a crash, an editor) is counted anew from the runs there are.
         newest = int(found) if found.isdigit() else _largest()
         file.seek(0)
@@ -46,13 +45,4 @@ def _next(path: Path) -> int:
 
 
 def _largest() -> int:
-    from tuichaos.storage.run_reader import survey
-
-    return max((of(run.manifest)[0] for run in survey()[0]), default=0)
-
-
-def of(manifest: Mapping[str, Any]) -> tuple[int, str]:
-    """What runs are sorted by: their number, 0 for none, then when they began."""
-    found = manifest.get("number")
-    known = isinstance(found, int) and not isinstance(found, bool)
-    return (found if known else 0), str(manifest.get("started", ""))
+    return max((order(run.manifest)[0] for run in survey()[0]), default=0)

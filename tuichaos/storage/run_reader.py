@@ -19,12 +19,12 @@ import numpy as np
 from tuichaos.common import npz
 from tuichaos.common.atomic_files import NO_ROOM
 from tuichaos.common.errors import InputError, RunFailed, nearest
-from tuichaos.common.limits import MOST_JSON, MOST_STEPS, check_file, read_text
+from tuichaos.common.limits import MAX_JSON, MAX_STEPS, check_file, read_text
 from tuichaos.common.paths import pasted, resolved, runs_home
 from tuichaos.common.text import clean, cleaned, is_clean
+from tuichaos.common.version import FORMAT
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import load
-from tuichaos.storage import run_order
 from tuichaos.storage.column_reader import Columns, names_of, read_table
 from tuichaos.storage.folder_lock import is_held
 
@@ -44,7 +44,7 @@ class Run:
         """What a person wrote about the run, one line."""
         try:
             check_file(self.path / NOTE)
-            return clean(read_text(self.path / NOTE, MOST_NOTE).strip())
+            return clean(read_text(self.path / NOTE, MAX_NOTE).strip())
         except (OSError, ValueError):
             return ""
 
@@ -158,7 +158,7 @@ class Run:
         found = read_table(path, only, most)
         references = found.get("reference", np.empty(0))
         _check_whole(self.path, references, len(references))
-        _check_whole(self.path, found.get("step", np.empty(0)), MOST_STEPS + 1)
+        _check_whole(self.path, found.get("step", np.empty(0)), MAX_STEPS + 1)
         times, count = self.__dict__.setdefault("_seen", self._whole_steps(references))
         if len(references) < times * count:  # a run that goes on begins by cutting its tables
             raise InputError(f"{path}: was cut back while it was read; read it again")
@@ -210,7 +210,7 @@ class Run:
 
 STATES = ("steps", "states", "twins", "layout", "x", "y", "x_test", "y_test")
 NOTE = "note.txt"
-MOST_NOTE = 100_000  # bytes
+MAX_NOTE = 100_000  # bytes
 WORDS = ("verdict", "missing", "behaviour")  # columns of text
 GROWING = ("running", "killed")  # of a run whose last rows may not be whole
 TAIL_BYTES = 65536  # more than a row of any run
@@ -231,25 +231,19 @@ def _is_there(manifest: Mapping[str, Any]) -> bool:
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run folder, or that of a sweep (see ``sweeps.result.Sweep``); InputError where
-    there is none."""
+    """Open a run folder, or that of a sweep (with more to read of it: ``sweeps.result``);
+    InputError where there is none."""
     path = Path(path)
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path}: is not a run folder (no manifest.json)")
     check_entries(path)
     run = Run(path)
     check_format(run)
-    if run.kind == "sweep":
-        from tuichaos.sweeps.result import Sweep  # it is a run, too
-
-        return Sweep(path)
     return run
 
 
 def check_format(run: Run) -> None:
     """Raise InputError for a folder of a format that this version does not know."""
-    from tuichaos.storage.run_writer import FORMAT
-
     path, version = run.path, run.manifest.get("format")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"{path}: manifest.json has no format")
@@ -316,11 +310,6 @@ def find(name: str) -> Run:
     raise InputError(f"{name[:80]}: no such run; {hint}")
 
 
-def list_runs() -> list[Run]:
-    """All readable run folders that are kept, newest first."""
-    return survey()[0]
-
-
 def survey() -> tuple[list[Run], dict[str, str]]:
     """All readable run folders that are kept, newest first (by the order in which they began,
     which does not follow the clock), and why the others are not, by
@@ -333,11 +322,19 @@ def survey() -> tuple[list[Run], dict[str, str]]:
     for path in paths:
         try:
             run = open_run(path.parent)
-            found.append((run_order.of(run.manifest), run))
+            found.append((order(run.manifest), run))
         except (InputError, OSError) as error:
             refused[path.parent.name] = str(error)
     found.sort(key=lambda pair: pair[0], reverse=True)
     return [run for _, run in found], refused
+
+
+def order(manifest: Mapping[str, Any]) -> tuple[int, str]:
+    """What runs are sorted by: their number, 0 for none (see run_order.py), then when they
+    began."""
+    found = manifest.get("number")
+    known = isinstance(found, int) and not isinstance(found, bool)
+    return (found if known else 0), str(manifest.get("started", ""))
 
 
 def rename(run: Run, name: str) -> Run:
@@ -411,7 +408,7 @@ def _check_whole(path: Path, values: np.ndarray, end: int) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        text = read_text(path, MOST_JSON)
+        text = read_text(path, MAX_JSON)
         found = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {words_of(error)}") from None

@@ -28,18 +28,18 @@ from tuichaos.common.atomic_files import (
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.paths import resolved, runs_home
 from tuichaos.common.text import cell
+from tuichaos.common.version import FORMAT
 from tuichaos.config.experiment import Experiment
 from tuichaos.storage.series_text import series_columns, series_head, series_lines
 
 T = TypeVar("T")
-FORMAT = 1
 TRIES = 3  # to write into a folder that vanishes again and again
-MOST_NAME = 100  # characters of a folder's name that are the experiment's
+MAX_NAME = 100  # characters of a folder's name that are the experiment's
 
 
-class Folder:
-    """A run folder that is being written; ``at``: on from so many bytes of series.csv
-    (InputError where there are fewer)."""
+class RunWriter:
+    """Writes the files of a run folder while the run goes on; ``at``: on from so many bytes of
+    series.csv (InputError where there are fewer)."""
 
     def __init__(self, path: Path, experiment: Experiment, at: int | None = None) -> None:
         self.path = path
@@ -82,7 +82,7 @@ class Folder:
                 self._keep_there()
         return write()
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> RunWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -168,12 +168,12 @@ class Folder:
         write_json(self.path / "summary.json", summary)
 
 
-class Nowhere:
-    """In place of a Folder, for a run of which the numbers alone are wanted."""
+class NullWriter:
+    """A RunWriter that writes nothing, for a run of which the numbers alone are wanted."""
 
     restored = False
 
-    def __enter__(self) -> Nowhere:
+    def __enter__(self) -> NullWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -299,7 +299,7 @@ def create(experiment: Experiment, out: str | Path | None) -> Path:
         except OSError as error:
             raise _refused(f"--out {out}", error) from None
         return named
-    stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.")[:MOST_NAME] or "run"
+    stem = re.sub(r"[^\w.-]+", "-", experiment.name).strip("-.")[:MAX_NAME] or "run"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     parent = runs_home()
     for suffix in ("", *(f"-{k}" for k in range(2, 1000))):

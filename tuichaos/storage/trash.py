@@ -15,13 +15,13 @@ from tuichaos.common.paths import runs_home
 from tuichaos.storage.run_reader import Run, check_ended, delete, open_run
 
 NAME = ".trash"
-MOST_RUNS = 20
-MOST_BYTES = 1_000_000_000  # of all of them together; of the oldest nothing is kept beyond
+MAX_RUNS = 20
+MAX_BYTES = 1_000_000_000  # of all of them together; of the oldest nothing is kept beyond
 
 
 def fits(run: Run) -> bool:
     """Whether a run is small enough to be kept here."""
-    return _size(run.path) <= MOST_BYTES
+    return _size(run.path) <= MAX_BYTES
 
 
 def discard(run: Run) -> bool:
@@ -84,7 +84,7 @@ def _tidy(folder: Path) -> None:
     total = 0
     for k, slot in enumerate(_slots(folder)):
         total += _size(slot)
-        if k >= MOST_RUNS or total > MOST_BYTES:
+        if k >= MAX_RUNS or total > MAX_BYTES:
             shutil.rmtree(slot, ignore_errors=True)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tuichaos.common.errors import InputError, OtherData, RunFailed
 from tuichaos.execution.plan import plan
 from tuichaos.execution.runner import Recording, prepare
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.sweeps import tiled_run
 from tuichaos.sweeps.journal import Row, flat
@@ -27,7 +27,7 @@ from tuichaos.sweeps.points import Base, Point
 
 TRIES = 3  # of a point before it is recorded as failed
 RUNS_PER_THREAD = 4  # that are under way: enough that no thread waits for another's frame
-MOST_REPLICAS = 2_048  # under way at once: these fill the threads. Two runs always may be
+MAX_REPLICAS = 2_048  # under way at once: these fill the threads. Two runs always may be
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _room(members: Sequence[Member], memory: float | None) -> bool:
     if len(members) < 2:
         return True
     most = RUNS_PER_THREAD * first.simulation.threads
-    return len(members) < min(most, MOST_REPLICAS // max(1, first.simulation.replicas))
+    return len(members) < min(most, MAX_REPLICAS // max(1, first.simulation.replicas))
 
 
 def _prepared(job: Job, point: Point, stop: threading.Event) -> Recording:
@@ -179,7 +179,7 @@ def _prepared(job: Job, point: Point, stop: threading.Event) -> Recording:
             path.mkdir(parents=True)
     except OSError as error:
         raise RunFailed(f"{error.strerror}: {error.filename}") from None
-    return prepare(ready, path, Pace(stop=stop))
+    return prepare(ready, path, RunControl(stop=stop))
 
 
 def folder_of(runs: Path, point: Point) -> Path:

@@ -34,13 +34,13 @@ COMPARED = 2
 # Between the largest and the smallest local slope: beyond, there is no number. Those of the
 # Koch curve, the Sierpinski triangle and carpet differ by .08 to .23, of grids of 256² and 512²;
 # of a sine of 20 periods by .8, of isolated points by .3 to 1.2.
-MOST_SPREAD = 0.25
-MOST_BELOW = 0.4  # with those of boxes too small to be fitted
+MAX_SPREAD = 0.25
+MAX_BELOW = 0.4  # with those of boxes too small to be fitted
 LEAST_SLOPE = 0.9  # what parts regions has 1 at least; below are points smaller than the grid
 # Of the ratio of steps across the boundary in either direction, as a power of the grid's
 # spacing: 0 of a self-similar set, D − 1 of a graph whose dimension is D (self-affine). Slopes
 # of such a graph approach D so slowly that a grid tells nothing of it: 1.3 for 1.5, 1.45 for 1.8.
-MOST_AFFINE = 0.25
+MAX_AFFINE = 0.25
 SPACINGS = (1, 2, 4, 8)
 LEAST_STEPS = 16  # across the boundary, in either direction, for such a ratio
 
@@ -169,12 +169,12 @@ def why_none(every: Boxes, kinds: np.ndarray) -> str | None:
     large = every.sizes >= COMPARED
     slopes = local_slopes(Boxes(every.sizes[large], every.counts[large]))
     ends = f"{slopes.min():.2f} … {slopes.max():.2f}"
-    if np.ptp(local_slopes(every.fitted)) > MOST_SPREAD or np.ptp(slopes) > MOST_BELOW:
+    if np.ptp(local_slopes(every.fitted)) > MAX_SPREAD or np.ptp(slopes) > MAX_BELOW:
         return f"slopes between neighbouring box sizes disagree ({ends})"
     if slopes.min() < LEAST_SLOPE:
         return f"slopes below 1 ({ends}): points smaller than the grid can show"
     power = affine(kinds)
-    if abs(power) > MOST_AFFINE:
+    if abs(power) > MAX_AFFINE:
         return (
             "it scales along x otherwise than along y (their ratio goes as the spacing to the "
             f"power {power:.2f}): slopes are far from a dimension at these sizes"

@@ -31,7 +31,7 @@ from tuichaos.sweeps.cluster_members import ASKED, NEW, Member, Roll
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.worker_options import reach
-from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MOST_DEATHS, Crew, WorkerDied, WorkerLeft
+from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MAX_DEATHS, Crew, WorkerDied, WorkerLeft
 
 CONNECT_SECONDS = 10.0  # for a scheduler to answer at first
 SILENCE_SECONDS = 60.0  # later on: one that is busy may be slow
@@ -356,7 +356,7 @@ class Cluster(Crew):
         return found.rows
 
     def most_deaths(self) -> int:
-        return MOST_DEATHS + 2 * self._roll.threads  # a machine that goes takes many with it
+        return MAX_DEATHS + 2 * self._roll.threads  # a machine that goes takes many with it
 
     def doubts(self) -> str:
         return self._roll.deaths()

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from tuichaos.common.limits import size_of
 
 NEW, ASKED, FIT, UNFIT = "new", "asked", "fit", "unfit"
-MOST_NAMED = 4  # workers in a line
+MAX_NAMED = 4  # workers in a line
 ANSWER_SECONDS = 120.0  # for a worker to answer the first question; it loads torch for that
 LATE_SECONDS = 2.0  # after the last one that came, before it is over: they come together
 GRACE_SECONDS = 30.0  # for one that can do points to come back, before it is over
 IDLE_LOOKS = 5  # that find a worker paused and at nothing; what is told of it comes late
-MOST_ASKED = 3  # deaths of workers that were asked, for each that is there, before it is over
+MAX_ASKED = 3  # deaths of workers that were asked, for each that is there, before it is over
 PLAUSIBLE = 3.0  # a limit of so many times what a process with a point needs may be why it died
 
 
@@ -167,7 +167,7 @@ class Roll:
         there, one may come."""
         if any(m.state == FIT and not m.stuck for m in self.members.values()):
             return ""
-        if len(self._died_asked) >= MOST_ASKED * max(1, len(self.members)):
+        if len(self._died_asked) >= MAX_ASKED * max(1, len(self.members)):
             last = self._died_asked[-1]
             count = f"{len(self._died_asked)} workers died when they were asked what they can do"
             return f"{count}, the last on {last}{self._numbers(last)}"
@@ -218,5 +218,5 @@ def _cannot(members: list[Member]) -> str:
     first, *others = map(str, members)
     if not others:
         return f"{first} cannot run this"
-    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-    return f"{first} cannot run this, nor can {', '.join(others[:MOST_NAMED])}{more}"
+    more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
+    return f"{first} cannot run this, nor can {', '.join(others[:MAX_NAMED])}{more}"

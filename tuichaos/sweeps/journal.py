@@ -16,9 +16,9 @@ from tuichaos.common.limits import check_file
 from tuichaos.common.text import clean, cleaned
 
 JOURNAL = "points.jsonl"
-MOST_BYTES = 1_000_000_000  # orbits of a diagram are in it
-MOST_LINE = 100_000_000  # bytes of a row: the orbit of one point
-MOST_LISTED = 100  # entries of a list that get a column each
+MAX_BYTES = 1_000_000_000  # orbits of a diagram are in it
+MAX_LINE = 100_000_000  # bytes of a row: the orbit of one point
+MAX_LISTED = 100  # entries of a list that get a column each
 WORDS = ("regime", "verdict")  # texts that are results
 NOT_NUMBERS = ("name", "reason")  # texts, or null
 INTERVAL = "ci95"
@@ -76,10 +76,10 @@ def _listed(items: list, name: str, last: str) -> Iterator[tuple[str, Any]]:
     if last.endswith(INTERVAL) and plain and len(items) == 2:
         yield from zip((f"{name}.low", f"{name}.high"), items, strict=True)
     elif last.endswith(INTERVAL):  # a list of intervals
-        for k, item in enumerate(items[:MOST_LISTED]):
+        for k, item in enumerate(items[:MAX_LISTED]):
             yield from _flat(item, f"{name.removesuffix(last)}{k}.{last}")
     elif plain:
-        for k, item in enumerate(items[:MOST_LISTED]):
+        for k, item in enumerate(items[:MAX_LISTED]):
             yield from _flat(item, f"{name}.{k}")
 
 
@@ -142,8 +142,8 @@ class Journal:
     def _read(self) -> None:
         try:
             check_file(self.path)
-            if self.path.stat().st_size > MOST_BYTES:
-                raise InputError(f"{self.path}: is larger than {MOST_BYTES // 10**6} MB")
+            if self.path.stat().st_size > MAX_BYTES:
+                raise InputError(f"{self.path}: is larger than {MAX_BYTES // 10**6} MB")
             with open(self.path, "rb") as file:
                 self._read_rows(file)
         except FileNotFoundError:
@@ -153,13 +153,13 @@ class Journal:
 
     def _read_rows(self, file: BinaryIO) -> None:
         """Take the rows of whole lines, up to the first that is none."""
-        while (line := file.readline(MOST_LINE)).endswith(b"\n"):
+        while (line := file.readline(MAX_LINE)).endswith(b"\n"):
             try:
                 self._take(_row(json.loads(line)))
             except (ValueError, TypeError, RecursionError):
                 break
             self._end += len(line)
-        if b"\n" in line or len(line) == MOST_LINE:  # else the last one is not yet whole
+        if b"\n" in line or len(line) == MAX_LINE:  # else the last one is not yet whole
             self.fault = f"{self.path}: is damaged after {len(self.rows)} points"
 
     def mend(self) -> None:

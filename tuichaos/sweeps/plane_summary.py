@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tuichaos.common.atomic_files import replace_text
-from tuichaos.plots.plane_map import of_experiment
 from tuichaos.storage.run_writer import without_nan
 from tuichaos.sweeps import box_counting
 from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.plane_values import of_experiment
 from tuichaos.sweeps.points import Grid
 
 BOUNDARY = "boundary.csv"

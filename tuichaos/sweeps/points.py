@@ -5,28 +5,30 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import changed
 from tuichaos.config.measure import Measure
+from tuichaos.config.per_replica_keys import INITIAL, USERS, dense_key, per_replica
 from tuichaos.config.plane_and_diagram import Diagram
-from tuichaos.config.reference_parameters import REFERENCE, STRUCTURE
+from tuichaos.config.reference_parameters import REFERENCE
 from tuichaos.config.sweep_axes import Axis, Number, axes
 from tuichaos.config.titles import without_ranges
 
-MOST_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
-MOST_DENSE = 100_000  # likewise of points that are single numbers
-MOST_DRAWN = 10_000_000  # likewise values that a diagram keeps
-MOST_KEPT = 50_000_000  # even then: each is a number of Python, 32 bytes
-MOST_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
+if TYPE_CHECKING:
+    from tuichaos.sweeps.orbit_diagram.observable import Component
+
+MAX_POINTS = 10_000  # without being asked for: more are hours, or a slip of the pen
+MAX_DENSE = 100_000  # likewise of points that are single numbers
+MAX_DRAWN = 10_000_000  # likewise values that a diagram keeps
+MAX_KEPT = 50_000_000  # even then: each is a number of Python, 32 bytes
+MAX_CHECKED = 1_000  # of a larger grid its corners and so many evenly chosen points
 CHECK_SECONDS = 3.0  # and so long at most
-MOST_PLANNED = 64  # checked against data and machine too, which takes milliseconds each
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,6 @@ class Point:
 
     index: int
     values: tuple[Number, ...]
-
-
-@dataclass(frozen=True)
-class Component:
-    """A principal component: ``mean`` and the unit vector ``direction`` (both of as many
-    numbers as a state has parameters), and the share of the variance it explains."""
-
-    mean: tuple[float, ...]
-    direction: tuple[float, ...]
-    explained: float
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ class Grid:
     def warnings(self) -> list[str]:
         """What should be said before it runs: the warnings of its points, each kind once."""
         found: dict[str, list[str]] = {}
-        for index in _chosen(self, MOST_CHECKED):
+        for index in chosen(self, MAX_CHECKED):
             for warning in self.base.experiment(self.points[index]).warnings:
                 found.setdefault(warning.split()[0], []).append(warning)
         return [_counted(lines) for lines in found.values()]
@@ -153,29 +145,29 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
     """The grid of an experiment with ``[sweep]``, every point of it valid.
 
     Raises InputError: no sweep, too many points without ``yes``, or the first point that is
-    not an experiment that can run. Of more than MOST_CHECKED points the corners and that many
+    not an experiment that can run. Of more than MAX_CHECKED points the corners and that many
     others are looked at.
     """
     if not experiment.sweep:
         raise InputError("sweep: no key is swept; see [sweep] and --over")
     made = Grid(experiment, tuple(axes(experiment.sweep)))
-    most = MOST_DENSE if experiment.is_dense else MOST_POINTS
+    most = MAX_DENSE if experiment.is_dense else MAX_POINTS
     if made.size > most and not yes:
         raise InputError(
             f"sweep: {made.size:,} points; more than {most:,} must be asked for with --yes"
         )
     drawn = _drawn(made)
-    if drawn > MOST_KEPT:
-        raise InputError(f"diagram.last: {drawn:,} values to keep; at most {MOST_KEPT:,}")
-    if drawn > MOST_DRAWN and not yes:
+    if drawn > MAX_KEPT:
+        raise InputError(f"diagram.last: {drawn:,} values to keep; at most {MAX_KEPT:,}")
+    if drawn > MAX_DRAWN and not yes:
         raise InputError(
-            f"diagram.last: {drawn:,} values to keep; more than {MOST_DRAWN:,} must be asked for "
+            f"diagram.last: {drawn:,} values to keep; more than {MAX_DRAWN:,} must be asked for "
             "with --yes"
         )
     for key in made.keys:
         if key == "sweep" or key.startswith("sweep."):
             raise InputError(f"sweep.{key}: a sweep cannot be swept")
-    for index in _for_a_while(_chosen(made, MOST_CHECKED)):
+    for index in for_a_while(chosen(made, MAX_CHECKED)):
         try:
             made.base.experiment(made.points[index])
         except InputError:
@@ -186,7 +178,7 @@ def grid(experiment: Experiment, yes: bool = False) -> Grid:
     return made
 
 
-def _for_a_while(indices: Iterator[int]) -> Iterator[int]:
+def for_a_while(indices: Iterator[int]) -> Iterator[int]:
     """The same, until CHECK_SECONDS are over: points that nobody looked at are checked when
     their turn comes, and a sweep of large data sets begins all the same."""
     end = time.monotonic() + CHECK_SECONDS
@@ -216,20 +208,7 @@ def _drawn(made: Grid) -> int:
     return made.size * references * diagram.last * made.ways
 
 
-def check_plans(made: Grid, threads: int | None = None) -> None:
-    """Check the corners and some points against data and machine; raises InputError."""
-    from tuichaos.execution.plan import plan
-    from tuichaos.sweeps.orbit_diagram import observable
-
-    diagram = made.base.diagram
-    if diagram:
-        system = plan(made.base.experiment(made.points[0]), threads).built.system
-        observable.check(system, diagram.observable)
-    for index in _for_a_while(_chosen(made, MOST_PLANNED)):
-        plan(made.base.experiment(made.points[index]), threads)
-
-
-def _chosen(made: Grid, most: int) -> Iterator[int]:
+def chosen(made: Grid, most: int) -> Iterator[int]:
     """The numbers of all points, or of the corners and ``most`` others."""
     if made.size <= most:
         return iter(range(made.size))
@@ -237,31 +216,6 @@ def _chosen(made: Grid, most: int) -> Iterator[int]:
     corners = {0, sizes[-1] - 1, made.size - sizes[-1], made.size - 1}
     others = {k * (made.size - 1) // (most - 1) for k in range(most)}
     return iter(sorted(corners | others))
-
-
-OF_TRAINING = ("optimizer.learning_rate", "network.init_scale")
-LAYER_RATE = re.compile(r"optimizer\.learning_rates\.\d+")
-
-
-def per_replica(experiment: Experiment, key: str) -> bool:
-    """Whether points that differ in this key can share one engine: the parameter belongs to
-    a replica, not to what steppers hold (data, network, loss) nor to the size of a run."""
-    name = experiment.system.name
-    if key == "ensemble.perturbation":
-        return True
-    if name == "training":
-        return key in OF_TRAINING or LAYER_RATE.fullmatch(key) is not None
-    parameter = key.removeprefix("system.parameters.")
-    return parameter != key and parameter in REFERENCE.get(name, ()) and parameter not in STRUCTURE
-
-
-def dense_key(experiment: Experiment, key: str) -> bool:
-    """Whether points that differ in this key can be references of one simulation."""
-    return per_replica(experiment, key) and key != "ensemble.perturbation"
-
-
-USERS = "system.parameters."
-INITIAL = "network.init_scale"
 
 
 def _check_diagram(experiment: Experiment, key: str) -> None:

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tuichaos.common.errors import InputError
+from tuichaos.storage import run_reader
 from tuichaos.storage.column_reader import Columns
-from tuichaos.storage.run_reader import Run, open_run, table_path
+from tuichaos.storage.run_reader import Run, table_path
 from tuichaos.sweeps.sweep_reader import NAME, read
 
 COMMON = ("point", "status", "reason")
@@ -40,7 +41,7 @@ class SweepPoint:
         """Its own run; InputError unless run folders were kept."""
         if self.folder is None:
             raise InputError(f"point {self.number}: its run was not kept; see keep=True, --keep")
-        return open_run(self.folder)
+        return run_reader.open_run(self.folder)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,21 @@ class Sweep(Run):
             f"{self.path.name}: a sweep has no {what} of its own: see table(), points, and "
             f"points[0].run.{what} of a sweep with keep=True"
         )
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder, or that of a sweep, which is a ``Sweep``; InputError where there is
+    none."""
+    return _by_kind(run_reader.open_run(path))
+
+
+def list_runs() -> list[Run]:
+    """All readable run folders that are kept, newest first; those of sweeps as ``Sweep``."""
+    return [_by_kind(run) for run in run_reader.survey()[0]]
+
+
+def _by_kind(run: Run) -> Run:
+    return Sweep(run.path) if run.kind == "sweep" else run
 
 
 def _value(cell: Any) -> float | int | str | None:

@@ -16,8 +16,8 @@ from tuichaos.storage.run_reader import words_of
 
 NAME = "sweep.csv"
 DIAGRAM = "diagram.csv"  # the points of an orbit diagram
-MOST_BYTES = 100_000_000  # a million points; in memory ten times as much
-MOST_CELLS = 20_000_000
+MAX_BYTES = 100_000_000  # a million points; in memory ten times as much
+MAX_CELLS = 20_000_000
 SHORT = 4
 
 
@@ -29,8 +29,8 @@ def read(folder: Path, name: str = NAME) -> dict[str, np.ndarray | list[str]]:
     path = folder / name
     try:
         check_file(path)
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path}: is larger than {MOST_BYTES // 10**6} MB")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: is larger than {MAX_BYTES // 10**6} MB")
         with open(path, encoding="utf-8", newline="") as file:
             head, *rows = _rows(file, path) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -46,8 +46,8 @@ def _rows(file: TextIO, path: Path) -> list[list[str]]:
         # Texts of a few characters, which may be millions, are in memory once.
         found.append([short.setdefault(c, c) if len(c) < SHORT else c for c in row])
         cells += 1 + len(row)
-        if cells > MOST_CELLS:
-            raise InputError(f"{path}: has more than {MOST_CELLS // 10**6} million fields")
+        if cells > MAX_CELLS:
+            raise InputError(f"{path}: has more than {MAX_CELLS // 10**6} million fields")
     return found
 
 

@@ -25,15 +25,16 @@ from tuichaos.execution.runner import interrupts
 from tuichaos.storage import run_order
 from tuichaos.storage.fingerprint import digest, earlier_digest
 from tuichaos.storage.folder_lock import locked
-from tuichaos.storage.run_reader import Run, check_entries, open_run, reading
+from tuichaos.storage.run_reader import Run, check_entries, reading
 from tuichaos.storage.run_writer import checksums, new_folder, tell_end, write_manifest
 from tuichaos.sweeps import plane_summary, sweep_table
 from tuichaos.sweeps.batch import Job, perform
+from tuichaos.sweeps.checks import check_plans
 from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.orbit_diagram import diagram_files
 from tuichaos.sweeps.orbit_diagram.fresh import with_component
-from tuichaos.sweeps.points import Grid, Point, check_plans, grid
-from tuichaos.sweeps.result import RUNS, Sweep
+from tuichaos.sweeps.points import Grid, Point, grid
+from tuichaos.sweeps.result import RUNS, Sweep, open_run
 from tuichaos.sweeps.tiled_run import tiles
 from tuichaos.sweeps.worker_options import check_crew
 from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
@@ -90,7 +91,7 @@ def sweep(
     with ``workers`` all points are spread over that many processes of one thread each, with
     ``scheduler`` (``tcp://HOST:PORT``) over the workers of a Dask cluster. The rows are the
     same in each of these ways. ``keep`` keeps each point's run folder, ``yes`` allows more
-    than MOST_POINTS points. A point that fails is tried again twice and then recorded as
+    than MAX_POINTS points. A point that fails is tried again twice and then recorded as
     failed: see ``manifest["points"]``.
     Setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends it early; a signal then
     raises Stopped, a KeyboardInterrupt, and ``resume`` goes on. ``tell`` is called with a line on
@@ -179,7 +180,7 @@ def _run(
         if before is not None and made.experiment.data.path is not None:
             replace_text(path / "experiment.toml", made.experiment.to_toml())  # it may have moved
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
-        folder = Folder(path, made, known, crew)
+        folder = SweepWriter(path, made, known, crew)
         known["warnings"] += filter(None, [folder.journal.fault])
         runs = str(path.absolute() / RUNS) if keep else None
         job = Job(made.base, runs, 1 if crew else threads, made.points[0])
@@ -250,7 +251,7 @@ def keep(
     with new_folder(base, out) as path, locked(path):
         replace_text(path / "experiment.toml", base.to_toml())
         known = _facts(made, first, None, keep=False)
-        Folder(path, made, known, spent=seconds).follow(
+        SweepWriter(path, made, known, spent=seconds).follow(
             (row for row in rows), None, threading.Event()
         )
     return open_run(path)
@@ -272,8 +273,8 @@ def _source(
         yield from perform(job, batch, stop)
 
 
-class Folder:
-    """The folder of a sweep while it is being written; ``todo``: the points that are not done,
+class SweepWriter:
+    """Writes the files of a sweep while its points come; ``todo``: the points that are not done,
     those that failed before among them. They keep the row they have until a new one comes."""
 
     def __init__(

@@ -17,10 +17,10 @@ from tuichaos.sweeps import sweep_table
 from tuichaos.sweeps.batch import folder_of
 from tuichaos.sweeps.journal import JOURNAL, Journal, Row
 from tuichaos.sweeps.points import Grid, grid
-from tuichaos.sweeps.sweep_reader import MOST_BYTES, NAME
+from tuichaos.sweeps.sweep_reader import MAX_BYTES, NAME
 from tuichaos.sweeps.sweep_runner import RUNS, stream
 
-MOST_SECONDS = 60.0  # that a point is computed again
+MAX_SECONDS = 60.0  # that a point is computed again
 
 
 def checks(run: Run) -> Iterator[Check]:
@@ -53,7 +53,7 @@ def _table(run: Run, made: Grid, journal: Journal) -> Check:
     if run.status == "running":  # it is behind by a moment
         return Check(name, None, "are not looked at while it is running")
     try:
-        there = read_text(run.path / NAME, MOST_BYTES)
+        there = read_text(run.path / NAME, MAX_BYTES)
     except (OSError, ValueError) as error:
         return Check(name, False, f"cannot be read: {error}")
     same = there == sweep_table.text(made, journal.rows)
@@ -94,7 +94,7 @@ def _again(run: Run, made: Grid, journal: Journal) -> Check:
     except MALFORMED as error:  # a user's system may raise anything
         return Check(name, None, f"{type(error).__name__}: {error}")
     if fresh is None:
-        return Check(name, None, f"takes longer than {MOST_SECONDS:.0f} s")
+        return Check(name, None, f"takes longer than {MAX_SECONDS:.0f} s")
     if _kept(fresh) == _kept(journal.rows[done[0]]):
         return Check(name, True, "is the same, to the last digit")
     changed = differing(run.manifest)
@@ -105,7 +105,7 @@ def _again(run: Run, made: Grid, journal: Journal) -> Check:
 def _computed(made: Grid, index: int) -> Row | None:
     """The row of a point; None where it takes too long."""
     stop = threading.Event()
-    timer = threading.Timer(MOST_SECONDS, stop.set)
+    timer = threading.Timer(MAX_SECONDS, stop.set)
     timer.daemon = True
     timer.start()
     others = set(range(made.size)) - {index}

@@ -21,14 +21,15 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.experiment import Experiment
+from tuichaos.config.per_replica_keys import dense_key
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.preview import Rows
 from tuichaos.execution.runner import Recording, prepare
 from tuichaos.instruments.base import Instrument
 from tuichaos.simulation.ensemble import EnsembleDraws
-from tuichaos.simulation.run_control import GivenUp, Pace
+from tuichaos.simulation.run_control import Cancelled, RunControl
 from tuichaos.sweeps.journal import Row
-from tuichaos.sweeps.points import Base, Grid, Point, dense_key
+from tuichaos.sweeps.points import Base, Grid, Point
 
 TILE_WORK = 400_000  # replica-steps of a tile: about a second, so that pictures grow steadily
 TILE_LEAST, TILE_MOST = 32, 4_096  # points
@@ -149,13 +150,13 @@ def simulate(
     """Run a plan to its end; yields how much is done and returns what was found, None when
     ``stop`` was set before the end. Raises RunFailed."""
     # Hasty: the rest of a frame, or the results, may take longer than who leaves should wait.
-    recording = prepare(ready, None, Pace(stop=stop, hasty=True), extra)
+    recording = prepare(ready, None, RunControl(stop=stop, at_once=True), extra)
     steps = ready.experiment.steps
     with contextlib.closing(recording.advance(None)) as frames:
         try:
             for _ in frames:
                 yield recording.step / steps
-        except GivenUp:
+        except Cancelled:
             return None
     if recording.step < steps:
         return None

@@ -35,12 +35,12 @@ from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
 
 UNITS_PER_WORKER = 4  # of a batch, so that no worker is idle for long at the end
-MOST_IN_UNIT = 16  # points: what a worker that dies takes with it
+MAX_IN_UNIT = 16  # points: what a worker that dies takes with it
 LOOK_SECONDS = 0.2
 END_SECONDS = 5.0  # for the library to see that its workers are gone
 SAFE_PATH = "PYTHONSAFEPATH"
 DIED = "the worker process died"
-MOST_DEATHS = 10  # of workers in a row without one point that was done: it is not the points
+MAX_DEATHS = 10  # of workers in a row without one point that was done: it is not the points
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Crew:
 
     def most_deaths(self) -> int:
         """Deaths in a row, without one point that was done, that are not of the points."""
-        return MOST_DEATHS
+        return MAX_DEATHS
 
     def answer(self, future: Future) -> Sequence[Row]:
         """The rows of what has landed. Raises BrokenExecutor where the executor broke,
@@ -146,7 +146,7 @@ def units(batches: Sequence[Sequence[Point]], workers: int) -> list[Unit]:
     """Batches cut so that each worker gets several pieces."""
     found = []
     for batch in batches:
-        size = max(1, min(MOST_IN_UNIT, len(batch) // (UNITS_PER_WORKER * workers)))
+        size = max(1, min(MAX_IN_UNIT, len(batch) // (UNITS_PER_WORKER * workers)))
         found += [Unit(tuple(batch[k : k + size])) for k in range(0, len(batch), size)]
     return found
 

@@ -20,10 +20,10 @@ from tuichaos.systems import odd_features, tables
 from tuichaos.systems import targets as targets_of
 from tuichaos.systems.file_cache import Once
 
-MOST_CLASSES = 10_000
-MOST_NUMBERS = 5_000_000  # in a generated data set
-MOST_FILED = 60_000_000  # in an npz file, and in targets: MNIST has 55 million; 0.5 GB
-MOST_DEGREE = 1_000  # of a Chebyshev polynomial: a network of this size follows none of 10
+MAX_CLASSES = 10_000
+MAX_NUMBERS = 5_000_000  # in a generated data set
+MAX_FILED = 60_000_000  # in an npz file, and in targets: MNIST has 55 million; 0.5 GB
+MAX_DEGREE = 1_000  # of a Chebyshev polynomial: a network of this size follows none of 10
 
 
 @dataclass(frozen=True, eq=False)  # one is itself alone, and can be a key
@@ -110,12 +110,12 @@ def load(data: Data, seed: int, loss: str = "") -> Dataset:
 def _loaded(data: Data, seed: int, loss: str) -> Dataset:
     raw = _raw(data, seed, loss)
     classes = int(raw.y.max()) + 1 if raw.is_classes else None
-    if classes is not None and classes > MOST_CLASSES:
-        raise InputError(f"{_source(data)}: class labels go up to {MOST_CLASSES - 1} at most")
-    if classes is not None and classes * len(raw.x) > MOST_FILED:
+    if classes is not None and classes > MAX_CLASSES:
+        raise InputError(f"{_source(data)}: class labels go up to {MAX_CLASSES - 1} at most")
+    if classes is not None and classes * len(raw.x) > MAX_FILED:
         raise InputError(
             f"{_source(data)}: {len(raw.x):,} samples of {classes:,} classes; at most "
-            f"{MOST_FILED:,} targets"
+            f"{MAX_FILED:,} targets"
         )
     if classes is not None and classes < 2:
         raise InputError(f"{_source(data)}: one class only; two are needed to tell them apart")
@@ -135,15 +135,15 @@ def _loaded(data: Data, seed: int, loss: str) -> Dataset:
 
 
 SHOWN = 12  # digits of a digest in a message
-MOST_KEPT = 16_000_000  # numbers, 128 MB, of data sets as they are used, and as many as read
+MAX_KEPT = 16_000_000  # numbers, 128 MB, of data sets as they are used, and as many as read
 
 
 def _size(arrays: Iterable[np.ndarray]) -> int:
     return sum(array.size for array in arrays)
 
 
-_sets: Once[Dataset] = Once(MOST_KEPT, lambda d: _size((d.x, d.y, d.x_test, d.y_test)))
-_read: Once[Raw] = Once(MOST_KEPT, lambda raw: _size(raw.arrays))
+_sets: Once[Dataset] = Once(MAX_KEPT, lambda d: _size((d.x, d.y, d.x_test, d.y_test)))
+_read: Once[Raw] = Once(MAX_KEPT, lambda raw: _size(raw.arrays))
 
 
 def _freeze(arrays: Iterable[np.ndarray]) -> None:
@@ -173,8 +173,8 @@ def _warnings(raw: Raw, data: Data, classes: int | None, y: np.ndarray) -> tuple
             )
         absent = [k for k in absent if k >= first]
         if absent and data.class_counts is None:
-            named = ", ".join(raw.labels[k] if raw.labels else str(k) for k in absent[:MOST_NAMED])
-            more = ", …" if len(absent) > MOST_NAMED else ""
+            named = ", ".join(raw.labels[k] if raw.labels else str(k) for k in absent[:MAX_NAMED])
+            more = ", …" if len(absent) > MAX_NAMED else ""
             found.append(f"no training sample is of class {named}{more}")
     return tuple(f"data: {words}" for words in found)
 
@@ -186,7 +186,7 @@ def _outputs_below(first: int) -> str:
     return f"outputs 0 {'and' if first == 2 else 'to'} {first - 1} have no samples"
 
 
-MOST_NAMED = 6
+MAX_NAMED = 6
 GIVEN = ("csv", "npz", "inline")  # by a person, who may err
 
 
@@ -262,10 +262,10 @@ def _raw(data: Data, seed: int, loss: str) -> Raw:
             hint = nearest(key, defaults)
             raise InputError(f"data.parameters.{key}: {data.name} has no such parameter; {hint}")
     parameters = {k: _number(k, data.parameters.get(k, d), d) for k, d in defaults.items()}
-    if parameters.get("degree", 0) > MOST_DEGREE:
-        raise InputError(f"data.parameters.degree: at most {MOST_DEGREE:,}")
-    if math.prod(v for v in parameters.values() if isinstance(v, int)) > MOST_NUMBERS:
-        raise InputError(f"data.parameters: more than {MOST_NUMBERS:,} numbers")
+    if parameters.get("degree", 0) > MAX_DEGREE:
+        raise InputError(f"data.parameters.degree: at most {MAX_DEGREE:,}")
+    if math.prod(v for v in parameters.values() if isinstance(v, int)) > MAX_NUMBERS:
+        raise InputError(f"data.parameters: more than {MAX_NUMBERS:,} numbers")
     try:
         return source(generator(seed, Purpose.DATA), **parameters)
     except ValueError as error:  # what only the generator itself knows to be wrong
@@ -442,7 +442,7 @@ def _npz(data: Data, loss: str) -> Raw:
     if data.path is None:
         raise InputError(f"data.path: npz data needs a file: --set data.path=FILE, {ARRAYS}")
     where = f"data.path: {data.path}"
-    parts = npz.read(data.path, PARTS, MOST_FILED, where, kinds="fiubU")
+    parts = npz.read(data.path, PARTS, MAX_FILED, where, kinds="fiubU")
     _check_parts(where, parts)
     named = _named(where, parts, data.task)
     raw = _checked(where, parts["x"], parts["y"], data.task, loss)
@@ -552,8 +552,8 @@ def _checked(
             f"{where}: {names[1]}: class labels count from 0, these begin at {found.y.min():.0f}; "
             "labels that are texts may be any"
         )
-    if found.y.max() >= MOST_CLASSES:  # before they are made what they may not fit into
-        raise InputError(f"{where}: {names[1]}: class labels go up to {MOST_CLASSES - 1} at most")
+    if found.y.max() >= MAX_CLASSES:  # before they are made what they may not fit into
+        raise InputError(f"{where}: {names[1]}: class labels go up to {MAX_CLASSES - 1} at most")
     return Raw(x, found.y.astype(np.int64), told=told, facts={"task": "classes"})
 
 

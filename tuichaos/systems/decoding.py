@@ -13,8 +13,8 @@ from pathlib import Path
 from tuichaos.common.errors import InputError
 from tuichaos.common.limits import check_file
 
-MOST_CSV = 100_000_000  # bytes; reading takes some seconds, and an npz of the same none
-MOST_LINE = 1_000_000  # bytes of a line: 50 000 numbers
+MAX_CSV = 100_000_000  # bytes; reading takes some seconds, and an npz of the same none
+MAX_LINE = 1_000_000  # bytes of a line: 50 000 numbers
 
 # How files begin that are no tables as text, and what to do with each.
 OTHERS = (
@@ -46,14 +46,14 @@ class Text:
 
 
 def read(path: str, where: str) -> Text:
-    """The text in a file of at most MOST_CSV bytes, unpacked; InputError, beginning with
-    ``where``, for what is none, is larger, or has lines longer than MOST_LINE."""
+    """The text in a file of at most MAX_CSV bytes, unpacked; InputError, beginning with
+    ``where``, for what is none, is larger, or has lines longer than MAX_LINE."""
     try:
         check_file(Path(path))
-        if os.path.getsize(path) > MOST_CSV:
-            raise InputError(f"{where}: larger than {MOST_CSV // 10**6} MB; use an npz file")
+        if os.path.getsize(path) > MAX_CSV:
+            raise InputError(f"{where}: larger than {MAX_CSV // 10**6} MB; use an npz file")
         with open(path, "rb") as file:
-            found = file.read(MOST_CSV + 1)
+            found = file.read(MAX_CSV + 1)
     except OSError as error:
         raise InputError(f"{where}: cannot be read: {error.strerror or error}") from None
     packing = "gzip" if found.startswith(b"\x1f\x8b") else ""
@@ -68,11 +68,11 @@ def read(path: str, where: str) -> Text:
 def _unpacked(found: bytes, where: str) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(found)) as file:
-            found = file.read(MOST_CSV + 1)
+            found = file.read(MAX_CSV + 1)
     except (OSError, EOFError, zlib.error):
         raise InputError(f"{where}: a gzip file that is damaged or cut short") from None
-    if len(found) > MOST_CSV:
-        raise InputError(f"{where}: unpacked larger than {MOST_CSV // 10**6} MB; use an npz file")
+    if len(found) > MAX_CSV:
+        raise InputError(f"{where}: unpacked larger than {MAX_CSV // 10**6} MB; use an npz file")
     return found
 
 
@@ -116,10 +116,10 @@ def _decoded(found: bytes, where: str) -> tuple[bytes, str]:
 
 def _check_lines(content: bytes, where: str) -> None:
     start = 0
-    while len(content) - start > MOST_LINE:
-        piece = content[start : start + MOST_LINE + 1]
+    while len(content) - start > MAX_LINE:
+        piece = content[start : start + MAX_LINE + 1]
         end = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
         if end < 0:
             number = content.count(b"\n", 0, start) + 1
-            raise InputError(f"{where}: line {number} is longer than {MOST_LINE:,} bytes")
+            raise InputError(f"{where}: line {number} is longer than {MAX_LINE:,} bytes")
         start += end + 1

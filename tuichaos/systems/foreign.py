@@ -14,7 +14,6 @@ from torch import Tensor
 from tuichaos.common import out_of_memory
 from tuichaos.common.errors import InputError, RunFailed, SystemFault, is_fault
 from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System
-from tuichaos.systems.generic_stepper import Stepper
 
 # Where torch keeps what is global to the process: nested levels of vmap, grad, jvp.
 GLOBAL = ("/torch/_functorch/", "/torch/autograd/forward_ad.py")
@@ -62,9 +61,6 @@ class Foreign(System):
 
     def to(self, device: torch.device, dtype: torch.dtype) -> System:
         return self._again(self._call("to", device, dtype))
-
-    def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
-        return self._call("stepper", rows, steps, device)
 
     @property
     def layout(self) -> tuple[Piece, ...]:

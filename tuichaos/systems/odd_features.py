@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 LEAST_RISING = 10  # rows: fewer whole numbers may rise by chance
 KEPT = "it is taken as a feature: to leave it out, cut the column out of the file"
 
@@ -45,7 +45,7 @@ def counted(values: np.ndarray) -> str:
 
 def some(names: Sequence[str]) -> str:
     """The first of some names, and how many others there are."""
-    if len(names) <= MOST_NAMED:
+    if len(names) <= MAX_NAMED:
         return ", ".join(names)
     return f"{names[0]} and {len(names) - 1} other columns, each,"
 

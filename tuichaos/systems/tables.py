@@ -22,8 +22,8 @@ from tuichaos.common.errors import InputError, nearest
 from tuichaos.common.text import clean
 from tuichaos.systems import decoding, odd_features
 
-MOST_NUMBERS = 5_000_000  # of a table; an npz may have more
-MOST_COLUMNS = 100_000
+MAX_NUMBERS = 5_000_000  # of a table; an npz may have more
+MAX_COLUMNS = 100_000
 HEAD = 200  # rows that guesses are made from
 HEAD_BYTES = 3_000_000
 BLOCK = 1 << 22  # bytes at a time; a line is shorter
@@ -163,8 +163,8 @@ def _look(content: bytes, where: str) -> Look:
             best, score, rows = separator, value, found
     if score[2] < 2:
         raise InputError(f"{where}: {_no_separator(head)}")
-    if len(rows[0]) > MOST_COLUMNS:
-        raise InputError(f"{where}: {len(rows[0]):,} columns; at most {MOST_COLUMNS:,}")
+    if len(rows[0]) > MAX_COLUMNS:
+        raise InputError(f"{where}: {len(rows[0]):,} columns; at most {MAX_COLUMNS:,}")
     decimal = "," if best != "," and _has_decimal_commas(content, best) else "."
     return Look(best, [c.strip() for c in rows[0]], _is_header(rows, decimal), decimal, skip)
 
@@ -476,8 +476,8 @@ def _read(
         for number, block in enumerate(stream):
             block = block.slice(int(look.has_header and not number))
             rows += len(block)
-            if rows * look.width > MOST_NUMBERS:
-                raise InputError(f"{where}: more than {MOST_NUMBERS:,} numbers; use an npz file")
+            if rows * look.width > MAX_NUMBERS:
+                raise InputError(f"{where}: more than {MAX_NUMBERS:,} numbers; use an npz file")
             columns = {k: block.column(k) for k in range(look.width)}
             found = [_numbers(c, look.decimal) for k, c in columns.items() if k not in texts]
             if any(column is None for column in found):

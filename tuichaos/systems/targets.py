@@ -20,9 +20,9 @@ Task = Literal["classes", "regression"]
 FEW_SAMPLES = 3  # a class, in the mean: with fewer, and MANY classes, it is no set of classes
 MANY = 20
 WARNED = 10  # classes from which one warns, with fewer samples a class than this times two
-MOST_SHOWN = 8
-MOST_LABEL = 200  # characters of a label in an array
-MOST_TEXTS = 2_000_000  # in an array of labels: as Python has them they are 60 bytes each
+MAX_SHOWN = 8
+MAX_LABEL = 200  # characters of a label in an array
+MAX_TEXTS = 2_000_000  # in an array of labels: as Python has them they are 60 bytes each
 NO_CLASS = ("", "?", "na", "nan", "n/a", "null")
 REGRESSION = "data.task = 'regression' (with loss.name = 'mse') takes it as numbers"
 
@@ -101,8 +101,8 @@ def _is_number(word: str) -> bool:
 
 def _classes(y: np.ndarray, labels: list[str]) -> Targets:
     """Labels from 0 on, in the order of numbers, or of the alphabet."""
-    shown = [clean(label, 30) for label in labels[:MOST_SHOWN]]
-    more = ", …" if len(labels) > MOST_SHOWN else ""
+    shown = [clean(label, 30) for label in labels[:MAX_SHOWN]]
+    more = ", …" if len(labels) > MAX_SHOWN else ""
     told = f"{len(labels)} classes: {', '.join(shown)}{more}"
     if labels != [str(k) for k in range(len(labels))]:
         told += " (outputs 0, 1, … in this order)"
@@ -177,10 +177,10 @@ def _texts(where: str, name: str, y: np.ndarray) -> list[str]:
     """The texts of an array (samples,) or (samples, 1), without blanks around; none is empty."""
     if y.ndim not in (1, 2) or y.size != len(y):
         raise InputError(f"{where}: {name} holds texts, and must be (samples,), not {y.shape}")
-    if len(y) > MOST_TEXTS:
-        raise InputError(f"{where}: {name} holds {len(y):,} texts; at most {MOST_TEXTS:,}")
-    if y.dtype.itemsize > MOST_LABEL * np.dtype("U1").itemsize:
-        raise InputError(f"{where}: {name} holds texts of more than {MOST_LABEL} characters")
+    if len(y) > MAX_TEXTS:
+        raise InputError(f"{where}: {name} holds {len(y):,} texts; at most {MAX_TEXTS:,}")
+    if y.dtype.itemsize > MAX_LABEL * np.dtype("U1").itemsize:
+        raise InputError(f"{where}: {name} holds texts of more than {MAX_LABEL} characters")
     words = [word.strip() for word in y.reshape(-1).tolist()]
     for at, word in enumerate(words):
         if word.lower() in NO_CLASS:

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
-from tuichaos.systems.generic_stepper import Stepper, padded
+from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, padded, spans
 from tuichaos.systems.mlp.buffers import forward_buffers, in_parts, layout_of
 from tuichaos.systems.mlp.kernels import forward
 from tuichaos.systems.mlp.losses import sample_losses
@@ -33,8 +32,8 @@ class TrainingSystem(System):
     holds c·W, and descent on W with η is descent on c·W with c²·η, so that c appears in the
     start and in ``layer_rates`` and nowhere else.
 
-    ``step`` is the definition, differentiable twice; ``stepper`` gives the buffered form of the
-    same map, bound to it by tests.
+    ``step`` is the definition, differentiable twice; mlp/fast_stepper.py has the buffered form
+    of the same map, bound to it by tests.
     """
 
     network: Perceptron
@@ -208,11 +207,6 @@ class TrainingSystem(System):
     def output_rate(self) -> Tensor:
         """η of the last layer as it is stepped: all that counts once the others are dead."""
         return self.layer_rates[-1]
-
-    def stepper(self, rows: int, steps: int, device: torch.device) -> Stepper:
-        from tuichaos.systems.mlp.fast_stepper import PerceptronStepper
-
-        return PerceptronStepper(self, rows, steps, device)
 
     def stepper_numbers(self, rows: int, references: int, steps: int) -> int:
         train, watched = Sizes(self.network, self.train.x.shape[1]), max(2, self.block_rows)

@@ -46,7 +46,7 @@ from tuichaos.tui.keymap import checked, identified
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
-from tuichaos.tui.sweep_session import Kept, Survey
+from tuichaos.tui.sweep_session import KeptSweep, Survey
 from tuichaos.tui.widgets.help import Help
 from tuichaos.tui.zoom import middle
 from tuichaos.tui.zoom_history import Journey
@@ -286,7 +286,7 @@ class Explorer(App):
 
     def visit(self, run: Run) -> None:
         """Show the points of a kept sweep. Raises InputError where they cannot be read."""
-        kept = Kept(run, threads=self.threads)
+        kept = KeptSweep(run, threads=self.threads)
         self._depart(Journey(kept, self.survey, going=False))
 
     def _depart(self, journey: Journey) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from tuichaos.common.paths import LOG, home
 from tuichaos.common.text import clean
 
-MOST_BYTES = 1_000_000  # of the log; what is older is let go
-MOST_KNOWN = 100  # faults that are told apart: a picture is drawn again four times a second
-MOST_WORDS = 160
+MAX_BYTES = 1_000_000  # of the log; what is older is let go
+MAX_KNOWN = 100  # faults that are told apart: a picture is drawn again four times a second
+MAX_WORDS = 160
 
 _known: set[tuple[str, str, str]] = set()
 
@@ -22,10 +22,10 @@ def log_path() -> Path:
 
 def noted(error: Exception, where: str) -> str:
     """What is shown in the place of ``where``; the first time its traceback goes to the log."""
-    words = clean(f"{type(error).__name__}: {error}", MOST_WORDS)
+    words = clean(f"{type(error).__name__}: {error}", MAX_WORDS)
     fault = (where, type(error).__name__, words)
     if fault not in _known:
-        if len(_known) >= MOST_KNOWN:
+        if len(_known) >= MAX_KNOWN:
             _known.clear()
         _known.add(fault)
         _log("".join(traceback.format_exception(error)), where)
@@ -36,7 +36,7 @@ def _log(text: str, where: str) -> None:
     path = log_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        large = path.exists() and path.stat().st_size > MOST_BYTES
+        large = path.exists() and path.stat().st_size > MAX_BYTES
         with open(path, "w" if large else "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {where}\n{text}\n")
     except OSError:  # the screen says it nevertheless

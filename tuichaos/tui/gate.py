@@ -21,7 +21,7 @@ from tuichaos.tui.screens.dialogs import Dialog
 
 SPINS = 20  # turns of the event loop before it is left alone between two looks
 PAUSE_SECONDS = 0.002
-MOST_SECONDS = 2.0  # where messages never cease: from then on only the way of a key counts
+MAX_SECONDS = 2.0  # where messages never cease: from then on only the way of a key counts
 
 
 class Gate:
@@ -68,7 +68,7 @@ class Gate:
 
     async def _settle(self) -> None:
         """Wait for the effect of what was let through."""
-        turns, until = 0, time.monotonic() + MOST_SECONDS
+        turns, until = 0, time.monotonic() + MAX_SECONDS
         await asyncio.sleep(0)
         try:
             while not self._settled(late=time.monotonic() > until):

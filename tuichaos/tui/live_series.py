@@ -11,14 +11,14 @@ from tuichaos.execution.progress_event import Progress
 from tuichaos.plots.bands import AVERAGED, Band, labels
 from tuichaos.plots.figure import Role
 
-MOST_POINTS = 32768
+MAX_POINTS = 32768
 EARLY_POINTS = 4096  # kept as they are: fits and the growth limit are read there
 
 
 class LiveSeries:
     """Bands of all columns of a run; fed by its thread, read by the screen.
 
-    Memory is bounded: beyond MOST_POINTS neighbouring points behind the early ones are joined,
+    Memory is bounded: beyond MAX_POINTS neighbouring points behind the early ones are joined,
     bounds by the least and the largest, so that spikes stay visible.
     """
 
@@ -52,7 +52,7 @@ class LiveSeries:
             for name, rows in fresh.items():
                 before = self._rows.get(name, np.full((len(rows), old), np.nan))
                 self._rows[name] = np.concatenate([before, rows], axis=1)
-            if len(self._steps) > MOST_POINTS:
+            if len(self._steps) > MAX_POINTS:
                 self._thin()
             self.latest = progress
             self.version += 1

@@ -14,7 +14,7 @@ from tuichaos.common.malloc import give_back
 from tuichaos.config.experiment import Experiment
 from tuichaos.execution.libraries import load_libraries
 from tuichaos.execution.progress_event import Progress
-from tuichaos.simulation.run_control import Pace
+from tuichaos.simulation.run_control import RunControl
 
 if TYPE_CHECKING:
     from tuichaos.execution.preview import Preview
@@ -69,7 +69,7 @@ class Session:
         self._watch = watch
         self._threads = threads
         self._out = out
-        self._pace = Pace(paused=paused, frame_seconds=FRAME_SECONDS)
+        self._control = RunControl(paused=paused, frame_seconds=FRAME_SECONDS)
         self._recording: Recording | None = None
         self._early: list[float] = []  # rates asked for before the run was ready
         self._rate: float | None = None  # the newest rate that was asked for
@@ -86,17 +86,17 @@ class Session:
             return self._ended
         if self._recording is None:
             return Status.PREPARING
-        return Status.PAUSED if self._pace.paused else Status.RUNNING
+        return Status.PAUSED if self._control.paused else Status.RUNNING
 
     @property
     def paused(self) -> bool:
         """Whether it waits, or will as soon as it is ready."""
-        return self._pace.paused
+        return self._control.paused
 
     @property
     def stopping(self) -> bool:
         """Whether it was told to end, and has not yet."""
-        return self._pace.stopped and self._ended is None
+        return self._control.stopped and self._ended is None
 
     @property
     def experiment(self) -> Experiment:
@@ -140,7 +140,7 @@ class Session:
         """Run another experiment than was asked for; whether nothing was begun yet, so that
         it can."""
         with self._ready:
-            if self._begun or self._pace.stopped or self.path is not None:
+            if self._begun or self._control.stopped or self.path is not None:
                 return False
             self.asked, self._watch = experiment, watch
             self._early.clear()
@@ -148,18 +148,18 @@ class Session:
             return True
 
     def pause(self) -> None:
-        self._pace.pause()
+        self._control.pause()
 
     def resume(self) -> None:
-        self._pace.resume()
+        self._control.resume()
 
     def advance(self, steps: int = 1) -> None:
         """Pause, and take some more steps."""
-        self._pace.step(steps)
+        self._control.step(steps)
 
     def stop(self) -> None:
         """End after the frame it is at; the folder is then complete up to there."""
-        self._pace.stop()
+        self._control.stop()
 
     def change_learning_rate(self, rate: float) -> None:
         """Go on from here with another learning rate; recorded in experiment.toml once a step
@@ -230,23 +230,23 @@ class Session:
         """Wait until those before it have ended; whether it is still wanted then."""
         for other in self._after:
             while not other.join(WAIT_SECONDS):
-                if self._pace.stopped:
+                if self._control.stopped:
                     return False
         with self._ready:
             self._after, self._begun = (), True  # what has ended is let go
-        return not self._pace.stopped
+        return not self._control.stopped
 
     @contextlib.contextmanager
     def _prepared(self) -> Iterator[Recording]:
         """The recording, in a folder that is locked as long."""
         from tuichaos.execution.plan import plan
-        from tuichaos.execution.resume import going_on, rows_before
+        from tuichaos.execution.restore import going_on, rows_before
         from tuichaos.execution.runner import lines_of, prepare
         from tuichaos.storage.folder_lock import locked
         from tuichaos.storage.run_writer import check, new_folder
 
         if self.path is not None:
-            with going_on(self.path, self._threads, self._pace) as recording:
+            with going_on(self.path, self._threads, self._control) as recording:
                 if (before := rows_before(recording)) is not None:
                     self._watch(before)
                 yield recording
@@ -255,7 +255,7 @@ class Session:
         self.told = lines_of(ready)
         ready.check_room(check(self._out))
         with new_folder(ready.experiment, self._out) as self.path, locked(self.path):
-            yield prepare(ready, self.path, self._pace)
+            yield prepare(ready, self.path, self._control)
 
 
 class SweepSession:

@@ -227,7 +227,7 @@ class Survey:
                 return
 
 
-class Kept(Survey):
+class KeptSweep(Survey):
     """The points of a kept sweep: read from its folder, again while another process writes it.
     What is missing of one that was stopped is computed here, and not written there."""
 

@@ -13,7 +13,7 @@ from tuichaos.tui.sweep_views import face
 from tuichaos.tui.sweep_views.base import Face
 from tuichaos.tui.zoom import Span
 
-MOST_NUMBERS = 2_000_000  # of all pictures that are kept: about 200 MB
+MAX_NUMBERS = 2_000_000  # of all pictures that are kept: about 200 MB
 MIDDLE = (0.5, 0.5)
 
 
@@ -116,7 +116,7 @@ class Journey:
         shown again it is computed again."""
         total = sum(level.numbers for level in self.levels)
         for k, level in enumerate(self.levels):
-            if total <= MOST_NUMBERS or k == self.at:
+            if total <= MAX_NUMBERS or k == self.at:
                 return
             total -= level.numbers
             self.levels[k] = Level(self.make(level.experiment, ()), level.crop, level.cross)

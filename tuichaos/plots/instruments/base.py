@@ -11,6 +11,8 @@ import numpy as np
 from tuichaos.config.experiment import Experiment
 from tuichaos.plots.figure import Picture
 
+ZERO = (("zero", 0.0),)  # a level of charts
+
 
 class Tables(Protocol):
     """Whatever has tables: a kept run, or one that goes on."""

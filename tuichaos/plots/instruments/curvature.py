@@ -9,7 +9,7 @@ from tuichaos.plots.bands import Band
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.instruments.base import Tables, TableView
 
-MOST_CURVES = 8  # eigenvalues that can be told apart in one chart
+MAX_CURVES = 8  # eigenvalues that can be told apart in one chart
 
 
 def sharpness(run: Tables) -> Picture:
@@ -32,7 +32,7 @@ def stability(run: Tables) -> Picture:
 def curvature(run: Tables) -> Picture:
     """The largest eigenvalues of the Hessian: the median over references of each."""
     more = [name for name in run.table("sharpness.csv") if name.startswith("eigenvalue")]
-    names = ["sharpness", *more][:MOST_CURVES]
+    names = ["sharpness", *more][:MAX_CURVES]
     steps, *columns = _columns(run, *names)
     curves = [Curve(f"λ{k + 1}", steps, percentile(column, 50)) for k, column in enumerate(columns)]
     title = f"largest eigenvalues of the Hessian, median of {columns[0].shape[1]}"

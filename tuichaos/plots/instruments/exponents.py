@@ -7,9 +7,8 @@ import numpy as np
 from tuichaos.common.summary_statistics import summarise
 from tuichaos.plots.bands import Band
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables, TableView
 
-ZERO = (("zero", 0.0),)
 ROUTES = ("free", "renormalised", "tangent")
 
 

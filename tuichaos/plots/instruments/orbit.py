@@ -7,10 +7,9 @@ import numpy as np
 from tuichaos.common.summary_statistics import percentile
 from tuichaos.config.reference_parameters import per
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables, TableView
 
-MOST_CLOUDS = 4  # references that can be told apart in one cloud of points
-ZERO = (("zero", 0.0),)
+MAX_CLOUDS = 4  # references that can be told apart in one cloud of points
 
 
 def return_map(run: Tables) -> Picture:
@@ -18,7 +17,7 @@ def return_map(run: Tables) -> Picture:
     table = run.table("orbit.csv")
     curves = []
     ends = []
-    for reference in np.unique(table["reference"])[:MOST_CLOUDS]:
+    for reference in np.unique(table["reference"])[:MAX_CLOUDS]:
         x = table["signal"][table["reference"] == reference]
         curves.append(Curve(f"reference {int(reference)}", x[:-1], x[1:], joined=False))
         finite = x[np.isfinite(x)]

@@ -6,10 +6,9 @@ import numpy as np
 
 from tuichaos.common.summary_statistics import percentile, summarise
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables, TableView
 
-MOST_TRACES = 8  # running exponents that can be told apart in one chart
-ZERO = (("zero", 0.0),)
+MAX_TRACES = 8  # running exponents that can be told apart in one chart
 
 
 def spectrum(run: Tables) -> Picture:
@@ -38,7 +37,7 @@ def spectrum(run: Tables) -> Picture:
 def spectrum_trace(run: Tables) -> Picture:
     """Running exponents: the median over references of the first ones."""
     table = run.table("spectrum-trace.csv")
-    names = [name for name in table if name.startswith("lyapunov")][:MOST_TRACES]
+    names = [name for name in table if name.startswith("lyapunov")][:MAX_TRACES]
     references = len(np.unique(table["reference"]))
     steps = table["step"].reshape(-1, references)[:, 0]
     curves = [

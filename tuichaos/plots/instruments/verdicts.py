@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tuichaos.plots.figure import Curve, Picture
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables, TableView
 
 ESTIMATES = {"nmle": "nMLE (best window)", "growth": "growth window", "lyapunov": "tangent"}
-ZERO = (("zero", 0.0),)
 LAST = 64  # steps: the longest period that is looked for
 FEW = 5
 

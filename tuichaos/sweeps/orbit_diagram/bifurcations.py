@@ -23,22 +23,22 @@ import torch
 
 from tuichaos.common.devices import repeatable
 from tuichaos.sweeps.journal import Row
-from tuichaos.sweeps.orbit_diagram.end_of_orbit import MOST_ENDS
+from tuichaos.sweeps.orbit_diagram.end_of_orbit import MAX_ENDS
 from tuichaos.sweeps.orbit_diagram.parameter_family import Family
 from tuichaos.sweeps.orbit_diagram.periodic_orbits import Cycle, Cycles
 from tuichaos.sweeps.points import Grid
 
 FEIGENBAUM = 4.669201609102990  # of smooth maps with a quadratic extremum (Feigenbaum 1978)
-MOST_PERIOD = 64  # of the cycles that are followed, as of those that are seen
+MAX_PERIOD = 64  # of the cycles that are followed, as of those that are seen
 CLOSES = 1e-5  # of its size: a settled orbit closes by better than this
 STRAIGHT = 0.5  # of a predicted step: Newton's correction of it is smaller along one branch
 HALVINGS = 12  # of the distance of two values: a branch that cannot be followed so far is lost
-MOST_ENDS_REFINED = 400  # ends of branches, a fraction of a second each
+MAX_ENDS_REFINED = 400  # ends of branches, a fraction of a second each
 ON_CIRCLE = 1e-4  # a multiplier this near to ±1 at the crossing is ±1, and no pair
 CROSSED = 1e-6  # that a modulus may be from 1 there
 EQUAL = 1e-7  # of the range: two bifurcation points of one kind and period are one
 BRENT = 1e-13  # of the range: where the root is taken as found
-MOST_EXTENDED = 25  # steps of Newton's method for a fold
+MAX_EXTENDED = 25  # steps of Newton's method for a fold
 ROOT = 1e-7  # that ∏(1 − μ) may be from 0 at a fold
 
 
@@ -76,8 +76,8 @@ def refined(grid: Grid, rows: Mapping[int, Row], stop: threading.Event | None = 
     family = Family.of(grid.base)
     if not family.moves:
         return Refined(reason=f"{grid.keys[0]} changes where orbits start, not the map")
-    if family.dimension > MOST_ENDS:
-        words = f"not refined: {family.dimension} numbers a state, more than {MOST_ENDS}"
+    if family.dimension > MAX_ENDS:
+        words = f"not refined: {family.dimension} numbers a state, more than {MAX_ENDS}"
         return Refined(reason=words)
     try:
         with repeatable(torch.device("cpu")), np.errstate(all="ignore"):
@@ -112,7 +112,7 @@ class _Search:
                 ends += 1
                 if self.stop.is_set():
                     raise Stopped
-                if ends > MOST_ENDS_REFINED:
+                if ends > MAX_ENDS_REFINED:
                     self.left += 1
                     continue
                 value = self.values[self.place[cycle.value] + direction]
@@ -139,7 +139,7 @@ class _Search:
         if not values:
             return
         x = np.array(states)
-        orbit = self.cycles.orbit(values, x, MOST_PERIOD)
+        orbit = self.cycles.orbit(values, x, MAX_PERIOD)
         sizes = np.maximum(np.abs(orbit).max(axis=(0, 2)), 1e-12)
         gaps = np.abs(orbit[1:] - orbit[0]).max(axis=2) / sizes
         closes = gaps <= CLOSES
@@ -293,7 +293,7 @@ class _Search:
         value at which it closes and has a multiplier of 1."""
         x, v = cycle.x, cycle.value
         d = len(x)
-        for _ in range(MOST_EXTENDED):
+        for _ in range(MAX_EXTENDED):
             h = 1e-6
             steps = [*(h * cycle.size * np.eye(d)), np.zeros(d)]
             beside = -h * self.range if v + h * self.range > self.values[-1] else h * self.range

@@ -25,7 +25,7 @@ from tuichaos.common.errors import RunFailed
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.plane_and_diagram import DIRECTIONS
 from tuichaos.execution.plan import plan
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
 from tuichaos.simulation.block import FIRST, WITNESS, Block
@@ -38,8 +38,7 @@ from tuichaos.sweeps.orbit_diagram.fresh import listed, numbers_of, states_of
 from tuichaos.sweeps.orbit_diagram.observable import observable
 from tuichaos.sweeps.orbit_diagram.parameter_family import Family, leading
 from tuichaos.sweeps.points import Base, Point
-from tuichaos.systems.base import System
-from tuichaos.systems.generic_stepper import Stepper
+from tuichaos.systems.base import Stepper, System
 
 LONE_STEPS = 16  # of the check that a block of one takes the same steps
 LOOK_SECONDS = 0.2
@@ -189,10 +188,10 @@ class Walk:
         steps = self.simulation.steps
         starts, afresh = self._starts(group, number, before)
         block = self._block(group, tangents, number, starts)
-        setup = self._setup(len(group), block.system)
-        exponent, survival = TangentExponent(setup), Survival(setup)
-        drawn = observable(setup.system, self.base.diagram.observable, self.base.component)
-        last = LastValues(setup, drawn, self.base.diagram.last)
+        context = self._context(len(group), block.system)
+        exponent, survival = TangentExponent(context), Survival(context)
+        drawn = observable(context.system, self.base.diagram.observable, self.base.component)
+        last = LastValues(context, drawn, self.base.diagram.last)
         instruments: list[Instrument] = [exponent, survival, last]
         floor = NoiseFloor()
         if number == 0:
@@ -243,10 +242,10 @@ class Walk:
             system.to(device, self.dtype),
         )
 
-    def _setup(self, rows: int, system: System) -> Setup:
+    def _context(self, rows: int, system: System) -> RunContext:
         whole = self.plan.experiment
         ensemble = whole.ensemble.model_copy(update={"references": rows})
-        return Setup(whole.model_copy(update={"ensemble": ensemble}), system)
+        return RunContext(whole.model_copy(update={"ensemble": ensemble}), system)
 
     def _row(self, stages: list[Found]) -> Row:
         """The row of a value that all walkers have passed."""

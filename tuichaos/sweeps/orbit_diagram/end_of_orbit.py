@@ -7,40 +7,40 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from tuichaos.instruments.base import Instrument, Setup
+from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.period import period
 from tuichaos.instruments.state_tail import projected
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.sweeps.orbit_diagram.observable import Observable
 
-MOST_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
+MAX_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
 
 
 class LastValues(Instrument):
-    """An observable at the ``last`` newest states of a run of ``setup.steps`` steps, the period
+    """An observable at the ``last`` newest states of a run of ``context.steps`` steps, the period
     of those states, and the very last state of a small system.
 
     ``values`` (last, references), ``ends`` (references, dimension), which is empty for systems
-    of more than MOST_ENDS numbers; NaN where one has diverged.
+    of more than MAX_ENDS numbers; NaN where one has diverged.
     """
 
-    def __init__(self, setup: Setup, observable: Observable, last: int) -> None:
-        self.setup = setup
+    def __init__(self, context: RunContext, observable: Observable, last: int) -> None:
+        self.context = context
         self.observable = observable
         self.last = last
-        self.keeps_ends = setup.system.dimension <= MOST_ENDS
-        self.ends = np.empty((setup.references, 0))
+        self.keeps_ends = context.system.dimension <= MAX_ENDS
+        self.ends = np.empty((context.references, 0))
         self._parts: list[np.ndarray] = []
         self._states: list[np.ndarray] = []  # numbers of the whole states, see StateTail
 
     def probe(self, orbit: BlockOrbit) -> Mapping[str, np.ndarray]:
         found = {}
-        late = np.flatnonzero(orbit.steps > self.setup.steps - self.last)
+        late = np.flatnonzero(orbit.steps > self.context.steps - self.last)
         if len(late):
             found["drawn"] = self._at(orbit, late)
             states = projected(orbit.states[torch.from_numpy(late)])
             found["drawn.states"] = np.where(np.isnan(found["drawn"])[:, :, None], np.nan, states)
-        if orbit.steps[-1] == self.setup.steps and self.keeps_ends:
+        if orbit.steps[-1] == self.context.steps and self.keeps_ends:
             found["drawn.end"] = orbit.states[-1:].cpu().numpy().astype(np.float64)
         return found
 
@@ -60,24 +60,24 @@ class LastValues(Instrument):
 
     @property
     def values(self) -> np.ndarray:
-        return np.concatenate(self._parts or [np.empty((0, self.setup.references))])
+        return np.concatenate(self._parts or [np.empty((0, self.context.references))])
 
     def periods(self) -> list[int | None]:
         """The period of the kept states of each reference (see ``period``): the observable that
         is drawn may repeat sooner."""
         if not self._states:
-            return [None] * self.setup.references
+            return [None] * self.context.references
         states = np.concatenate(self._states)
-        return [period(states[:, k], unit=self.setup.unit) for k in range(states.shape[1])]
+        return [period(states[:, k], unit=self.context.unit) for k in range(states.shape[1])]
 
 
 class KeptStates(Instrument):
     """The parameters of each reference at up to ``most`` evenly chosen ones of its ``last``
     newest states: ``states`` (n, dimension), those that are finite."""
 
-    def __init__(self, setup: Setup, kept: np.ndarray, last: int, most: int) -> None:
+    def __init__(self, context: RunContext, kept: np.ndarray, last: int, most: int) -> None:
         self.kept = torch.from_numpy(kept)
-        chosen = np.linspace(setup.steps - last + 1, setup.steps, min(last, most))
+        chosen = np.linspace(context.steps - last + 1, context.steps, min(last, most))
         self.times = np.unique(chosen.round().astype(np.int64))
         self._parts: list[np.ndarray] = []
 

@@ -1,6 +1,6 @@
 """The points of an orbit diagram: the last values of an observable, with exponent and period.
 
-Here each value of the parameter starts afresh; see continued.py for orbits that go on from one
+Here each value of the parameter starts afresh; see continuation.py for orbits that go on from one
 value to the next.
 """
 
@@ -16,12 +16,12 @@ import numpy as np
 
 from tuichaos.common.errors import InputError
 from tuichaos.execution.plan import Plan
-from tuichaos.instruments.base import Setup
+from tuichaos.instruments.base import RunContext
 from tuichaos.instruments.projection import principal
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.orbit_diagram.end_of_orbit import KeptStates, LastValues
-from tuichaos.sweeps.orbit_diagram.observable import KEY, component_number, observable
-from tuichaos.sweeps.points import Base, Component, Grid, Point
+from tuichaos.sweeps.orbit_diagram.observable import KEY, Component, component_number, observable
+from tuichaos.sweeps.points import Base, Grid, Point
 from tuichaos.sweeps.tiled_run import in_points, planned, simulate
 from tuichaos.systems.base import parameter_mask
 
@@ -56,9 +56,9 @@ def perform(
 
 def last_values(base: Base, ready: Plan) -> LastValues:
     """What keeps the drawn values of a plan."""
-    setup = Setup(ready.experiment, ready.built.system)
-    drawn = observable(setup.system, base.diagram.observable, base.component)
-    return LastValues(setup, drawn, base.diagram.last)
+    context = RunContext(ready.experiment, ready.built.system)
+    drawn = observable(context.system, base.diagram.observable, base.component)
+    return LastValues(context, drawn, base.diagram.last)
 
 
 # --- what a row has -------------------------------------------------------------------------
@@ -136,18 +136,20 @@ def with_component(made: Grid, threads: int | None) -> Grid:
     return replace(made, component=component)
 
 
-def _pilot(base: Base, points: Sequence[Point], threads: int | None) -> tuple[np.ndarray, Setup]:
+def _pilot(
+    base: Base, points: Sequence[Point], threads: int | None
+) -> tuple[np.ndarray, RunContext]:
     """The last parameters (n, parameters) of all references at some points."""
     ready = planned(base, points, threads)
-    setup = Setup(ready.experiment, ready.built.system)
-    mask = parameter_mask(setup.system.layout)
-    size = 8 * PILOT_VALUES * PILOT_STATES * setup.references * int(mask.sum())
+    context = RunContext(ready.experiment, ready.built.system)
+    mask = parameter_mask(context.system.layout)
+    size = 8 * PILOT_VALUES * PILOT_STATES * context.references * int(mask.sum())
     if size > PILOT_BYTES:
         raise InputError(
             f"{KEY}: components of so large a system would keep {size / 1e9:.1f} GB of states; "
             "draw loss, weight_norm or one entry"
         )
-    kept = KeptStates(setup, mask, base.diagram.last, PILOT_STATES)
+    kept = KeptStates(context, mask, base.diagram.last, PILOT_STATES)
     for _ in simulate(ready, ready.ensemble.own, [kept], threading.Event()):
         pass
-    return kept.states, setup
+    return kept.states, context

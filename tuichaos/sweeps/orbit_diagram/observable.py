@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +12,6 @@ import torch
 from tuichaos.common.errors import InputError, nearest
 from tuichaos.instruments.observables import GROUPS
 from tuichaos.simulation.frames import BlockOrbit
-from tuichaos.sweeps.points import Component
 from tuichaos.systems.base import System, parameter_mask, spans
 
 # Values (times, r) of a block's orbit at some times (indices into its steps).
@@ -21,6 +21,16 @@ COMPONENT = re.compile(r"component\.([1-9]\d{0,3})")
 STATE = re.compile(r"state\.(\d{1,12})")
 ENTRY = re.compile(r"(.+)\[([\d, ]+)\]")
 KEY = "diagram.observable"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A principal component: ``mean`` and the unit vector ``direction`` (both of as many
+    numbers as a state has parameters), and the share of the variance it explains."""
+
+    mean: tuple[float, ...]
+    direction: tuple[float, ...]
+    explained: float
 
 
 def observable(system: System, name: str, component: Component | None = None) -> Observable:

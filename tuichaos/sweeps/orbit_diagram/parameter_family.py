@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tuichaos.sweeps.points import INITIAL, Base, Point, dense_key
+from tuichaos.config.per_replica_keys import INITIAL, dense_key
+from tuichaos.sweeps.points import Base, Point
 from tuichaos.systems import build
 from tuichaos.systems.base import System
 

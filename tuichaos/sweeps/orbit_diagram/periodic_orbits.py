@@ -19,7 +19,7 @@ from torch import Tensor
 from tuichaos.sweeps.orbit_diagram.parameter_family import Family
 from tuichaos.systems.base import System
 
-MOST_NEWTON = 30  # steps: it takes four to six, or does not converge
+MAX_NEWTON = 30  # steps: it takes four to six, or does not converge
 RESIDUAL = 1e-10  # of the size of the cycle: what F^p(x) − x may be, rounding of p steps and more
 # Of a singular value of DF^p − 1: less is a neutral direction, which rounding leaves at 1e-14.
 # A cycle this near to a fold is not found by these steps, and is not needed (see bifurcations).
@@ -107,7 +107,7 @@ class Cycles:
         neutral = neutral or [None] * len(x)
         best = np.full(len(x), np.inf)
         found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(x)
-        for _ in range(MOST_NEWTON):
+        for _ in range(MAX_NEWTON):
             orbit = _orbit(system, x, period)
             matrices = _products(system, orbit[:-1])
             gap = (orbit[-1] - orbit[0]).numpy()

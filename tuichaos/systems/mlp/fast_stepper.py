@@ -21,7 +21,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from tuichaos.systems.generic_stepper import Scored, Stretch, padded
+from tuichaos.systems.base import Scored, Stretch, padded
 from tuichaos.systems.mlp.buffers import (
     Inputs,
     PackedLayout,
@@ -32,7 +32,7 @@ from tuichaos.systems.mlp.buffers import (
     layout_of,
     tangent_buffers,
 )
-from tuichaos.systems.mlp.kernels import Orbit, compiled, descend
+from tuichaos.systems.mlp.kernels import OrbitBuffers, compiled, descend
 from tuichaos.systems.mlp.scoring import Observer, Scoring
 from tuichaos.systems.training import TrainingSystem
 
@@ -76,7 +76,7 @@ class Workspace:
         own = self.tangents[0]
         if tangents is not None:
             self.packing.pack(tangents, own.packed)
-        orbit = Orbit(self.weights, self.inward, rates)
+        orbit = OrbitBuffers(self.weights, self.inward, rates)
         scores, at, outputs = self.scoring.begin(scored, steps)
         self.descend(self.forward, self.backward, orbit, self.tangents, scores, at, outputs, steps)
         found = self.scoring.found(scored, scores)

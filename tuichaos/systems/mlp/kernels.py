@@ -45,7 +45,7 @@ class Backward(NamedTuple):
     gradient: list[Tensor]
 
 
-class Orbit(NamedTuple):
+class OrbitBuffers(NamedTuple):
     """Matrices of every step, as views of one history; ``rates``: η of
     each layer (rows, 1, 1)."""
 
@@ -162,7 +162,7 @@ def score_gathered(s: Scores, c: int, outputs: Tensor, done: int, seen: int) -> 
 def descend(
     f: list[Forward],
     b: list[Backward],
-    o: Orbit,
+    o: OrbitBuffers,
     d: list[Tangents],
     s: Scores,
     scored: list[bool],

@@ -17,17 +17,17 @@ from tuichaos.common.errors import InputError
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.plane_and_diagram import VALUES
 from tuichaos.plots.legends import GAP, flow, more
-from tuichaos.plots.plane_map import of_rows
 from tuichaos.reports.export import export_map, free_name
 from tuichaos.sweeps.journal import Row
-from tuichaos.sweeps.points import MOST_DENSE
+from tuichaos.sweeps.plane_values import of_rows
+from tuichaos.sweeps.points import MAX_DENSE
 from tuichaos.tui import selection_box
 from tuichaos.tui.applicable_instruments import has_loss
 from tuichaos.tui.faults import noted
 from tuichaos.tui.keymap import identified
 from tuichaos.tui.run_session import Status
 from tuichaos.tui.screens.base import Living
-from tuichaos.tui.sweep_session import Kept
+from tuichaos.tui.sweep_session import KeptSweep
 from tuichaos.tui.sweep_status import standing
 from tuichaos.tui.sweep_views.base import Face, Look, short
 from tuichaos.tui.sweep_views.column_view import CurveFace
@@ -218,7 +218,7 @@ class Atlas(Living):
     def read_again(self) -> None:
         """The rows that another process has written since."""
         survey = self.level.survey if self.there else None
-        if isinstance(survey, Kept) and survey.growing and survey.ended:
+        if isinstance(survey, KeptSweep) and survey.growing and survey.ended:
             with suppress(InputError):  # it may be half written now, or gone
                 survey.read_again()
 
@@ -498,7 +498,7 @@ class Atlas(Living):
         if self.box is not None:
             self._set_box(selection_box.scaled(self.box, direction))
         else:
-            self._try(resized, FINER**direction, MOST_DENSE, crop=self.level.crop)
+            self._try(resized, FINER**direction, MAX_DENSE, crop=self.level.crop)
 
     def action_value(self) -> None:
         """The next value that the system can have: computed anew, or gone to where it is one of

@@ -35,7 +35,7 @@ from tuichaos.tui.widgets.tabs import LIVE, NAMES, Pages
 CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
 FOLLOW_SECONDS = 0.06
-MOST_LINES = 4  # of the sentence
+MAX_LINES = 4  # of the sentence
 LOW, VERY_LOW = 30, 20  # lines of the terminal; below, words leave their place to a chart
 
 
@@ -143,7 +143,7 @@ class Explore(Living):
     def _most_lines(self) -> int:
         """How many lines the words may take from the charts, while they can be fewer."""
         height = self.app.size.height
-        return MOST_LINES - (height < LOW) - (height < VERY_LOW)
+        return MAX_LINES - (height < LOW) - (height < VERY_LOW)
 
     @property
     def pages(self) -> Pages:

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Input, Static
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean
 from tuichaos.plots.figure import LETTERS
-from tuichaos.plots.run_comparison import MOST
+from tuichaos.plots.run_comparison import MAX_OVERLAID
 from tuichaos.storage import run_reader as kept
 from tuichaos.storage import trash
 from tuichaos.storage.run_list import Catalogue, Listed
@@ -272,8 +272,8 @@ class Runs(Living):
             return
         if name in self.marked:
             self.marked.remove(name)
-        elif len(self.marked) == MOST:
-            self.notify(f"At most {MOST} runs can be compared.", severity="warning")
+        elif len(self.marked) == MAX_OVERLAID:
+            self.notify(f"At most {MAX_OVERLAID} runs can be compared.", severity="warning")
         else:
             self.marked.append(name)
         self._rows()

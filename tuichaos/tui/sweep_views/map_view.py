@@ -12,8 +12,9 @@ from rich.text import Text
 from textual.geometry import Region
 
 from tuichaos.plots import raster_renderer
-from tuichaos.plots.plane_map import of_experiment
+from tuichaos.plots.plane_map import raster
 from tuichaos.sweeps.journal import Row
+from tuichaos.sweeps.plane_values import of_experiment
 from tuichaos.tui.sweep_views.base import Face, Look, short, told
 from tuichaos.tui.sweep_views.point_text import said
 from tuichaos.tui.widgets.cell_canvas import Box, Line, Mark, Sheet
@@ -75,7 +76,7 @@ class PlaneFace(Face):
         rows, self._waiting = self._waiting, []
         for row in rows:
             self.known.add(row.point, row.numbers)
-        self.raster = raster_renderer.filled(self.known.raster())
+        self.raster = raster_renderer.filled(raster(self.known))
         self._cells = (look, self._painted(look))
 
     def _painted(self, look: Look) -> list[list[Mark]]:
