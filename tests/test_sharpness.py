@@ -12,7 +12,7 @@ import tuichaos
 from tuichaos.config.loading import resolve
 from tuichaos.instruments import lanczos, sharpness
 from tuichaos.instruments.lanczos import largest
-from tuichaos.plots.instruments import TABLE_VIEWS
+from tuichaos.config.instruments import charts
 from tuichaos.plots.run_plots import picture
 from tuichaos.reports import run_report
 from tuichaos.systems import build
@@ -428,7 +428,7 @@ def test_charts(simulate):
     assert [curve.name for curve in picture(run, "curvature").curves] == ["λ1", "λ2", "λ3"]
     ratio = picture(run, "stability")
     assert np.array_equal(ratio.curves[0].y, columns(run, "eta_sharpness_half")[0])
-    assert {TABLE_VIEWS[n].tab for n in ("sharpness", "stability", "curvature")} == {"Curvature"}
+    assert {charts()[n].tab for n in ("sharpness", "stability", "curvature")} == {"Curvature"}
 
 
 def test_heavy_ball_chart_names_its_threshold(simulate):

@@ -457,12 +457,12 @@ class Unwritten:
 def test_charts_need_no_data():
     from tuichaos.instruments import chosen
     from tuichaos.instruments.base import RunContext
-    from tuichaos.plots.instruments import TABLE_VIEWS
+    from tuichaos.plots.instruments import drawn
 
     experiment = tuichaos.preset("quick", ALL)
     empty = Unwritten(chosen(RunContext(experiment, build(experiment).system)))
     for what in ("orbital", "dimensions", "knock-out", "shares", "projection", "projection-loss"):
-        assert not any(len(curve.y) for curve in TABLE_VIEWS[what].draw(empty).curves), what
+        assert not any(len(curve.y) for curve in drawn(what, empty).curves), what
 
 
 def test_findings_change_nothing_and_need_no_data():

@@ -6,8 +6,7 @@ import pytest
 
 import tuichaos
 from tuichaos.execution.plan import plan
-from tuichaos.plots.instruments import TABS
-from tuichaos.tui.applicable_instruments import asked, suited
+from tuichaos.config.instruments import asked, suited, tabs
 
 SILENT = ("units", "sharpness", "projection", "orbital", "routes", "moving")
 CASES = (
@@ -33,7 +32,7 @@ def test_a_plan_accepts_what_is_suited_and_nothing_else(case):
     common = {"ensemble.references": 2, "steps": 100, "measure.nmle": False, **case}
     base = tuichaos.resolve({}, common)
     can = suited(base)
-    for name in (name for names in TABS.values() for name in names):
+    for name in (name for names in tabs().values() for name in names):
         experiment = tuichaos.resolve({}, {**common, f"measure.{name}": asked(name, base)})
         if name in can:
             plan(experiment)

@@ -24,8 +24,8 @@ from pathlib import Path
 import tuichaos
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.explorer_settings import Config
+from tuichaos.config.instruments import tabs
 from tuichaos.config.presets import preset
-from tuichaos.plots.instruments import TABS
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.widgets.chart import Chart
@@ -43,7 +43,7 @@ RUNS = (
 
 # Every instrument, for the pictures of the tabs.
 LABORATORY = {"ensemble.references": 8, "steps": 400} | {
-    f"measure.{key}": True for keys in TABS.values() for key in keys
+    f"measure.{key}": True for keys in tabs().values() for key in keys
 }
 
 
@@ -173,7 +173,7 @@ async def take_all(folder: Path) -> list[Path]:
     tabs = Camera(folder, "tuichaos-dark", measured=True)
     async with tabs.app.run_test(size=TALL):
         await tabs.run()
-        for number, tab in enumerate(TABS, start=2):
+        for number, tab in enumerate(tabs(), start=2):
             await tabs.press(str(number))
             await asyncio.sleep(1.5)
             tabs.take(f"tab-{tab.lower()}")

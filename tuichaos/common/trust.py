@@ -35,6 +35,11 @@ def trust_named(table: Mapping[str, Any]) -> None:
     _trusted.update(name for _, name in _named(table))
 
 
+def is_trusted(name: str) -> bool:
+    """Whether code of this name was said in this process."""
+    return name in _trusted
+
+
 def check(experiment: object) -> None:
     """Raise InputError, saying what to add, for an experiment that names code nobody said."""
     for place, name in _named(experiment):

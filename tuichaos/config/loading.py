@@ -27,6 +27,7 @@ from tuichaos.common.paths import here, pasted, resolved
 from tuichaos.common.text import clean
 from tuichaos.common.trust import trust_named
 from tuichaos.config.experiment import Experiment, Table
+from tuichaos.config.extension import look_for
 from tuichaos.config.sweep_axes import parse_over, swept_keys
 from tuichaos.config.titles import name_of, retitled, value_at
 
@@ -164,6 +165,8 @@ def valid(
         _put(merged, key, value)
     if ranges := dict(parse_over(text) for text in overs):
         merged["sweep"] = {**swept_keys(merged.get("sweep", {})), **ranges}
+    if isinstance(merged.get("measure"), Mapping):
+        look_for(map(str, merged["measure"]), overrides or {})
     try:
         return Experiment(**merged)
     except ValidationError as error:

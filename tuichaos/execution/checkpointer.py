@@ -122,14 +122,13 @@ class Checkpointer:
             self.prefixes = dict(checkpoint.prefixes)
             decoder = Decoder(checkpoint.arrays, recording.simulation.device)
             found = decoder.decode(checkpoint.tree)
-            names = [name for name, _ in found["instruments"]]
-            if names != [type(one).__name__ for one in recording.instruments]:
+            there = {type(one).__name__: one for one in recording.instruments}
+            states = dict(found["instruments"])  # in whatever order they were
+            if not len(found["instruments"]) == len(states) or states.keys() != there.keys():
                 raise InputError("is of other instruments than the experiment has")
             recording.simulation.restore(found["simulation"])
-            for instrument, (_, state) in zip(
-                recording.instruments, found["instruments"], strict=True
-            ):
-                instrument.restore(state)
+            for name, instrument in there.items():
+                instrument.restore(states[name])
             length = int(checkpoint.facts["lengths"]["series.csv"])
             if not 0 <= found["simulation"]["step"] == checkpoint.step or length < 0:
                 raise InputError("is damaged: its parts are of other steps")

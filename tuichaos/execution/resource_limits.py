@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tuichaos.common.devices import available_threads, resolve_device
 from tuichaos.common.errors import InputError
@@ -14,10 +13,9 @@ from tuichaos.common.limits import size_of
 from tuichaos.common.memory import installed
 from tuichaos.common.paths import runs_home
 from tuichaos.config.experiment import Experiment
-from tuichaos.instruments.memory import BYTES as REMEMBERED
+from tuichaos.config.instrument_spec import Asked, loaded
+from tuichaos.config.instruments import specs
 from tuichaos.instruments.spectrum import frames_for, settings
-from tuichaos.instruments.state_tail import COMPONENTS, SLACK, TAIL
-from tuichaos.instruments.stretches import MAX_NEWEST as REMEMBERED_STEPS
 from tuichaos.simulation.block_shape import shape
 from tuichaos.systems import Built
 from tuichaos.systems.base import System
@@ -100,42 +98,11 @@ def _of_steppers(experiment: Experiment, system: System, threads: int) -> int:
 
 def _of_instruments(experiment: Experiment, dimension: int) -> Iterator[tuple[str, float]]:
     """Bytes that instruments keep beyond OF_REFERENCE of each reference."""
-    measure, steps = experiment.measure, experiment.steps
-    references, twins = experiment.ensemble.references, experiment.ensemble.twins
-
-    def asked(switch: Any, name: str, default: int, most: float = math.inf) -> float:
-        return min(switch.get(name, default) if isinstance(switch, Mapping) else default, most)
-
-    if measure.spectrum:
-        first = asked(measure.spectrum, "references", references, references)
-        count = asked(measure.spectrum, "count", dimension, dimension)
-        yield "measure.spectrum", 8 * (16 * first * count * dimension + 3 * dimension**2)
-    if measure.routes:
-        first = asked(measure.routes, "references", 4, references)
-        each = asked(measure.routes, "twins", max(1, twins), max(1, twins))
-        yield "measure.routes", 8 * 8 * first * each * dimension
-    if measure.orbital:
-        first = asked(measure.orbital, "references", 4, references)
-        window = asked(measure.orbital, "window", 100, steps)
-        yield "measure.orbital", 8 * first * (2 * window + 1) * dimension
-    if measure.convergence:
-        yield "measure.convergence", 8 * references * asked(measure.convergence, "last", 20, steps)
-    if measure.sharpness:
-        first = asked(measure.sharpness, "references", references, references)
-        count = asked(measure.sharpness, "count", 1, dimension)
-        times = steps // asked(measure.sharpness, "every", 10) + 2
-        yield "measure.sharpness", 8 * first * count * (times + 4 * dimension)
-    if measure.regime or measure.period:
-        kept = COMPONENTS * min(steps + 1, SLACK * TAIL)
-        yield "measure.regime", 8 * references * kept
-    for name in ("autocorrelation", "recurrence"):
-        if switch := getattr(measure, name):
-            first = asked(switch, "references", 4, references)
-            states = min(REMEMBERED, 8 * dimension * min(REMEMBERED_STEPS, steps + 1))
-            yield f"measure.{name}", first * states
-    if measure.units:
-        times = steps // asked(measure.units, "every", 10) + 2
-        yield "measure.units", 200 * references * len(experiment.network.hidden) * times
+    for spec in specs():
+        switch = getattr(experiment.measure, spec.key)
+        if switch and spec.memory:
+            asked = Asked(switch, experiment, dimension)
+            yield f"measure.{spec.key}", loaded(spec.memory)(asked)
 
 
 def check_room(experiment: Experiment, dimension: int, out: Path | None) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tuichaos.common.errors import InputError
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -90,3 +91,7 @@ class Convergence(Instrument):
             exponents={"convergence": ratio, "converged": converged, "late_loss": final},
             summary={"convergence": part},
         )
+
+
+def kept_bytes(asked: Asked) -> float:
+    return 8 * asked.references * asked.option("last", LAST, asked.steps)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.instruments.stretches import MAX_NEWEST
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -50,3 +51,9 @@ class Memory(Instrument):
         first = max(0, start, self.end + 1 - self.capacity)
         steps = np.arange(first, self.end + 1) if self.capacity else np.empty(0, dtype=int)
         return first, self._ring[steps % max(self.capacity, 1), reference]
+
+
+def kept_bytes(asked: Asked) -> float:
+    """Of the states that an instrument of the whole state looks at."""
+    first = asked.option("references", 4, asked.references)
+    return first * min(BYTES, 8 * asked.dimension * min(MAX_NEWEST, asked.steps + 1))

@@ -126,3 +126,8 @@ class PaperExponent(Instrument):
             "kept": best.kept.astype(np.float64),
         }
         return Findings(exponents=columns, summary={"nmle": summary})
+
+
+def of_training(context: RunContext, divergence: Divergence) -> PaperExponent | None:
+    """The paper's windows are of steps of training; a flow has no such steps."""
+    return PaperExponent(context, divergence) if context.system.time_step == 1 else None

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from tuichaos.common.errors import InputError
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import median
@@ -232,3 +233,8 @@ def unresolved(distance: np.ndarray, orbital: np.ndarray, length: np.ndarray) ->
     states are sparse along the orbit as well as that twins are off it."""
     far = orbital > LIMIT * distance[0]
     return bool(far.any() and (orbital[far] <= length[far]).all())
+
+
+def kept_bytes(asked: Asked) -> float:
+    first = asked.option("references", 4, asked.references)
+    return 8 * first * (2 * asked.option("window", 100, asked.steps) + 1) * asked.dimension

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common.thresholds import FLOOR_UNITS
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, RunContext
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import TAIL, StateTail
+from tuichaos.instruments.state_tail import kept_bytes as tail_bytes
 from tuichaos.instruments.stretches import OfSeries, SeriesWindow, summary
 
 LONGEST = 1024
@@ -158,3 +160,8 @@ def rests(values: np.ndarray, scale: float, unit: float) -> bool:
     if (reach > STILL * scale).any():
         return False
     return bool((np.abs(np.diff(values, axis=0)).max(axis=0) <= SLOWLY * reach).all())
+
+
+def kept_bytes(asked: Asked) -> float:
+    """The newest states; with verdicts they are there anyway."""
+    return 0 if asked.experiment.measure.regime else tail_bytes(asked)

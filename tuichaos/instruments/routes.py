@@ -23,6 +23,7 @@ from torch import Tensor
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS, GROWTH_LIMIT
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -350,3 +351,9 @@ def _norms(vectors: Tensor) -> Tensor:
 
 def _numbers(values: Tensor) -> np.ndarray:
     return values.cpu().numpy().astype(np.float64)
+
+
+def kept_bytes(asked: Asked) -> float:
+    twins = max(1, asked.experiment.ensemble.twins)
+    first = asked.option("references", 4, asked.references)
+    return 8 * 8 * first * asked.option("twins", twins, twins) * asked.dimension

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.lanczos import largest
 from tuichaos.instruments.statistics import median, median_interval
@@ -285,3 +286,9 @@ def _reason(measured: int, final: np.ndarray, tenth: np.ndarray, half: np.ndarra
     if not np.isfinite(half).any():
         return "there is no single learning rate to compare with (2/η is not known)"
     return None
+
+
+def kept_bytes(asked: Asked) -> float:
+    first = asked.option("references", asked.references, asked.references)
+    times = asked.steps // asked.option("every", 10) + 2
+    return 8 * first * asked.option("count", 1, asked.dimension) * (times + 4 * asked.dimension)

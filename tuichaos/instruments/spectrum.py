@@ -19,6 +19,7 @@ import torch
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.statistics import bootstrap_blocks, t_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
@@ -296,3 +297,9 @@ def _positive_sum(exponents: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else float("nan")
+
+
+def kept_bytes(asked: Asked) -> float:
+    first = asked.option("references", asked.references, asked.references)
+    count = asked.option("count", asked.dimension, asked.dimension)
+    return 8 * (16 * first * count * asked.dimension + 3 * asked.dimension**2)

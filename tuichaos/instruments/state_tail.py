@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Instrument, RunContext
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
@@ -72,3 +73,8 @@ def projected(states: Tensor) -> np.ndarray:
         for k in range(COMPONENTS):
             found[first : first + size, :, k] = (some * along[k]).sum(-1)
     return found.cpu().numpy().astype(np.float64)
+
+
+def kept_bytes(asked: Asked) -> float:
+    """Of the newest states of all references."""
+    return 8 * asked.references * COMPONENTS * min(asked.steps + 1, SLACK * TAIL)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
+from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, Instrument, RunContext, every_of
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import System
@@ -173,3 +174,8 @@ class SaturatedUnits(Instrument):
         }
         heads = ["step", "reference", "layer", "saturated", "on"]
         return Findings(summary={"units": part}, tables={"units.csv": (heads, list(self._rows()))})
+
+
+def kept_bytes(asked: Asked) -> float:
+    times = asked.steps // asked.option("every", 10) + 2
+    return 200 * asked.references * len(asked.experiment.network.hidden) * times

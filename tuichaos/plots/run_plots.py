@@ -10,12 +10,13 @@ from tuichaos.common.errors import InputError, some
 from tuichaos.common.paths import as_argument
 from tuichaos.common.summary_statistics import percentile, summarise
 from tuichaos.config.experiment import Experiment
+from tuichaos.config.instruments import charts, specs
 from tuichaos.config.reference_parameters import per
 from tuichaos.plots import distance_fit, orbit_diagram_plots
 from tuichaos.plots.bands import AVERAGED, Band, labels, running_interval
 from tuichaos.plots.distance_fit import Source
 from tuichaos.plots.figure import Curve, Picture
-from tuichaos.plots.instruments import TABLE_VIEWS, TABS
+from tuichaos.plots.instruments import drawn
 from tuichaos.plots.sweep_plots import picture as sweep_picture
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.journal import Journal
@@ -141,11 +142,11 @@ def picture(run: Run, what: str) -> Picture:
     known = run.columns
     if what == "layers":
         shown = _layers(run)
-    elif what in TABLE_VIEWS:
-        chart = TABLE_VIEWS[what]
-        if not run.has(chart.file):
-            raise InputError(f"--what {what}: {_why_absent(run, chart.file)}")
-        shown = chart.draw(run)
+    elif what in charts():
+        file = charts()[what].file
+        if not run.has(file):
+            raise InputError(f"--what {what}: {_why_absent(run, file)}")
+        shown = drawn(what, run)
     elif what in VIEWS or what in known:
         shown = view(what, Kept(run), run.experiment)
     else:
@@ -205,14 +206,19 @@ def no_point_yet(run: Run) -> str:
     return f"no point has ended yet: tuichaos resume {as_argument(run.path)} goes on"
 
 
-# Switches of [measure] behind tables of another name.
-SWITCHES = {"weights": ("dimensions",), "orbit": TABS["Orbit"][1:], "exponents": ()}
+def _switches(file: str) -> list[str]:
+    """The switches of ``[measure]`` that make a table be written; none: it always is."""
+    if file == "exponents.csv":
+        return []
+    owners = [s for s in specs() if any(chart.file == file for chart in s.charts.values())]
+    if file == "orbit.csv":
+        return [s.key for s in specs() if "series" in s.beside]
+    return [s.key for s in owners]
 
 
 def _why_absent(run: Run, file: str) -> str:
     """Why a table of an instrument is not there."""
-    name = file.partition(".")[0].partition("-")[0]
-    switches = SWITCHES.get(name, (name,))
+    switches = _switches(file)
     asked = not switches or any(getattr(run.experiment.measure, each) for each in switches)
     if asked and run.status in AT_WORK:
         return f"is written at the end of a run: {AT_WORK[run.status]}"
@@ -221,16 +227,16 @@ def _why_absent(run: Run, file: str) -> str:
 
 def _why_empty(run: Run, what: str) -> str:
     """Why a chart has nothing to show."""
-    if what not in TABLE_VIEWS:
+    if what not in charts():
         return "was not measured in this run"
-    part = run.summary.get(TABLE_VIEWS[what].file.partition(".")[0].partition("-")[0])
+    part = run.summary.get(charts()[what].file.partition(".")[0].partition("-")[0])
     reason = part.get("reason") if isinstance(part, dict) else None
     return f"there is no number: {reason}" if reason else "there is no number"
 
 
 def every() -> list[str]:
     """The names of all charts."""
-    return [*VIEWS, "layers", *TABLE_VIEWS]
+    return [*VIEWS, "layers", *charts()]
 
 
 def others(run: Run) -> list[str]:
@@ -246,7 +252,7 @@ def others(run: Run) -> list[str]:
     known, default = run.columns, "distance" if run.experiment.ensemble.twins else "loss"
     found = [name for name, view in VIEWS.items() if view.column in known and name != default]
     layers = ["layers"] if any(name.startswith("distance.") for name in known) else []
-    tables = [name for name, chart in TABLE_VIEWS.items() if run.has(chart.file)]
+    tables = [name for name, chart in charts().items() if run.has(chart.file)]
     return [*found, *layers, *tables]
 
 

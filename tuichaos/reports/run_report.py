@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuichaos.common.text import clean
+from tuichaos.config.instrument_spec import Entry
+from tuichaos.config.instruments import specs
 from tuichaos.storage.run_reader import Run
 
 
@@ -54,7 +56,7 @@ def _rows(summary: Mapping[str, Any], paper: Mapping[str, str]) -> Iterator[Repo
     if "spectrum" in summary:
         yield from _spectrum(summary["spectrum"])
     yield from _verdicts(summary, total)
-    for entry in ENTRIES:
+    for entry in (row for spec in specs() for row in spec.rows):
         yield from _measured(entry, summary.get(entry.part))
     yield from _reached(summary)
     for key, name in PLAIN.items():
@@ -126,54 +128,6 @@ def _so_far(missing: Mapping[str, int], total: int) -> Iterator[ReportRow]:
         words = reason.split(",")[0]
         if words.endswith(SO_FAR):
             yield ReportRow("  of these", words, "", f"{count} of {total}")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of an instrument: ``summary[part][key]``, its interval ``[key + "_ci95"]``, and
-    ``count`` of ``total``; ``reason`` where there is no number. ``alike``: another key that is
-    null where references are too unlike for a mean."""
-
-    part: str
-    key: str
-    name: str
-    alike: str = ""
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry("units", "final_share_all", "saturated units, share"),
-    Entry("autocorrelation", "lag_1", "autocorrelation, lag 1"),
-    Entry("autocorrelation", "lag_2", "  lag 2"),
-    Entry("autocorrelation", "lag_3", "  lag 3"),
-    Entry("autocorrelation", "state_lag_1", "  of the state, lag 1"),
-    Entry("recurrence", "rate", "recurrence rate"),
-    Entry("recurrence", "determinism", "  determinism"),
-    Entry("recurrence", "laminarity", "  laminarity"),
-    Entry("expansion", "rate", "expansion of the loss"),
-    Entry("expansion", "r_squared", "  R² of its line"),
-    Entry("expansion", "local_significant", "  times with p ≤ 0.05"),
-    Entry("zero_one", "k", "0–1 test: K"),
-    Entry("period", "period", "period (commonest)"),
-    Entry("moving", "above_zero", "moving windows > 0"),
-    Entry("routes", "free", "free twins"),
-    Entry("routes", "renormalised", "renormalised twins"),
-    Entry("routes", "tangent", "tangents beside them"),
-    Entry("routes", "disagreement_max", "  largest difference"),
-    Entry("sizes", "per_decade", "growth per decade of ε"),
-    Entry("sharpness", "final_median", "final sharpness, median", alike="threshold"),
-    Entry("sharpness", "final_eta_half_median", "  η·λmax/2, last step"),
-    Entry("sharpness", "mean_last_tenth_eta_half_median", "  η·λmax/2, last tenth"),
-    Entry("orbital", "verdict", "twins within 10 × d(0)"),
-    Entry("orbital", "distance_ratio", "  greatest d/d(0), median"),
-    Entry("orbital", "orbital_ratio", "  to the orbit, median"),
-    Entry("dimensions", "irrelevant", "irrelevant weights"),
-    Entry("dimensions", "participation", "  participation ratio"),
-    Entry("dimensions", "correlation", "  Δ with path, rank corr."),
-    Entry("dimensions", "near_zero_exponents", "  exponents near 0"),
-    Entry("dimensions", "near_zero_curvatures", "  curvatures near 0"),
-    Entry("projection", "plane", "variance in the plane"),
-    Entry("projection", "off_plane", "  off plane (RMS)"),
-)
 
 
 def _measured(entry: Entry, found: Mapping[str, Any] | None) -> Iterator[ReportRow]:

@@ -1,35 +1,13 @@
-"""Charts of what instruments write beside series.csv, one file for each tab."""
+"""Charts of what instruments write beside series.csv, one file for each kind."""
 
 from __future__ import annotations
 
-from tuichaos.plots.instruments import (
-    curvature,
-    dimensions,
-    exponents,
-    orbit,
-    orbital,
-    projection,
-    spectrum,
-    verdicts,
-)
-from tuichaos.plots.instruments.base import TableView
+from tuichaos.config.instrument_spec import loaded
+from tuichaos.config.instruments import charts
+from tuichaos.plots.figure import Picture
+from tuichaos.plots.instruments.base import Tables
 
-TABLE_VIEWS: dict[str, TableView] = {
-    **spectrum.VIEWS,
-    **exponents.VIEWS,
-    **curvature.VIEWS,
-    **orbital.VIEWS,
-    **orbit.VIEWS,
-    **dimensions.VIEWS,
-    **projection.VIEWS,
-    **verdicts.VIEWS,
-}
 
-# The tabs of the explorer, with the switches of [measure] that fill them.
-TABS: dict[str, tuple[str, ...]] = {
-    "Spectrum": ("spectrum", "moving", "routes"),
-    "Curvature": ("sharpness",),
-    "Orbit": ("orbital", "autocorrelation", "expansion", "recurrence", "zero_one", "period"),
-    "Dimensions": ("dimensions", "units"),
-    "Projection": ("projection",),
-}
+def drawn(name: str, run: Tables) -> Picture:
+    """The chart of that name, of a run that has its table."""
+    return loaded(charts()[name].draw)(run)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from tuichaos.config.experiment import Experiment
-from tuichaos.plots.figure import Picture
 
 ZERO = (("zero", 0.0),)  # a level of charts
 
@@ -31,12 +29,3 @@ class Tables(Protocol):
 
     def table(self, name: str) -> dict[str, np.ndarray]:
         """Each column of an instrument's own CSV as (rows,)."""
-
-
-@dataclass(frozen=True)
-class TableView:
-    """A chart: the file it is drawn from, how, and the tab of the explorer that has it."""
-
-    file: str
-    draw: Callable[[Tables], Picture]
-    tab: str

@@ -7,7 +7,7 @@ import numpy as np
 from tuichaos.common.summary_statistics import FEW, percentile, summarise
 from tuichaos.plots.bands import Band
 from tuichaos.plots.figure import Curve, Picture
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import Tables
 
 MAX_CURVES = 8  # eigenvalues that can be told apart in one chart
 
@@ -62,10 +62,3 @@ def _thresholds(values: np.ndarray, ratio: np.ndarray) -> list[float]:
 def _threshold_name(run: Tables) -> str:
     beta = run.experiment.system.parameters.get("beta", 0)
     return "(2+2β)/η" if beta else "2/η"
-
-
-VIEWS = {
-    "sharpness": TableView("sharpness.csv", sharpness, "Curvature"),
-    "stability": TableView("sharpness.csv", stability, "Curvature"),
-    "curvature": TableView("sharpness.csv", curvature, "Curvature"),
-}

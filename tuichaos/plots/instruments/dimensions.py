@@ -8,7 +8,7 @@ import numpy as np
 
 from tuichaos.common.summary_statistics import percentile
 from tuichaos.plots.figure import Curve, Picture
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import Tables
 
 
 def dimensions(run: Tables) -> Picture:
@@ -88,11 +88,3 @@ def _short(piece: str) -> str:
 
 def _median_of(references: int) -> str:
     return "reference 0" if references == 1 else f"median of {references} references"
-
-
-VIEWS = {
-    "dimensions": TableView("weights.csv", dimensions, "Dimensions"),
-    "knock-out": TableView("weights.csv", knock_out, "Dimensions"),
-    "shares": TableView("weights.csv", shares, "Dimensions"),
-    "units": TableView("units.csv", units, "Dimensions"),
-}

@@ -7,7 +7,7 @@ import numpy as np
 from tuichaos.common.summary_statistics import summarise
 from tuichaos.plots.bands import Band
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import ZERO, Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables
 
 ROUTES = ("free", "renormalised", "tangent")
 
@@ -62,10 +62,3 @@ def sizes(run: Tables) -> Picture:
     curves.append(Curve("nMLE of the kept", places, paper))
     title = f"exponent by perturbation, mean of {references}"
     return Picture(title, curves, x_label="log10 of the perturbation", levels=ZERO)
-
-
-VIEWS = {
-    "moving": TableView("moving.csv", moving, "Spectrum"),
-    "routes": TableView("routes.csv", routes, "Spectrum"),
-    "sizes": TableView("sizes.csv", sizes, "Spectrum"),
-}

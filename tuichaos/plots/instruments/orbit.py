@@ -7,7 +7,7 @@ import numpy as np
 from tuichaos.common.summary_statistics import percentile
 from tuichaos.config.reference_parameters import per
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import ZERO, Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables
 
 MAX_CLOUDS = 4  # references that can be told apart in one cloud of points
 
@@ -92,12 +92,3 @@ def _first(references: np.ndarray) -> tuple[int, np.ndarray]:
     """The first reference that has rows, and which rows are its."""
     first = int(references[0]) if len(references) else 0
     return first, references == first
-
-
-VIEWS = {
-    "return-map": TableView("orbit.csv", return_map, "Orbit"),
-    "autocorrelation": TableView("autocorrelation.csv", autocorrelation, "Orbit"),
-    "recurrence": TableView("recurrence.csv", recurrence, "Orbit"),
-    "expansion": TableView("expansion-curve.csv", expansion, "Orbit"),
-    "zero-one": TableView("zero_one-plane.csv", zero_one, "Orbit"),
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuichaos.common.summary_statistics import percentile
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import Tables
 
 
 def orbital(run: Tables) -> Picture:
@@ -22,6 +22,3 @@ def orbital(run: Tables) -> Picture:
     verdict = f"stable: {found['verdict']}" if found["verdict"] else f"none: {found['reason']}"
     title = f"distance of twins (L1), orbit within ±{found['search']} steps; {verdict}"
     return Picture(title, curves, log=True)
-
-
-VIEWS = {"orbital": TableView("orbital.csv", orbital, "Orbit")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tuichaos.plots.figure import Curve, Picture
-from tuichaos.plots.instruments.base import Tables, TableView
+from tuichaos.plots.instruments.base import Tables
 
 SHOWN = 0  # the reference: each has a plane of its own
 
@@ -58,9 +58,3 @@ def _rms(values: np.ndarray) -> float:
     if not 0 < size < np.inf:
         return size
     return size * float(np.sqrt(((values / size) ** 2).mean()))  # a square may be beyond all range
-
-
-VIEWS = {
-    "projection": TableView("projection.csv", projection, "Projection"),
-    "projection-loss": TableView("projection.csv", projection_loss, "Projection"),
-}

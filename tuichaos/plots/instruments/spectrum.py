@@ -6,7 +6,7 @@ import numpy as np
 
 from tuichaos.common.summary_statistics import percentile, summarise
 from tuichaos.plots.figure import Curve, Picture, Role
-from tuichaos.plots.instruments.base import ZERO, Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables
 
 MAX_TRACES = 8  # running exponents that can be told apart in one chart
 
@@ -45,9 +45,3 @@ def spectrum_trace(run: Tables) -> Picture:
         for k, name in enumerate(names)
     ]
     return Picture(f"running exponents, median of {references}", curves, levels=ZERO)
-
-
-VIEWS = {
-    "spectrum": TableView("spectrum.csv", spectrum, "Spectrum"),
-    "spectrum-trace": TableView("spectrum-trace.csv", spectrum_trace, "Spectrum"),
-}

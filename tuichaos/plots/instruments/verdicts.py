@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tuichaos.plots.figure import Curve, Picture
-from tuichaos.plots.instruments.base import ZERO, Tables, TableView
+from tuichaos.plots.instruments.base import ZERO, Tables
 
 ESTIMATES = {"nmle": "nMLE (best window)", "growth": "growth window", "lyapunov": "tangent"}
 LAST = 64  # steps: the longest period that is looked for
@@ -49,10 +49,3 @@ def period(run: Tables) -> Picture:
         curves.append(Curve(f"reference {reference:.0f}", steps, values))
     words = ", ".join(f"{k} in {count}" for k, count in found.items()) or "none"
     return Picture(f"last {LAST} steps; period: {words}", curves)
-
-
-VIEWS = {
-    "exponents": TableView("exponents.csv", exponents, "Spectrum"),
-    "regime": TableView("regime.csv", regime, "Spectrum"),
-    "period": TableView("period.csv", period, "Orbit"),
-}

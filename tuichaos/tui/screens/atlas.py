@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.widgets import Static
 
 from tuichaos.common.errors import InputError
+from tuichaos.config.applicability import has_loss
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.plane_and_diagram import VALUES
 from tuichaos.plots.legends import GAP, flow, more
@@ -22,7 +23,6 @@ from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.plane_values import of_rows
 from tuichaos.sweeps.points import MAX_DENSE
 from tuichaos.tui import selection_box
-from tuichaos.tui.applicable_instruments import has_loss
 from tuichaos.tui.faults import noted
 from tuichaos.tui.keymap import identified
 from tuichaos.tui.run_session import Status

@@ -16,8 +16,8 @@ from textual.widgets import Static
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean, clean_lines
+from tuichaos.config.instruments import charts
 from tuichaos.plots.figure import LETTERS, Picture, cropped
-from tuichaos.plots.instruments import TABLE_VIEWS
 from tuichaos.plots.run_comparison import differences, overlay
 from tuichaos.plots.run_plots import VIEWS, picture, title
 from tuichaos.reports.export import export_curves, free_name
@@ -60,7 +60,7 @@ def _picture(runs: list[Run], view: str) -> tuple[Picture, str]:
         if view in VIEWS:
             name = title(view, runs[0].experiment, runs[0].time_step)
         shown = picture(runs[0], view) if len(runs) == 1 else overlay(runs, view)
-        if view in TABLE_VIEWS:
+        if view in charts():
             name = shown.title
     except InputError as error:
         words = str(error).removeprefix(f"--what {view}: ")
@@ -90,7 +90,7 @@ class Compare(Living):
         self.runs = runs
         self.views = list(VIEWS)
         if len(runs) == 1:  # tables of instruments are of one run
-            self.views += [name for name, v in TABLE_VIEWS.items() if runs[0].has(v.file)]
+            self.views += [name for name, v in charts().items() if runs[0].has(v.file)]
         self.view = "distance"
         self._reading = self._wanted = False
         self._turn = threading.Lock()

@@ -16,11 +16,10 @@ from textual.widgets import Input, Sparkline, Static
 from tuichaos.common.errors import InputError
 from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
+from tuichaos.config.instruments import suited, tabs
 from tuichaos.plots.figure import Picture, cropped
-from tuichaos.plots.instruments import TABS
 from tuichaos.plots.run_plots import title, view
 from tuichaos.reports.export import export_curves, free_name
-from tuichaos.tui.applicable_instruments import suited
 from tuichaos.tui.faults import noted
 from tuichaos.tui.keymap import identified
 from tuichaos.tui.live_series import LiveSeries
@@ -391,7 +390,7 @@ class Explore(Living):
         again where all of it is on."""
         settings, tab = self.query_one(Settings), self.pages.current
         can = suited(settings.experiment)
-        names = [name for name in TABS[tab] if name in can]
+        names = [name for name in tabs()[tab] if name in can]
         if not names:
             self.notify(f"Nothing of {tab} can be measured on this system.", severity="warning")
             return

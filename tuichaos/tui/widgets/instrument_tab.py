@@ -11,10 +11,10 @@ from textual.containers import Container, Vertical
 from textual.widgets import Static
 
 from tuichaos.config.experiment import Experiment
+from tuichaos.config.instruments import charts, suited, tabs
 from tuichaos.plots.figure import Picture
-from tuichaos.plots.instruments import TABLE_VIEWS, TABS
+from tuichaos.plots.instruments import drawn as drawn_of
 from tuichaos.plots.instruments.base import Tables
-from tuichaos.tui.applicable_instruments import suited
 from tuichaos.tui.faults import noted
 from tuichaos.tui.run_session import ENDED, Session
 from tuichaos.tui.widgets.chart import Chart
@@ -28,14 +28,14 @@ def pictures(tab: str, tables: Tables) -> dict[str, Drawn]:
     screen's own thread."""
     return {
         name: _picture(name, tables)
-        for name, view in TABLE_VIEWS.items()
+        for name, view in charts().items()
         if view.tab == tab and tables.has(view.file)
     }
 
 
 def _picture(name: str, tables: Tables) -> Drawn:
     try:
-        picture = TABLE_VIEWS[name].draw(tables)
+        picture = drawn_of(name, tables)
     except (IndexError, KeyError):  # too little is there to be drawn
         return "no data yet"
     except Exception as error:
@@ -47,7 +47,7 @@ def _picture(name: str, tables: Tables) -> Drawn:
 
 def reasons(tab: str, tables: Tables) -> Iterator[str]:
     """What instruments of a tab say of a result that is empty."""
-    for key in TABS[tab]:
+    for key in tabs()[tab]:
         part = tables.summary.get(key)
         if isinstance(part, dict) and part.get("reason"):
             yield f"{key}: {part['reason']}"
@@ -64,7 +64,7 @@ class Laboratory(Vertical):
     def compose(self) -> ComposeResult:
         yield Static("", classes="hint", markup=False)
         with Container(classes="lab-charts"):
-            for name, view in TABLE_VIEWS.items():
+            for name, view in charts().items():
                 if view.tab == self.tab:
                     yield Chart(
                         name, id=f"lab-{name}", ascii_only=self.ascii_only, classes="-absent"
@@ -134,7 +134,7 @@ class Laboratory(Vertical):
         return (chart.id or "").removeprefix("lab-")
 
     def _switches(self, experiment: Experiment, *, on: bool) -> list[str]:
-        switches = ((key, getattr(experiment.measure, key)) for key in TABS[self.tab])
+        switches = ((key, getattr(experiment.measure, key)) for key in tabs()[self.tab])
         return [key for key, switch in switches if (switch is not False) == on]
 
     def _unmeasured(self, experiment: Experiment) -> str:

@@ -18,10 +18,9 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.trust import trust_named
 from tuichaos.config import presets
 from tuichaos.config.experiment import DATA, SYSTEMS, Experiment
+from tuichaos.config.instruments import asked, specs
 from tuichaos.config.loading import changed, parse_override
-from tuichaos.config.measure import Measure
 from tuichaos.config.reference_parameters import turned
-from tuichaos.tui.applicable_instruments import asked
 from tuichaos.tui.keymap import identified
 
 TRAINING, REFERENCE = "training", "reference"
@@ -43,8 +42,6 @@ class Field:
 
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear")
-# Switches of [measure] that are off by default.
-EXTRAS = tuple(name for name, field in Measure.model_fields.items() if field.default is False)
 FIELDS = (
     Field("system.name", "System", SYSTEMS),
     Field("system.parameters", "Parameters", kind=REFERENCE),
@@ -81,7 +78,8 @@ def text_of(value: object) -> str:
 
 def extras(experiment: Experiment) -> list[str]:
     """The instruments that are off unless asked for, and are asked for."""
-    return [name for name in EXTRAS if getattr(experiment.measure, name) is not False]
+    off = (spec.key for spec in specs() if spec.default is False)
+    return [key for key in off if getattr(experiment.measure, key) is not False]
 
 
 def shown_value(experiment: Experiment, field: Field) -> str:

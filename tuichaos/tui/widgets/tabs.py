@@ -16,14 +16,14 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Tab, Tabs
 
 from tuichaos.config.experiment import Experiment
-from tuichaos.plots.instruments import TABS
+from tuichaos.config.instruments import tabs
 from tuichaos.plots.instruments.base import Tables
 from tuichaos.tui.run_session import ENDED, Session
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.instrument_tab import Laboratory, pictures, reasons
 
 LIVE = "Live"
-NAMES = (LIVE, *TABS)
+NAMES = (LIVE, *tabs())
 LOOK_SECONDS = 2.0  # between looks at the tables of a run that goes on
 
 
@@ -45,7 +45,7 @@ class Pages(Vertical):
         yield Tabs(*(Tab(name, id=name) for name in NAMES), id="tabs")
         with ContentSwitcher(initial="tab-live"):
             yield Vertical(*self._live, id="tab-live")
-            for tab in TABS:
+            for tab in tabs():
                 yield Laboratory(tab, ascii_only=self.ascii_only)
 
     def on_mount(self) -> None:

@@ -1,13 +1,14 @@
-"""Which instruments an experiment can have, told before anything heavy is loaded."""
+"""What an experiment has that instruments ask for, told before anything heavy is loaded."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from tuichaos.config.experiment import Experiment
 from tuichaos.config.reference_parameters import REFERENCE
-from tuichaos.plots.instruments import TABS
+
+if TYPE_CHECKING:
+    from tuichaos.config.experiment import Experiment
 
 PLANE = 2  # numbers that a projection needs
 HAVE_LOSS = ("quadratic", "quartic", "product", "softmax-map")
@@ -15,25 +16,6 @@ HAVE_LOSS = ("quadratic", "quartic", "product", "softmax-map")
 INPUTS = {"iris": 4, "digits": 64, "wine": 13, "breast-cancer": 30}
 INPUTS |= dict.fromkeys(("moons", "circles", "blobs", "xor"), 2)
 DIMENSIONS = {"logistic": 1, "henon": 2, "lorenz": 3, "cat": 2, "quartic": 1}
-
-# Those that are dear are switched on for the first few references only.
-FEW: dict[str, dict[str, int]] = {
-    "spectrum": {"references": 4},
-    "sharpness": {"references": 8, "count": 3},
-}
-
-
-def suited(experiment: Experiment) -> tuple[str, ...]:
-    """The switches behind the tabs that mean something on this system with these twins."""
-    return tuple(name for names in TABS.values() for name in names if _suits(name, experiment))
-
-
-def asked(name: str, experiment: Experiment) -> bool | Mapping[str, int]:
-    """What a switch is set to when it is asked for by its name alone."""
-    switch = FEW.get(name)
-    if switch is None or "count" not in switch:
-        return True if switch is None else switch
-    return {**switch, "count": min(switch["count"], numbers(experiment))}
 
 
 def numbers(experiment: Experiment) -> int:
@@ -59,19 +41,22 @@ def _length(value: object) -> int:
     return len(value) if isinstance(value, list) else 1
 
 
-def _suits(name: str, experiment: Experiment) -> bool:
-    system, twins = experiment.system.name, experiment.ensemble.twins
-    if name == "units":
-        return system == "training" and bool(experiment.network.hidden)
-    if name == "sharpness":
-        return system == "training" or system in HAVE_LOSS
-    if name == "projection":
-        return numbers(experiment) >= PLANE
-    if name in ("orbital", "routes"):
-        return twins > 0
-    return name != "moving" or bool(experiment.measure.tangent)
-
-
 def has_loss(experiment: Experiment) -> bool:
     """Whether training, or a map that is training, goes on."""
     return experiment.system.name == "training" or experiment.system.name in HAVE_LOSS
+
+
+def has_hidden_units(experiment: Experiment) -> bool:
+    return experiment.system.name == "training" and bool(experiment.network.hidden)
+
+
+def has_twins(experiment: Experiment) -> bool:
+    return experiment.ensemble.twins > 0
+
+
+def has_tangent(experiment: Experiment) -> bool:
+    return bool(experiment.measure.tangent)
+
+
+def has_plane(experiment: Experiment) -> bool:
+    return numbers(experiment) >= PLANE

@@ -1,0 +1,89 @@
+"""Instruments of others: registered in Python, or named by an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from tuichaos.common.errors import InputError
+from tuichaos.common.trust import is_trusted
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.instrument_spec import Spec, loaded
+from tuichaos.config.instruments import add, specs
+from tuichaos.config.measure import AVERAGES, Measure, field_of
+
+GROUP = "tuichaos.instruments"
+
+
+def register_instrument(spec: Spec) -> None:
+    """Add an instrument, from now on a key of ``[measure]`` as those of tuichaos are.
+
+    Parameters
+    ----------
+    spec : Spec
+        What it tells of itself; one of the same key takes the place of the one before.
+
+    Raises
+    ------
+    InputError
+        Where its key is one of tuichaos's own, or no word.
+    """
+    if not isinstance(spec, Spec):
+        raise InputError(f"an instrument is registered by a Spec, not {type(spec).__name__}")
+    own = spec.key in Measure.model_fields and spec.key not in _ADDED
+    if not spec.key.isidentifier() or own or spec.key in AVERAGES:
+        fault = "is a key of tuichaos" if own or spec.key in AVERAGES else "must be a word"
+        raise InputError(f"measure.{spec.key}: {fault}")
+    _ADDED.add(spec.key)
+    add(spec)
+    annotation, info = field_of(spec)
+    info.annotation = annotation
+    Measure.model_fields[spec.key] = type(info).from_annotated_attribute(annotation, info)
+    for model in (Measure, Experiment):
+        model.model_rebuild(force=True)
+
+
+_ADDED: set[str] = set()
+
+
+def look_for(keys: Iterable[str], named: Mapping[str, Any]) -> None:
+    """Load the instruments of installed packages that an experiment asks for.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of ``[measure]``.
+    named : Mapping
+        Dotted keys that the user said, on the command line or in Python: what only a file names
+        is not run.
+
+    Raises
+    ------
+    InputError
+        Where only a file names it.
+    """
+    missing = set(keys) - set(Measure.model_fields)
+    for point in entry_points(group=GROUP) if missing else ():
+        if point.name in missing:
+            _load(point, any(f"measure.{point.name}" in key for key in named))
+
+
+def _load(point: EntryPoint, said: bool) -> None:
+    if not said and not is_trusted(point.value):
+        raise InputError(
+            f"measure.{point.name}: a file asks for the code {point.value}, which runs only if "
+            f"you say its name too: --trust {point.value}"
+        )
+    try:
+        spec = loaded(point.value)
+    except Exception as error:  # it is anyone's code
+        raise InputError(
+            f"measure.{point.name}: {point.value}: {type(error).__name__}: {error}"
+        ) from None
+    register_instrument(spec)
+
+
+def keys_of_others() -> list[str]:
+    """Keys of ``[measure]`` that are not tuichaos's own."""
+    return [spec.key for spec in specs() if spec.key in _ADDED]
