@@ -26,7 +26,8 @@ from tuichaos.plots import plotext_renderer, raster_renderer
 from tuichaos.plots.figure import Curve, Picture, Role
 from tuichaos.storage.checkpoint_encoding import Decoder, Encoder
 from tuichaos.storage.column_reader import read_table
-from tuichaos.storage.run_writer import series_head, series_lines, write_table
+from tuichaos.storage.run_writer import write_table
+from tuichaos.storage.series_text import series_head, series_lines
 
 CPU = torch.device("cpu")
 

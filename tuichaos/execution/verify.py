@@ -28,7 +28,8 @@ from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.column_reader import whole_lines
 from tuichaos.storage.fingerprint import MAX_NAMED, changed, check_planned, known, prints
 from tuichaos.storage.run_reader import GROWING, MALFORMED, Run, check_entries, open_run, reading
-from tuichaos.storage.run_writer import series_columns, series_head, series_lines, summed
+from tuichaos.storage.run_writer import summed
+from tuichaos.storage.series_text import series_columns, series_head, series_lines
 from tuichaos.systems.datasets import load
 
 FIRST_STEPS = 32  # that are computed again at least

@@ -30,11 +30,11 @@ from tuichaos.common.paths import resolved, runs_home
 from tuichaos.common.text import cell
 from tuichaos.common.version import FORMAT
 from tuichaos.config.experiment import Experiment
+from tuichaos.storage.series_text import series_columns, series_head, series_lines
 
 T = TypeVar("T")
 TRIES = 3  # to write into a folder that vanishes again and again
 MAX_NAME = 100  # characters of a folder's name that are the experiment's
-LEADING = ("loss", "distance", "lyapunov", "train_accuracy", "test_accuracy", "weight_norm")
 
 
 class RunWriter:
@@ -236,37 +236,6 @@ def tell_end(path: Path, content: Mapping[str, Any]) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             overwrite_text(path / "manifest.json", _json({"format": FORMAT, **content}))
-
-
-def series_columns(columns: Iterable[str]) -> list[str]:
-    """The columns of series.csv in order: the common ones always, then distances by layer,
-    then a system's own observables."""
-    rest = [name for name in columns if name not in LEADING]
-    layers = [name for name in rest if name.startswith("distance.")]
-    return [*LEADING, *layers, *(name for name in rest if name not in layers)]
-
-
-def series_head(columns: Iterable[str]) -> str:
-    """The first line of series.csv."""
-    return ",".join(["reference", "step", *columns]) + "\n"
-
-
-def series_lines(
-    steps: np.ndarray,
-    kept: np.ndarray,
-    columns: Mapping[str, np.ndarray],
-    names: Iterable[str],
-    references: int,
-) -> str:
-    """Lines of series.csv: of steps (T,) those at ``kept``, with columns (T, references)."""
-    blank = np.full((len(kept), references), np.nan)
-    table = np.stack([columns[n][kept] if n in columns else blank for n in names], -1)
-    table[~np.isfinite(table)] = np.nan
-    lines = []
-    for step, rows in zip(steps[kept].tolist(), table.tolist(), strict=True):
-        for reference, row in enumerate(rows):
-            lines.append(f"{reference},{step},{','.join(map(repr, row))}\n")
-    return "".join(lines).replace("nan", "")
 
 
 def check(out: str | Path | None) -> Path | None:
