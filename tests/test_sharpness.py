@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import tuichaos
+from tuichaos.config.instruments import charts
 from tuichaos.config.loading import resolve
 from tuichaos.instruments import lanczos, sharpness
 from tuichaos.instruments.lanczos import largest
-from tuichaos.config.instruments import charts
 from tuichaos.plots.run_plots import picture
 from tuichaos.reports import run_report
 from tuichaos.systems import build

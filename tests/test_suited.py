@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import tuichaos
-from tuichaos.execution.plan import plan
 from tuichaos.config.instruments import asked, suited, tabs
+from tuichaos.execution.plan import plan
 
 SILENT = ("units", "sharpness", "projection", "orbital", "routes", "moving")
 CASES = (

@@ -22,11 +22,11 @@ from textual.widgets import DataTable, Input, Select, Static
 
 import tuichaos
 from tuichaos.config.explorer_settings import Config, config_path, read_config
+from tuichaos.config.instruments import asked
 from tuichaos.config.loading import resolve
 from tuichaos.config.presets import preset
 from tuichaos.plots.instruments import drawn
 from tuichaos.tui.app import Explorer
-from tuichaos.config.instruments import asked
 from tuichaos.tui.screens.compare import Compare, aligned
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
@@ -698,9 +698,7 @@ async def test_tabs_show_what_was_measured():
             return all(
                 len(mine.y) == len(theirs.y) and np.array_equal(mine.y, theirs.y, equal_nan=True)
                 for name, picture in shown.items()
-                for mine, theirs in zip(
-                    picture.curves, drawn(name, kept).curves, strict=True
-                )
+                for mine, theirs in zip(picture.curves, drawn(name, kept).curves, strict=True)
             )
 
         await until(drawn_as_kept)
@@ -769,7 +767,11 @@ async def test_a_tab_can_be_measured_in_the_next_run():
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(0.1)
         await pilot.press("3", "i")
-        await until(lambda: app.state.experiment.measure.sharpness == asked("sharpness", app.state.experiment))
+        await until(
+            lambda: (
+                app.state.experiment.measure.sharpness == asked("sharpness", app.state.experiment)
+            )
+        )
         assert app.screen.query_one("#field-measure", Input).value == "sharpness"
         await pilot.press("space")
         await until(lambda: app.state.ended)

@@ -31,6 +31,7 @@ _PLACES = {
     "runs_home": "tuichaos.common.paths",
     "trust": "tuichaos.common.trust",
     "System": "tuichaos.systems.base",
+    "register_instrument": "tuichaos.config.extension",
     "InputError": "tuichaos.common.errors",
     "RunFailed": "tuichaos.common.errors",
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tuichaos.config.reference_parameters import REFERENCE
 
-if TYPE_CHECKING:
-    from tuichaos.config.experiment import Experiment
+Experiment = Any  # its class stands above: the table [measure] is made of these
 
 PLANE = 2  # numbers that a projection needs
 HAVE_LOSS = ("quadratic", "quartic", "product", "softmax-map")

@@ -35,7 +35,7 @@ from tuichaos.config.field_types import (
     Target,
     Widths,
 )
-from tuichaos.config.measure import Measure
+from tuichaos.config.measure import OWN_KEYS, Measure
 from tuichaos.config.plane_and_diagram import Diagram, Plane
 from tuichaos.config.reference_parameters import REFERENCE, check
 from tuichaos.config.sweep_axes import Ranges
@@ -396,6 +396,9 @@ class Experiment(Table):
         table = _without_none(self.model_dump())
         if not self.sweep:
             del table["sweep"]
+        for name in set(table["measure"]) - OWN_KEYS:  # of others: only where it is asked for
+            if not table["measure"][name]:
+                del table["measure"][name]
         for name in ("plane", "diagram"):  # of few experiments
             if getattr(self, name) == type(getattr(self, name))():
                 del table[name]

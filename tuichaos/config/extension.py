@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from tuichaos.common.errors import InputError
 from tuichaos.common.trust import is_trusted
 from tuichaos.config.experiment import Experiment
@@ -37,9 +39,8 @@ def register_instrument(spec: Spec) -> None:
         raise InputError(f"measure.{spec.key}: {fault}")
     _ADDED.add(spec.key)
     add(spec)
-    annotation, info = field_of(spec)
-    info.annotation = annotation
-    Measure.model_fields[spec.key] = type(info).from_annotated_attribute(annotation, info)
+    annotation, default = field_of(spec)
+    Measure.model_fields[spec.key] = FieldInfo.from_annotated_attribute(annotation, default)
     for model in (Measure, Experiment):
         model.model_rebuild(force=True)
 

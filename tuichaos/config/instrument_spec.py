@@ -7,12 +7,11 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuichaos.config.field_types import Switch
 
-if TYPE_CHECKING:
-    from tuichaos.config.experiment import Experiment
+Experiment = Any  # its class stands above: the table [measure] is made of these
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,10 @@ join by ``register``, or by the entry points ``tuichaos.instruments`` of install
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from tuichaos.config import applicability as has
 from tuichaos.config.field_types import Estimator, Reach, Sizes, options
-from tuichaos.config.instrument_spec import ChartSpec, Entry, Spec
-
-if TYPE_CHECKING:
-    from tuichaos.config.experiment import Experiment
+from tuichaos.config.instrument_spec import ChartSpec, Entry, Experiment, Spec
 
 OWN = "tuichaos.instruments"
 PLOTS = "tuichaos.plots.instruments"
@@ -228,7 +224,7 @@ SPECS = (
     ),
     Spec(
         "period",
-        "period of the loss at the end: { references = … }",
+        "period of the state at the end: { references = … }",
         FEW,
         make=f"{OWN}.period:Period",
         needs=("signals", "state_tail"),

@@ -30,6 +30,9 @@ AVERAGES: dict[str, Any] = {
     ),
 }
 
+# Keys of tuichaos itself; others may join (extension.py).
+OWN_KEYS = {spec.key for spec in specs()} | set(AVERAGES)
+
 Measure = create_model(
     "Measure",
     __base__=Table,
