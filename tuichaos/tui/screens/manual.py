@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import suppress
 
 from textual import work
 from textual.app import ComposeResult
@@ -22,7 +21,8 @@ PAUSE_SECONDS = 0.01  # between sections, for the keys
 
 
 class Manual(Living):
-    """A page is made in a thread, as its tables load what they are made from."""
+    """A page is made in a thread, as its tables load what they are made from; a worker of the
+    screen shows it, and ends when another page is asked for, or the screen is left."""
 
     BINDINGS = [
         Binding("escape,f1", "back", "Back", key_display="esc", tooltip="Close the manual"),
@@ -53,28 +53,20 @@ class Manual(Living):
     def show(self) -> None:
         """Show the page of the topic."""
         self.query_one("#headline", Static).update(f"The manual · {pages.summary(self.topic)}")
-        self._make(self.topic)
+        self._fill(self.topic)
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
-    def _make(self, topic: str) -> None:
+    @work(exclusive=True, exit_on_error=False)
+    async def _fill(self, topic: str) -> None:
+        """Section by section: a long page at once would hold up keys, and a run that is drawn."""
         from tuichaos.tui.key_tables import key_table  # it knows this screen
 
-        text = pages.text(topic, key_table)
-        with suppress(RuntimeError):  # the program has ended meanwhile
-            self.app.call_from_thread(self._put, topic, text)
-
-    async def _put(self, topic: str, text: str) -> None:
-        """Section by section: a long page at once would hold up keys, and a run that is drawn."""
-        if not self.there or topic != self.topic:
-            return
+        text = await asyncio.to_thread(pages.text, topic, key_table)
         page = self.query_one(Markdown)
         self.query_one("#page").scroll_home(animate=False)
         first, *rest = SECTION.split(text)
         await page.update(first)
         for part in rest:
             await asyncio.sleep(PAUSE_SECONDS)
-            if not self.there or topic != self.topic:
-                return
             await page.append(part)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
