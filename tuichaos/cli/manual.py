@@ -65,9 +65,11 @@ def _show(text: str) -> None:
         return
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
-    drawing = Markdown(LINK.sub(_named, text), hyperlinks=False)
-    console = Console(highlight=False)
+    # The terminal's own colours, and no background: it may be light.
+    drawing = Markdown(LINK.sub(_named, text), hyperlinks=False, code_theme="ansi_dark")
+    console = Console(highlight=False, theme=Theme({"markdown.code": "bold cyan"}))
     with console.capture() as drawn:
         console.print(drawing, width=min(console.width, WIDEST))
     click.echo_via_pager(fitting(drawn.get(), sys.stdout), color=not console.no_color)
