@@ -33,19 +33,25 @@ OWNERS: dict[str, tuple[type, ...]] = {
 
 
 def key_table(name: str) -> str:
-    """The keys of a screen with what they do. InputError for a name that is none."""
+    """The keys of a screen with what they do, and the names by which config.toml gives them
+    other keys. InputError for a screen that is none."""
     if name not in OWNERS:
         raise InputError(f"keys: {name}: there is no such screen; {nearest(name, OWNERS)}")
-    rows: dict[str, tuple[list[str], str]] = {}
+    rows: dict[str, tuple[list[str], str, list[str]]] = {}
     for binding in bindings(OWNERS[name]):
         action = binding.action.partition("(")[0]
         together = action in TOGETHER
         words = TOGETHER[action] if together else binding.tooltip or binding.description
-        keys, _ = rows.setdefault(action if together else binding.action, ([], words))
-        if shown(binding) not in keys:
-            keys.append(shown(binding))
-    cells = [[" ".join(f"`{key}`" for key in keys), words] for keys, words in rows.values()]
-    return table(["key", "what it does"], cells)
+        row = rows.setdefault(action if together else binding.action, ([], words, []))
+        for word, words_before in ((shown(binding), row[0]), (str(binding.id), row[2])):
+            if word not in words_before:
+                words_before.append(word)
+    cells = [[_code(keys, " "), words, _code(names, ", ")] for keys, words, names in rows.values()]
+    return table(["key", "what it does", "name"], cells)
+
+
+def _code(words: list[str], between: str) -> str:
+    return between.join(f"`{word}`" for word in words)
 
 
 def bindings(owners: Iterable[type]) -> list[Binding]:

@@ -13,6 +13,7 @@ from textual.widgets import Markdown, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tuichaos.manual import pages
+from tuichaos.tui.keymap import identified
 from tuichaos.tui.screens.base import Living
 from tuichaos.tui.widgets.footer import Keys
 
@@ -24,11 +25,14 @@ class Manual(Living):
     """A page is made in a thread, as its tables load what they are made from; a worker of the
     screen shows it, and ends when another page is asked for, or the screen is left."""
 
-    BINDINGS = [
-        Binding("escape,f1", "back", "Back", key_display="esc", tooltip="Close the manual"),
-        Binding("enter", "read", "Read", tooltip="Read the page below the cursor"),
-        Binding("tab", "app.focus_next", "List or page", tooltip="From the list to the page"),
-    ]
+    BINDINGS = identified(
+        "manual",
+        [
+            Binding("escape,f1", "back", "Back", key_display="esc", tooltip="Close the manual"),
+            Binding("enter", "read", "Read", tooltip="Read the page below the cursor"),
+            Binding("tab", "app.focus_next", "List or page", tooltip="From the list to the page"),
+        ],
+    )
 
     def __init__(self, topic: str = pages.TOPICS[0]) -> None:
         super().__init__()
