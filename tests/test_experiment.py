@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from tuichaos import InputError
 from tuichaos.config import experiment, presets
 from tuichaos.config.loading import describe_keys, load, parse_override, resolve
+from tuichaos.manual import pages
 from tuichaos.sweeps import points
 from tuichaos.tui import zoom
 
@@ -269,8 +269,8 @@ def test_a_file_in_latin_1_is_told_by_its_byte_and_line(before, tmp_path):
         ("fractal-zoom", r"\d\.\d+ \[[^]]*\]"),
     ],
 )
-def test_the_readme_has_the_number_that_a_preset_tells(name, number):
-    lines = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+def test_the_manual_has_the_number_that_a_preset_tells(name, number):
+    lines = pages.source("presets").splitlines()
     (row,) = (line for line in lines if line.startswith(f"| `{name}` |"))
     about = tomllib.loads(presets.path(name).read_text(encoding="utf-8"))["about"]
     found = re.search(number, about)

@@ -44,6 +44,7 @@ ORDER = (
     "api",
     "reports",
     "selftest",
+    "manual",
     "tui",
     "benchmarks",
     "cli",

@@ -1,4 +1,4 @@
-"""The scripts for Slurm in README.md, as far as they run without it."""
+"""The scripts for Slurm in the manual, as far as they run without it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clusters import wait_for
 import tuichaos
 from tuichaos.storage.run_reader import open_run
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(tuichaos.__file__).parent / "manual" / "clusters.md"
 GATED = {"system.parameters.r": {"linear": [3.0, 3.9, 12]}}
 BASE = {"steps": 30, "ensemble.references": 1, "ensemble.twins": 1, "system.name": "gated:make"}
 TUICHAOS = f"""#!{sys.executable}
@@ -27,8 +27,8 @@ if __name__ == "__main__":
 
 
 def block(language, word):
-    """The code of README.md that has a word in it."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+    """The code of the page that has a word in it."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (found,) = [text for text in blocks if word in text]
     return found
 

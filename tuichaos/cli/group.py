@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tuichaos.cli import info, resume, runs, streams
+from tuichaos.cli import info, manual, resume, runs, streams
 from tuichaos.cli import run as making
 from tuichaos.cli.options import Interrupted, NumberRange, interruptible, trusting
 from tuichaos.cli.run_output import say
@@ -89,6 +89,7 @@ for command in (
     making.run,
     resume.resume,
     info.presets,
+    manual.manual,
     runs.plot,
     runs.runs,
     runs.export,

@@ -46,6 +46,7 @@ from tuichaos.tui.keymap import checked, identified
 from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.atlas import Atlas
 from tuichaos.tui.screens.explore import Explore
+from tuichaos.tui.screens.manual import Manual
 from tuichaos.tui.sweep_session import KeptSweep, Survey
 from tuichaos.tui.widgets.help import Help
 from tuichaos.tui.zoom import middle
@@ -127,6 +128,7 @@ class Explorer(App):
             Binding(
                 "question_mark", "help", "Help", key_display="?", tooltip="The keys that work here"
             ),
+            Binding("f1", "manual", "Manual", show=False, key_display="F1", tooltip="The manual"),
             Binding("s", "shot", "Screenshot", show=False),
             Binding(
                 "escape",
@@ -200,6 +202,10 @@ class Explorer(App):
         else:
             self.screen.mount(Help())
             self.screen.refresh_bindings()
+
+    def action_manual(self) -> None:
+        """Show the manual over whatever is there."""
+        self.push_screen(Manual())
 
     def action_close_help(self) -> None:
         self.screen.query(Help).remove()

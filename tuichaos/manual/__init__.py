@@ -1,0 +1,1 @@
+"""The manual: pages of Markdown, and what reads them (``tuichaos manual``)."""
