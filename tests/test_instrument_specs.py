@@ -17,6 +17,7 @@ from tuichaos.config.instrument_spec import Spec, loaded
 from tuichaos.config.instruments import SPECS, charts, tabs
 from tuichaos.config.loading import describe_keys
 from tuichaos.instruments import PARTS
+from tuichaos.manual import pages
 from tuichaos.plots.run_plots import picture
 from tuichaos.reports.run_report import rows
 from tuichaos.tui.app import Explorer
@@ -75,6 +76,11 @@ def test_its_need_of_memory_is_counted():
     asked = {**SMALL, "steps": 2 * 10**6, "record.every": 10**6, "measure.largest": True}
     with pytest.raises(tuichaos.InputError, match=r"measure.largest: .* need about 8,000,000 GB"):
         tuichaos.run(tuichaos.resolve({}, asked))
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_manual_has_its_text():
+    assert "The largest entry of the state." in pages.text("instruments", str)
 
 
 @pytest.mark.usefixtures("toy")

@@ -9,36 +9,33 @@ from textual.keys import format_key
 
 from tuichaos.common.errors import InputError, nearest
 from tuichaos.manual.pages import table
-from tuichaos.tui.app import Explorer
-from tuichaos.tui.screens.atlas import Atlas
-from tuichaos.tui.screens.compare import Compare
-from tuichaos.tui.screens.dialogs import Ask, Confirm
-from tuichaos.tui.screens.explore import Explore
-from tuichaos.tui.screens.manual import Manual
-from tuichaos.tui.screens.runs import Runs
-from tuichaos.tui.widgets.chart import Chart
+from tuichaos.tui.keymap import BY_GROUP
+from tuichaos.tui.screens import atlas, compare, dialogs, explore, runs
+from tuichaos.tui.widgets import settings
 from tuichaos.tui.widgets.help import TOGETHER
-from tuichaos.tui.widgets.settings import Entry
 
-# What has the keys that a table of that name lists.
-OWNERS: dict[str, tuple[type, ...]] = {
-    "explore": (Explore, Chart, Explorer),
-    "settings": (Entry,),
-    "runs": (Runs,),
-    "dialogs": (Confirm, Ask),
-    "compare": (Compare, Chart),
-    "atlas": (Atlas,),
-    "manual": (Manual,),
+# Whose bindings are then known (keymap.py); those of the app and of the manual are where these
+# are loaded, which import this late.
+LOADED = (atlas, compare, dialogs, explore, runs, settings)
+# The groups of bindings that a table of that name lists.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "explore": ("explore", "chart", "app"),
+    "settings": ("settings",),
+    "runs": ("runs",),
+    "dialogs": ("confirm", "ask"),
+    "compare": ("compare", "chart"),
+    "atlas": ("atlas",),
+    "manual": ("manual",),
 }
 
 
 def key_table(name: str) -> str:
     """The keys of a screen with what they do, and the names by which config.toml gives them
     other keys. InputError for a screen that is none."""
-    if name not in OWNERS:
-        raise InputError(f"keys: {name}: there is no such screen; {nearest(name, OWNERS)}")
+    if name not in GROUPS:
+        raise InputError(f"keys: {name}: there is no such screen; {nearest(name, GROUPS)}")
     rows: dict[str, tuple[list[str], str, list[str]]] = {}
-    for binding in bindings(OWNERS[name]):
+    for binding in bindings(GROUPS[name]):
         action = binding.action.partition("(")[0]
         together = action in TOGETHER
         words = TOGETHER[action] if together else binding.tooltip or binding.description
@@ -54,9 +51,9 @@ def _code(words: list[str], between: str) -> str:
     return between.join(f"`{word}`" for word in words)
 
 
-def bindings(owners: Iterable[type]) -> list[Binding]:
-    """The bindings that classes declare themselves, one for each key."""
-    return [one for owner in owners for one in Binding.make_bindings(owner.BINDINGS)]
+def bindings(groups: Iterable[str]) -> list[Binding]:
+    """The bindings of groups, one for each key."""
+    return [one for group in groups for one in Binding.make_bindings(BY_GROUP[group])]
 
 
 def shown(binding: Binding) -> str:
