@@ -16,7 +16,8 @@ from tuichaos import InputError, resolve
 from tuichaos.config import reference_parameters
 from tuichaos.execution import runner
 from tuichaos.execution.plan import plan
-from tuichaos.plots.run_plots import VIEWS, every, pictures, title
+from tuichaos.plots.run_plots import every, pictures
+from tuichaos.plots.series_views import VIEWS, title
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps.sweep_reader import read as read_sweep
 from tuichaos.tui.live_series import LiveSeries
@@ -154,6 +155,6 @@ def test_no_text_says_the_unit_by_itself():
                 with_unit.append((path.name, text))
                 assert "{per}" in text or "{unit}" in text or "{per(" in text, (path.name, text)
     names = {name for name, _ in with_unit}
-    drawn = {"run_plots.py", "sweep_summary_plot.py", "orbit_diagram_plots.py"}
+    drawn = {"series_views.py", "sweep_summary_plot.py", "orbit_diagram_plots.py"}
     assert {"run_output.py", *drawn} <= names
     assert VIEWS["exponent"].title.endswith("nats per {per}")

@@ -22,7 +22,8 @@ from tuichaos.plots.bands import Band, running_interval
 from tuichaos.plots.figure import Curve, Picture, Role, cropped, smoothed
 from tuichaos.plots.instruments.projection import _rms
 from tuichaos.plots.plotext_renderer import COLOURS, draw, legend
-from tuichaos.plots.run_plots import Kept, view
+from tuichaos.plots.run_plots import Kept
+from tuichaos.plots.series_views import view
 from tuichaos.tui.live_series import EARLY_POINTS, MAX_POINTS, LiveSeries
 from tuichaos.tui.status_sentence import Said, fitted, narrate, told, verdict
 

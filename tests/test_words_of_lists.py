@@ -12,7 +12,8 @@ import tuichaos
 from tuichaos.cli.run_output import runs_lines
 from tuichaos.config.presets import preset
 from tuichaos.plots.run_comparison import overlay
-from tuichaos.plots.run_plots import Kept, view
+from tuichaos.plots.run_plots import Kept
+from tuichaos.plots.series_views import view
 from tuichaos.storage.run_list import began
 from tuichaos.storage.run_reader import annotate
 from tuichaos.tui.screens.compare import Compare

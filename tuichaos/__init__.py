@@ -32,6 +32,7 @@ _PLACES = {
     "trust": "tuichaos.common.trust",
     "System": "tuichaos.systems.base",
     "register_instrument": "tuichaos.config.extension",
+    "register_view": "tuichaos.plots.series_views",
     "InputError": "tuichaos.common.errors",
     "RunFailed": "tuichaos.common.errors",
 }

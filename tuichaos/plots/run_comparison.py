@@ -9,7 +9,8 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.number_text import said
 from tuichaos.plots.bands import AVERAGED, Band
 from tuichaos.plots.figure import LETTERS, Curve, Picture
-from tuichaos.plots.run_plots import VIEWS, Kept, title
+from tuichaos.plots.run_plots import Kept
+from tuichaos.plots.series_views import VIEWS, title
 from tuichaos.storage.run_reader import Run
 
 MAX_OVERLAID = 8

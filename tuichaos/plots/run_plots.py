@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tuichaos.common.errors import InputError, some
 from tuichaos.common.paths import as_argument
 from tuichaos.common.summary_statistics import percentile, summarise
-from tuichaos.config.experiment import Experiment
 from tuichaos.config.instruments import charts, specs
-from tuichaos.config.reference_parameters import per
-from tuichaos.plots import distance_fit, orbit_diagram_plots
-from tuichaos.plots.bands import AVERAGED, Band, labels, running_interval
-from tuichaos.plots.distance_fit import Source
+from tuichaos.plots import orbit_diagram_plots
+from tuichaos.plots.bands import AVERAGED, Band, labels
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.instruments import drawn
+from tuichaos.plots.series_views import VIEWS, view
 from tuichaos.plots.sweep_plots import picture as sweep_picture
 from tuichaos.storage.run_reader import Run
 from tuichaos.sweeps.journal import Journal
-
-
-@dataclass(frozen=True)
-class View:
-    """A chart: its column of series.csv, its title, whether its axis is logarithmic."""
-
-    column: str
-    title: str
-    log: bool = False
-
-
-MAX_CHANGES = 6  # changes of the learning rate that are marked
-VIEWS: dict[str, View] = {
-    "loss": View("loss", "loss"),
-    "distance": View("distance", "distance of twins (L1)", log=True),
-    "exponent": View("lyapunov", "running exponent λ(t), nats per {per}"),
-    "accuracy": View("train_accuracy", "accuracy on the train part"),
-    "test-accuracy": View("test_accuracy", "accuracy on the test part"),
-    "test-loss": View("test_loss", "loss on the test part"),
-    "weight-norm": View("weight_norm", "weight norm (L1)"),
-}
-
-
-def title(name: str, experiment: Experiment, time_step: float | None = None) -> str:
-    """What a view, or a column, is called, with the unit that the exponents of the system have;
-    ``time_step``: of the system, where it is known."""
-    words = VIEWS[name].title if name in VIEWS else name
-    return words.replace("{per}", per(experiment.system.name, time_step))
-
 
 # What the chart of a column asks for.
 ALONG = {"distance": ("distance", "weight_norm")}
@@ -87,48 +56,6 @@ class Kept:
             return Band(steps, rows, references, averaged)
         values = self.run.column(name)
         return Band(steps, summarise(values, averaged), values.shape[1], averaged)
-
-
-def view(name: str, source: Source, experiment: Experiment, *, log: bool | None = None) -> Picture:
-    """The chart of a view or a column, with its levels and marks; ``log`` overrides its axis."""
-    chosen = VIEWS.get(name) or View(name, name, name.startswith("distance"))
-    band = source.band(chosen.column).measured()
-    curves = band.curves()
-    log = (chosen.log or _spans_decades(band.middle)) if log is None else log
-    levels, marks, notes = [], [], []
-    if name == "exponent":
-        levels.append(("zero", 0.0))
-        if band.references == 1:
-            curves += running_interval(band.steps, band.rows[0], experiment.measure.discard)
-    if name == "distance" and source.first_diverged is None:
-        line, full = distance_fit.fit(source, experiment), distance_fit.growth_limit(source)
-        floor = distance_fit.rounding_floor(source, experiment)
-        curves += [line.curve] if line else []
-        if full is not None and log:
-            levels.append(("growth limit", full[1]))
-        if full is not None:
-            marks.append((f"growth limit at step {full[0]}", full[0]))
-        if floor is not None and log and np.isfinite(band.middle).any():
-            levels.append(("rounding floor", floor))
-    for change in experiment.optimizer.changes[-MAX_CHANGES:]:
-        before = experiment.optimizer.rate_at(change.step - 1)
-        marks.append((f"lr {_rate(change.learning_rate)}", change.step))
-        words = f"│ lr {_rate(before)} → {_rate(change.learning_rate)} at step {change.step}"
-        notes.append(words)
-    if source.first_diverged is not None:
-        marks.append((f"diverged at step {source.first_diverged}", source.first_diverged))
-    words = title(name, experiment, source.time_step)
-    return Picture(words, curves, log, levels=levels, marks=marks, notes=notes)
-
-
-def _rate(rate: float | list[float]) -> str:
-    return "by reference" if isinstance(rate, list) else f"{rate:g}"
-
-
-def _spans_decades(values: np.ndarray) -> bool:
-    """Whether values are all positive and so far apart that a linear axis would hide most."""
-    finite = values[np.isfinite(values)]
-    return bool(len(finite)) and finite.min() > 0 and finite.max() / 1e4 > finite.min()
 
 
 def picture(run: Run, what: str) -> Picture:

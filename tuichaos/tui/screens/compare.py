@@ -19,7 +19,8 @@ from tuichaos.common.text import clean, clean_lines
 from tuichaos.config.instruments import charts
 from tuichaos.plots.figure import LETTERS, Picture, cropped
 from tuichaos.plots.run_comparison import differences, overlay
-from tuichaos.plots.run_plots import VIEWS, picture, title
+from tuichaos.plots.run_plots import picture
+from tuichaos.plots.series_views import VIEWS, title
 from tuichaos.reports.export import export_curves, free_name
 from tuichaos.storage.run_reader import MALFORMED, Run, open_run
 from tuichaos.tui.faults import noted

@@ -18,7 +18,7 @@ from tuichaos.common.text import clean_lines
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.instruments import suited, tabs
 from tuichaos.plots.figure import Picture, cropped
-from tuichaos.plots.run_plots import title, view
+from tuichaos.plots.series_views import VIEWS, live_views, title, view
 from tuichaos.reports.export import export_curves, free_name
 from tuichaos.tui.faults import noted
 from tuichaos.tui.keymap import identified
@@ -31,7 +31,6 @@ from tuichaos.tui.widgets.footer import Keys
 from tuichaos.tui.widgets.settings import Settings
 from tuichaos.tui.widgets.tabs import LIVE, NAMES, Pages
 
-CHARTS = ("distance", "exponent", "loss")
 NUDGE = 1.1
 FOLLOW_SECONDS = 0.06
 MAX_LINES = 4  # of the sentence
@@ -128,12 +127,12 @@ class Explore(Living):
         yield Keys(compact=True)
 
     def _live_charts(self) -> Iterator[Chart]:
-        for name in CHARTS:
+        for name in live_views():
             heading = title(name, self.first)
             yield Chart(heading, id=f"chart-{name}", ascii_only=self.ascii_only)
 
     def on_mount(self) -> None:
-        self.chart("distance").focus()
+        self.chart(live_views()[0]).focus()
         self.query_one("#glance-line", Sparkline).visible = False
         self.set_interval(1 / self.app.frames_per_second, self.refresh_run)
         self.refresh_run()
@@ -182,7 +181,7 @@ class Explore(Living):
         self._glance()
         chosen = self._whose_turn(everyone=state.ended)
         # The charts take turns within a period, so that a key never waits for all of them.
-        turn = 1 / self.app.frames_per_second / (len(CHARTS) + 1)
+        turn = 1 / self.app.frames_per_second / (len(live_views()) + 1)
         for k, name in enumerate(chosen):
             self.set_timer((k + 1) * turn, partial(self.draw_chart, name))
 
@@ -214,7 +213,7 @@ class Explore(Living):
     def _whose_turn(self, *, everyone: bool) -> list[str]:
         """The charts to draw now: while a run goes on the focused one and one of the others,
         which spares a third of the traffic of a remote terminal."""
-        names = sorted(CHARTS, key=lambda name: not self.chart(name).has_focus)
+        names = sorted(live_views(), key=lambda name: not self.chart(name).has_focus)
         if everyone:
             return names
         self.round += 1
@@ -228,7 +227,7 @@ class Explore(Living):
             return
         try:
             picture = self._picture(name, chart.log_axis)
-            note = self.state.noise_floor() if name == "distance" else ""
+            note = self.state.noise_floor() if VIEWS[name].certificate else ""
         except Exception as error:  # said in its place: the run goes on
             chart.show(Picture("", []), empty=noted(error, f"chart {name}"))
         else:
@@ -236,14 +235,14 @@ class Explore(Living):
 
     def _picture(self, name: str, log: bool | None) -> Picture:
         """What a live chart shows now: all of it from one look at the series."""
-        what = self.state.observable if name == "loss" else name
+        what = self.state.observable if VIEWS[name].signal else name
         live = self.state.live.still()
         picture = view(what, live, self.state.shown, log=log)
         step = live.latest.step if live.latest else 0
         return replace(picture, x_range=(0.0, float(step))) if step > 0 else picture
 
     def draw_all(self) -> None:
-        for name in CHARTS:
+        for name in live_views():
             self.draw_chart(name)
 
     def _glance(self) -> None:
@@ -277,7 +276,7 @@ class Explore(Living):
 
     def _draw_one(self, chart: Chart) -> None:
         name = (chart.id or "").removeprefix("chart-")
-        if name in CHARTS:  # those of other tabs are drawn from their tables
+        if name in live_views():  # those of other tabs are drawn from their tables
             self.draw_chart(name)
 
     # --- keys ---
