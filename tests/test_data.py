@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tuichaos
 from tuichaos import InputError
-from tuichaos.config import experiment
+from tuichaos.config import data_sets, experiment
+from tuichaos.config.applicability import numbers
+from tuichaos.config.data_sets import DATA_SETS, DataSpec, data_names, data_spec
+from tuichaos.config.instrument_spec import loaded
 from tuichaos.config.loading import resolve
-from tuichaos.systems import datasets as source
-from tuichaos.systems.datasets import FILES, GENERATED, load
+from tuichaos.systems import generated_data
+from tuichaos.systems.datasets import FILES, load
 
 
 def data(seed=0, **keys):
@@ -32,7 +36,7 @@ SHAPES = {  # train, test, features, outputs
 
 
 def test_the_names_of_the_contract_are_all_there():
-    assert set(experiment.DATA) == set(GENERATED) | set(FILES) | {"inline"}
+    assert {spec.name for spec in DATA_SETS if not spec.make} == set(FILES) | {"inline"}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -253,13 +257,40 @@ def test_sets_of_scikit_learn_are_what_its_loaders_give(name, loader, bundled, m
     from sklearn import datasets
 
     if not bundled:
-        monkeypatch.setattr(source.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(generated_data.importlib.util, "find_spec", lambda name: None)
     found = getattr(datasets, loader)()
-    made = source._sklearn(loader, *source.TABLES[name])
-    raw = made(None)
-    assert np.array_equal(raw.x, found.data)
-    assert np.array_equal(raw.y, found.target)
-    assert (raw.x.dtype, raw.y.dtype) == (np.float64, np.int64)
+    generated_data.of_sklearn.cache_clear()
+    x, y = loaded(data_spec(name).make)(None)
+    generated_data.of_sklearn.cache_clear()
+    assert np.array_equal(x, found.data)
+    assert np.array_equal(y, found.target)
+    assert (x.dtype, y.dtype) == (np.float64, np.int64)
+
+
+def test_a_data_set_of_somebody_else_is_trained_on(tmp_path):
+    """One function and one entry: in files, in its parameters, in the offers of the explorer."""
+
+    def rings(rng, samples, gap):
+        y = np.arange(samples) % 2
+        angle = rng.uniform(0, 6.3, samples)
+        return (1 + gap * y)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]), y
+
+    tuichaos.register_data(DataSpec("rings", rings, {"samples": 60, "gap": 0.5}, 2))
+    try:
+        keys = {"data.name": "rings", "data.parameters": {"gap": 2.0}, "steps": 5}
+        made = resolve({}, {**keys, "ensemble.references": 2, "ensemble.twins": 0})
+        run = tuichaos.run(made, out=tmp_path / "run")
+        assert run.manifest["data"]["train"] == 48
+        assert "rings" in data_names()
+        assert numbers(made) >= 2 * 10
+        with pytest.raises(InputError, match=r"rings has no such parameter; .*'gap'"):
+            data(name="rings", parameters={"gab": 1})
+        with pytest.raises(InputError, match="there is a data set 'rings'"):
+            tuichaos.register_data(DataSpec("rings", rings))
+    finally:
+        data_sets._REGISTRY.pop("rings")
+    with pytest.raises(InputError, match=r"data\.name: unknown value 'rings'"):
+        resolve({}, {"data.name": "rings"})
 
 
 def test_features_of_arrays_that_may_be_none_are_told(tmp_path):

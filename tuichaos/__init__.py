@@ -31,6 +31,7 @@ _PLACES = {
     "runs_home": "tuichaos.common.paths",
     "trust": "tuichaos.common.trust",
     "System": "tuichaos.systems.base",
+    "register_data": "tuichaos.config.data_sets",
     "register_instrument": "tuichaos.config.extension",
     "register_view": "tuichaos.plots.series_views",
     "InputError": "tuichaos.common.errors",

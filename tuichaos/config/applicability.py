@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from tuichaos.config.data_sets import data_spec
 from tuichaos.config.reference_parameters import REFERENCE
 
 Experiment = Any  # its class stands above: the table [measure] is made of these
 
 PLANE = 2  # numbers that a projection needs
 HAVE_LOSS = ("quadratic", "quartic", "product", "softmax-map")
-# Inputs of the data sets that have more than one; of the others one at least.
-INPUTS = {"iris": 4, "digits": 64, "wine": 13, "breast-cancer": 30}
-INPUTS |= dict.fromkeys(("moons", "circles", "blobs", "xor"), 2)
 DIMENSIONS = {"logistic": 1, "henon": 2, "lorenz": 3, "cat": 2, "quartic": 1}
 
 
@@ -23,7 +21,7 @@ def numbers(experiment: Experiment) -> int:
     name = experiment.system.name
     if name == "training":
         network = experiment.network
-        widths = (INPUTS.get(experiment.data.name, 1), *network.hidden, 1)
+        widths = (data_spec(experiment.data.name).inputs, *network.hidden, 1)
         weights = sum(a * b for a, b in itertools.pairwise(widths))
         return weights + network.bias * sum(widths[1:])
     given = {**REFERENCE.get(name, {}), **experiment.system.parameters}

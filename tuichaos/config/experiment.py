@@ -20,6 +20,7 @@ from pydantic import (
 
 from tuichaos.common.errors import nearest
 from tuichaos.common.limits import MAX_STEPS
+from tuichaos.config.data_sets import data_names
 from tuichaos.config.field_types import (
     MAX_SIZE,
     Counts,
@@ -45,8 +46,6 @@ EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}  # one unit in the last pla
 
 
 SYSTEMS = ("training", *REFERENCE)
-DATA = ("iris", "digits", "wine", "breast-cancer", "moons", "circles", "blobs", "xor")
-DATA += ("csv", "npz", "scalar", "chebyshev", "gaussian", "inline")
 
 
 class System(Table):
@@ -81,7 +80,7 @@ class System(Table):
 class Data(Table):
     """What a network is trained on."""
 
-    name: Literal[DATA] = Field("iris", description="the data set")
+    name: str = Field("iris", description=f"the data set: {', '.join(data_names())}")
     train: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="samples to train on; default 120 for iris, all of a regression set, 80 %"
     )
@@ -122,6 +121,13 @@ class Data(Table):
     @property
     def expected(self) -> str:
         return self._expected
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in data_names():
+            raise ValueError(f"unknown value {name!r}; {nearest(name, data_names())}")
+        return name
 
     @model_validator(mode="after")
     def _source(self) -> Data:

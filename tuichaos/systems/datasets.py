@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +13,9 @@ from tuichaos.common import npz
 from tuichaos.common.errors import InputError, OtherData, nearest
 from tuichaos.common.number_text import whole
 from tuichaos.common.rng import Purpose, generator
+from tuichaos.config.data_sets import data_spec
 from tuichaos.config.experiment import Data
+from tuichaos.config.instrument_spec import loaded
 from tuichaos.systems import odd_features, tables
 from tuichaos.systems import targets as targets_of
 from tuichaos.systems.file_cache import Once
@@ -23,7 +23,6 @@ from tuichaos.systems.file_cache import Once
 MAX_CLASSES = 10_000
 MAX_NUMBERS = 5_000_000  # in a generated data set
 MAX_FILED = 60_000_000  # in an npz file, and in targets: MNIST has 55 million; 0.5 GB
-MAX_DEGREE = 1_000  # of a Chebyshev polynomial: a network of this size follows none of 10
 
 
 @dataclass(frozen=True, eq=False)  # one is itself alone, and can be a key
@@ -256,18 +255,20 @@ def _raw(data: Data, seed: int, loss: str) -> Raw:
         return _read.get((data.path, *key), data.path, lambda: _of_file(data, loss))
     if data.name == "inline":
         return _inline(data, loss)
-    source, defaults = GENERATED[data.name]
+    return _generated(data, seed)
+
+
+def _generated(data: Data, seed: int) -> Raw:
+    spec = data_spec(data.name)
     for key in data.parameters:
-        if key not in defaults:
-            hint = nearest(key, defaults)
+        if key not in spec.parameters:
+            hint = nearest(key, spec.parameters)
             raise InputError(f"data.parameters.{key}: {data.name} has no such parameter; {hint}")
-    parameters = {k: _number(k, data.parameters.get(k, d), d) for k, d in defaults.items()}
-    if parameters.get("degree", 0) > MAX_DEGREE:
-        raise InputError(f"data.parameters.degree: at most {MAX_DEGREE:,}")
-    if math.prod(v for v in parameters.values() if isinstance(v, int)) > MAX_NUMBERS:
+    given = {k: _number(k, data.parameters.get(k, d), d) for k, d in spec.parameters.items()}
+    if math.prod(v for v in given.values() if isinstance(v, int)) > MAX_NUMBERS:
         raise InputError(f"data.parameters: more than {MAX_NUMBERS:,} numbers")
     try:
-        return source(generator(seed, Purpose.DATA), **parameters)
+        return Raw(*loaded(spec.make)(generator(seed, Purpose.DATA), **given))
     except ValueError as error:  # what only the generator itself knows to be wrong
         raise InputError(f"data.parameters: {_reason(error)}") from None
 
@@ -281,95 +282,6 @@ def _number(key: str, value: object, default: float) -> float:
         kind = "a positive integer" if isinstance(default, int) else "a number from 0 up"
         raise InputError(f"data.parameters.{key}: must be {kind}, not {value!r}")
     return value
-
-
-def _sklearn(loader: str, table: str, heads: int) -> Callable[[np.random.Generator], Raw]:
-    """One of scikit-learn's data sets, from the table that its loader reads, below ``heads``
-    lines: to load the package takes longer than torch. By the loader where that is not there."""
-
-    @functools.cache
-    def read() -> Raw:
-        spec = importlib.util.find_spec("sklearn")
-        places = (spec.submodule_search_locations if spec else None) or ()
-        files = [Path(place) / "datasets" / "data" / table for place in places]
-        if file := next((file for file in files if file.is_file()), None):
-            numbers = np.loadtxt(file, delimiter=",", skiprows=heads)
-            x, y = np.ascontiguousarray(numbers[:, :-1]), numbers[:, -1].astype(np.int64)
-        else:
-            x, y = loaded(loader)
-        raw = Raw(x, y)
-        _freeze(raw.arrays)
-        return raw
-
-    return lambda rng: read()
-
-
-def loaded(loader: str) -> tuple[np.ndarray, np.ndarray]:
-    """What a loader of scikit-learn gives: x (samples, features), y (samples,)."""
-    from sklearn import datasets
-
-    found = getattr(datasets, loader)()
-    return found.data.astype(np.float64), found.target.astype(np.int64)
-
-
-def _made(maker: str, **renamed: str) -> Callable[..., Raw]:
-    def source(rng: np.random.Generator, **parameters: float) -> Raw:
-        from sklearn import datasets
-
-        arguments = {renamed.get(k, k): v for k, v in parameters.items()}
-        state = np.random.RandomState(int(rng.integers(2**32)))
-        x, y = getattr(datasets, maker)(random_state=state, **arguments)
-        return Raw(x, y.astype(np.int64))
-
-    return source
-
-
-def _xor(rng: np.random.Generator) -> Raw:
-    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    return Raw(x, np.array([0, 1, 1, 0]))
-
-
-def _scalar(rng: np.random.Generator) -> Raw:
-    return Raw(np.ones((1, 1)), np.ones((1, 1)))
-
-
-def _chebyshev(rng: np.random.Generator, degree: int, points: int) -> Raw:
-    x = np.linspace(-1, 1, points)
-    y = np.polynomial.Chebyshev.basis(degree)(x)
-    return Raw(x[:, None], y[:, None])
-
-
-def _gaussian(rng: np.random.Generator, samples: int, features: int, outputs: int) -> Raw:
-    x = rng.standard_normal((samples, features))
-    return Raw(x, rng.standard_normal((samples, outputs)))
-
-
-# Tables of scikit-learn, and how many lines of a head they have.
-TABLES = {
-    "iris": ("iris.csv", 1),
-    "digits": ("digits.csv.gz", 0),
-    "wine": ("wine_data.csv", 1),
-    "breast-cancer": ("breast_cancer.csv", 1),
-}
-GENERATED: dict[str, tuple[Callable[..., Raw], Mapping[str, float]]] = {
-    "iris": (_sklearn("load_iris", *TABLES["iris"]), {}),
-    "digits": (_sklearn("load_digits", *TABLES["digits"]), {}),
-    "wine": (_sklearn("load_wine", *TABLES["wine"]), {}),
-    "breast-cancer": (_sklearn("load_breast_cancer", *TABLES["breast-cancer"]), {}),
-    "moons": (_made("make_moons", samples="n_samples"), {"samples": 200, "noise": 0.1}),
-    "circles": (
-        _made("make_circles", samples="n_samples"),
-        {"samples": 200, "noise": 0.1, "factor": 0.5},
-    ),
-    "blobs": (
-        _made("make_blobs", samples="n_samples", features="n_features", spread="cluster_std"),
-        {"samples": 200, "features": 2, "centers": 3, "spread": 1.0},
-    ),
-    "xor": (_xor, {}),
-    "scalar": (_scalar, {}),
-    "chebyshev": (_chebyshev, {"degree": 5, "points": 20}),
-    "gaussian": (_gaussian, {"samples": 72, "features": 8, "outputs": 1}),
-}
 
 
 def _inline(data: Data, loss: str) -> Raw:

@@ -17,7 +17,8 @@ from textual.widgets import Input, Label, Select, Static
 from tuichaos.common.errors import InputError
 from tuichaos.common.trust import trust_named
 from tuichaos.config import presets
-from tuichaos.config.experiment import DATA, SYSTEMS, Experiment
+from tuichaos.config.data_sets import data_names
+from tuichaos.config.experiment import SYSTEMS, Experiment
 from tuichaos.config.instruments import asked, specs
 from tuichaos.config.loading import changed, parse_override
 from tuichaos.config.reference_parameters import turned
@@ -45,7 +46,7 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear")
 FIELDS = (
     Field("system.name", "System", SYSTEMS),
     Field("system.parameters", "Parameters", kind=REFERENCE),
-    Field("data.name", "Data", tuple(d for d in DATA if d != "inline"), kind=TRAINING),
+    Field("data.name", "Data", tuple(d for d in data_names() if d != "inline"), kind=TRAINING),
     Field("data.path", "File", kind=TRAINING),
     Field("network.hidden", "Hidden", kind=TRAINING),
     Field("network.activation", "Activation", ACTIVATIONS, kind=TRAINING),
