@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,17 +43,23 @@ class Field:
         return "field-" + self.key.replace(".", "-").replace("_", "-")
 
 
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "gelu", "softplus", "linear")
+def _choice(key: str, label: str) -> Field:
+    """A field of training whose choices are those that the experiment itself has."""
+    table, _, name = key.partition(".")
+    field = Experiment.model_fields[table].annotation.model_fields[name]
+    return Field(key, label, typing.get_args(field.annotation), TRAINING)
+
+
 FIELDS = (
     Field("system.name", "System", SYSTEMS),
     Field("system.parameters", "Parameters", kind=REFERENCE),
     Field("data.name", "Data", tuple(d for d in data_names() if d != "inline"), kind=TRAINING),
     Field("data.path", "File", kind=TRAINING),
     Field("network.hidden", "Hidden", kind=TRAINING),
-    Field("network.activation", "Activation", ACTIVATIONS, kind=TRAINING),
-    Field("network.init", "Initial", ("normal", "xavier", "torch"), kind=TRAINING),
-    Field("loss.name", "Loss", ("cross-entropy", "mse"), kind=TRAINING),
-    Field("optimizer.name", "Optimizer", ("gd",), kind=TRAINING),
+    _choice("network.activation", "Activation"),
+    _choice("network.init", "Initial"),
+    _choice("loss.name", "Loss"),
+    _choice("optimizer.name", "Optimizer"),
     Field("optimizer.learning_rate", "Rate η", kind=TRAINING),
     Field("ensemble.references", "References"),
     Field("ensemble.twins", "Twins"),
