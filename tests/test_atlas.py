@@ -8,9 +8,11 @@ import threading
 import time
 
 import pytest
+from explorers import keys, text_of
 from rich.text import Text
-from test_tui import keys, text_of, until, walk
+from test_tui import walk
 from textual.widgets import DataTable, Select
+from waiting import until
 
 import tuichaos
 from tuichaos.common.ascii_text import plain
@@ -411,7 +413,7 @@ async def test_leaving_stops_the_work_and_coming_back_goes_on(stream):
         survey = app.screen.level.survey
         await pilot.press("enter")  # the point below the cross
         await until(lambda: isinstance(app.screen, Explore))
-        await until(lambda: survey.join(0), 2)
+        await until(lambda: survey.join(0))
         point = app.state.experiment
         values = [axis.values[8] for axis in survey.axes]
         assert point == alone(resolve(PLANE), values)

@@ -11,6 +11,7 @@ import sys
 import tomllib
 
 import pytest
+from waiting import MOST_SECONDS
 
 import tuichaos
 from tuichaos.cli.main import _run_cli
@@ -39,7 +40,7 @@ def said(arguments, encoding, out):
         [sys.executable, "-c", PROGRAM, *call],
         capture_output=True,
         check=False,
-        timeout=170,
+        timeout=MOST_SECONDS,
         env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "100"},
     )
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import MOST_SECONDS, wait_for
 
 CODES = {
     signal.SIGINT: 130,
@@ -25,7 +26,6 @@ CODES = {
     signal.SIGXCPU: 152,
 }
 SAID = "tuichaos: error: interrupted\n"
-MOST_SECONDS = 180  # that a start under load may take
 
 
 def called(*arguments, **options):
@@ -243,14 +243,6 @@ def test_a_program_keeps_its_own_answer_to_a_batch_systems_warning(simulate, mon
 
 
 # --- to a run, and to all processes of a sweep -----------------------------------------------
-
-
-def wait_for(condition, process):
-    end = time.monotonic() + MOST_SECONDS
-    while not condition():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

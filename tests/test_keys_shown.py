@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from test_tui import explorer, finish, keys, until
+from explorers import explorer, finish, keys
+from waiting import until
 
 import tuichaos
 from tuichaos.config.presets import preset

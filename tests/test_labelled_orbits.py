@@ -86,7 +86,7 @@ def by_long_orbits():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("orbit", "step"), by_long_orbits())
+@pytest.mark.parametrize(("orbit", "step"), list(by_long_orbits()))
 def test_a_hundred_times_longer(orbit, step):
     (parameter,) = orbit.overrides["system.parameters"].values()
     exponent, last = long_orbit(step, parameter, 100 * orbit.steps)

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_bursts import burst, explorer, until
+from explorers import burst, explorer
 from textual.widgets import Static
+from waiting import until
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -90,7 +91,7 @@ async def opened(app, pilot):
 @pytest.mark.parametrize("where", ["screens.compare.picture", "widgets.chart.draw"])
 async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
     tuichaos.run(preset("quick", SMALL))
-    app = explorer()
+    app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
         with monkeypatch.context() as patch:
             patch.setattr(f"tuichaos.tui.{where}", fail)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clusters import wait_for
+from waiting import wait_for
 
 import tuichaos
 from tuichaos.storage.run_reader import open_run

@@ -15,7 +15,7 @@ import time
 
 import clusters
 import pytest
-from clusters import wait_for
+from waiting import MOST_SECONDS, wait_for
 
 import tuichaos
 from tuichaos.common.errors import InputError, RunFailed
@@ -33,7 +33,6 @@ from tuichaos.sweeps.sweep_reader import read
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
-PATIENCE = 300.0  # seconds for what should take few, on a machine that is busy
 PROGRAM = "from tuichaos.cli.main import main; main()"
 # What distributed itself leaves open when it is closed is not ours to tell.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -213,7 +212,7 @@ def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
         sweep = program("run", file, "--out", out, *how)
         begun(out, sweep)
         os.kill(process.pid, signal.SIGKILL)
-        _, words = sweep.communicate(timeout=PATIENCE)
+        _, words = sweep.communicate(timeout=MOST_SECONDS)
     assert sweep.returncode == 1
     *told, last = words.splitlines()
     assert all(line.startswith("point ") for line in told), words
@@ -236,7 +235,7 @@ def test_a_client_that_is_killed_leaves_nothing_on_the_cluster(
     sweep = program("run", file, "--out", out, *how)
     begun(out, sweep)
     sweep.kill()
-    sweep.wait(PATIENCE)
+    sweep.wait(MOST_SECONDS)
     assert tuichaos.open_run(out).status == "killed"
     gate.touch()
     with Client(pair.scheduler_address, set_as_default=False) as client:
@@ -330,7 +329,7 @@ def test_ctrl_c_cancels_what_flies(pair, tmp_path, program):
         sweep = program("run", tmp_path / "e.toml", "--out", tmp_path / "s", *arguments)
         wait_for(lambda: busy() == 2)
         sweep.send_signal(signal.SIGINT)
-        out, words = sweep.communicate(timeout=PATIENCE)
+        out, words = sweep.communicate(timeout=MOST_SECONDS)
         assert (sweep.returncode, out) == (130, "")
         assert words.count("\n") == 1
         assert "interrupted at point 0 of 3" in words
@@ -387,7 +386,7 @@ answered = threading.Event()  # what it stands for is over
 
 
 def slow(host, *_):
-    assert answered.wait(PATIENCE)
+    assert answered.wait(MOST_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -457,7 +456,7 @@ def test_it_is_waited_for_ten_seconds(tmp_path, program):
             "run", "--preset", "quick", "--over", f"{RATE}=[1.0]", "--out", tmp_path / "s",
             "--scheduler", f"tcp://127.0.0.1:{port}",
         )  # fmt: skip
-        _, words = sweep.communicate(timeout=PATIENCE)
+        _, words = sweep.communicate(timeout=MOST_SECONDS)
     assert (sweep.returncode, words.count("\n")) == (2, 1)
     assert not (tmp_path / "s").exists()
 

@@ -12,13 +12,14 @@ import threading
 
 import numpy as np
 import pytest
+from explorers import SIZE, SMALL, burst, explorer, finish, keys, text_of
 from faults import fill_disk
-from test_bursts import burst
 from textual.app import ScreenStackError
 from textual.errors import NoWidget
 from textual.events import MouseDown
 from textual.pilot import OutOfBounds
-from textual.widgets import DataTable, Input, Select, Static
+from textual.widgets import DataTable, Input, Select
+from waiting import until
 
 import tuichaos
 from tuichaos.config.explorer_settings import Config, config_path, read_config
@@ -32,28 +33,6 @@ from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.settings import BY_KEY, Settings
 
-SIZE = (120, 36)
-SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 600}
-
-
-def explorer(**overrides):
-    return Explorer(preset("quick", {**SMALL, **overrides}), Config(fps=20))
-
-
-async def until(condition, seconds=30.0):
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen in time")
-
-
-async def keys(app, *names):
-    """Press keys without waiting for the process to be idle, as Pilot does."""
-    for name in names:
-        app.simulate_key(name)
-        await asyncio.sleep(0.05)
-
 
 async def open_runs(app, pilot, steps):
     """Keep two runs and show them, both marked."""
@@ -64,16 +43,6 @@ async def open_runs(app, pilot, steps):
     assert app.screen.query_one(DataTable).row_count == 2
     await pilot.press("space", "down", "space")
     assert len(app.screen.marked) == 2
-
-
-async def finish(app):
-    app.state.stop()
-    if app.state.session is not None:
-        await until(lambda: app.state.session.join(0))
-
-
-def text_of(app, selector):
-    return str(app.screen.query_one(selector, Static).render())
 
 
 async def test_space_shows_the_edge_of_stability(home):
@@ -1005,7 +974,7 @@ async def test_a_stopped_sweep_goes_on_from_the_runs_screen(home):
         app.push_screen(Runs())
         await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
         await pilot.press("g")
-        await until(app.state.join, 60)
+        await until(app.state.join)
     assert (part.path / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
 
 
