@@ -585,7 +585,7 @@ async def test_a_map_is_exported_as_an_image(stream, tmp_path, monkeypatch):
 # --- looks -------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("table", "size"),
     [
@@ -615,6 +615,7 @@ async def test_every_size_can_be_shown(stream, table, size):
         assert screen.query_one("#reading").region.bottom <= status.region.y
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("table", [PLANE, DIAGRAM])
 @pytest.mark.parametrize("theme", ["tuichaos-dark", "tuichaos-light"])
 async def test_in_ascii_every_character_is(stream, table, theme):

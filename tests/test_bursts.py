@@ -70,6 +70,7 @@ async def test_every_key_finds_the_screen_of_the_one_before(home):
 PAGES = ("pageup", "pagedown", "home", "end", "up", "down", "pageup")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 12), (40, 3)])
 async def test_page_keys_in_a_list_that_is_being_filled(size):
     app = explorer(**BRIEF)

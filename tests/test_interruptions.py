@@ -62,7 +62,7 @@ class Map(tuichaos.System):
 """
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("while_imported", [True, False], ids=["import", "call"])
 @pytest.mark.parametrize("number", CODES)
 def test_a_signal_that_a_library_swallows_ends_the_run_before_it_begins(
@@ -291,6 +291,7 @@ def end_a_sweep(number, group, when, tmp_path):
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "group", "when"), QUICK)
 def test_workers_have_nothing_to_say_of_a_signal(number, group, when, tmp_path):
     end_a_sweep(number, group, when, tmp_path)

@@ -49,14 +49,17 @@ def check_really(report, count):
     assert report["codes"]["run 0"] >= count  # those that were accepted, at least
 
 
+@pytest.mark.slow
 def test_mutated_experiments(some):
     check(some["experiments"], least=10)
 
 
+@pytest.mark.slow
 def test_mutated_files(some):
     check(some["files"], least=10)
 
 
+@pytest.mark.slow
 def test_mutated_experiments_really_run(some):
     check_really(some["really"], SOME["really"])
 

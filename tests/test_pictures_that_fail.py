@@ -88,6 +88,7 @@ async def opened(app, pilot):
     return app.screen.query_one(Chart)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("where", ["screens.compare.picture", "widgets.chart.draw"])
 async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
     tuichaos.run(preset("quick", SMALL))
@@ -107,6 +108,7 @@ async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
     assert WORDS in log.read_text()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("where", ["screens.explore.view", "widgets.chart.draw", "run_state.told"])
 async def test_a_run_that_cannot_be_drawn_goes_on(log, monkeypatch, where):
     monkeypatch.setattr(f"tuichaos.tui.{where}", fail)

@@ -114,6 +114,7 @@ def test_run_folders_on_a_shared_file_system(pair, tmp_path):
     assert "--keep: it does not see" in answer.unfit
 
 
+@pytest.mark.slow
 def test_workers_that_come_later_are_used_and_their_threads_do_not_disturb_each_other(tmp_path):
     made = experiment({RATE: {"log": [0.01, 10.0, 12]}}, {"steps": 200})
     one = tuichaos.sweep(made, out=tmp_path / "one")
@@ -145,6 +146,7 @@ def whole(tmp_path_factory):
     return table(tuichaos.sweep(made, out=tmp_path_factory.mktemp("whole") / "s"))
 
 
+@pytest.mark.slow
 @pytest.mark.revives
 def test_a_worker_that_is_killed_loses_no_point(pair, whole, tmp_path):
     killed = []
@@ -203,6 +205,7 @@ def begun(out, process):
     wait_for(lambda: journal.exists() and journal.read_text().count("\n") >= 2, process)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
     gated, all_of_gated, tmp_path, command, program
 ):
@@ -225,6 +228,7 @@ def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
     assert table(part) == all_of_gated
 
 
+@pytest.mark.slow
 def test_a_client_that_is_killed_leaves_nothing_on_the_cluster(
     pair, gated, all_of_gated, tmp_path, program
 ):
@@ -251,6 +255,7 @@ def test_a_client_that_is_killed_leaves_nothing_on_the_cluster(
     assert table(done) == all_of_gated
 
 
+@pytest.mark.long
 def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, gated, all_of_gated, tmp_path):
     (file, gate), out = gated, tmp_path / "s"
     with clusters.local(1) as pool:
@@ -271,6 +276,7 @@ def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, gated, all_of
     assert done.manifest["machines"] == part.manifest["machines"]
 
 
+@pytest.mark.slow
 @pytest.mark.revives
 def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
     """Others take their places."""
@@ -291,6 +297,7 @@ def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
     assert done.manifest["points"] == {"total": 12, "done": 12, "failed": 0}
 
 
+@pytest.mark.slow
 def test_a_worker_that_leaves_in_good_order_gives_its_unit_back(gated, all_of_gated, tmp_path):
     """As at the end of its lifetime: it is no death."""
     from distributed import Client

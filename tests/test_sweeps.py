@@ -385,6 +385,7 @@ def lines(journal):
     return journal.read_text().count("\n") if journal.exists() else 0
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_with_a_folder_that_goes_on(tmp_path):
     """The command itself: SIGINT, then SIGKILL, then to the end."""
     out = tmp_path / "s"
@@ -414,6 +415,7 @@ def test_ctrl_c_ends_with_a_folder_that_goes_on(tmp_path):
     assert (done.path / "sweep.csv").read_bytes() == (again.path / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_point(tmp_path):
     """The first time that the map at r = 3.3 is made in a worker, it kills its process."""
     base = {"steps": 30, "ensemble.references": 1, "system.name": "deadly:make"}
@@ -427,6 +429,7 @@ def test_a_worker_that_is_killed_loses_no_point(tmp_path):
     assert (done.path / "sweep.csv").read_bytes() == (calm.path / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_point_that_kills_every_worker_is_recorded(tmp_path, command):
     base = {"steps": 30, "ensemble.references": 1, "system.name": "deadly:make"}
     (tmp_path / "e.toml").write_text(
