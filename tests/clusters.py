@@ -8,8 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+
+from waiting import wait_for
 
 PROGRAM = """
 import sys
@@ -174,13 +175,3 @@ class Parts:
             )
         self.processes.append(process)
         return process
-
-
-def wait_for(condition, process=None, seconds: float = 300.0) -> None:
-    """Until a condition holds; generous, as a machine may be busy, but a process that it waits
-    for must live."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up
-        assert process is None or process.poll() is None
-        time.sleep(0.02)

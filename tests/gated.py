@@ -6,7 +6,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-from clusters import wait_for
+from waiting import wait_for
 
 from tuichaos.systems.reference_registry import reference_system
 

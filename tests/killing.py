@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-MAX_SECONDS = 600.0  # a process that has not ended then hangs: a busy machine is slow
+from waiting import MOST_SECONDS
 
 
 @functools.cache

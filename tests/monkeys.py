@@ -8,9 +8,10 @@ import json
 import os
 import random
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from waiting import until
 
 import tuichaos
 from tuichaos.config.explorer_settings import Config
@@ -32,7 +33,6 @@ KEYS = (
 )
 LONGEST_BURST = 6
 RESIZED = 0.03  # of the bursts are followed by another size
-WAIT_SECONDS = 300.0  # then it hangs: a busy machine is slow
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,6 @@ def amounts() -> Amounts:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     descriptors = len(os.listdir("/proc/self/fd"))
     return Amounts(len(names), descriptors, pages * os.sysconf("SC_PAGE_SIZE"))
-
-
-async def until(condition) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 def all_dealt_with(app: Explorer) -> bool:

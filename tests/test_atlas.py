@@ -8,9 +8,11 @@ import threading
 import time
 
 import pytest
+from explorers import keys, text_of
 from rich.text import Text
-from test_tui import keys, text_of, until, walk
+from test_tui import walk
 from textual.widgets import DataTable, Select
+from waiting import until
 
 import tuichaos
 from tuichaos.common.ascii_text import plain
@@ -412,7 +414,7 @@ async def test_leaving_stops_the_work_and_coming_back_goes_on(stream):
         survey = app.screen.level.survey
         await pilot.press("enter")  # the point below the cross
         await until(lambda: isinstance(app.screen, Explore))
-        await until(lambda: survey.join(0), 2)
+        await until(lambda: survey.join(0))
         point = app.state.experiment
         values = [axis.values[8] for axis in survey.axes]
         assert point == alone(resolve(PLANE), values)
@@ -584,7 +586,7 @@ async def test_a_map_is_exported_as_an_image(stream, tmp_path, monkeypatch):
 # --- looks -------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("table", "size"),
     [
@@ -614,6 +616,7 @@ async def test_every_size_can_be_shown(stream, table, size):
         assert screen.query_one("#reading").region.bottom <= status.region.y
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("table", [PLANE, DIAGRAM])
 @pytest.mark.parametrize("theme", ["tuichaos-dark", "tuichaos-light"])
 async def test_in_ascii_every_character_is(stream, table, theme):

@@ -75,6 +75,7 @@ def test_a_fixed_point_hands_over_to_another():
     assert found[0].parameter == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("low", [0.5, 0.98])
 def test_a_pitchfork_is_no_fold(low):
@@ -195,6 +196,7 @@ def test_cascades_follow_the_nearest_doubling_in_one_direction():
 EXACT = {1: 1.0, 2: 1.236068, 4: 1.288032, 8: 1.299228}
 
 
+@pytest.mark.slow
 def test_orbit_quartic(tmp_path):
     """The preset as it is: bifurcation points to 1e-4, ratios within 3 %, and an exponent below
     0 in every interval in which a cycle was found to be stable."""

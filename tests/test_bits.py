@@ -168,6 +168,7 @@ print(torch.equal(orbit, orbit[:, :1].expand_as(orbit)), run.manifest["noise_flo
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("when", ["first", "late"])
 def test_a_place_in_memory_rounds_no_product_otherwise_or_the_certificate_says_so(when, tmp_path):
     """Gradients of (3, 5) numbers: every second one begins at an odd multiple of 8 bytes."""

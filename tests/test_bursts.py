@@ -6,49 +6,22 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from explorers import BRIEF, burst, explorer, runs_screen
 from textual.command import CommandPalette
-from textual.widgets import DataTable, Input, OptionList, Select
+from textual.widgets import Input, OptionList, Select
+from waiting import until
 
 import tuichaos
-from tuichaos.config.explorer_settings import Config
 from tuichaos.config.presets import preset
-from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.dialogs import Ask, Confirm
 from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.settings import Settings
 
-SMALL = {"ensemble.references": 4, "ensemble.twins": 2, "steps": 40}
-
-
-async def until(condition, seconds=30.0):
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen in time")
-
-
-def explorer(**overrides):
-    return Explorer(preset("quick", {**SMALL, **overrides}), Config(fps=20))
-
-
-async def burst(app, *keys):
-    """All at once; and until all have been dealt with."""
-    for key in keys:
-        app.simulate_key(key)
-    await until(lambda: not (app.message_queue_size or app.gate.busy))
-
-
-async def runs_screen(app, pilot):
-    await pilot.pause(0.1)
-    await burst(app, "o")
-    await until(lambda: isinstance(app.screen, Runs) and app.screen.query_one(DataTable).row_count)
-
 
 async def test_letters_of_a_filter_are_no_keys_of_the_table(home):
-    run = tuichaos.run(preset("quick", SMALL))
-    app = explorer()
+    run = tuichaos.run(preset("quick", BRIEF))
+    app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
         await runs_screen(app, pilot)
         await burst(app, "slash", "d", "y")
@@ -59,8 +32,8 @@ async def test_letters_of_a_filter_are_no_keys_of_the_table(home):
 
 @pytest.mark.parametrize("first", ["d", "delete"])
 async def test_a_question_is_not_answered_before_it_is_read(home, first):
-    run = tuichaos.run(preset("quick", SMALL))
-    app = explorer()
+    run = tuichaos.run(preset("quick", BRIEF))
+    app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
         await runs_screen(app, pilot)
         await burst(app, first, "y", "enter", "y", "tab", "tab", "enter")
@@ -73,8 +46,8 @@ async def test_a_question_is_not_answered_before_it_is_read(home, first):
 
 
 async def test_every_key_finds_the_screen_of_the_one_before(home):
-    tuichaos.run(preset("quick", SMALL))
-    app = explorer()
+    tuichaos.run(preset("quick", BRIEF))
+    app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)
         await burst(app, "o", "slash", "q", "u", "i")
@@ -88,7 +61,7 @@ async def test_every_key_finds_the_screen_of_the_one_before(home):
         assert isinstance(app.screen, CommandPalette)
         assert app.screen.query_one(Input).value == "qq"
         await burst(app, "escape", *["right_square_bracket"] * 7)
-        rate = preset("quick", SMALL).optimizer.learning_rate
+        rate = preset("quick", BRIEF).optimizer.learning_rate
         assert app.screen.query_one(Settings).experiment.optimizer.learning_rate == pytest.approx(
             rate * 1.1**7, rel=1e-3
         )
@@ -97,9 +70,10 @@ async def test_every_key_finds_the_screen_of_the_one_before(home):
 PAGES = ("pageup", "pagedown", "home", "end", "up", "down", "pageup")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 12), (40, 3)])
 async def test_page_keys_in_a_list_that_is_being_filled(size):
-    app = explorer()
+    app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)
         for first in (["ctrl+p", "space"], ["ctrl+p"], ["ctrl+p", "x", "backspace"]):
@@ -116,7 +90,7 @@ async def test_page_keys_in_a_list_that_is_being_filled(size):
 
 
 async def test_a_list_without_lines_has_no_pages():
-    app = explorer()
+    app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)
         app.screen.query_one("#preset", Select).expanded = True
@@ -132,8 +106,8 @@ async def test_a_list_without_lines_has_no_pages():
 
 
 async def test_keys_are_heard_while_messages_never_cease(home, monkeypatch):
-    monkeypatch.setattr("tuichaos.tui.gate.MAX_SECONDS", 0.2)
-    app = explorer()
+    monkeypatch.setattr("tuichaos.tui.gate.MOST_SECONDS", 0.2)
+    app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)
         line = app.screen.query_one("#glance-line")

@@ -26,6 +26,7 @@ NUDGED = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("nudged", NUDGED)
 @pytest.mark.parametrize("planned", PLANNED)
 def test_what_was_run_is_what_is_kept(planned, nudged, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from effort import at_most
 from test_resume import TRAINING, files, small_frames, stopped
+from waiting import wait_for
 
 from tuichaos.config.loading import resolve
 from tuichaos.execution import manifest, resume, runner
@@ -147,10 +148,7 @@ def test_a_folder_that_vanishes_has_its_lock_and_checkpoints_again(every, tmp_pa
         if len(seen) == 3:
             shutil.rmtree(path.rename(tmp_path / "gone"))  # in one stroke
         if len(seen) == 7:
-            until = time.monotonic() + 10
-            while not (path / folder_lock.NAME).exists() and time.monotonic() < until:
-                time.sleep(0.01)
-            assert (path / folder_lock.NAME).exists()
+            wait_for((path / folder_lock.NAME).exists)
             stop.set()
 
     part = runner.run(resolve(table), out=path, watch=watch, stop=stop)

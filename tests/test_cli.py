@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import click
 import numpy as np
 import pytest
+from waiting import MOST_SECONDS, wait_for
 
 SMALL = ["--set", "ensemble.references=3", "--set", "steps=40"]
 
@@ -350,11 +350,9 @@ def test_ctrl_c_ends_between_frames_with_the_folder_complete(tmp_path):
     run = process("run", "--preset", "eos", "--set", "steps=1000000", "--out", out,
                   "--set", "ensemble.references=40")  # fmt: skip
     series = out / "series.csv"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not series.exists() or series.stat().st_size < 100_000):
-        time.sleep(0.05)
+    wait_for(lambda: series.exists() and series.stat().st_size >= 100_000, run)
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=MOST_SECONDS)
     assert run.returncode == 130, err
     last = err.splitlines()[-1]
     assert last.startswith("tuichaos: error: interrupted at step")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from test_tui import SIZE, explorer, until
+from explorers import SIZE, explorer
 from textual.widgets import Static
+from waiting import until
 
 import tuichaos
 from tuichaos.config.presets import preset

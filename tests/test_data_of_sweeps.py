@@ -71,7 +71,7 @@ def test_a_file_that_changed_is_read_again(data, tmp_path):
     assert (first.path / "series.csv").read_bytes() != (second.path / "series.csv").read_bytes()
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("workers", [None, 1, 2])
 def test_a_file_that_is_replaced_in_the_middle_ends_a_sweep(workers, data, tmp_path):
     whole = tuichaos.sweep(experiment(data), out=tmp_path / "whole")

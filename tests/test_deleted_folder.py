@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from waiting import MOST_SECONDS
 
 PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli.main import main; main()"
 GONE = "tuichaos: error: the current folder was deleted, or cannot be entered any more: "
@@ -45,7 +46,9 @@ def in_deleted(tmp_path, simulate):
         call = [one.replace("KEPT", str(tmp_path)) for one in call]
         script = 'cd "$0" && rmdir "$0" && exec "$@"'
         shell = ["sh", "-c", script, str(folder), sys.executable, "-c", PROGRAM, *call]
-        found = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=120)
+        found = subprocess.run(
+            shell, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
+        )
         return found.returncode, found.stdout, found.stderr
 
     return go

@@ -91,6 +91,7 @@ def test_values_are_the_last_ones_of_lone_runs(table, key, tmp_path):
         assert row["lyapunov_count"] == str(len(known))
 
 
+@pytest.mark.slow
 def test_tiles_threads_workers_and_company_do_not_matter(tmp_path, monkeypatch):
     whole = sweep(NETWORK, tmp_path / "whole")
     spread = sweep(NETWORK, tmp_path / "spread", workers=2)
@@ -104,6 +105,7 @@ def test_tiles_threads_workers_and_company_do_not_matter(tmp_path, monkeypatch):
         assert orbits(more)[index]["fresh"][:2] == orbit["fresh"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("continued", ["up", "both"])
 def test_continued_ways_do_not_depend_on_threads_workers_or_company(continued, tmp_path):
     way = {"diagram.continued": continued}
@@ -148,16 +150,17 @@ def test_a_stage_is_the_lone_run_from_the_last_state(table, key, tmp_path):
 def test_a_stopped_diagram_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(tiled_run, "TILE_LEAST", 1)
     monkeypatch.setattr(tiled_run, "TILE_WORK", 1)
+    brief = {**QUARTIC, "steps": 120}
     for continued in ("no", "both"):
         way = {"diagram.continued": continued}
-        whole = sweep(QUARTIC, tmp_path / f"whole-{continued}", way)
+        whole = sweep(brief, tmp_path / f"whole-{continued}", way)
         stop = threading.Event()
 
         def watch(progress, stop=stop):
             if progress.done >= 3:
                 stop.set()
 
-        part = sweep(QUARTIC, tmp_path / f"part-{continued}", way, watch=watch, stop=stop)
+        part = sweep(brief, tmp_path / f"part-{continued}", way, watch=watch, stop=stop)
         assert 3 <= len(rows_of(part)) < 13
         assert not (part.path / "diagram.csv").exists()
         done = sweep_runner.resume(open_run(part.path))
@@ -430,11 +433,11 @@ def test_a_dry_run_says_what_would_be_drawn(command):
 
 def test_up_and_down_are_told_apart_without_colour(command, tmp_path, monkeypatch):
     table = {
-        "steps": 300,
+        "steps": 100,
         "system": {"name": "maps:Cusp", "parameters": {"r": 0.0}},
         "ensemble": {"references": 1},
         "diagram": {"observable": "x0", "last": 20, "continued": "both"},
-        "sweep": {R: {"linear": [-1.0, 1.0, 41]}},
+        "sweep": {R: {"linear": [-0.5, 0.5, 17]}},
     }
     run = sweep(table, tmp_path / "d")
     _, out, _ = command("plot", run.path)

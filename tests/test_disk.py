@@ -158,7 +158,7 @@ def places(file, root, out):
     return int(counted.read_text())
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("tried", [5, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 def test_a_disk_that_refuses_is_told_by_its_own_words(number, tried, whole, tmp_path, monkeypatch):
@@ -190,6 +190,7 @@ def test_a_disk_that_refuses_is_told_by_its_own_words(number, tried, whole, tmp_
 LONG = {"steps": 3000, "network": {"hidden": [4]}, "ensemble": {"references": 8, "twins": 1}}
 
 
+@pytest.mark.slow
 def test_a_run_that_fills_its_disk_itself(disk, tmp_path):
     """Nothing is put in: the command as a user gives it, on a disk that is too small."""
     file, out = tmp_path / "experiment.toml", disk / "out"

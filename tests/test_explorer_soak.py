@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import theilslopes
+from waiting import MOST_SECONDS, until
 
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.presets import preset
@@ -101,13 +102,6 @@ def at_rest() -> bool:
     return not any(name.startswith("tuichaos") for name in threads()) and not children()
 
 
-async def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
-
-
 async def press(app, *keys):
     """Keys, without Pilot's waiting for a process that is never idle."""
     for key in keys:
@@ -117,7 +111,7 @@ async def press(app, *keys):
 
 async def back(app):
     """To the first screen; an escape that comes too early is for something else."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + MOST_SECONDS
     while not isinstance(app.screen, Explore):
         assert time.monotonic() < end
         await press(app, "escape")

@@ -131,10 +131,19 @@ def test_what_is_held_is_what_is_held_now():
 TRICKY = {**SMALL, "record.checkpoint": 1e-6, "record.states_every": 100}
 
 
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The folder of such a run that nobody disturbed; it is only read."""
+    out = tmp_path_factory.mktemp("usual") / "run"
+    return tuichaos.run(tuichaos.preset("quick", TRICKY), out=out).path
+
+
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("moment", ["_put", "keep", "finish", "write_json", "checksums"])
-def test_a_folder_that_vanishes_while_it_is_written_is_made_again(moment, tmp_path, monkeypatch):
+def test_a_folder_that_vanishes_while_it_is_written_is_made_again(
+    moment, usual, tmp_path, monkeypatch
+):
     """In the middle of a checkpoint, of the tables, and of the last words."""
-    usual = tuichaos.run(tuichaos.preset("quick", TRICKY), out=tmp_path / "usual")
     owner = {"_put": Store, "keep": Store, "finish": StatesFile}.get(moment)
     path, gone = tmp_path / "here", []
 
@@ -155,11 +164,11 @@ def test_a_folder_that_vanishes_while_it_is_written_is_made_again(moment, tmp_pa
     assert gone
     assert found.manifest["status"] == "done"
     for name in ("series.csv", "exponents.csv", "summary.json", "states.npz", "experiment.toml"):
-        assert (path / name).read_bytes() == (usual.path / name).read_bytes(), name
+        assert (path / name).read_bytes() == (usual / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("how", ["emptied", "cut", "added to"])
-def test_rows_that_another_program_changes_fail_the_run_which_then_goes_on(how, tmp_path):
+def test_rows_that_another_program_changes_fail_the_run_which_then_goes_on(how, usual, tmp_path):
     path, seen = tmp_path / "here", []
 
     def watch(progress):
@@ -174,10 +183,9 @@ def test_rows_that_another_program_changes_fail_the_run_which_then_goes_on(how, 
     with pytest.raises(tuichaos.RunFailed, match=r"series\.csv was changed by another program"):
         tuichaos.run(tuichaos.preset("quick", TRICKY), out=path, watch=watch)
     assert tuichaos.open_run(path).manifest["status"] == "failed"
-    usual = tuichaos.run(tuichaos.preset("quick", TRICKY), out=tmp_path / "usual")
     done = tuichaos.resume(tuichaos.open_run(path))
     for name in ("series.csv", "exponents.csv", "summary.json", "states.npz"):
-        assert (done.path / name).read_bytes() == (usual.path / name).read_bytes(), name
+        assert (done.path / name).read_bytes() == (usual / name).read_bytes(), name
 
 
 def test_an_experiment_that_is_deleted_is_there_at_the_end(tmp_path):

@@ -119,6 +119,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", BOMBS)
 def test_no_file_takes_memory_by_its_size(name, folder, command):
     kind, change, words, code = BOMBS[name]
@@ -209,6 +210,7 @@ import multiprocessing
 """
 
 
+@pytest.mark.slow
 def test_workers_run_no_module_of_the_current_folder(tmp_path):
     (tmp_path / "multiprocessing").mkdir()
     (tmp_path / "multiprocessing" / "__init__.py").write_text(TRAP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -150,14 +151,21 @@ def test_a_table_that_was_cut_meanwhile_is_said_not_called_damaged(at_work, monk
         run.column("loss")
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A run of which tests take copies."""
+    table = {"steps": 40, "ensemble.references": 2, "measure.spectrum": True}
+    return tuichaos.run(tuichaos.resolve({}, table), out=tmp_path_factory.mktemp("small") / "run")
+
+
 @pytest.mark.parametrize(
     "content", [None, b"", b"reference,step,loss\n", b"reference,step,loss\n0,"]
 )
 @pytest.mark.parametrize(("pid", "why"), [(os.getpid, "a run at work"), (None, "killed before")])
 def test_a_run_without_a_row_says_that_nothing_is_written_yet(
-    content, pid, why, simulate, command, monkeypatch
+    content, pid, why, small, tmp_path, command, monkeypatch
 ):
-    done = simulate({"steps": 40, "ensemble.references": 2, "measure.spectrum": True})
+    done = tuichaos.open_run(shutil.copytree(small.path, tmp_path / "run"))
     manifest = json.loads((done.path / "manifest.json").read_text())
     gone = 2**22 + 1  # no process has this number
     manifest |= {"status": "running", "pid": pid() if pid else gone}

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import MOST_SECONDS, wait_for
 
 CODES = {
     signal.SIGINT: 130,
@@ -25,7 +26,6 @@ CODES = {
     signal.SIGXCPU: 152,
 }
 SAID = "tuichaos: error: interrupted\n"
-MAX_SECONDS = 180  # that a start under load may take
 
 
 def called(*arguments, **options):
@@ -62,7 +62,7 @@ class Map(tuichaos.System):
 """
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("while_imported", [True, False], ids=["import", "call"])
 @pytest.mark.parametrize("number", CODES)
 def test_a_signal_that_a_library_swallows_ends_the_run_before_it_begins(
@@ -245,14 +245,6 @@ def test_a_program_keeps_its_own_answer_to_a_batch_systems_warning(simulate, mon
 # --- to a run, and to all processes of a sweep -----------------------------------------------
 
 
-def wait_for(condition, process):
-    end = time.monotonic() + MAX_SECONDS
-    while not condition():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @contextlib.contextmanager
 def own_group(*arguments):
     """A command with a process group of its own, of which nothing is left."""
@@ -299,6 +291,7 @@ def end_a_sweep(number, group, when, tmp_path):
     assert json.loads((out / "manifest.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "group", "when"), QUICK)
 def test_workers_have_nothing_to_say_of_a_signal(number, group, when, tmp_path):
     end_a_sweep(number, group, when, tmp_path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from test_tui import explorer, finish, keys, until
+from explorers import explorer, finish, keys
+from waiting import until
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -20,6 +21,7 @@ def footer(app):
     return [key.key for key in found if key.region.width and key.region.right <= width]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("width", [80, 60, 40])
 async def test_help_and_quit_are_always_in_the_footer(home, width):
     kept = tuichaos.run(preset("quick", {"ensemble.references": 2, "steps": 40}))

@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from killing import by_command, counting_calls, die, ended, in_child, running
 from test_disk import everything
 from test_resume import TRAINING, files, small_frames
+from waiting import MOST_SECONDS, wait_for
 
 import tuichaos
 from tuichaos.common.errors import InputError
@@ -225,13 +225,6 @@ LONG = ["--preset", "quick", "--set", "steps=400000", "--set", "ensemble.referen
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def grown(path, size):
     """Whether a file is there and has so many bytes."""
     return lambda: path.exists() and path.stat().st_size > size
@@ -265,7 +258,7 @@ def test_a_signal_ends_the_command_cleanly(tmp_path):
         try:
             wait_for(grown(out / "series.csv", 100_000))
             process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=MOST_SECONDS)
         finally:
             process.kill()
     assert process.returncode == SIGNALS[signal.SIGTERM], err

@@ -26,6 +26,7 @@ def verdicts(simulate, orbit):
     return run.summary["regimes"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "orbit", [o for o in ORBITS if o.steps <= QUICK], ids=lambda orbit: orbit.name
 )
@@ -86,7 +87,7 @@ def by_long_orbits():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("orbit", "step"), by_long_orbits())
+@pytest.mark.parametrize(("orbit", "step"), list(by_long_orbits()))
 def test_a_hundred_times_longer(orbit, step):
     (parameter,) = orbit.overrides["system.parameters"].values()
     exponent, last = long_orbit(step, parameter, 100 * orbit.steps)

@@ -6,8 +6,9 @@ import json
 import os
 
 import pytest
-from test_bursts import burst, explorer, until
+from explorers import burst, explorer
 from textual.widgets import DataTable, Input, Static
+from waiting import until
 
 from tuichaos.storage.run_list import Catalogue
 from tuichaos.storage.run_reader import annotate, delete, open_run, survey
@@ -85,7 +86,7 @@ def test_a_run_at_work_is_read_each_time(many):
 
 
 async def test_letters_marks_and_idle_read_nothing(many):
-    app = explorer()
+    app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)
         await burst(app, "o")
@@ -111,7 +112,7 @@ async def test_letters_marks_and_idle_read_nothing(many):
 
 
 async def test_more_rows_come_as_the_cursor_goes_down(many):
-    app = explorer()
+    app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)
         await burst(app, "o")
@@ -133,7 +134,7 @@ async def test_more_rows_come_as_the_cursor_goes_down(many):
 async def test_the_cursor_keeps_its_place_when_a_run_is_deleted_or_comes_back(home, count):
     for number in range(1, count + 1):
         keep(home, number)
-    app = explorer()
+    app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)
         await burst(app, "o")

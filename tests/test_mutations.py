@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mutations
 import pytest
+from waiting import MOST_SECONDS
 
 HERE = Path(__file__).parent
 
@@ -48,14 +49,17 @@ def check_really(report, count):
     assert report["codes"]["run 0"] >= count  # those that were accepted, at least
 
 
+@pytest.mark.slow
 def test_mutated_experiments(some):
     check(some["experiments"], least=10)
 
 
+@pytest.mark.slow
 def test_mutated_files(some):
     check(some["files"], least=10)
 
 
+@pytest.mark.slow
 def test_mutated_experiments_really_run(some):
     check_really(some["really"], SOME["really"])
 
@@ -86,7 +90,7 @@ def through_the_command(tmp_path, numbers):
         start = processor()
         made = subprocess.run(
             [sys.executable, "-c", code, "run", str(path), "--dry-run"],
-            capture_output=True, text=True, check=False, timeout=60,
+            capture_output=True, text=True, check=False, timeout=MOST_SECONDS,
         )  # fmt: skip
         assert made.returncode in (0, 2), (what, made.stderr)
         assert "Traceback" not in made.stderr, (what, made.stderr)

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from tuichaos.plots.run_plots import Kept, picture
-from tuichaos.plots.series_views import view
+import tuichaos
+from tuichaos.plots.run_plots import Kept, picture, view
 from tuichaos.reports import run_report
 from tuichaos.reports.run_report import number
 from tuichaos.tui.live_series import LiveSeries
@@ -29,15 +29,12 @@ RUNS = {
 }
 
 
-@pytest.fixture(params=RUNS)
-def shown(request, simulate):
-    """The table by its first column, the sentence, and the run itself."""
-    live, seen = LiveSeries(RUNS[request.param].get("ensemble.references", 20)), []
-    run = simulate(
-        {"ensemble.twins": 3, **RUNS[request.param]},
-        preset="quick",
-        watch=lambda p: (live.add(p), seen.append(p)),
-    )
+@pytest.fixture(scope="module", params=RUNS)
+def shown(request, tmp_path_factory):
+    """The table by its first column, the sentence, and the run itself, which is only read."""
+    live = LiveSeries(RUNS[request.param].get("ensemble.references", 20))
+    experiment = tuichaos.preset("quick", {"ensemble.twins": 3, **RUNS[request.param]})
+    run = tuichaos.run(experiment, out=tmp_path_factory.mktemp("shown") / "run", watch=live.add)
     table = {row.measure.strip(): row for row in run_report.rows(run)}
     return table, narrate(live, run.experiment), run
 

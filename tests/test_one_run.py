@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 
 import pytest
-from test_bursts import burst, explorer, until
+from explorers import burst, explorer
+from waiting import until, wait_for
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -24,13 +24,6 @@ def state(home):
     assert made.join(30)
 
 
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def at_work():
     return [one for one in threading.enumerate() if one.name == "tuichaos-run"]
 
@@ -42,13 +35,13 @@ def folders(home):
 
 def test_of_several_that_are_started_at_once_the_last_one_runs(state, home):
     state.start()
-    wait(lambda: state.session.step > 100)
+    wait_for(lambda: state.session.step > 100)
     first = state.session
     for steps in range(1_000_001, 1_000_030):
         state.experiment = preset("quick", {**LONG, "steps": steps})
         state.start()
         assert len(at_work()) <= 2
-    wait(lambda: state.live.latest is not None)  # its frames go to the charts that are shown
+    wait_for(lambda: state.live.latest is not None)  # its frames go to the charts that are shown
     assert first.join(0)
     assert state.session.experiment.steps == 1_000_029
     assert folders(home).count("running") == 1
@@ -76,14 +69,14 @@ def test_what_is_stopped_before_its_turn_leaves_nothing(state, home):
         state.start(paused=True)
         state.stop()
     assert len(state.leaving) <= 10
-    wait(lambda: not at_work())
+    wait_for(lambda: not at_work())
     assert folders(home) == []
     state.start()
     state.experiment = preset("quick", {**LONG, "steps": 7})
     state.start()
     assert folders(home) == []
     held.end.set()
-    wait(state.join)
+    wait_for(state.join)
     assert folders(home) == ["done"]
     assert state.session.step == 7
 
@@ -95,7 +88,7 @@ def test_steps_and_pauses_find_the_run_that_waits(state, home):
     state.step()
     state.step()
     held.end.set()
-    wait(lambda: state.session.step == 2)
+    wait_for(lambda: state.session.step == 2)
     assert state.session.status == "paused"
     state.reset()
     held.end.clear()
@@ -104,29 +97,29 @@ def test_steps_and_pauses_find_the_run_that_waits(state, home):
     state.toggle()  # paused before it was ready
     state.toggle()  # and on its way again
     held.end.set()
-    wait(lambda: state.session.step > 100)
+    wait_for(lambda: state.session.step > 100)
 
 
 def test_a_start_is_not_lost_on_a_run_that_is_ending(state, home):
     state.start()
-    wait(lambda: state.session.step > 100)
+    wait_for(lambda: state.session.step > 100)
     first = state.session
     state.stop()
     state.toggle()
     assert state.session is not first
-    wait(lambda: state.session.step > 100)
+    wait_for(lambda: state.session.step > 100)
     assert folders(home) == ["interrupted", "running"]
 
 
 def test_a_run_that_goes_on_waits_for_its_own_folder(state, home):
     state.start()
-    wait(lambda: state.session.step > 100)
+    wait_for(lambda: state.session.step > 100)
     run = tuichaos.open_run(state.path)
     state.go_on(run)
     before = state._first
-    wait(lambda: state.session.status == "failed" or state.session.step > before)
+    wait_for(lambda: state.session.status == "failed" or state.session.step > before)
     assert state.session.reason == ""
-    wait(lambda: folders(home) == ["running"])
+    wait_for(lambda: folders(home) == ["running"])
 
 
 async def test_braces_add_up_and_one_run_is_left(home):

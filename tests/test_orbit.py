@@ -462,6 +462,7 @@ NETWORK = {**ALL, "steps": 1100, "optimizer.learning_rate": 2.0, "measure.tangen
 NETWORK |= {"ensemble.twins": 0, "measure.discard": 400}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", ["network", "softmax-map"])
 def test_bits_do_not_depend_on_company_threads_or_recording(simulate, system):
     base = NETWORK if system == "network" else {**NETWORK, "system.name": system}

@@ -152,7 +152,9 @@ MANY = {"ensemble.references": 10_000, "ensemble.twins": 5, "steps": 60}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("overrides", "threads"), [(WIDE, 2), (MANY, 2)])
+@pytest.mark.parametrize(
+    ("overrides", "threads"), [(WIDE, 2), pytest.param(MANY, 2, marks=pytest.mark.long)]
+)
 def test_memory_told_is_memory_taken(overrides, threads, tmp_path):
     """Within 30 % of what the process grows by, allocator and all (20 % mostly)."""
     if overrides is WIDE:

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_bursts import burst, explorer, until
+from explorers import burst, explorer
 from textual.widgets import Static
+from waiting import until
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -87,10 +88,11 @@ async def opened(app, pilot):
     return app.screen.query_one(Chart)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("where", ["screens.compare.picture", "widgets.chart.draw"])
 async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
     tuichaos.run(preset("quick", SMALL))
-    app = explorer()
+    app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
         with monkeypatch.context() as patch:
             patch.setattr(f"tuichaos.tui.{where}", fail)
@@ -106,6 +108,7 @@ async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
     assert WORDS in log.read_text()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("where", ["screens.explore.view", "widgets.chart.draw", "run_state.told"])
 async def test_a_run_that_cannot_be_drawn_goes_on(log, monkeypatch, where):
     monkeypatch.setattr(f"tuichaos.tui.{where}", fail)

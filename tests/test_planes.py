@@ -70,6 +70,7 @@ def rows_of(folder):
 # --- learning rates of layers -----------------------------------------------------------------
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("hidden", [[], [10], [4, 3, 6]], ids=str)

@@ -38,13 +38,14 @@ def test_chaos_at_the_edge_passes_in_most_references(simulate):
     assert late["mean"] < 0.05
 
 
-def test_low(simulate):
-    run = simulate({"ensemble.references": 30, "measure.tangent": False,
+@pytest.mark.parametrize("references", [15, pytest.param(30, marks=pytest.mark.long)])
+def test_low(simulate, references):
+    run = simulate({"ensemble.references": references, "measure.tangent": False,
                     "measure.accuracy": False}, preset="low")  # fmt: skip
     ratio = run.series["distance"][-1] / 7e-7
     assert 0.6 <= np.median(ratio) <= 0.9
     assert (ratio < 3).mean() >= 0.85
-    assert run.summary["nmle"]["kept"] <= 1
+    assert run.summary["nmle"]["kept"] <= references // 30  # of 15 none
     first_ten = np.median(ratio[:10])
     assert 0.5 <= first_ten <= 1.35
 
@@ -82,6 +83,7 @@ def test_logistic(simulate):
     assert run.summary["growth"]["mean"] == pytest.approx(math.log(2), abs=0.03)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("eta", "exact"), [(0.5, 0.0), (1.5, 0.491), (1.9, 0.878), (2.0, math.log(3))]
 )
@@ -95,6 +97,7 @@ def test_eos_orbits(simulate):
     assert (orbits.series["distance"][200] > 1e-3).all()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_low_long_stays_small_whatever_its_length(tmp_path):
     """The whole command, charts and all, in a process of its own.
@@ -119,6 +122,13 @@ def test_low_long_stays_small_whatever_its_length(tmp_path):
     long = tuichaos.open_run(tmp_path / "50000")
     assert long.summary["nmle"]["kept"] == 0
     assert (long.series["loss"][-1] < long.series["loss"][5000]).all()
+
+
+def test_low_long(simulate):
+    """Of its fifty thousand steps the first eight thousand."""
+    run = simulate({"steps": 8000}, preset="low-long")
+    assert run.summary["nmle"]["kept"] == 0
+    assert (run.series["loss"][-1] < run.series["loss"][5000]).all()
 
 
 def test_dead_network(simulate):

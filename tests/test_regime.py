@@ -441,6 +441,7 @@ def test_a_sign_that_is_not_told_is_warned_of():
     assert not is_ambiguous(judge(evidence(0.2)))
 
 
+@pytest.mark.slow
 def test_overfitting_is_warned_of(simulate):
     """Labels of noise: what was learnt of the train part is nothing for the test part."""
     rng = np.random.default_rng(3)
@@ -623,6 +624,7 @@ def test_an_nmle_without_a_window_is_not_measured(simulate):
     assert "kept by filter" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
 def test_no_outputs_that_are_alike_have_a_smaller_loss(loss):
     """Of a network without hidden layers: biases alone, and with small weights."""

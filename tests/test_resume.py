@@ -342,6 +342,7 @@ def test_other_data_do_not_go_on_without_a_checkpoint_either(tmp_path, monkeypat
             resume.resume(open_run(part.path))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("damage", ["cut", "gone", "{}", "[]"])
 def test_a_manifest_that_is_damaged_is_written_anew_from_a_checkpoint(
     damage, tmp_path, monkeypatch, command

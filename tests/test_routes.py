@@ -134,6 +134,7 @@ def test_rounding_that_grows_ends_the_window(simulate):
 # --- bits --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("system", ["training", "maps:Sines", "logistic"])
 def test_bits_do_not_depend_on_company_threads_or_frames(simulate, system):

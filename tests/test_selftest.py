@@ -105,6 +105,7 @@ def missed(result):
     return [outcome for outcome in result.outcomes if not outcome.passed]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("trial", SHORT, ids=lambda trial: trial.name)
 def test_short_trials(trial):
     result = selftest.perform(trial)
@@ -112,6 +113,7 @@ def test_short_trials(trial):
     assert missed(result) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", LONG, ids=lambda trial: trial.name)
 def test_long_trials(trial):

@@ -7,21 +7,13 @@ import time
 
 import numpy as np
 import pytest
+from waiting import wait_for
 
 import tuichaos
 from tuichaos.simulation.simulation import Simulation
 from tuichaos.tui.live_series import LiveSeries
 from tuichaos.tui.run_session import ENDED, Session, Status
 from tuichaos.tui.run_state import RunState
-
-
-def until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not happen in time")
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ def test_runs_to_the_end_like_a_headless_run(start, tmp_path):
 
 def test_pause_nudge_resume_gives_the_bytes_of_its_experiment_toml(start, tmp_path):
     session, _ = start(overrides={"steps": 1500})
-    until(lambda: session.step > 100)
+    wait_for(lambda: session.step > 100)
     session.pause()
     assert session.status == Status.PAUSED
     session.change_learning_rate(0.7)
@@ -73,18 +65,18 @@ def test_pause_nudge_resume_gives_the_bytes_of_its_experiment_toml(start, tmp_pa
 
 def test_stepping(start):
     session, seen = start(paused=True)
-    until(lambda: session.status == Status.PAUSED)
+    wait_for(lambda: session.status == Status.PAUSED)
     session.advance(1)
-    until(lambda: len(seen) == 1)
+    wait_for(lambda: len(seen) == 1)
     session.advance(5)
-    until(lambda: len(seen) == 2)
+    wait_for(lambda: len(seen) == 2)
     time.sleep(0.2)
     assert [len(progress.steps) for progress in seen] == [2, 5]  # the first has the start as well
 
 
 def test_stopping_keeps_what_was_computed(start):
     session, _ = start(overrides={"steps": 10**7})
-    until(lambda: session.step > 200)
+    wait_for(lambda: session.step > 200)
     session.stop()
     assert session.join(5)
     assert session.status == Status.INTERRUPTED
@@ -146,11 +138,11 @@ def test_a_rate_that_was_changed_is_the_one_that_is_nudged_when_a_run_goes_on(tm
         first = state.rate
         expected = experiment.optimizer.rate_at(part.manifest["step"])
         assert first == experiment.optimizer.rate_at(part.last_step)
-        until(lambda: state.session.status == "running" and state.session.step > 6000)
+        wait_for(lambda: state.session.status == "running" and state.session.step > 6000)
         assert state.rate == 0.2
         assert state.nudge(2) == 0.4
         assert state.rate == 0.4
-        until(lambda: len(state.session.experiment.optimizer.changes) > 2)
+        wait_for(lambda: len(state.session.experiment.optimizer.changes) > 2)
         assert state.session.experiment.optimizer.changes[-1].learning_rate == 0.4
         assert state.rate == 0.4
         assert expected in (0.5, 0.2)
@@ -192,7 +184,7 @@ def test_a_rate_behind_the_last_frame_is_said_to_be_too_late(state, home, monkey
 
     monkeypatch.setattr(LiveSeries, "add", add)
     state.start()
-    until(lambda: state.ended, 60)
+    wait_for(lambda: state.ended)
     assert state.session.status == "done", state.session.reason
     assert kept_changes(state) == {}
     assert state.rate == 0.1
@@ -205,12 +197,12 @@ def test_a_rate_behind_the_last_frame_is_said_to_be_too_late(state, home, monkey
 
 def test_a_rate_that_was_changed_while_paused_before_a_stop_is_too_late(state, home):
     state.step()
-    until(lambda: state.live.latest is not None, 60)
+    wait_for(lambda: state.live.latest is not None)
     assert state.nudge(2) == 0.2
     assert state.nudge(2) == 0.4
     assert "lr 0.1, then 0.4" in state.status_line()
     state.stop()
-    until(lambda: state.ended)
+    wait_for(lambda: state.ended)
     assert kept_changes(state) == {}
     assert "· lr 0.1, next run 0.4 ·" in state.status_line()
     assert state.sentence().startswith("The run ended before a step had lr 0.4")
@@ -218,13 +210,13 @@ def test_a_rate_that_was_changed_while_paused_before_a_stop_is_too_late(state, h
 
 def test_a_rate_that_is_taken_is_named_from_its_step_on(state, home):
     state.step()
-    until(lambda: state.live.latest is not None, 60)
+    wait_for(lambda: state.live.latest is not None)
     state.nudge(2)
     state.step()
-    until(lambda: state.live.latest.step == 2)
+    wait_for(lambda: state.live.latest.step == 2)
     assert "· lr 0.2 ·" in state.status_line()
     state.stop()
-    until(lambda: state.ended)
+    wait_for(lambda: state.ended)
     assert kept_changes(state) == {2: 0.2}
     assert "· lr 0.2 ·" in state.status_line()
     assert "ended before" not in state.sentence()
@@ -249,7 +241,7 @@ def test_a_rate_of_a_frame_that_a_stop_drops_is_kept_for_the_run_that_goes_on(
     monkeypatch.setattr(Simulation, "_change", changed)
     monkeypatch.setattr(LiveSeries, "add", added)
     state.start()
-    until(lambda: state.ended, 60)
+    wait_for(lambda: state.ended)
     assert state.session.step == 9
     assert kept_changes(state) == {10: 0.2}
     assert "· lr 0.1 ·" in state.status_line()
@@ -261,12 +253,12 @@ def test_a_rate_of_a_frame_that_a_stop_drops_is_kept_for_the_run_that_goes_on(
 def test_the_rate_is_on_the_narrowest_status_line(state, home, running):
     assert "lr 0.1" in state.status_line(78)
     state.step()
-    until(lambda: state.live.latest is not None, 60)
+    wait_for(lambda: state.live.latest is not None)
     state.nudge(2)
     assert state.experiment.optimizer.learning_rate == 0.2
     if not running:
         state.stop()
-        until(lambda: state.ended, 60)
+        wait_for(lambda: state.ended)
     asked = "lr 0.1, then 0.2" if running else "lr 0.1, next run 0.2"
     for width in (60, 78):
         assert asked in state.status_line(width)

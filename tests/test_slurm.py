@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clusters import wait_for
+from waiting import wait_for
 
 import tuichaos
 from tuichaos.storage.run_reader import open_run
@@ -67,6 +67,7 @@ def batch(tmp_path):
             process.wait()
 
 
+@pytest.mark.slow
 def test_a_job_whose_time_is_over_is_queued_again_and_goes_on(batch, tmp_path):
     made = {**BASE, "system.parameters.gate": str(tmp_path / "gate")}
     (tmp_path / "e.toml").write_text(tuichaos.resolve({"sweep": GATED}, made).to_toml())

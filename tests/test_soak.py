@@ -13,7 +13,6 @@ import os
 import random
 import shutil
 import signal
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from killing import in_child
 from test_disk import everything
 from test_further import FREE
 from test_resume import EVERYTHING, SUITED, TRAINING
+from waiting import until
 from watched import Act, Phase, Tell, Watched
 
 import tuichaos
@@ -179,13 +179,6 @@ async def explored(experiment, keys, tell):
                 tell(Phase.FINISHING if session.step == experiment.steps else Phase.STEPPING)
             await asyncio.sleep(0.002)
         assert session.status == "done", session.reason
-
-
-async def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.005)
 
 
 WORKERS = {"workers": 2}

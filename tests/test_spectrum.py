@@ -60,6 +60,12 @@ def test_cat_map(simulate):
     assert exponents(run) == pytest.approx(np.tile([exact, -exact], (2, 1)), abs=1e-10)
 
 
+def test_henon_keeps_to_its_sum_rule(simulate):
+    run = of(simulate, "henon", steps=5000, measure__discard=1000, record__every=1000)
+    assert exponents(run).sum(axis=1) == pytest.approx(math.log(0.3), abs=1e-9)
+
+
+@pytest.mark.slow
 def test_henon_and_its_sum_rule(simulate):
     run = of(simulate, "henon", steps=100_000, measure__discard=1000, record__every=1000)
     assert exponents(run)[:, 0].mean() == pytest.approx(0.41922, abs=2e-3)
@@ -160,6 +166,7 @@ def test_fewer_exponents_are_the_first_of_more(simulate):
 # --- intervals, traces -------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("system", "truth"),
     [("maps:SkewTent", 0.6108643020548935), ("logistic", None)],

@@ -409,6 +409,7 @@ ALL = {
 FILES = ("orbital.csv", "weights.csv", "layers.csv", "projection.csv", "projection-components.csv")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["network", "sines"])
 def test_bits_do_not_depend_on_company(simulate, name):
     changed = {} if name == "network" else {"system.name": "maps:Sines"}

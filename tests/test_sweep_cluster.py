@@ -15,7 +15,7 @@ import time
 
 import clusters
 import pytest
-from clusters import wait_for
+from waiting import MOST_SECONDS, wait_for
 
 import tuichaos
 from tuichaos.common.errors import InputError, RunFailed
@@ -33,7 +33,6 @@ from tuichaos.sweeps.sweep_reader import read
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
-PATIENCE = 300.0  # seconds for what should take few, on a machine that is busy
 PROGRAM = "from tuichaos.cli.main import main; main()"
 # What distributed itself leaves open when it is closed is not ours to tell.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -115,6 +114,7 @@ def test_run_folders_on_a_shared_file_system(pair, tmp_path):
     assert "--keep: it does not see" in answer.unfit
 
 
+@pytest.mark.slow
 def test_workers_that_come_later_are_used_and_their_threads_do_not_disturb_each_other(tmp_path):
     made = experiment({RATE: {"log": [0.01, 10.0, 12]}}, {"steps": 200})
     one = tuichaos.sweep(made, out=tmp_path / "one")
@@ -146,6 +146,7 @@ def whole(tmp_path_factory):
     return table(tuichaos.sweep(made, out=tmp_path_factory.mktemp("whole") / "s"))
 
 
+@pytest.mark.slow
 @pytest.mark.revives
 def test_a_worker_that_is_killed_loses_no_point(pair, whole, tmp_path):
     killed = []
@@ -204,6 +205,7 @@ def begun(out, process):
     wait_for(lambda: journal.exists() and journal.read_text().count("\n") >= 2, process)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
     gated, all_of_gated, tmp_path, command, program
 ):
@@ -213,7 +215,7 @@ def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
         sweep = program("run", file, "--out", out, *how)
         begun(out, sweep)
         os.kill(process.pid, signal.SIGKILL)
-        _, words = sweep.communicate(timeout=PATIENCE)
+        _, words = sweep.communicate(timeout=MOST_SECONDS)
     assert sweep.returncode == 1
     *told, last = words.splitlines()
     assert all(line.startswith("point ") for line in told), words
@@ -226,6 +228,7 @@ def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
     assert table(part) == all_of_gated
 
 
+@pytest.mark.slow
 def test_a_client_that_is_killed_leaves_nothing_on_the_cluster(
     pair, gated, all_of_gated, tmp_path, program
 ):
@@ -236,7 +239,7 @@ def test_a_client_that_is_killed_leaves_nothing_on_the_cluster(
     sweep = program("run", file, "--out", out, *how)
     begun(out, sweep)
     sweep.kill()
-    sweep.wait(PATIENCE)
+    sweep.wait(MOST_SECONDS)
     assert tuichaos.open_run(out).status == "killed"
     gate.touch()
     with Client(pair.scheduler_address, set_as_default=False) as client:
@@ -252,6 +255,7 @@ def test_a_client_that_is_killed_leaves_nothing_on_the_cluster(
     assert table(done) == all_of_gated
 
 
+@pytest.mark.long
 def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, gated, all_of_gated, tmp_path):
     (file, gate), out = gated, tmp_path / "s"
     with clusters.local(1) as pool:
@@ -272,6 +276,7 @@ def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, gated, all_of
     assert done.manifest["machines"] == part.manifest["machines"]
 
 
+@pytest.mark.slow
 @pytest.mark.revives
 def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
     """Others take their places."""
@@ -292,6 +297,7 @@ def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
     assert done.manifest["points"] == {"total": 12, "done": 12, "failed": 0}
 
 
+@pytest.mark.slow
 def test_a_worker_that_leaves_in_good_order_gives_its_unit_back(gated, all_of_gated, tmp_path):
     """As at the end of its lifetime: it is no death."""
     from distributed import Client
@@ -330,7 +336,7 @@ def test_ctrl_c_cancels_what_flies(pair, tmp_path, program):
         sweep = program("run", tmp_path / "e.toml", "--out", tmp_path / "s", *arguments)
         wait_for(lambda: busy() == 2)
         sweep.send_signal(signal.SIGINT)
-        out, words = sweep.communicate(timeout=PATIENCE)
+        out, words = sweep.communicate(timeout=MOST_SECONDS)
         assert (sweep.returncode, out) == (130, "")
         assert words.count("\n") == 1
         assert "interrupted at point 0 of 3" in words
@@ -387,7 +393,7 @@ answered = threading.Event()  # what it stands for is over
 
 
 def slow(host, *_):
-    assert answered.wait(PATIENCE)
+    assert answered.wait(MOST_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -457,7 +463,7 @@ def test_it_is_waited_for_ten_seconds(tmp_path, program):
             "run", "--preset", "quick", "--over", f"{RATE}=[1.0]", "--out", tmp_path / "s",
             "--scheduler", f"tcp://127.0.0.1:{port}",
         )  # fmt: skip
-        _, words = sweep.communicate(timeout=PATIENCE)
+        _, words = sweep.communicate(timeout=MOST_SECONDS)
     assert (sweep.returncode, words.count("\n")) == (2, 1)
     assert not (tmp_path / "s").exists()
 

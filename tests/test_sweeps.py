@@ -10,10 +10,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
+from waiting import wait_for
 
 import tuichaos
 from tuichaos.common.errors import InputError
@@ -381,6 +381,11 @@ def test_another_experiment_is_not_mixed_into_a_sweep(tmp_path):
     assert tuichaos.resume(tuichaos.open_run(part.path)).status == "done"
 
 
+def lines(journal):
+    return journal.read_text().count("\n") if journal.exists() else 0
+
+
+@pytest.mark.long
 def test_ctrl_c_ends_with_a_folder_that_goes_on(tmp_path):
     """The command itself: SIGINT, then SIGKILL, then to the end."""
     out = tmp_path / "s"
@@ -394,11 +399,7 @@ def test_ctrl_c_ends_with_a_folder_that_goes_on(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)], stderr=subprocess.PIPE, text=True
         )
-        journal, give_up = out / rows.JOURNAL, time.monotonic() + 60
-        while not journal.exists() or journal.read_text().count("\n") < 2 + 6 * number:
-            assert time.monotonic() < give_up
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_for(lambda least=2 + 6 * number: lines(out / rows.JOURNAL) >= least, process)
         process.send_signal(sent)
         words = process.communicate()[1]
         assert process.returncode == (130, -9)[number], words
@@ -414,6 +415,7 @@ def test_ctrl_c_ends_with_a_folder_that_goes_on(tmp_path):
     assert (done.path / "sweep.csv").read_bytes() == (again.path / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_point(tmp_path):
     """The first time that the map at r = 3.3 is made in a worker, it kills its process."""
     base = {"steps": 30, "ensemble.references": 1, "system.name": "deadly:make"}
@@ -427,6 +429,7 @@ def test_a_worker_that_is_killed_loses_no_point(tmp_path):
     assert (done.path / "sweep.csv").read_bytes() == (calm.path / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_point_that_kills_every_worker_is_recorded(tmp_path, command):
     base = {"steps": 30, "ensemble.references": 1, "system.name": "deadly:make"}
     (tmp_path / "e.toml").write_text(

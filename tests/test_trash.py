@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_bursts import burst, explorer, runs_screen
+from explorers import burst, explorer, runs_screen
 from textual.widgets import DataTable
 
 import tuichaos
@@ -89,7 +89,7 @@ def test_a_run_at_work_stays(home):
 async def test_keys_delete_and_bring_back(home):
     tuichaos.run(preset("quick", SMALL))
     kept = names()
-    app = explorer()
+    app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
         await runs_screen(app, pilot)
         await burst(app, "d")

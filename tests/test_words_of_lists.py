@@ -6,7 +6,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from test_bursts import burst, explorer, until
+from explorers import burst, explorer
+from waiting import until
 
 import tuichaos
 from tuichaos.cli.run_output import runs_lines

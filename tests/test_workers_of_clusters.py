@@ -37,6 +37,7 @@ def table(folder):
     return (folder / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_who_cannot_do_the_points_is_named_and_the_others_do_them(file, tmp_path, command):
     """Also where the scheduler has no tuichaos."""
     assert command("run", file, "--out", tmp_path / "whole", "--quiet")[0] == 0
@@ -60,6 +61,7 @@ def test_who_cannot_do_the_points_is_named_and_the_others_do_them(file, tmp_path
         assert re.match(where, line)
 
 
+@pytest.mark.slow
 def test_where_no_worker_can_it_is_over_and_goes_on_elsewhere(file, tmp_path, command, monkeypatch):
     with clusters.Parts(tmp_path).scheduler() as parts:
         parts.worker(elsewhere(tmp_path))
@@ -109,6 +111,7 @@ def test_a_memory_limit_that_no_point_fits_into_is_refused_before(limited, tmp_p
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_workers_that_die_for_their_memory_before_any_point(limited):
     """With torch loaded they have too much already."""
     code, err = limited("215MB", RATE)
@@ -134,6 +137,7 @@ def test_a_point_that_no_worker_has_the_memory_for(limited, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_point_goes_to_the_worker_that_has_the_memory(tmp_path, command):
     off = dict.fromkeys(("measure.tangent", "measure.regime", "measure.period"), False)
     wide = {"steps": 2, "ensemble.twins": 0, "network.hidden": [1500], **off}
@@ -166,6 +170,7 @@ MAP = {
 }
 
 
+@pytest.mark.slow
 def test_units_are_no_larger_than_a_worker(limited, tmp_path):
     made = {"system.parameters.r": {"linear": [3.0, 4.0, 300]}}
     one = tuichaos.sweep(tuichaos.resolve({"sweep": made}, {**FAST, **MAP}), out=tmp_path / "one")

@@ -10,7 +10,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from killing import MAX_SECONDS, ended, forked
+from killing import ended, forked
+from waiting import MOST_SECONDS
 
 
 class Phase(enum.StrEnum):
