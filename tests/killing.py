@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from waiting import MOST_SECONDS
+from waiting import MAX_SECONDS
 
 
 @functools.cache

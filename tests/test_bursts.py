@@ -106,7 +106,7 @@ async def test_a_list_without_lines_has_no_pages():
 
 
 async def test_keys_are_heard_while_messages_never_cease(home, monkeypatch):
-    monkeypatch.setattr("tuichaos.tui.gate.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("tuichaos.tui.gate.MAX_SECONDS", 0.2)
     app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.1)

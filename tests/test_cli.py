@@ -11,7 +11,7 @@ import sys
 import click
 import numpy as np
 import pytest
-from waiting import MOST_SECONDS, wait_for
+from waiting import MAX_SECONDS, wait_for
 
 SMALL = ["--set", "ensemble.references=3", "--set", "steps=40"]
 
@@ -352,7 +352,7 @@ def test_ctrl_c_ends_between_frames_with_the_folder_complete(tmp_path):
     series = out / "series.csv"
     wait_for(lambda: series.exists() and series.stat().st_size >= 100_000, run)
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=MOST_SECONDS)
+    _, err = run.communicate(timeout=MAX_SECONDS)
     assert run.returncode == 130, err
     last = err.splitlines()[-1]
     assert last.startswith("tuichaos: error: interrupted at step")

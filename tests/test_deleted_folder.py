@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from waiting import MOST_SECONDS
+from waiting import MAX_SECONDS
 
 PROGRAM = "import sys; sys.argv[0] = 'tuichaos'; from tuichaos.cli.main import main; main()"
 GONE = "tuichaos: error: the current folder was deleted, or cannot be entered any more: "
@@ -47,7 +47,7 @@ def in_deleted(tmp_path, simulate):
         script = 'cd "$0" && rmdir "$0" && exec "$@"'
         shell = ["sh", "-c", script, str(folder), sys.executable, "-c", PROGRAM, *call]
         found = subprocess.run(
-            shell, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
+            shell, capture_output=True, text=True, check=False, timeout=MAX_SECONDS
         )
         return found.returncode, found.stdout, found.stderr
 

@@ -11,7 +11,7 @@ import sys
 import tomllib
 
 import pytest
-from waiting import MOST_SECONDS
+from waiting import MAX_SECONDS
 
 import tuichaos
 from tuichaos.cli.main import _run_cli
@@ -40,7 +40,7 @@ def said(arguments, encoding, out):
         [sys.executable, "-c", PROGRAM, *call],
         capture_output=True,
         check=False,
-        timeout=MOST_SECONDS,
+        timeout=MAX_SECONDS,
         env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "100"},
     )
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import theilslopes
-from waiting import MOST_SECONDS, until
+from waiting import MAX_SECONDS, until
 
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.presets import preset
@@ -111,7 +111,7 @@ async def press(app, *keys):
 
 async def back(app):
     """To the first screen; an escape that comes too early is for something else."""
-    end = time.monotonic() + MOST_SECONDS
+    end = time.monotonic() + MAX_SECONDS
     while not isinstance(app.screen, Explore):
         assert time.monotonic() < end
         await press(app, "escape")

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from waiting import MOST_SECONDS, wait_for
+from waiting import MAX_SECONDS, wait_for
 
 CODES = {
     signal.SIGINT: 130,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import typing
-
 import numpy as np
 import pytest
 import torch
 
 from tuichaos import resolve
-from tuichaos.config.experiment import Network
 from tuichaos.simulation.block import Block
 from tuichaos.systems import build
 from tuichaos.systems.acceleration import stepper_for
@@ -29,6 +26,10 @@ def training(**overrides):
 def states(system, count, seed=0):
     rng = np.random.default_rng(seed)
     return torch.from_numpy(np.stack([system.start(rng) for _ in range(count)]))
+
+
+def test_an_experiment_has_the_activations_that_there_are():
+    assert typing.get_args(Network.model_fields["activation"].annotation) == tuple(ACTIVATIONS)
 
 
 @pytest.mark.sampled(5)

@@ -13,7 +13,7 @@ import pytest
 from killing import by_command, counting_calls, die, ended, in_child, running
 from test_disk import everything
 from test_resume import TRAINING, files, small_frames
-from waiting import MOST_SECONDS, wait_for
+from waiting import MAX_SECONDS, wait_for
 
 import tuichaos
 from tuichaos.common.errors import InputError
@@ -258,7 +258,7 @@ def test_a_signal_ends_the_command_cleanly(tmp_path):
         try:
             wait_for(grown(out / "series.csv", 100_000))
             process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=MOST_SECONDS)
+            _, err = process.communicate(timeout=MAX_SECONDS)
         finally:
             process.kill()
     assert process.returncode == SIGNALS[signal.SIGTERM], err

@@ -15,7 +15,7 @@ from tuichaos import InputError, resolve
 from tuichaos.cli import streams
 from tuichaos.common.errors import nearest
 from tuichaos.common.paths import home, pasted, resolved, runs_home
-from tuichaos.config.experiment import DATA
+from tuichaos.config.data_sets import data_names
 from tuichaos.config.explorer_settings import config_path, read_config
 from tuichaos.config.loading import load, parse_override
 from tuichaos.execution import runner
@@ -135,7 +135,7 @@ def test_keys_that_are_far_from_all_get_no_hint(key):
     ],
 )  # fmt: skip
 def test_hints_are_near(word, hint):
-    words = nearest(word, DATA)
+    words = nearest(word, data_names())
     assert words == f"did you mean {hint!r}?" if hint else words.startswith("choose from iris,")
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from waiting import MOST_SECONDS
+from waiting import MAX_SECONDS
 
 PROGRAM = "from tuichaos.cli.main import main; main()"
 SWEEP = ["run", "--preset", "quick", "--over", "seed=[1,2]", "--set", "steps=20"]
@@ -82,7 +82,7 @@ def test_the_real_thing(option, number, tmp_path):
     out = tmp_path / "sweep"
     program = [sys.executable, "-c", PROGRAM, *SWEEP, "--out", str(out)]
     call = ["unshare", "-m", "bash", "-c", script, "bash", *program]
-    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=MOST_SECONDS)
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=MAX_SECONDS)
     said = done.stderr[done.stderr.find("tuichaos:") :]
     assert (done.returncode, said) == (1, f"{NAMED}{os.strerror(number)}{ADVICE}")
     assert "joblib" not in done.stderr

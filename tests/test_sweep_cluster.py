@@ -15,7 +15,7 @@ import time
 
 import clusters
 import pytest
-from waiting import MOST_SECONDS, wait_for
+from waiting import MAX_SECONDS, wait_for
 
 import tuichaos
 from tuichaos.common.errors import InputError, RunFailed
@@ -215,7 +215,7 @@ def test_a_scheduler_that_is_killed_ends_in_one_line_and_a_folder_that_goes_on(
         sweep = program("run", file, "--out", out, *how)
         begun(out, sweep)
         os.kill(process.pid, signal.SIGKILL)
-        _, words = sweep.communicate(timeout=MOST_SECONDS)
+        _, words = sweep.communicate(timeout=MAX_SECONDS)
     assert sweep.returncode == 1
     *told, last = words.splitlines()
     assert all(line.startswith("point ") for line in told), words
@@ -239,7 +239,7 @@ def test_a_client_that_is_killed_leaves_nothing_on_the_cluster(
     sweep = program("run", file, "--out", out, *how)
     begun(out, sweep)
     sweep.kill()
-    sweep.wait(MOST_SECONDS)
+    sweep.wait(MAX_SECONDS)
     assert tuichaos.open_run(out).status == "killed"
     gate.touch()
     with Client(pair.scheduler_address, set_as_default=False) as client:
@@ -336,7 +336,7 @@ def test_ctrl_c_cancels_what_flies(pair, tmp_path, program):
         sweep = program("run", tmp_path / "e.toml", "--out", tmp_path / "s", *arguments)
         wait_for(lambda: busy() == 2)
         sweep.send_signal(signal.SIGINT)
-        out, words = sweep.communicate(timeout=MOST_SECONDS)
+        out, words = sweep.communicate(timeout=MAX_SECONDS)
         assert (sweep.returncode, out) == (130, "")
         assert words.count("\n") == 1
         assert "interrupted at point 0 of 3" in words
@@ -393,7 +393,7 @@ answered = threading.Event()  # what it stands for is over
 
 
 def slow(host, *_):
-    assert answered.wait(MOST_SECONDS)
+    assert answered.wait(MAX_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,7 @@ def test_it_is_waited_for_ten_seconds(tmp_path, program):
             "run", "--preset", "quick", "--over", f"{RATE}=[1.0]", "--out", tmp_path / "s",
             "--scheduler", f"tcp://127.0.0.1:{port}",
         )  # fmt: skip
-        _, words = sweep.communicate(timeout=MOST_SECONDS)
+        _, words = sweep.communicate(timeout=MAX_SECONDS)
     assert (sweep.returncode, words.count("\n")) == (2, 1)
     assert not (tmp_path / "s").exists()
 

@@ -7,13 +7,13 @@ import subprocess
 import time
 from collections.abc import Callable
 
-MOST_SECONDS = 600.0  # what has not come then does not come: a busy machine is slow
+MAX_SECONDS = 600.0  # what has not come then does not come: a busy machine is slow
 BETWEEN = 0.01
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen | None = None) -> None:
     """Until a condition holds; ``process``: one that must live so long."""
-    end = time.monotonic() + MOST_SECONDS
+    end = time.monotonic() + MAX_SECONDS
     while not condition():
         assert process is None or process.poll() is None, "the process has ended"
         assert time.monotonic() < end, "it did not happen in time"
@@ -22,7 +22,7 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen | None =
 
 async def until(condition: Callable[[], object]) -> None:
     """The same, while the event loop goes on."""
-    end = time.monotonic() + MOST_SECONDS
+    end = time.monotonic() + MAX_SECONDS
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         await asyncio.sleep(BETWEEN)

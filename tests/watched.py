@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from killing import ended, forked
-from waiting import MOST_SECONDS
+from waiting import MAX_SECONDS
 
 
 class Phase(enum.StrEnum):
