@@ -16,6 +16,7 @@ import pytest
 
 import tuichaos
 from tuichaos.cli.main import _run_cli
+from tuichaos.config import extension, instruments, measure
 from tuichaos.storage.run_reader import Run
 
 
@@ -55,6 +56,19 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     left = leftovers.end(before)
     assert not left, f"left behind: {left}"
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """Instruments that a test registers are gone after it."""
+    before = set(extension._ADDED)
+    yield
+    for key in extension._ADDED - before:
+        instruments._REGISTRY.pop(key)
+        extension._ADDED.discard(key)
+        del measure.Measure.model_fields[key]
+    for model in (measure.Measure, extension.Experiment):
+        model.model_rebuild(force=True)
 
 
 @pytest.fixture

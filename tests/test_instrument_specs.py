@@ -11,7 +11,6 @@ import pytest
 import toy_instrument
 
 import tuichaos
-from tuichaos.config import extension, instruments, measure
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.instrument_spec import Spec, loaded
 from tuichaos.config.instruments import SPECS, charts, tabs
@@ -26,15 +25,9 @@ SMALL = {"steps": 30, "ensemble.references": 3, "ensemble.twins": 1}
 
 
 @pytest.fixture
-def toy():
+def toy(registered):
     """Registered for one test."""
     tuichaos.register_instrument(toy_instrument.spec)
-    yield
-    instruments._REGISTRY.pop("largest")
-    extension._ADDED.discard("largest")
-    del measure.Measure.model_fields["largest"]
-    for model in (measure.Measure, extension.Experiment):
-        model.model_rebuild(force=True)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.key)

@@ -28,21 +28,27 @@ def resume(
 ) -> Run:
     """Go on with a run or a sweep that was stopped, in its folder.
 
+    The files are those that an undisturbed run would have written.
+
     Parameters
     ----------
     run : Run
-        As ``tuichaos.open_run`` gives it.
+        As ``tuichaos.open_run`` gives it; a ``Sweep`` for that of a sweep.
     steps : int, optional
-        Of a run: further than planned, also of one that is done.
+        Of a run: so many steps in all, further than planned, also of one that is done.
     data : path, optional
         Where the file of its data is now; what is in it must be the same.
-    threads, workers, scheduler
-        How it is computed; workers and scheduler are for sweeps.
+    threads : int, optional
+        Threads of this process; all by default.
+    workers : int, optional
+        Of a sweep: processes of one thread each.
+    scheduler : str, optional
+        Of a sweep: the address of a Dask cluster, ``tcp://HOST:PORT``.
     watch : callable, optional
-        Called with a ``Progress`` after each frame of a run, with a row for each point of a
-        sweep.
+        Called with a ``Progress`` after each frame of a run, with a ``SweepProgress`` as the
+        points of a sweep end.
     stop : threading.Event, optional
-        Ends it after the frame, or the points, that it is at.
+        Once it is set, a run ends after the frame, a sweep after the points, that it is at.
     tell : callable, optional
         Called with a line on how a run of more steps will be computed.
 
@@ -54,9 +60,20 @@ def resume(
     Raises
     ------
     InputError
-        It is done, another process is at work on it, or its files do not fit together.
+        It is done, another process is at work on it, its files do not fit together, or an
+        argument is for the other kind of folder.
     RunFailed
         It could not go on.
+    Stopped
+        A signal ended it; what was computed is in the folder.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> small = {"steps": 20, "system": {"name": "logistic"}, "ensemble": {"references": 2}}
+    >>> run = tuichaos.run(tuichaos.resolve(small))
+    >>> tuichaos.resume(run, steps=30).steps[-1]
+    np.int64(30)
     """
     steps = whole(steps)
     if run.kind == "sweep":
@@ -73,8 +90,23 @@ def resume(
 
 
 def verify(run: Run) -> Iterator[verifying.Check]:
-    """The checks of a folder of a run or a sweep, as they are made. InputError where it is
-    none, or its experiment cannot be read."""
+    """Check a folder of a run or a sweep.
+
+    Parameters
+    ----------
+    run : Run
+        As ``tuichaos.open_run`` gives it.
+
+    Yields
+    ------
+    Check
+        ``name``, ``passed`` (None where it could not be looked at) and ``words``, as they are made.
+
+    Raises
+    ------
+    InputError
+        It is no such folder, or its experiment cannot be read.
+    """
     yield from verifying.files(run)
     if run.kind == "run":
         yield from verifying.checks(run)

@@ -64,6 +64,7 @@ Without a command it opens the explorer; press space there. Headless, start with
 @trusting
 @click.pass_context
 def cli(ctx: click.Context, preset: str | None, fps: float | None, ascii_only: bool | None) -> None:
+    """Open the explorer where no command is named; refuse its options before one that is."""
     if ctx.invoked_subcommand is None:
         _explore(preset, fps, ascii_only)
     elif preset or fps or ascii_only:

@@ -21,6 +21,7 @@ from tuichaos.common.paths import here
 @click.argument("name", required=False)
 @click.option("--keys", is_flag=True, help="Every key with its default and meaning.")
 def presets(name: str | None, keys: bool) -> None:
+    """List the presets, print one as TOML, or list every key of an experiment."""
     from tuichaos.config import presets as kept
 
     if keys:
@@ -43,6 +44,7 @@ def presets(name: str | None, keys: bool) -> None:
     help="Print where runs, settings and presets are.",
 )
 def paths() -> None:
+    """Print the folders and files that tuichaos uses, a line each."""
     from tuichaos.common.paths import LOG, home, runs_home
     from tuichaos.config import presets as kept
     from tuichaos.config.explorer_settings import config_path
@@ -65,6 +67,7 @@ def paths() -> None:
 @click.option("--device", default="cpu", metavar="cpu|cuda[:N]", help="Where tuichaos computes.")
 @click.option("--quick", is_flag=True, help="The first table and the start, in half a minute.")
 def bench(what: str | None, seconds: float | None, device: str, quick: bool) -> None:
+    """Print a table of timings: of training, or with ``ui`` of the explorer."""
     if seconds is not None and seconds != seconds:
         raise InputError("--seconds: must be a number")
     here()
@@ -94,6 +97,7 @@ def _under_way(k: int = 0, total: int = 0, name: str = "", seconds: float = 0.0)
 )
 @click.pass_context
 def selftest(ctx: click.Context) -> None:
+    """Measure systems with known answers, a trial at a time; exit code 1 if a check fails."""
     import time
 
     here()

@@ -22,6 +22,7 @@ LINK = re.compile(r"\[([^\]]*)\]\((\w+)\.md[^)]*\)")  # from page to page
 @click.argument("topic", required=False)
 @click.option("--search", "word", metavar="WORD", help="The lines that hold a word, in all pages.")
 def manual(topic: str | None, word: str | None) -> None:
+    """Show a page of the manual, list the pages, or print the lines that hold a word."""
     if word is not None:
         _search(word, topic)
     elif topic is None:

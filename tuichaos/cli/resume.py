@@ -37,6 +37,7 @@ def resume(
     as_json: bool,
     quiet: bool,
 ) -> None:
+    """Go on with a run or a sweep, by its name, and print how it ended."""
     here()
     from tuichaos.execution.resume import find_or_mend
 

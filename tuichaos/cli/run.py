@@ -69,6 +69,7 @@ def run(
     keep: bool,
     yes: bool,
 ) -> None:
+    """Run an experiment, or a sweep, of a file or a preset into a new folder, or only plan it."""
     here()
     if allow_nondeterministic:
         sets = (*sets, "system.allow_nondeterministic=true")

@@ -19,6 +19,7 @@ from tuichaos.common.text import clean
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def runs(as_json: bool) -> None:
+    """List the kept runs, and on stderr why a folder is refused."""
     from tuichaos.common.paths import runs_home
     from tuichaos.storage.run_reader import survey
 
@@ -66,6 +67,7 @@ def plot(
     first: int | None,
     last: int | None,
 ) -> None:
+    """Draw a chart of a run, a sweep or the map of a plane as text."""
     from tuichaos.storage.run_reader import find, reading
 
     found = find(run_name)
@@ -95,6 +97,7 @@ def plot(
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "png"]), default="csv")
 @click.option("--out", metavar="FILE", help="The file to write [the run's name, here].")
 def export(run_name: str, kind: str, out: str | None) -> None:
+    """Write a run, a sweep or a diagram as one file, and print its path."""
     from tuichaos.reports import export as exporting
     from tuichaos.storage.run_reader import find, reading
 
@@ -112,6 +115,7 @@ def export(run_name: str, kind: str, out: str | None) -> None:
 @trusting
 @click.pass_context
 def verify(ctx: click.Context, run_name: str) -> None:
+    """Check a run folder and print a line for each check; exit code 1 if one fails."""
     here()
     from tuichaos import api
     from tuichaos.storage.run_reader import find, reading

@@ -19,8 +19,11 @@ MAX_CHOICES = 3_000  # a network of 1 000 layers has 2 000 columns
 class InputError(ValueError):
     """What was asked cannot be done (exit code 2): a bad key, value, file or device.
 
-    The message is one line that names the key or the file. It may quote what a stranger
-    wrote, so it is clean from the start.
+    Parameters
+    ----------
+    message : object
+        One line that names the key or the file. It may quote what a stranger wrote, so line
+        ends become spaces, and characters that are not printed are shown by their number.
     """
 
     def __init__(self, message: object) -> None:
@@ -28,7 +31,13 @@ class InputError(ValueError):
 
 
 class NoSuchColumn(InputError, KeyError):
-    """A column that is not there, asked of one of the tables of a run in Python."""
+    """A column that is not there was asked for; also a KeyError.
+
+    Parameters
+    ----------
+    message : object
+        One line that names the column and those most like it.
+    """
 
     def __str__(self) -> str:  # else that of KeyError, in quotes
         return str(self.args[0])
@@ -39,7 +48,13 @@ class OtherState(InputError):
 
 
 class RunFailed(RuntimeError):
-    """A run that had started could not go on (exit code 1); its message is as clean."""
+    """A run that had started could not go on (exit code 1).
+
+    Parameters
+    ----------
+    message : object
+        One line on why, as clean as that of an InputError.
+    """
 
     def __init__(self, message: object) -> None:
         super().__init__(clean(" ".join(str(message).splitlines())))

@@ -23,7 +23,20 @@ LOG = "explorer.log"  # of faults while something was drawn
 
 
 def runs_home() -> Path:
-    """The folder of run folders."""
+    """The folder in which runs are kept.
+
+    Returns
+    -------
+    Path
+        ``runs`` in the folder that ``TUICHAOS_HOME`` names, else in that of the user's data; it
+        need not exist yet.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> tuichaos.runs_home().name
+    'runs'
+    """
     return home() / "runs"
 
 

@@ -31,9 +31,22 @@ _ending: list[int] = []  # the exit code, once the last line is about to be said
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ends the program, or has ended a run after a frame, with its folder complete up
-    to there. ``code``: the exit code that is the convention, 128 and the signal's number
-    (ctrl-C: 130)."""
+    """A signal ends the program, or has ended a run after a frame.
+
+    The folder of the run is complete up to there.
+
+    Parameters
+    ----------
+    words : str
+        One line on what was kept.
+    number : int
+        Of the signal.
+
+    Attributes
+    ----------
+    code : int
+        The exit code that is the convention, 128 and the signal's number (ctrl-C: 130).
+    """
 
     def __init__(self, words: str, number: int) -> None:
         super().__init__(words)

@@ -23,8 +23,23 @@ _trusted: set[str] = set()
 
 
 def trust(name: str) -> None:
-    """Let code of this name, ``package.module:factory``, run in this process, whatever
-    experiment names it. InputError for what is no such name."""
+    """Let code of this name run in this process, whatever experiment names it.
+
+    Parameters
+    ----------
+    name : str
+        ``package.module:factory``.
+
+    Raises
+    ------
+    InputError
+        It is no such name.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> tuichaos.trust("mymaps:Tent")
+    """
     if not isinstance(name, str) or not CODE.fullmatch(name):
         raise InputError(f"--trust {name}: must be a name such as package.module:factory")
     _trusted.add(name)

@@ -193,7 +193,15 @@ class Loss(Table):
 
 
 class Change(Table):
-    """Another learning rate from a step on."""
+    """Another learning rate from a step on.
+
+    Parameters
+    ----------
+    step : int
+        From this step on.
+    learning_rate : float or list of float
+        η, or a list of one η a reference.
+    """
 
     step: Annotated[Integer, Field(ge=0)] = Field(..., description="from this step on")
     learning_rate: Rates = Field(..., description="η, or a list of one η a reference")
@@ -251,8 +259,59 @@ class Record(Table):
 
 
 class Experiment(Table):
-    """One experiment, complete and valid. Build it with ``loading.load``,
-    ``presets.preset`` or ``loading.resolve``."""
+    """One experiment, complete and valid.
+
+    Build it with ``tuichaos.load``, ``tuichaos.preset`` or ``tuichaos.resolve``. What each key of a
+    table means is listed by ``tuichaos presets --keys``.
+
+    Attributes
+    ----------
+    name : str
+        Names the run folder.
+    title : str
+        One line for lists and charts.
+    about : str
+        A sentence on what one should see.
+    steps : int
+        Optimizer steps, or turns.
+    seed : int
+        Of every draw.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    dtype : str
+        ``float64`` or ``float32``, of every state.
+    system : System
+        What evolves (the table, not ``tuichaos.System``).
+    data : Data
+        What a network is trained on.
+    network : Network
+        The network and its initial law.
+    loss : Loss
+        What training makes small.
+    optimizer : Optimizer
+        One step of training, with its ``changes``.
+    ensemble : Ensemble
+        References and their twins.
+    measure : Measure
+        Which instruments, and how they average.
+    record : Record
+        What is kept of the orbits.
+    sweep : dict of str to range
+        Up to two keys to go through.
+    plane : Plane
+        What a map over one or two keys shows at each point.
+    diagram : Diagram
+        What an orbit diagram shows.
+    paper : dict of str to str
+        Published figures, by key of summary.json.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> experiment = tuichaos.resolve({"system": {"name": "logistic", "parameters": {"r": 3.7}}})
+    >>> experiment.called, experiment.is_dense, experiment.warnings
+    ('experiment', False, [])
+    """
 
     name: str = Field("experiment", description="names the run folder; default the file's stem")
     title: str = Field("", description="one line for lists and charts")
@@ -361,8 +420,11 @@ class Experiment(Table):
 
     @property
     def called(self) -> str:
-        """What charts of it are headed by: its name; without a title that of a map of the
-        user's, and that of the map where its own is another map's, as of a preset."""
+        """What charts of it are headed by.
+
+        Its name; without a title that of a map of the user's, and that of the map where its own is
+        another map's, as of a preset.
+        """
         other = self.name in REFERENCE and self.name != self.system.name
         own = ":" in self.system.name or other
         return self.system.name if own and not self.title else self.name
@@ -389,14 +451,31 @@ class Experiment(Table):
         return []
 
     def with_changes(self, changes: Mapping[int, Mapping[str, Any]]) -> Experiment:
-        """The same with learning rates that changed while it ran: {step: {learning_rate}}."""
+        """Give the same with learning rates that changed while it ran.
+
+        Parameters
+        ----------
+        changes : Mapping of int to Mapping
+            ``learning_rate`` by the step from which it holds.
+
+        Returns
+        -------
+        Experiment
+            With these as its ``optimizer.changes``.
+        """
         table = self.model_dump()
         rows = [{"step": step, **values} for step, values in sorted(changes.items())]
         table["optimizer"]["changes"] = rows
         return Experiment(**table)
 
     def to_toml(self) -> str:
-        """The whole experiment as TOML, defaults included, keys without a value left out."""
+        """Write the whole experiment as TOML.
+
+        Returns
+        -------
+        str
+            Defaults included, keys without a value left out.
+        """
         import tomli_w
 
         table = _without_none(self.model_dump())

@@ -29,7 +29,11 @@ def register_instrument(spec: Spec) -> None:
     Raises
     ------
     InputError
-        Where its key is one of tuichaos's own, or no word.
+        ``spec`` is no Spec, or its key is one of tuichaos's own, or no word.
+
+    See Also
+    --------
+    tuichaos.instruments.base.Instrument : what it is made of, with an example.
     """
     if not isinstance(spec, Spec):
         raise InputError(f"an instrument is registered by a Spec, not {type(spec).__name__}")

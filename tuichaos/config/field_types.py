@@ -150,7 +150,18 @@ def _switch(value: object) -> object:
 
 
 def options(*keys: str) -> Any:
-    """A switch of ``[measure]`` that also takes a table of positive integers by these names."""
+    """Make the type of a switch of ``[measure]`` that also takes a table of positive integers.
+
+    Parameters
+    ----------
+    *keys : str
+        The names that the table may have.
+
+    Returns
+    -------
+    type
+        For ``options`` of a Spec.
+    """
     shown = f"a table such as {{ {', '.join(f'{key} = 3' for key in keys)} }}"
 
     def check(value: object) -> object:

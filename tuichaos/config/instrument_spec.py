@@ -16,10 +16,21 @@ Experiment = Any  # its class stands above: the table [measure] is made of these
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table at the end of a run: ``summary[part][key]`` with its interval
-    ``[key + "_ci95"]``, and ``count`` of ``total``.
+    """A line of the table at the end of a run.
 
-    ``alike``: another key that is null where references are too unlike for a mean.
+    It shows ``summary[part][key]`` with its interval ``[key + "_ci95"]``, and ``count`` of
+    ``total``.
+
+    Parameters
+    ----------
+    part : str
+        Of summary.json.
+    key : str
+        Of the number in it.
+    name : str
+        What the line is headed by.
+    alike : str
+        Another key that is null where references are too unlike for a mean.
     """
 
     part: str
@@ -32,8 +43,14 @@ class Entry:
 class ChartSpec:
     """A chart of a table that the instrument writes.
 
-    ``draw``: a function from a run to a Picture, or its name ``module:function``. ``tab``: of
-    the explorer.
+    Parameters
+    ----------
+    file : str
+        The table, ``name.csv``.
+    draw : str or callable
+        A function from a run to a Picture, or its name ``module:function``.
+    tab : str
+        Of the explorer.
     """
 
     file: str
@@ -43,7 +60,17 @@ class ChartSpec:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of an instrument, for its need of memory."""
+    """What is asked of an instrument, for its need of memory.
+
+    Attributes
+    ----------
+    switch : bool, Mapping or list
+        Its key of ``[measure]``.
+    experiment : Experiment
+        That asks for it.
+    dimension : int
+        Numbers of a state.
+    """
 
     switch: Any
     experiment: Experiment
@@ -51,14 +78,31 @@ class Asked:
 
     @property
     def references(self) -> int:
+        """References of the experiment."""
         return self.experiment.ensemble.references
 
     @property
     def steps(self) -> int:
+        """Steps of the experiment."""
         return self.experiment.steps
 
     def option(self, name: str, default: int, most: float = math.inf) -> float:
-        """An option of the switch, or its default; ``most`` at most."""
+        """Look up an option of the switch.
+
+        Parameters
+        ----------
+        name : str
+            Of the option.
+        default : int
+            Where it is not given.
+        most : float
+            What the result is at most.
+
+        Returns
+        -------
+        float
+            The option or its default, ``most`` at most.
+        """
         given = self.switch if isinstance(self.switch, Mapping) else {}
         return min(given.get(name, default), most)
 

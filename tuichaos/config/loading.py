@@ -35,12 +35,38 @@ from tuichaos.config.titles import name_of, retitled, value_at
 def load(
     path: str | Path, overrides: Mapping[str, Any] | None = None, overs: Iterable[str] = ()
 ) -> Experiment:
-    """Read an experiment file; ``overrides`` are dotted keys, later ones win; ``overs``: keys
-    that are swept besides, as ``--over`` says it.
+    """Read an experiment file.
 
-    A relative ``data.path`` in the file is seen from the file's folder. Raises InputError.
-    Code that the file names, ``package.module:factory``, runs only if ``overrides`` name it
-    too, or ``tuichaos.trust`` does.
+    Code that the file names, ``package.module:factory``, runs only if ``overrides`` name it too,
+    or ``tuichaos.trust`` does.
+
+    Parameters
+    ----------
+    path : path
+        A TOML file. A relative ``data.path`` in it is seen from its folder.
+    overrides : Mapping of str to value, optional
+        Dotted keys with values that take the place of those in the file.
+    overs : iterable of str, optional
+        Keys that are swept besides, as ``--over`` says it: ``"seed=[1, 2]"``.
+
+    Returns
+    -------
+    Experiment
+        Complete and valid; without a name it has that of the file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or is no TOML, or a key or value is refused; the message names it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import tuichaos
+    >>> _ = Path("mine.toml").write_text("steps = 30")
+    >>> experiment = tuichaos.load("mine.toml", {"ensemble.references": 2})
+    >>> experiment.name, experiment.steps, experiment.ensemble.references
+    ('mine', 30, 2)
     """
     path = Path(pasted(path))
     look_over(overrides or {})
@@ -141,8 +167,40 @@ def resolve(
     overrides: Mapping[str, Any] | None = None,
     overs: Iterable[str] = (),
 ) -> Experiment:
-    """An Experiment from nested tables, dotted overrides and keys that are swept besides (as
-    ``--over`` says it); raises InputError. Code that they name is taken as named by you."""
+    """Build an experiment from nested tables and dotted overrides.
+
+    Code that they name is taken as named by you, so it may run.
+
+    Parameters
+    ----------
+    table : Mapping
+        Tables as in an experiment file; what is left out has its default.
+    overrides : Mapping of str to value, optional
+        Dotted keys with values that take the place of those in ``table``.
+    overs : iterable of str, optional
+        Keys that are swept besides, as ``--over`` says it: ``"seed=[1, 2]"``.
+
+    Returns
+    -------
+    Experiment
+        Complete and valid.
+
+    Raises
+    ------
+    InputError
+        A key or value is refused; the message names it.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> experiment = tuichaos.resolve({"steps": 30}, {"ensemble.references": 2})
+    >>> experiment.steps, experiment.ensemble.references, experiment.network.hidden
+    (30, 2, [10])
+    >>> tuichaos.resolve({"stepps": 30})
+    Traceback (most recent call last):
+        ...
+    tuichaos.common.errors.InputError: stepps: unknown key; did you mean 'steps'?
+    """
     made = valid(table, overrides, overs)
     trust_named(made.model_dump(include={"system", "data", "network", "optimizer", "loss"}))
     return made

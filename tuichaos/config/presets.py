@@ -34,6 +34,31 @@ def path(name: str) -> Path:
 def preset(
     name: str, overrides: Mapping[str, Any] | None = None, overs: Iterable[str] = ()
 ) -> Experiment:
-    """A preset as an Experiment, with dotted overrides: ``{"ensemble.references": 20}``, and
-    keys that are swept besides: ``["seed=[1, 2]"]``."""
+    """Load a preset, one of the experiments that come with the package.
+
+    Parameters
+    ----------
+    name : str
+        As ``tuichaos presets`` lists it.
+    overrides : Mapping of str to value, optional
+        Dotted keys with values that take the place of the preset's.
+    overs : iterable of str, optional
+        Keys that are swept besides, as ``--over`` says it: ``"seed=[1, 2]"``.
+
+    Returns
+    -------
+    Experiment
+        Complete and valid.
+
+    Raises
+    ------
+    InputError
+        There is no such preset, or a key or value is refused; the message names it.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> tuichaos.preset("quick", {"ensemble.references": 2}).ensemble.references
+    2
+    """
     return load(path(name), overrides, overs)

@@ -10,9 +10,30 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher is told after each frame.
+    """What a watcher of a run is told after each frame.
 
-    ``columns``: what went to series.csv, (T, references) at the frame's ``steps`` (T,).
+    Attributes
+    ----------
+    step : int
+        The newest step of the frame.
+    total : int
+        Steps of the run.
+    replica_steps : int
+        Steps of all replicas, references and twins, that this process has taken.
+    total_replica_steps : int
+        The same once the run is done.
+    seconds : float
+        Since this process began.
+    diverged : int
+        References that are not finite any more.
+    first_diverged : int, optional
+        The first step at which one was not; None while all are finite.
+    steps : ndarray
+        Steps of the frame (T,), of which those that are recorded have a row in series.csv.
+    columns : Mapping of str to ndarray
+        What went to series.csv, by column: (T, references), in its units.
+    time_step : float, optional
+        The time a step of the system takes; None where it is not known.
     """
 
     step: int

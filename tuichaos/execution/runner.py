@@ -58,12 +58,46 @@ def run(
 ) -> Run:
     """Run an experiment into a new run folder and open it.
 
-    ``out`` names the folder (default: a new one among the kept runs). ``watch`` is called
-    after each frame; setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends the
-    run cleanly after a frame: a signal then raises Stopped, a KeyboardInterrupt, with the folder
-    complete up to there. ``tell`` is called before the first step with a line on how data from a
-    file were read, and with each warning (``"warning: …"``).
-    Raises InputError before anything is written, RunFailed when the run cannot go on.
+    Parameters
+    ----------
+    experiment : Experiment
+        Of one run, without ``sweep``; see ``load``, ``preset`` and ``resolve``.
+    out : path, optional
+        The run folder, new or empty; by default a new one among the kept runs.
+    threads : int, optional
+        Threads of a run on the CPU; all by default.
+    watch : callable, optional
+        Called with a ``Progress`` after each frame.
+    stop : threading.Event, optional
+        Once it is set, the run ends cleanly after the frame that it is at.
+    tell : callable, optional
+        Called before the first step with a line on how data from a file were read, and with each
+        warning (``"warning: …"``).
+
+    Returns
+    -------
+    Run
+        The folder, read back.
+
+    Raises
+    ------
+    InputError
+        The experiment cannot be run here; nothing was written.
+    RunFailed
+        The run cannot go on; the folder says why.
+    Stopped
+        Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ended the run after a frame. It is a
+        KeyboardInterrupt; the folder is complete up to there, and ``resume`` goes on.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> small = {"steps": 20, "ensemble": {"references": 2, "twins": 1}}
+    >>> run = tuichaos.run(tuichaos.resolve(small))
+    >>> run.series["distance"].shape  # (recorded steps, references)
+    (21, 2)
+    >>> run.exponents["lyapunov"].shape  # (references,), nats per step
+    (2,)
     """
     ready = plan(experiment, threads)
     ready.check_room(check(out))

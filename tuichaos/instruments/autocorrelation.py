@@ -53,6 +53,11 @@ class Autocorrelation(OfSeries):
     steps; of the state over as many of these as are kept (see Memory), empty if too few.
 
     Each reference is shuffled by its own draws from the seed.
+
+    References
+    ----------
+    .. [1] Danovski, Soriano and Lacasa 2024, arXiv 2404.05782: the null band of shuffled series.
+    .. [2] Theiler et al. 1992, Physica D 58, 77–94: surrogates.
     """
 
     key = "autocorrelation"

@@ -26,6 +26,10 @@ class Convergence(Instrument):
     Columns of exponents.csv: ``convergence`` (the ratio; empty where the loss did not stay
     finite), ``converged`` (1 below a ratio of 1, else 0; empty before the end of the run) and
     ``late_loss`` (the mean of the last losses, not the last one).
+
+    References
+    ----------
+    .. [1] Sohl-Dickstein 2024, arXiv 2402.06184, section 3: the measure.
     """
 
     key = "convergence"

@@ -4,7 +4,8 @@ Per parameter w: Δ_w = |w_T − w_0|/|w_0|, path length D_w = Σ|w_{t+1} − w_
 L_w/L, the loss with this one entry set to 0 (arXiv 2404.05782, on irrelevant dimensions),
 and its share of the twins' divergence. Per twin: the participation ratio (Σδ²)²/Σδ⁴ of its
 displacement, 1 where one entry moved and n where n did alike (Bell and Dean 1970, Discuss.
-Faraday Soc. 50, 55–61). Per reference: curvatures, and exponents, that are nearly 0.
+Faraday Soc. 50, 55–61). Per reference: how many curvatures, and how many exponents (nats per
+unit of time), are nearly 0.
 """
 
 from __future__ import annotations
@@ -67,6 +68,12 @@ class Dimensions(Instrument):
     steps. Probe arrays, one time a frame: ``dimensions.first``, ``dimensions.last``
     (1, r, dimension), ``dimensions.path``, ``dimensions.apart`` (1, r, n),
     ``dimensions.participation`` (1, r).
+
+    References
+    ----------
+    .. [1] Danovski, Soriano and Lacasa 2024, arXiv 2404.05782, on irrelevant dimensions: Δ_w, D_w
+       and L_w/L.
+    .. [2] Bell and Dean 1970, Discuss. Faraday Soc. 50, 55–61: (Σδ²)²/Σδ⁴.
     """
 
     key = "dimensions"

@@ -66,7 +66,14 @@ class Expansion:
 
 
 class ExpansionRates(OfSeries):
-    """Rates over the newest MAX_NEWEST steps in nats a step (of a flow: per unit of time)."""
+    """Rates over the newest MAX_NEWEST steps in nats a step (of a flow: per unit of time).
+
+    References
+    ----------
+    .. [1] Danovski, Soriano and Lacasa 2024, arXiv 2404.05782, at large learning rates: local
+       rates.
+    .. [2] Kantz 1994, Phys. Lett. A 185, 77–87: the rate of the whole stretch.
+    """
 
     depends_on_steps = False
     key = "expansion"

@@ -78,7 +78,13 @@ def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class PaperExponent(Instrument):
-    """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded."""
+    """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded.
+
+    References
+    ----------
+    .. [1] Danovski, Soriano and Lacasa 2024, arXiv 2404.05782: windows by R², the filter, and nMLE,
+       in nats per step.
+    """
 
     key = "nmle"
     depends_on_steps = False

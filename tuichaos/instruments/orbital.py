@@ -67,6 +67,13 @@ class OrbitalDistance(Instrument):
     Keeps, for each reference, the last ``window`` states and twins that wait for the end of
     theirs (at most HELD_BYTES): 83 parameters, 5 twins, window 100: 0.4 MB, whatever the
     number of steps. Probe array: ``orbital`` (times done, r, 3).
+
+    References
+    ----------
+    .. [1] Hirsch, Smale and Devaney, Differential Equations, Dynamical Systems, ch. 8 and 10: the
+       two kinds of stability.
+    .. [2] Danovski, Soriano and Lacasa 2024, arXiv 2404.05782, section on orbital stability: the
+       minimum over s.
     """
 
     key = "orbital"

@@ -88,6 +88,11 @@ class Projection(Instrument):
     points · (1 + twins) · parameters numbers a reference, InputError above MAX_BYTES: 400
     points of 6 orbits of 83 numbers are 1.6 MB, whatever the number of steps. Probe arrays:
     ``projection`` (points of the frame, r, 1 + twins, n), ``projection.loss`` without n.
+
+    References
+    ----------
+    .. [1] Pearson 1901, Phil. Mag. 2, 559–572: the plane.
+    .. [2] Jolliffe, Principal Component Analysis, ch. 3: S_i²/ΣS².
     """
 
     key = "projection"

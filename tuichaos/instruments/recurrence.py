@@ -48,7 +48,13 @@ class RecurrencePlot(OfSeries):
     """Over the newest ``points`` steps (400): Euclidean distance of whole states where that is
     affordable (enough of them kept, see Memory, and at most WORK multiplications), else of
     the signal; ``of`` in the summary says which. Steps that follow each other in time are
-    not left out."""
+    not left out.
+
+    References
+    ----------
+    .. [1] Eckmann, Kamphorst and Ruelle 1987, Europhys. Lett. 4, 973–977: R(i, j).
+    .. [2] Marwan, Romano, Thiel and Kurths 2007, Phys. Rep. 438, 237–329: what quantifies it.
+    """
 
     key = "recurrence"
 

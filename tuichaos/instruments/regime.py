@@ -42,6 +42,11 @@ class Regime(Instrument):
 
     A rise is one above FLOOR_UNITS units in the last place of the largest loss so far, for
     below that rounding decides.
+
+    References
+    ----------
+    .. [1] Lewkowycz et al. 2020, arXiv 2003.02218: catapult.
+    .. [2] Cohen et al. 2021, arXiv 2103.00065: edge of stability, η·λmax/2 near 1.
     """
 
     key = "regime"

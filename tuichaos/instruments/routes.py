@@ -75,10 +75,11 @@ class Company:
 
 
 class Routes(Instrument):
-    """Rates along the three routes over two windows of each twin: from the perturbation for
-    as long as the free twin is above the rounding floor and below LINEAR and GROWTH_LIMIT·S,
-    with S the largest ‖x‖₂ since the perturbation; and, without the free twin, to the end of
-    the run.
+    """Rates along the three routes over two windows of each twin, nats per unit of time.
+
+    One window is from the perturbation for as long as the free twin is above the rounding floor
+    and below LINEAR and GROWTH_LIMIT·S, with S the largest ‖x‖₂ since the perturbation; the other,
+    without the free twin, to the end of the run.
 
     The floor is FLOOR_UNITS times what rounding alone does: u·S, or the distance of a noisy
     twin if that is larger. Rounding grows along with everything else; where twins stay on a
@@ -91,6 +92,12 @@ class Routes(Instrument):
     rounding is left), and when it or its reference diverges; a tangent when a step shrinks
     it below COLLAPSE_UNITS·u. The common window ends where any of the three does.
     Memory: a few states for each twin and a frame of distances, whatever the run's length.
+
+    References
+    ----------
+    .. [1] Benettin, Galgani and Strelcyn 1976, Phys. Rev. A 14, 2338–2345: renormalised twins.
+    .. [2] Sprott 2003, Chaos and Time-Series Analysis, ch. 5: the same.
+    .. [3] Benettin et al. 1980, Meccanica 15, 9–20, part 2: tangents.
     """
 
     key = "routes"

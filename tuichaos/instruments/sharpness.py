@@ -53,6 +53,10 @@ class Sharpness(Instrument):
 
     Raises InputError for a system without a loss, one whose loss torch cannot differentiate
     twice, and more eigenvalues than there are parameters.
+
+    References
+    ----------
+    .. [1] Cohen et al. 2021, arXiv 2103.00065: sharpness, and 2/η, or (2 + 2β)/η with momentum.
     """
 
     key = "sharpness"

@@ -57,6 +57,11 @@ class PerturbationSizes(Instrument):
 
     Twins are followed until all have left their window, and for POINTS steps at least.
     Memory: POINTS distances of each twin, and CHUNK_BYTES of states.
+
+    References
+    ----------
+    .. [1] Danovski, Soriano and Lacasa 2024, arXiv 2404.05782, the table of section 4: nMLE by
+       size.
     """
 
     key = "sizes"

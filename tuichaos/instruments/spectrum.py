@@ -49,6 +49,15 @@ class Spectrum(Instrument):
     An orbit that diverges has no spectrum. A direction whose length falls below
     COLLAPSE_UNITS units in the last place in one step tells only rounding (its exponent is
     −∞): it and those after it are empty, and counted as collapsed.
+
+    References
+    ----------
+    .. [1] Shimada and Nagashima 1979, Prog. Theor. Phys. 61, 1605–1616; Benettin et al. 1980,
+       Meccanica 15, 9–20: λ_i by QR, in nats per unit of time.
+    .. [2] Kaplan and Yorke 1979, Lect. Notes Math. 730, 204–227: the dimension j + Σ_{i≤j}
+       λ_i/|λ_{j+1}|.
+    .. [3] Ruelle 1978: the sum of the positive exponents.
+    .. [4] Carlstein 1986, Ann. Stat. 14, 1171–1179: the bootstrap.
     """
 
     key = "spectrum"

@@ -43,6 +43,10 @@ class TangentExponent(Instrument):
     A step that shrinks the vector below COLLAPSE_UNITS units in the last place tells nothing
     but rounding (at a superstable point the exponent is −∞): the vector counts as collapsed
     and its exponent is empty from there, never a number.
+
+    References
+    ----------
+    .. [1] Benettin et al. 1980, Meccanica 15, 9–20, part 2: the mean of ln‖DF(x(t))·v(t)‖.
     """
 
     key = "tangent"

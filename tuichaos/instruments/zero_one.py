@@ -53,7 +53,14 @@ class ZeroOne:
 
 
 class ZeroOneTest(OfSeries):
-    """K over the newest MAX_NEWEST values at a stride of the stretch."""
+    """K over the newest MAX_NEWEST values at a stride of the stretch.
+
+    References
+    ----------
+    .. [1] Gottwald and Melbourne 2004, Proc. R. Soc. A 460, 603–611: p(n), q(n) and K.
+    .. [2] Gottwald and Melbourne 2009, SIAM J. Appl. Dyn. Syst. 8, 129–145: K by correlation, 100
+       frequencies c, and the oscillating term of D_c(n).
+    """
 
     depends_on_steps = False
     key = "zero_one"

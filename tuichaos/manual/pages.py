@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuichaos.common.errors import InputError, nearest
-from tuichaos.config.instruments import specs
 
 FOLDER = Path(__file__).parent
 # In the order of the list.
@@ -55,8 +54,15 @@ def text(topic: str, key_table: KeyTable) -> str:
         name, of = found.groups()
         return key_table(of) if name == "keys" else TABLES[name]()
 
-    others = [spec.manual for spec in specs() if spec.manual] if topic == "instruments" else []
+    others = _of_others() if topic == "instruments" else []
     return "\n\n".join([PLACEHOLDER.sub(made, source(topic)).rstrip("\n"), *others]) + "\n"
+
+
+def _of_others() -> list[str]:
+    """What instruments of others say of themselves."""
+    from tuichaos.config.instruments import specs  # here: help is quick without pydantic
+
+    return [spec.manual for spec in specs() if spec.manual]
 
 
 def search(word: str, key_table: KeyTable, topics: tuple[str, ...] = TOPICS) -> Iterator[Found]:

@@ -16,7 +16,21 @@ DRAWABLE = 1e100  # on a linear axis; plotext overflows on larger ones
 
 
 class Role(enum.StrEnum):
-    """What a curve is to the others: drawn in its colour, and in a legend or not."""
+    """What a curve is to the others: drawn in its colour, and in a legend or not.
+
+    Attributes
+    ----------
+    MAIN
+        A curve of its own.
+    LOW
+        The lower bound of the main curve before it.
+    HIGH
+        The upper one.
+    RAW
+        What a smoothed curve was made of, behind it.
+    FIT
+        A line fitted to the curve before it, as long as its window.
+    """
 
     MAIN = "main"
     LOW = "low"  # the lower bound of the main curve before it
@@ -27,9 +41,24 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Curve:
-    """A named series: ``x`` (n,), ``y`` (n,), NaN where there is nothing to draw. One that is
-    not ``joined`` is a cloud of points in any order. ``letter``: what stands on it, and before
-    its name, so that it is told from others without their colours."""
+    """A named series of a chart.
+
+    Parameters
+    ----------
+    name : str
+        In the legend.
+    x : ndarray
+        (n,).
+    y : ndarray
+        (n,), NaN where there is nothing to draw.
+    role : Role
+        What it is to the others.
+    joined : bool
+        Whether it is a line; else a cloud of points in any order.
+    letter : str
+        What stands on it, and before its name, so that it is told from others without their
+        colours.
+    """
 
     name: str
     x: np.ndarray
@@ -48,12 +77,32 @@ class Curve:
 
 @dataclass(frozen=True)
 class Picture:
-    """What a chart shows. ``log``: the y axis is logarithmic. ``levels``: named values of y;
-    ``marks``: named places on x. Levels and marks are drawn as lines with their names.
-    ``x_range``: where the x axis begins and ends, else where the curves do; ``y_range``
-    likewise the y axis: what lies beyond is left out. ``x_log``: x is log10 of what the axis
-    is of, as ``x_label`` says by "log10 " at its head; the axis is then labelled with what it
-    is of. ``notes``: what the legend says besides."""
+    """What a chart shows.
+
+    Parameters
+    ----------
+    title : str
+        What it is headed by.
+    curves : sequence of Curve
+        In the order of the legend.
+    log : bool
+        Whether the y axis is logarithmic.
+    x_label : str
+        What the x axis is of.
+    levels : sequence of (str, float)
+        Named values of y, drawn as lines with their names.
+    marks : sequence of (str, float)
+        Named places on x, likewise.
+    x_range : tuple of float, optional
+        Where the x axis begins and ends, else where the curves do.
+    x_log : bool
+        Whether x is log10 of what the axis is of, as ``x_label`` says by "log10 " at its head; the
+        axis is then labelled with what it is of.
+    y_range : tuple of float, optional
+        Where the y axis begins and ends; what lies beyond is left out.
+    notes : sequence of str
+        What the legend says besides.
+    """
 
     title: str
     curves: Sequence[Curve]

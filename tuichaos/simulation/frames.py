@@ -16,13 +16,31 @@ from tuichaos.systems.base import Scored, Stepper, System
 class BlockOrbit:
     """What a probe sees: the orbits of one block over T steps. Scratch memory: copy to keep.
 
-    ``steps`` (T,); ``states`` (T, r, dimension) of the references; ``twins``
-    (T, r, twins, dimension), or None while the twins are still the references themselves;
-    ``growth`` (T, r): ln of the tangent's growth from each step to the next, NaN where the
-    run ends; None without tangents. ``alive`` (T, r): the reference is still finite.
-    ``first`` is the number of the block's first reference; the frames of a block come in
-    order, one at a time. ``found``: what the probes before have seen of it, by name.
-    ``scored``: observables of some steps, where the stepper found them on the way.
+    The frames of a block come in order, one at a time.
+
+    Attributes
+    ----------
+    first : int
+        The number of the block's first reference, of r.
+    steps : ndarray
+        (T,).
+    states : Tensor
+        Of the references (T, r, dimension).
+    twins : Tensor, optional
+        (T, r, twins, dimension); None while the twins are still the references themselves.
+    growth : Tensor, optional
+        ln of the tangent's growth from each step to the next (T, r), in nats; NaN where the run
+        ends, None without tangents.
+    alive : Tensor
+        Whether the reference is still finite (T, r).
+    system : System
+        With the parameters of these references.
+    stepper : Stepper
+        That advances this block.
+    found : Mapping of str to ndarray
+        What the probes before have seen of it (T, r, …).
+    scored : Scored, optional
+        Observables of some steps, where the stepper found them on the way.
     """
 
     first: int
@@ -37,7 +55,18 @@ class BlockOrbit:
     scored: Scored | None = None
 
     def observe(self, times: np.ndarray) -> dict[str, np.ndarray]:
-        """The system's observables at some times (indices into ``steps``): (times, r)."""
+        """Compute the system's observables at some times.
+
+        Parameters
+        ----------
+        times : ndarray
+            Indices into ``steps``, (times,).
+
+        Returns
+        -------
+        dict of str to ndarray
+            Each (times, r).
+        """
         if self.scored is None:
             return self._looked_at(times)
         inside = times < len(self.scored.at)
@@ -72,9 +101,14 @@ Probe = Callable[[BlockOrbit], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Frame:
-    """What all probes saw over some steps: ``steps`` (T,) and arrays (T, references, …).
+    """What all probes saw over some steps; ``frame[name]`` is one of its arrays.
 
-    An array with fewer times than ``steps`` belongs to those its probe chose.
+    Attributes
+    ----------
+    steps : ndarray
+        (T,).
+    values : Mapping of str to ndarray
+        (T, references, …); one with fewer times than ``steps`` belongs to those its probe chose.
     """
 
     steps: np.ndarray

@@ -31,8 +31,16 @@ TAIL = 256  # bytes before the end by which a table that grew is known again
 
 
 class Columns(dict):
-    """Columns of a table by name, as users get them; asked for one that is not there, they say
-    which there are."""
+    """Columns of a table by name, as users get them.
+
+    Parameters
+    ----------
+    columns : Mapping of str to ndarray
+        Such as (rows,) or (recorded steps, references).
+    where : str
+        The file, for the message of a column that is not there (NoSuchColumn), which tells those
+        that are.
+    """
 
     def __init__(self, columns: Mapping[str, Any], where: str) -> None:
         super().__init__(columns)

@@ -35,6 +35,16 @@ class Run:
 
     Of a run at work it holds the steps that were whole when series.csv was first read here;
     rows that come later are seen by who opens the folder again.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; see ``tuichaos.open_run``.
+
+    Notes
+    -----
+    Its files are read when they are first asked for; InputError where one is not there, or is
+    damaged.
     """
 
     path: Path
@@ -50,6 +60,13 @@ class Run:
 
     @functools.cached_property
     def experiment(self) -> Experiment:
+        """The experiment that was run.
+
+        Raises
+        ------
+        InputError
+            experiment.toml cannot be read.
+        """
         path = self.path / "experiment.toml"
         try:
             return load(path)
@@ -59,10 +76,22 @@ class Run:
 
     @functools.cached_property
     def manifest(self) -> dict[str, Any]:
+        """manifest.json: status, versions, machine, noise floor, warnings, checksums."""
         return _read_json(self.path / "manifest.json")
 
     def facts(self, name: str) -> dict[str, Any]:
-        """A table within manifest.json; empty where there is none."""
+        """Read a table within manifest.json.
+
+        Parameters
+        ----------
+        name : str
+            Of the table.
+
+        Returns
+        -------
+        dict
+            Empty where there is none.
+        """
         found = self.manifest.get(name)
         return found if isinstance(found, dict) else {}
 
@@ -73,8 +102,11 @@ class Run:
 
     @property
     def time_step(self) -> float | None:
-        """The time a step of its system takes, 1 of a map; None where a folder of an earlier
-        version does not tell. Exponents are per unit of time."""
+        """The time a step of its system takes, 1 of a map.
+
+        None where a folder of an earlier version does not tell. Exponents are in nats per unit of
+        time.
+        """
         found = self.manifest.get("time_step")
         number = isinstance(found, int | float) and not isinstance(found, bool)
         return float(found) if number and found > 0 else None
@@ -99,7 +131,13 @@ class Run:
 
     @functools.cached_property
     def columns(self) -> list[str]:
-        """The names of the columns of series.csv; InputError where it cannot be read."""
+        """The names of the columns of series.csv.
+
+        Raises
+        ------
+        InputError
+            It cannot be read.
+        """
         path = self.path / "series.csv"
         try:
             check_file(path)
@@ -132,11 +170,41 @@ class Run:
             return ""
 
     def column(self, name: str) -> np.ndarray:
-        """One column of series.csv (recorded steps, references), without reading the rest."""
+        """Read one column of series.csv, without the rest.
+
+        Parameters
+        ----------
+        name : str
+            Of the column.
+
+        Returns
+        -------
+        ndarray
+            (recorded steps, references), in the unit of the column.
+
+        Raises
+        ------
+        InputError
+            There is no such column, or the file cannot be read.
+
+        Examples
+        --------
+        >>> import tuichaos
+        >>> small = {"steps": 20, "system": {"name": "logistic"}, "ensemble": {"references": 2}}
+        >>> run = tuichaos.run(tuichaos.resolve(small))
+        >>> run.column("x0").shape
+        (21, 2)
+        """
         return self._read(name)[name]
 
     def read_along(self, *names: str) -> None:
-        """Read columns in one pass, for those who will ask for one after the other."""
+        """Read columns in one pass, for those who will ask for one after the other.
+
+        Parameters
+        ----------
+        *names : str
+            Columns of series.csv; those that are not there are left out.
+        """
         self._read("step", *(name for name in names if name in self.columns))
 
     @property
@@ -178,29 +246,64 @@ class Run:
 
     @functools.cached_property
     def exponents(self) -> dict[str, np.ndarray]:
-        """Each column of exponents.csv as (references,)."""
+        """Each column of exponents.csv as (references,); exponents in nats per unit of time."""
         path = self.path / "exponents.csv"
         return Columns(read_table(path), str(path))
 
     @functools.cached_property
     def rates(self) -> dict[str, np.ndarray]:
-        """Each column of rates.csv as (rows,)."""
+        """Each column of rates.csv as (rows,); rates in nats per unit of time."""
         path = self.path / "rates.csv"
         return Columns(read_table(path), str(path))
 
     def has(self, name: str) -> bool:
-        """Whether an instrument's own CSV is there."""
+        """Tell whether a table is in the folder.
+
+        Parameters
+        ----------
+        name : str
+            Of an instrument's own CSV, such as ``spectrum.csv``.
+
+        Returns
+        -------
+        bool
+            Whether it is there.
+        """
         return name in tables_of(self.path)
 
     def table(self, name: str) -> dict[str, np.ndarray]:
-        """Each column of numbers of an instrument's own CSV, such as spectrum.csv, as (rows,);
-        InputError where there is no such table in the folder."""
+        """Read each column of numbers of an instrument's own CSV.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``spectrum.csv``.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Columns (rows,), NaN where empty.
+
+        Raises
+        ------
+        InputError
+            There is no such table in the folder, or it cannot be read.
+        """
         path = table_path(self.path, name)
         return Columns(read_table(path, but=WORDS), str(path))
 
     @functools.cached_property
     def states(self) -> dict[str, np.ndarray]:
-        """The arrays of states.npz; InputError where no states were recorded."""
+        """The arrays of states.npz.
+
+        ``states`` (saved steps, references, dimension), their ``steps`` (saved steps,), ``twins``
+        (saved steps, references, twins, dimension), the ``layout`` of a state, and the data.
+
+        Raises
+        ------
+        InputError
+            No states were recorded.
+        """
         path = self.path / "states.npz"
         if not path.exists():
             raise InputError(f"{path}: no states were recorded; see record.states_every")

@@ -33,7 +33,15 @@ CHECK_SECONDS = 3.0  # and so long at most
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a grid: its number in grid order and the values of the swept keys."""
+    """One point of the grid of a sweep.
+
+    Attributes
+    ----------
+    index : int
+        Its number in grid order, counted from 0, the first key slowest.
+    values : tuple of float
+        The values of the swept keys, in the order of ``[sweep]``.
+    """
 
     index: int
     values: tuple[Number, ...]

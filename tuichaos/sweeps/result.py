@@ -24,9 +24,21 @@ RUNS = "runs"  # the folder of the points' own run folders
 class SweepPoint:
     """A point of a sweep that has ended.
 
-    ``values``: the swept keys with their values here; ``status``: "done" or "failed", then with
-    ``reason``; ``numbers``: those of its summary by their dotted names ("lyapunov.mean"), None
-    where there is none, and the verdict as text; ``folder``: its run folder, None unless kept.
+    Attributes
+    ----------
+    number : int
+        Its place in the grid, counted from 0, the first key slowest.
+    values : Mapping of str to float
+        The swept keys with their values here.
+    status : str
+        ``done`` or ``failed``.
+    reason : str
+        Why it failed; empty where it did not.
+    numbers : Mapping of str to float or str
+        The numbers of its summary by their dotted names (``lyapunov.mean``, in nats per unit of
+        time), None where there is none, and the verdict as text.
+    folder : Path, optional
+        Its run folder; None unless it was kept.
     """
 
     number: int
@@ -38,7 +50,13 @@ class SweepPoint:
 
     @property
     def run(self) -> Run:
-        """Its own run; InputError unless run folders were kept."""
+        """Its own run.
+
+        Raises
+        ------
+        InputError
+            Run folders were not kept.
+        """
         if self.folder is None:
             raise InputError(f"point {self.number}: its run was not kept; see keep=True, --keep")
         return run_reader.open_run(self.folder)
@@ -46,7 +64,13 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class Sweep(Run):
-    """The folder of a sweep read back: ``table()`` by column, ``points`` one by one."""
+    """The folder of a sweep read back: ``table()`` by column, ``points`` one by one.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; see ``open_run``.
+    """
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -54,8 +78,23 @@ class Sweep(Run):
         return tuple(self.experiment.sweep)
 
     def table(self, name: str = NAME) -> dict[str, np.ndarray | list[str]]:
-        """The columns of sweep.csv, or of another table of the folder (diagram.csv): numbers
-        (rows,), NaN where empty, or texts."""
+        """Read the columns of a table of the folder.
+
+        Parameters
+        ----------
+        name : str
+            ``sweep.csv``, or another table: ``diagram.csv``.
+
+        Returns
+        -------
+        dict of str to ndarray or list
+            Each column: numbers (rows,), NaN where empty, or a list of texts.
+
+        Raises
+        ------
+        InputError
+            There is no such table, or it cannot be read.
+        """
         folder = table_path(self.path, name).parent
         return Columns(read(folder, name), str(folder / name))
 
@@ -82,8 +121,11 @@ class Sweep(Run):
 
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
-        """summary.json of a map or a diagram that is complete; of other sweeps the keys and how
-        many points there are: their numbers are those of ``points``."""
+        """What sums the sweep up.
+
+        summary.json of a map or a diagram that is complete; of other sweeps the keys and how many
+        points there are: their numbers are those of ``points``.
+        """
         found = Run(self.path).summary
         if found or self.experiment.is_dense:
             return found
@@ -127,13 +169,53 @@ class Sweep(Run):
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run folder, or that of a sweep, which is a ``Sweep``; InputError where there is
-    none."""
+    """Open the folder of a run or a sweep.
+
+    Parameters
+    ----------
+    path : path
+        The folder, from any machine.
+
+    Returns
+    -------
+    Run
+        A ``Sweep`` for that of a sweep.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is of a newer format.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> small = {"steps": 20, "system": {"name": "logistic"}, "ensemble": {"references": 2}}
+    >>> run = tuichaos.run(tuichaos.resolve(small), out="mine")
+    >>> tuichaos.open_run("mine").status
+    'done'
+    """
     return _by_kind(run_reader.open_run(path))
 
 
 def list_runs() -> list[Run]:
-    """All readable run folders that are kept, newest first; those of sweeps as ``Sweep``."""
+    """List all readable run folders that are kept.
+
+    Returns
+    -------
+    list of Run
+        Newest first; those of sweeps as ``Sweep``.
+
+    Raises
+    ------
+    InputError
+        The folder of the kept runs cannot be read.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> tuichaos.list_runs()
+    []
+    """
     return [_by_kind(run) for run in run_reader.survey()[0]]
 
 

@@ -44,10 +44,25 @@ TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """What a watcher of a sweep is told: points that ended, of ``total``; ``failed`` among
-    them; ``under_way``: how much is done of those that run, in points; ``before``: points that
-    had ended when it began, ``seconds`` ago; ``slots``: how many workers do them, None without
-    any."""
+    """What a watcher of a sweep is told as points end.
+
+    Attributes
+    ----------
+    done : int
+        Points that have ended.
+    total : int
+        Points of the sweep.
+    failed : int
+        Points that have failed, among ``done``.
+    under_way : float
+        How much is done of those that run, in points.
+    before : int
+        Points that had ended when this process began.
+    seconds : float
+        Since this process began.
+    slots : int, optional
+        Workers that do the points; None without any.
+    """
 
     done: int
     total: int
@@ -59,11 +74,12 @@ class SweepProgress:
 
     @property
     def points_per_second(self) -> float:
+        """Points per second since this process began."""
         return (self.done - self.before + self.under_way) / max(self.seconds, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
-        """None as long as nothing is known."""
+        """Seconds to the end at this pace; None as long as nothing is known."""
         rate = self.points_per_second
         return (self.total - self.done - self.under_way) / rate if rate else None
 
@@ -84,19 +100,56 @@ def sweep(
     stop: threading.Event | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> Sweep:
-    """Run an experiment at every point of its ``[sweep]`` into a new folder and open it: the
-    result has ``table()`` and ``points``.
+    """Run an experiment at every point of its ``[sweep]`` into a new folder and open it.
 
-    Points that differ only in per-replica parameters share one engine of ``threads`` threads;
-    with ``workers`` all points are spread over that many processes of one thread each, with
-    ``scheduler`` (``tcp://HOST:PORT``) over the workers of a Dask cluster. The rows are the
-    same in each of these ways. ``keep`` keeps each point's run folder, ``yes`` allows more
-    than MAX_POINTS points. A point that fails is tried again twice and then recorded as
-    failed: see ``manifest["points"]``.
-    Setting ``stop``, ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ends it early; a signal then
-    raises Stopped, a KeyboardInterrupt, and ``resume`` goes on. ``tell`` is called with a line on
-    how data from a file were read. Raises InputError before anything is written, RunFailed when
-    the folder cannot be written, or the cluster is lost.
+    Points that differ only in per-replica parameters share one engine of ``threads`` threads. The
+    rows are the same with threads, workers and a cluster.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        With ``sweep``; see ``load``, ``preset`` and ``resolve``.
+    out : path, optional
+        The folder, new or empty; by default a new one among the kept runs.
+    threads : int, optional
+        Threads of this process; all by default.
+    workers : int, optional
+        Spread the points over so many processes of one thread each.
+    scheduler : str, optional
+        Spread the points over the workers of a Dask cluster, ``tcp://HOST:PORT``.
+    keep : bool
+        Keep the run folder of each point, which ``SweepPoint.run`` opens.
+    yes : bool
+        Allow more than 10 000 points (maps and diagrams: 100 000).
+    watch : callable, optional
+        Called with a ``SweepProgress`` as points end.
+    stop : threading.Event, optional
+        Once it is set, the sweep ends early; ``resume`` goes on.
+    tell : callable, optional
+        Called with a line on how data from a file were read.
+
+    Returns
+    -------
+    Sweep
+        The folder, read back, with ``table()`` and ``points``. A point that fails is tried again
+        twice and then recorded as failed: see ``manifest["points"]``.
+
+    Raises
+    ------
+    InputError
+        The sweep cannot be run here; nothing was written.
+    RunFailed
+        The folder cannot be written, or the cluster is lost.
+    Stopped
+        Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGXCPU ended the sweep. It is a KeyboardInterrupt.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> table = {"steps": 20, "system": {"name": "logistic"}, "ensemble": {"references": 2}}
+    >>> found = tuichaos.sweep(tuichaos.resolve(table, overs=["seed=[1, 2]"]))
+    >>> [(point.values["seed"], point.status) for point in found.points]
+    [(1, 'done'), (2, 'done')]
     """
     made = grid(experiment, yes)
     workers = whole(workers)

@@ -21,7 +21,24 @@ TRANSFORMS = threading.RLock()
 
 @dataclass(frozen=True)
 class Piece:
-    """One named part of a state vector, for example ``layers.0.weight (10, 4)``."""
+    """One named part of a state vector, for example ``layers.0.weight (10, 4)``.
+
+    Parameters
+    ----------
+    name : str
+        As PyTorch names it.
+    shape : tuple of int
+        Its numbers stand in the state in C order.
+    kind : str
+        ``weight``, ``bias`` or ``parameter``; ``optimizer`` for velocities.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> piece = tuichaos.Piece("layers.0.weight", (10, 4), "weight")
+    >>> piece.size, piece.layer
+    (40, 0)
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -29,6 +46,7 @@ class Piece:
 
     @property
     def size(self) -> int:
+        """How many numbers of the state it takes."""
         return math.prod(self.shape)
 
     @property
@@ -51,7 +69,15 @@ def spans(layout: tuple[Piece, ...]) -> list[tuple[Piece, slice]]:
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """``output`` and ``slope`` of a layer's activation, (replicas, units, samples)."""
+    """What a hidden layer of a network says, and how steeply it would change.
+
+    Attributes
+    ----------
+    output : Tensor
+        Of its activation, (replicas, units, samples).
+    slope : Tensor
+        Derivative of its activation by its input, (replicas, units, samples).
+    """
 
     output: Tensor
     slope: Tensor
@@ -72,27 +98,91 @@ class System:
     Subclass it and write ``dimension`` and ``step``; the rest has defaults. ``step`` must
     treat each row on its own and be built of differentiable torch operations: tangents are
     its ``torch.func.jvp``.
+
+    Attributes
+    ----------
+    dimension : int
+        Numbers of a state.
+
+    Examples
+    --------
+    >>> import torch, tuichaos
+    >>> class Tent(tuichaos.System):
+    ...     dimension = 1
+    ...
+    ...     def step(self, x):
+    ...         return torch.where(x < 0.3, x / 0.3, (1 - x) / 0.7)
+    >>> x = torch.tensor([[0.15], [0.65]])  # (replicas, dimension)
+    >>> Tent().step(x)
+    tensor([[0.5000],
+            [0.5000]])
+    >>> Tent().tangent(x, torch.ones_like(x))
+    tensor([[ 3.3333],
+            [-1.4286]])
     """
 
     dimension: int
 
     def step(self, x: Tensor) -> Tensor:
-        """Map states (replicas, dimension) to the next states, same shape."""
+        """Map states to the next states.
+
+        Parameters
+        ----------
+        x : Tensor
+            States (replicas, dimension), which must stay as they are.
+
+        Returns
+        -------
+        Tensor
+            (replicas, dimension), of the same dtype.
+        """
         raise NotImplementedError
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
-        """DF(x)·v for states and tangent vectors (replicas, dimension)."""
+        """Map tangent vectors by the derivative of the step, DF(x)·v.
+
+        Parameters
+        ----------
+        x : Tensor
+            States (replicas, dimension).
+        v : Tensor
+            Tangent vectors (replicas, dimension).
+
+        Returns
+        -------
+        Tensor
+            (replicas, dimension).
+        """
         with TRANSFORMS:
             return torch.func.jvp(self.step, (x,), (v,))[1]
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw one initial state (dimension,); the default is N(0, 1)."""
+        """Draw one initial state; the default is N(0, 1) for each number.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Of this reference alone.
+
+        Returns
+        -------
+        ndarray
+            (dimension,), finite.
+        """
         return rng.standard_normal(self.dimension)
 
     def observe(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Observables of states (replicas, dimension): name → (replicas,).
+        """Compute observables of states, which become columns of series.csv.
 
-        They become columns of series.csv. The default is the state itself, x0, x1, …
+        Parameters
+        ----------
+        x : Tensor
+            States (replicas, dimension).
+
+        Returns
+        -------
+        Mapping of str to Tensor
+            Each (replicas,). The default is the state itself, x0, x1, … up to x15.
         """
         return {f"x{k}": x[:, k] for k in range(min(self.dimension, 16))}
 
@@ -117,53 +207,157 @@ class System:
         return ()
 
     def hidden_units(self, x: Tensor) -> list[HiddenLayer]:
-        """What the hidden units say to the training samples, at states (replicas, dimension)."""
+        """Tell what the hidden units say to the training samples.
+
+        Parameters
+        ----------
+        x : Tensor
+            States (replicas, dimension).
+
+        Returns
+        -------
+        list of HiddenLayer
+            With tensors (replicas, units, samples); empty for a system without.
+        """
         return []
 
     def output_spread(self, x: Tensor) -> Tensor:
-        """By how much the outputs of a network differ between training samples, at states
-        (replicas, dimension): (replicas,), in units of the range of its targets; ∞ without."""
+        """Measure by how much the outputs of a network differ between training samples.
+
+        Parameters
+        ----------
+        x : Tensor
+            States (replicas, dimension).
+
+        Returns
+        -------
+        Tensor
+            (replicas,), in units of the range of its targets; ∞ for a system without.
+        """
         return torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
 
     def least_loss_of_alike(self, spread: float) -> float:
-        """A bound from below on the loss of a network whose ``output_spread`` is ``spread`` at
-        most; −∞ where that is not known."""
+        """Bound the loss of a network from below where its outputs are alike.
+
+        Parameters
+        ----------
+        spread : float
+            What its ``output_spread`` is at most.
+
+        Returns
+        -------
+        float
+            In the unit of the loss; −∞ where no bound is known.
+        """
         return -math.inf
 
     @property
     def time_step(self) -> float:
-        """The time a step takes: 1 for a map; exponents are per unit of time."""
+        """The time a step takes, 1 for a map; exponents are in nats per unit of time."""
         return 1.0
 
     @property
     def stable_sharpness(self) -> Tensor | None:
-        """The largest eigenvalue of the Hessian of the loss at which a minimum is still stable,
-        () or (references,): 2/η of gradient descent. None where that is not known."""
+        """The largest eigenvalue of the Hessian of the loss at which a minimum is still stable.
+
+        () or (references,): 2/η of gradient descent. None where that is not known.
+        """
         return None
 
     def take(self, index: Tensor) -> System:
-        """The system of a batch whose row k has the parameters of reference ``index[k]``."""
+        """Give the system of a batch of which each row has the parameters of one reference.
+
+        Parameters
+        ----------
+        index : Tensor
+            (rows,): row k has the parameters of reference ``index[k]``.
+
+        Returns
+        -------
+        System
+            Of that batch.
+        """
         return self
 
     def changed(self, parameters: Mapping[str, object]) -> System:
-        """The same system with other values of some parameters, for changes while it runs."""
+        """Give the same system with other values of some parameters, for changes while it runs.
+
+        Parameters
+        ----------
+        parameters : Mapping of str to object
+            New values by name.
+
+        Returns
+        -------
+        System
+            With these values.
+
+        Raises
+        ------
+        InputError
+            It has no parameter that can change while it runs, as by default.
+        """
         raise InputError(f"{type(self).__name__} has no parameter that can change while it runs")
 
     def to(self, device: torch.device, dtype: torch.dtype) -> System:
-        """The same system with its constants on ``device`` in ``dtype``."""
+        """Give the same system with its constants elsewhere.
+
+        Parameters
+        ----------
+        device : torch.device
+            Where they are to be.
+        dtype : torch.dtype
+            Of their numbers.
+
+        Returns
+        -------
+        System
+            On that device, in that dtype.
+        """
         return self
 
     def stepper_numbers(self, rows: int, references: int, steps: int) -> int:
-        """How many numbers a stepper of so many rows holds beside their states, with tangents
-        of so many of them."""
+        """Count the numbers that a stepper holds beside the states of its rows.
+
+        Parameters
+        ----------
+        rows : int
+            Replicas.
+        references : int
+            Of them, those with a tangent.
+        steps : int
+            Taken at once.
+
+        Returns
+        -------
+        int
+            Numbers, not bytes.
+        """
         return 2 * (steps + 1) * rows * self.dimension
 
     def shared_numbers(self) -> int:
-        """How many numbers all steppers share."""
+        """Count the numbers that all steppers share.
+
+        Returns
+        -------
+        int
+            Numbers, not bytes.
+        """
         return 0
 
     def look_numbers(self, states: int) -> int:
-        """How many numbers ``output_spread`` of so many states makes."""
+        """Count the numbers that ``output_spread`` makes.
+
+        Parameters
+        ----------
+        states : int
+            How many it is asked for.
+
+        Returns
+        -------
+        int
+            Numbers, not bytes.
+        """
         return 0
 
     @property
