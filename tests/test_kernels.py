@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import typing
+
 import numpy as np
 import pytest
 import torch
 
 from tuichaos import resolve
+from tuichaos.config.experiment import Network
 from tuichaos.simulation.block import Block
 from tuichaos.systems import build
 from tuichaos.systems.acceleration import stepper_for

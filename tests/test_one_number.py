@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import tuichaos
-from tuichaos.plots.run_plots import Kept, picture, view
+from tuichaos.plots.run_plots import Kept, picture
+from tuichaos.plots.series_views import view
 from tuichaos.reports import run_report
 from tuichaos.reports.run_report import number
 from tuichaos.tui.live_series import LiveSeries
