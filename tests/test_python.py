@@ -6,7 +6,6 @@ import csv
 
 import numpy as np
 import pytest
-from test_moved_data import SWEEP
 
 import tuichaos
 from tuichaos import InputError, resolve
@@ -16,7 +15,8 @@ from tuichaos.sweeps.result import open_run
 from tuichaos.systems.base import System, parameter_mask, perturbed_mask
 
 RATES = [0.1, 0.5, 2.0]
-TABLE = {**SWEEP, "sweep": {"optimizer.learning_rate": RATES, "seed": [0, 1]}}
+SMALL = {"steps": 40, "measure": {"regime": False}, "ensemble": {"references": 2, "twins": 1}}
+TABLE = {**SMALL, "sweep": {"optimizer.learning_rate": RATES, "seed": [0, 1]}}
 
 
 @pytest.fixture(scope="module")

@@ -336,7 +336,7 @@ def test_a_large_archive_is_read_within_two_gigabytes(tmp_path):
     )
     made = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "m.npz")],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1],
     )  # fmt: skip
     assert float(made.stdout) < 2e9
 
@@ -745,7 +745,7 @@ def test_a_sweep_writes_no_formula(tmp_path):
 
 def test_a_run_of_format_1_is_read(tmp_path, command):
     """Kept as it was written once, elsewhere: whatever changes, it is still read."""
-    folder = shutil.copytree(Path(__file__).parent / "kept_format_1", tmp_path / "kept")
+    folder = shutil.copytree(Path(__file__).parents[1] / "kept_format_1", tmp_path / "kept")
     run = open_run(folder)
     assert run.experiment.title == "A run of format 1"
     assert run.series["loss"].shape == (13, 2)

@@ -1,6 +1,6 @@
 """Hours of use in one process: runs, maps and screens come and go, and nothing is left behind.
 
-TUICHAOS_SOAK=3600 pytest -n 0 -s -m soak tests/test_explorer_soak.py > soak.log 2>&1 &
+TUICHAOS_SOAK=3600 pytest -n 0 -s -m soak tests/tui/test_explorer_soak.py > soak.log 2>&1 &
 takes an hour, and tells each minute how much memory there is.
 """
 

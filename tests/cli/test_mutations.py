@@ -12,7 +12,7 @@ import mutations
 import pytest
 from waiting import MAX_SECONDS
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 def told(**counts):

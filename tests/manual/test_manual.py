@@ -13,9 +13,10 @@ from pathlib import Path
 
 import click
 import pytest
-from test_tui import explorer, keys, until
+from explorers import explorer, keys
 from textual.binding import Binding
 from textual.widgets import Markdown, OptionList
+from waiting import until
 
 import tuichaos
 import tuichaos.tui
@@ -33,7 +34,7 @@ from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.manual import Manual
 from tuichaos.tui.screens.runs import Runs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TEXTS = {"README": README, **{name: pages.source(name) for name in pages.TOPICS}}
 FENCED = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)

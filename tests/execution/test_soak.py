@@ -1,7 +1,8 @@
 """Runs, sweeps and the explorer killed with SIGKILL at random times, some of them again while
 they go on: the files at the end are those of an undisturbed run, byte for byte.
 
-    pytest -m soak tests/test_soak.py -s        TUICHAOS_KILLS=6 pytest -m soak tests/test_soak.py
+    pytest -m soak tests/execution/test_soak.py -s
+    TUICHAOS_KILLS=6 pytest -m soak tests/execution/test_soak.py
 """
 
 from __future__ import annotations

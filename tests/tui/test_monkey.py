@@ -1,6 +1,6 @@
 """Keys at random leave nothing behind: no thread, no descriptor, no run that goes on.
 
-TUICHAOS_MONKEYS=10 pytest -n 0 -s -m soak tests/test_monkey.py   plays so many seeds.
+TUICHAOS_MONKEYS=10 pytest -n 0 -s -m soak tests/tui/test_monkey.py   plays so many seeds.
 """
 
 from __future__ import annotations
