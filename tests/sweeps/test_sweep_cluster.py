@@ -94,7 +94,8 @@ def test_a_cluster_gives_the_bytes_of_one_process(case, pair, tmp_path):
         made, out=tmp_path / "many", scheduler=pair.scheduler_address, watch=seen.append
     )
     assert table(many) == table(one)
-    assert (seen[-1].done, seen[-1].slots) == (points.grid(made).size, 2)
+    assert seen[-1].done == points.grid(made).size
+    assert seen[-1].slots in (1, 2)  # one that answers late may find all points given out
     assert seen[-1].seconds_left == 0
     manifest = many.manifest
     assert (manifest["scheduler"], manifest["workers"]) == (pair.scheduler_address, None)
