@@ -546,6 +546,14 @@ async def test_a_folder_that_vanishes_is_said_and_nothing_is_lost(tmp_path):
     assert (path / "series.csv").read_bytes() == (headless.path / "series.csv").read_bytes()
 
 
+async def shown_and_left(app, *names):
+    """From the screen of runs by some keys to a comparison, and back."""
+    await burst(app, *names)
+    await until(lambda: isinstance(app.screen, Compare))
+    await burst(app, "escape")
+    await until(lambda: isinstance(app.screen, Runs))
+
+
 async def test_a_run_that_vanishes_from_the_runs_screen_is_only_gone(home):
     app = explorer()
     async with app.run_test(size=SIZE) as pilot:
@@ -555,17 +563,11 @@ async def test_a_run_that_vanishes_from_the_runs_screen_is_only_gone(home):
         (folder / "note.txt").write_text("oops [/] x")
         (other / "series.csv").unlink()
         app.screen.fill()
-        await pilot.press("enter")
-        await pilot.pause(0.2)
-        await pilot.press("escape", "up", "enter")
-        await pilot.pause(0.2)
-        await pilot.press("escape")
+        await shown_and_left(app, "enter")
+        await shown_and_left(app, "up", "enter")
         for folder in (home / "runs").iterdir():
             shutil.rmtree(folder)
-        await pilot.press("c")
-        await pilot.pause(0.2)
-        await pilot.press("escape")
-        await pilot.pause(0.1)
+        await shown_and_left(app, "c")
         app.screen.fill()
         assert app.screen.query_one(DataTable).row_count == 0
 
