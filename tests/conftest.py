@@ -16,7 +16,8 @@ import pytest
 
 import tuichaos
 from tuichaos.cli.main import _run_cli
-from tuichaos.config import extension, instruments, measure
+from tuichaos.config import data_sets, extension, instruments, measure
+from tuichaos.plots.series_views import VIEWS
 from tuichaos.storage.run_reader import Run
 
 
@@ -60,9 +61,12 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def registered() -> Iterator[None]:
-    """Instruments that a test registers are gone after it."""
-    before = set(extension._ADDED)
+    """Instruments, data sets and charts that a test registers are gone after it."""
+    before, data, views = set(extension._ADDED), dict(data_sets._REGISTRY), dict(VIEWS)
     yield
+    for registry, former in ((data_sets._REGISTRY, data), (VIEWS, views)):
+        registry.clear()
+        registry.update(former)
     for key in extension._ADDED - before:
         instruments._REGISTRY.pop(key)
         extension._ADDED.discard(key)

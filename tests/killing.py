@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import signal
@@ -35,6 +36,7 @@ def forked(act: Callable[[], object], said: Path | None = None) -> int:
     would need seconds to load torch. It exits with 0, with 1 after an exception, or with the
     code of SystemExit; ``said``: where its words go."""
     warm()
+    _forget_buffers()
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -56,6 +58,22 @@ def forked(act: Callable[[], object], said: Path | None = None) -> int:
                 sys.stderr.flush()
             os._exit(code)
     return child
+
+
+def _forget_buffers() -> None:
+    """Let MKL give back what threads that have ended held. In some children its search for what
+    a thread holds did not end (mm_account_ptr_by_tid, among entries of the parent's threads)."""
+    free = getattr(_libtorch(), "mkl_serv_free_buffers", None)
+    if free is not None:
+        free()
+
+
+@functools.cache
+def _libtorch() -> object:
+    import torch
+
+    path = Path(torch.__file__).with_name("lib") / "libtorch_cpu.so"
+    return ctypes.CDLL(str(path)) if path.exists() else object()
 
 
 def _alone() -> None:

@@ -14,6 +14,8 @@ from test_resume import EVERYTHING, files, small_frames, stopped
 
 from tuichaos.api import verify
 from tuichaos.common.errors import InputError
+from tuichaos.config.instrument_spec import loaded
+from tuichaos.config.instruments import SPECS
 from tuichaos.config.loading import resolve
 from tuichaos.config.measure import Measure
 from tuichaos.config.titles import described
@@ -281,6 +283,8 @@ def test_more_steps_than_there_is_room_for_are_refused(tmp_path, command):
 
 def test_every_instrument_that_depends_on_the_steps_names_its_key():
     """``resume --steps`` tells by it why all is computed anew; Memory is there for others."""
+    for spec in SPECS:
+        loaded(spec.make) if spec.make else None
     left, found = [Instrument], {}
     while left:
         kinds = left.pop().__subclasses__()

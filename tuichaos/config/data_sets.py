@@ -73,10 +73,27 @@ def data_spec(name: str) -> DataSpec:
 def register_data(spec: DataSpec) -> None:
     """Add a data set, from now on a name for ``data.name`` in this process.
 
+    Parameters
+    ----------
+    spec : DataSpec
+        Its name, what makes it, and its parameters.
+
     Raises
     ------
     InputError
         Where there is one of that name, or nothing that makes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tuichaos
+    >>> from tuichaos.config.data_sets import DataSpec
+    >>> def line(rng, samples):
+    ...     x = rng.standard_normal((samples, 1))
+    ...     return x, (x[:, 0] > 0).astype(np.int64)
+    >>> tuichaos.register_data(DataSpec("line", line, {"samples": 40}))
+    >>> tuichaos.resolve({"data": {"name": "line"}}).data.name
+    'line'
     """
     if not isinstance(spec, DataSpec) or not spec.make:
         raise InputError("a data set is registered by a DataSpec with what makes it")

@@ -110,10 +110,25 @@ VIEWS: dict[str, View] = {
 def register_view(name: str, view: View) -> None:
     """Add a chart, from now on drawn wherever those of tuichaos are.
 
+    Parameters
+    ----------
+    name : str
+        For ``tuichaos plot --what``.
+    view : View
+        Its column of series.csv, its title, and what it adds.
+
     Raises
     ------
     InputError
         Where there is one of that name.
+
+    Examples
+    --------
+    >>> import tuichaos
+    >>> from tuichaos.plots.series_views import VIEWS, View
+    >>> tuichaos.register_view("norm", View("weight_norm", "norm of the weights", log=True))
+    >>> VIEWS["norm"].column
+    'weight_norm'
     """
     if name in VIEWS:
         raise InputError(f"{name}: there is a chart of that name")
