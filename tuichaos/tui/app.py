@@ -52,7 +52,7 @@ from tuichaos.tui.widgets.help import Help
 from tuichaos.tui.zoom import middle
 from tuichaos.tui.zoom_history import Journey
 
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0003  # for the screen, and for those that compute while it draws
 SIZE_SECONDS = 0.3  # after the last event of another size
 # What Textual binds everywhere, or puts into the palette by itself.
 EVERYWHERE = ("quit", "help", "command_palette", "app.focus_next", "app.focus_previous")
