@@ -45,6 +45,24 @@ def test_an_entry_is_whole(spec):
     assert spec.make or spec.default is True  # what is off by default has something to switch on
 
 
+def test_numbers_stand_in_the_order_of_files_that_are_kept(tmp_path):
+    """Columns of exponents.csv and parts of summary.json, with all that the quick preset has."""
+    measured = {"measure.convergence": True, "measure.reach": True, "measure.units": True}
+    run = tuichaos.run(tuichaos.resolve({}, {**SMALL, **measured}), out=tmp_path / "run")
+    head = (run.path / "exponents.csv").read_text().splitlines()[0].split(",")
+    assert head[-6:] == [
+        "reach_train",
+        "reach_test",
+        "convergence",
+        "converged",
+        "late_loss",
+        "diverged_at",
+    ]
+    named = [name for name in run.summary if name in ("units", "reach_test", "convergence")]
+    assert named == ["units", "reach_test", "convergence"]
+    assert list(run.summary)[-2:] == ["verdicts", "diverged_at"]
+
+
 def test_without_it_its_key_is_none():
     with pytest.raises(tuichaos.InputError, match=r"measure\.largest: unknown key"):
         tuichaos.resolve({}, {"measure.largest": True})

@@ -16,12 +16,19 @@ from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.stretches import Orbit, asked_references
 
+# The order in which their numbers stand in exponents.csv and summary.json, as files have it that
+# are kept; that of others follows.
+KEPT = ("distance", "nmle", "growth", "tangent", "moving", "spectrum", "units", "routes", "sizes")
+KEPT += ("autocorrelation", "recurrence", "expansion", "zero_one", "period", "orbital")
+KEPT += ("dimensions", "projection", "reach", "sharpness", "convergence", "regime")
+WRITTEN = {key: place for place, key in enumerate(KEPT)}
+
 
 def chosen(context: RunContext) -> list[Instrument]:
     """The instruments an experiment asks for, those that apply to it, each behind those that
     it reads."""
     found = _Choice(context)
-    for spec in specs():
+    for spec in sorted(specs(), key=lambda spec: WRITTEN.get(spec.key, len(WRITTEN))):
         found.take(spec)
     rest = found.instruments
     signal = any(instrument.needs_signal for instrument in rest)
