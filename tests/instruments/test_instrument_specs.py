@@ -137,7 +137,9 @@ def test_an_installed_package_brings_one_that_runs_only_if_it_is_named(tmp_path)
     shutil.copy(toy_instrument.__file__, tmp_path)
     (tmp_path / "mine.toml").write_text("steps = 5\n[measure]\nlargest = true\n")
     found = []
-    for more in ((), ("--set", "measure.largest=true"), ("--trust", "toy_instrument:spec")):
+    longer = ("--set", "measure.largest_of_all=true")  # another key that only begins alike
+    said = (("--set", "measure.largest=true"), ("--trust", "toy_instrument:spec"))
+    for more in ((), longer, *said):
         asked = ["run", "mine.toml", "--set", "ensemble.references=2", "--dry-run", *more]
         code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{CODE}"
         found.append(
@@ -149,7 +151,8 @@ def test_an_installed_package_brings_one_that_runs_only_if_it_is_named(tmp_path)
                 check=False,
             )
         )
-    alone, *named = found
+    alone, alike, *named = found
+    assert (alike.returncode, "runs only if you say its name too" in alike.stderr) == (2, True)
     assert alone.returncode == 2
     assert "runs only if you say its name too: --trust toy_instrument:spec" in alone.stderr
     assert [one.returncode for one in named] == [0, 0], named[0].stderr + named[1].stderr

@@ -12,7 +12,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.trust import is_trusted
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.instrument_spec import Spec, loaded
-from tuichaos.config.instruments import add, specs
+from tuichaos.config.instruments import add
 from tuichaos.config.measure import AVERAGES, Measure, field_of
 
 GROUP = "tuichaos.instruments"
@@ -71,7 +71,8 @@ def look_for(keys: Iterable[str], named: Mapping[str, Any]) -> None:
     missing = set(keys) - set(Measure.model_fields)
     for point in entry_points(group=GROUP) if missing else ():
         if point.name in missing:
-            _load(point, any(f"measure.{point.name}" in key for key in named))
+            place = f"measure.{point.name}"
+            _load(point, any(key == place or key.startswith(f"{place}.") for key in named))
 
 
 def _load(point: EntryPoint, said: bool) -> None:
@@ -87,8 +88,3 @@ def _load(point: EntryPoint, said: bool) -> None:
             f"measure.{point.name}: {point.value}: {type(error).__name__}: {error}"
         ) from None
     register_instrument(spec)
-
-
-def keys_of_others() -> list[str]:
-    """Keys of ``[measure]`` that are not tuichaos's own."""
-    return [spec.key for spec in specs() if spec.key in _ADDED]
