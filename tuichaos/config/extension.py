@@ -42,6 +42,7 @@ def register_instrument(spec: Spec) -> None:
         fault = "is a key of tuichaos" if own or spec.key in AVERAGES else "must be a word"
         raise InputError(f"measure.{spec.key}: {fault}")
     _ADDED.add(spec.key)
+    _UNNAMED.discard(spec.key)
     add(spec)
     annotation, default = field_of(spec)
     Measure.model_fields[spec.key] = FieldInfo.from_annotated_attribute(annotation, default)
@@ -50,6 +51,7 @@ def register_instrument(spec: Spec) -> None:
 
 
 _ADDED: set[str] = set()
+_UNNAMED: set[str] = set()  # of these, whose code was not said to run
 
 
 def look_for(keys: Iterable[str], named: Mapping[str, Any]) -> None:
@@ -63,24 +65,34 @@ def look_for(keys: Iterable[str], named: Mapping[str, Any]) -> None:
         Dotted keys that the user said, on the command line or in Python: what only a file names
         is not run.
 
-    Raises
-    ------
-    InputError
-        Where only a file names it.
+    Notes
+    -----
+    One that only a file names has its key, so that the file can be read, and refuses to run.
     """
-    missing = set(keys) - set(Measure.model_fields)
+    missing = {key for key in keys if key not in Measure.model_fields or key in _UNNAMED}
     for point in entry_points(group=GROUP) if missing else ():
         if point.name in missing:
             place = f"measure.{point.name}"
             _load(point, any(key == place or key.startswith(f"{place}.") for key in named))
 
 
-def _load(point: EntryPoint, said: bool) -> None:
-    if not said and not is_trusted(point.value):
+def _unnamed(point: EntryPoint) -> Spec:
+    """An instrument whose code nobody said may run."""
+
+    def refuse(*_: object) -> None:
         raise InputError(
             f"measure.{point.name}: a file asks for the code {point.value}, which runs only if "
             f"you say its name too: --trust {point.value}"
         )
+
+    return Spec(point.name, f"of {point.value}", options=Any, make=refuse)
+
+
+def _load(point: EntryPoint, said: bool) -> None:
+    if not said and not is_trusted(point.value):
+        register_instrument(_unnamed(point))
+        _UNNAMED.add(point.name)
+        return
     try:
         spec = loaded(point.value)
     except Exception as error:  # it is anyone's code
