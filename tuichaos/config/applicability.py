@@ -44,16 +44,20 @@ def has_loss(experiment: Experiment) -> bool:
 
 
 def has_hidden_units(experiment: Experiment) -> bool:
+    """Whether a network has units that could saturate."""
     return experiment.system.name == "training" and bool(experiment.network.hidden)
 
 
 def has_twins(experiment: Experiment) -> bool:
+    """Whether there is something to part from a reference."""
     return experiment.ensemble.twins > 0
 
 
 def has_tangent(experiment: Experiment) -> bool:
+    """Whether a tangent is carried along."""
     return bool(experiment.measure.tangent)
 
 
 def has_plane(experiment: Experiment) -> bool:
+    """Whether a state has numbers enough for a plane."""
     return numbers(experiment) >= PLANE

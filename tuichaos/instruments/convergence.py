@@ -98,4 +98,5 @@ class Convergence(Instrument):
 
 
 def kept_bytes(asked: Asked) -> float:
+    """Of the late losses of all references."""
     return 8 * asked.references * asked.option("last", LAST, asked.steps)

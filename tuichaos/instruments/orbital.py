@@ -243,5 +243,6 @@ def unresolved(distance: np.ndarray, orbital: np.ndarray, length: np.ndarray) ->
 
 
 def kept_bytes(asked: Asked) -> float:
+    """Of the states that are searched."""
     first = asked.option("references", 4, asked.references)
     return 8 * first * (2 * asked.option("window", 100, asked.steps) + 1) * asked.dimension

@@ -361,6 +361,7 @@ def _numbers(values: Tensor) -> np.ndarray:
 
 
 def kept_bytes(asked: Asked) -> float:
+    """Of twins and tangents that it advances itself."""
     twins = max(1, asked.experiment.ensemble.twins)
     first = asked.option("references", 4, asked.references)
     return 8 * 8 * first * asked.option("twins", twins, twins) * asked.dimension

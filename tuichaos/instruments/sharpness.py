@@ -293,6 +293,7 @@ def _reason(measured: int, final: np.ndarray, tenth: np.ndarray, half: np.ndarra
 
 
 def kept_bytes(asked: Asked) -> float:
+    """Of eigenvalues, and of the vectors that Lanczos keeps."""
     first = asked.option("references", asked.references, asked.references)
     times = asked.steps // asked.option("every", 10) + 2
     return 8 * first * asked.option("count", 1, asked.dimension) * (times + 4 * asked.dimension)

@@ -309,6 +309,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def kept_bytes(asked: Asked) -> float:
+    """Of frames of tangents, and of a Jacobian."""
     first = asked.option("references", asked.references, asked.references)
     count = asked.option("count", asked.dimension, asked.dimension)
     return 8 * (16 * first * count * asked.dimension + 3 * asked.dimension**2)

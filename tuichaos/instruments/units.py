@@ -177,5 +177,6 @@ class SaturatedUnits(Instrument):
 
 
 def kept_bytes(asked: Asked) -> float:
+    """Of a row for each layer, reference and time."""
     times = asked.steps // asked.option("every", 10) + 2
     return 200 * asked.references * len(asked.experiment.network.hidden) * times
