@@ -160,5 +160,7 @@ def test_an_installed_package_brings_one_that_runs_only_if_it_is_named(tmp_path)
     code += f"assert tuichaos.load({str(kept / 'experiment.toml')!r}).measure.largest is True; "
     code += "from tuichaos.config.extension import look_for; "
     code += "look_for(['largest'], {'measure.largest_of_all': True}); "  # begins alike
-    code += "assert 'toy_instrument' not in sys.modules"  # a folder is read, and runs nothing
+    code += "assert 'toy_instrument' not in sys.modules; "  # a folder is read, and runs nothing
+    code += "tuichaos.resolve({'measure': {'largest': True}}); "  # who gives a table says it
+    code += "assert 'toy_instrument' in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -201,6 +201,9 @@ def resolve(
         ...
     tuichaos.common.errors.InputError: stepps: unknown key; did you mean 'steps'?
     """
+    measured = table.get("measure") if isinstance(table, Mapping) else None
+    if isinstance(measured, Mapping):  # a table given here is said by you
+        look_for(map(str, measured), {f"measure.{key}": True for key in measured})
     made = valid(table, overrides, overs)
     trust_named(made.model_dump(include={"system", "data", "network", "optimizer", "loss"}))
     return made
