@@ -113,6 +113,33 @@ def other(read):  # Dask loads this twice
 tables.read = other(tables.read)
 """
 
+# One that leaves a file once it had too little memory for a point.
+SHORT = """
+import pathlib
+from tuichaos.sweeps import cluster_worker
+
+class Short(cluster_worker.TooLarge):
+    def __init__(self, *numbers):
+        super().__init__(*numbers)
+        pathlib.Path({0!r}).touch()
+
+cluster_worker.TooLarge = Short
+"""
+
+# One that answers what it can do only once there is a file.
+LATE = """
+import pathlib
+import time
+from tuichaos.sweeps import cluster_worker
+
+def late(*question, asked=cluster_worker.asked):
+    while not pathlib.Path({0!r}).exists():
+        time.sleep(0.05)
+    return asked(*question)
+
+cluster_worker.asked = late
+"""
+
 
 class Parts:
     """A scheduler and workers as processes of Dask's own commands. A context: none outlives it."""

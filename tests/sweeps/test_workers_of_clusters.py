@@ -139,17 +139,20 @@ def test_a_point_that_no_worker_has_the_memory_for(limited, tmp_path):
 
 @pytest.mark.slow
 def test_a_point_goes_to_the_worker_that_has_the_memory(tmp_path, command):
+    """Also where that one answers only after the other has failed at it."""
     off = dict.fromkeys(("measure.tangent", "measure.regime", "measure.period"), False)
     wide = {"steps": 2, "ensemble.twins": 0, "network.hidden": [1500], **off}
-    made = tuichaos.resolve({"sweep": {"ensemble.references": [2, 400, 3]}}, wide)
+    made = tuichaos.resolve({"sweep": {"ensemble.references": [2, 1500, 3]}}, wide)
     (tmp_path / "m.toml").write_text(made.to_toml())
     with clusters.Parts(tmp_path).scheduler() as parts:
-        for memory in ("560MB", "0"):  # the second one gets the first point
-            parts.worker(memory=memory)
+        short = tmp_path / "short"
+        parts.worker(clusters.SHORT.format(str(short)), memory="700MB")
+        parts.worker(clusters.LATE.format(str(short)), memory="0")
         parts.wait_for_workers(2)
         how = ("--out", tmp_path / "s", "--scheduler", parts.address, "--quiet")
         code, _, err = command("run", tmp_path / "m.toml", *how)
     assert (code, err) == (0, "")
+    assert short.exists()
     assert open_run(tmp_path / "s").table()["status"] == ["done"] * 3
 
 

@@ -183,7 +183,8 @@ class Cluster(Crew):
         self, executor: object, job: Job, points: tuple[Point, ...], alone: bool = False
     ) -> Future | None:
         least = max(self._least.get(point.index, 0.0) for point in points)
-        member = self._roll.free(alone, least if self._roll.has_room(least) else 0.0)
+        # Where nobody has the room, any worker tells so once more, with its numbers.
+        member = self._roll.free(alone, least if self._roll.may_have_room(least) else 0.0)
         if member is None:
             return None
         packed = pickle.dumps((job, points, self._session))
@@ -347,7 +348,7 @@ class Cluster(Crew):
         if found.unfit:
             self._roll.set_aside(member, found.unfit)
             raise WorkerLeft
-        if found.short and self._roll.has_room(found.short):
+        if found.short and self._roll.may_have_room(found.short):
             self._least.update((point.index, found.short) for point in points)
             raise WorkerLeft(aside=True)
         if found.fault:

@@ -155,6 +155,11 @@ class Roll:
         """Whether a worker, free or not, has so many bytes for points."""
         return any(m.ready and m.room >= least for m in self.members.values())
 
+    def may_have_room(self, least: float) -> bool:
+        """The same, or a worker that has not answered yet may turn out to have it."""
+        asked = [m for m in self.members.values() if m.state in (NEW, ASKED)]
+        return self.has_room(least) or any(not m.limit or m.limit > least for m in asked)
+
     def free(self, alone: bool = False, least: float = 0.0) -> Member | None:
         """Who gets the next unit, of those with at least so much room: the least busy one, then
         the one with most room; an empty one where the unit should be ``alone``."""
