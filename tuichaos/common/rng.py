@@ -26,6 +26,7 @@ class Purpose(enum.IntEnum):
     ROUNDING = 17
     SHARPNESS = 12
     NUDGE = 40
+    BATCHES = 50
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:
