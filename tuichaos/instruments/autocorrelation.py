@@ -48,7 +48,7 @@ class Correlations:
     high: np.ndarray
 
 
-class Autocorrelation(OfSeries):
+class Autocorrelation(OfSeries, kept_as="Autocorrelation"):
     """ρ at lags 1 to ``lags`` (50; a quarter of the stretch at most) over the newest MAX_NEWEST
     steps; of the state over as many of these as are kept (see Memory), empty if too few.
 

@@ -65,7 +65,7 @@ class Expansion:
     local: Fit
 
 
-class ExpansionRates(OfSeries):
+class ExpansionRates(OfSeries, kept_as="ExpansionRates"):
     """Rates over the newest MAX_NEWEST steps in nats a step (of a flow: per unit of time).
 
     References

@@ -146,7 +146,7 @@ def between_levels(distances: np.ndarray, scale: np.ndarray, unit: float) -> np.
         return (distances >= FLOOR_UNITS * unit * scale) & (distances <= GROWTH_LIMIT * scale)
 
 
-class GrowthExponent(Instrument):
+class GrowthExponent(Instrument, kept_as="GrowthExponent"):
     """The slope of each twin over its growth window, nats per unit of time; a reference has
     the mean over its twins, and none unless all its twins have one. There is no interval for one
     reference: its twins share its orbit, so how they differ does not tell how it does."""

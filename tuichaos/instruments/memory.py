@@ -15,7 +15,7 @@ BYTES = 8_000_000  # of states that are kept of one reference
 LEAST = 50  # states; fewer would tell nothing, and none are kept
 
 
-class Memory(Instrument):
+class Memory(Instrument, kept_as="Memory"):
     """Keeps the newest ``capacity`` states of the first references in a ring; no numbers of
     its own. At most BYTES a reference, however long the run: MAX_NEWEST states of up to 200
     numbers, fewer of larger ones, none above 20 000. The ring's size does not depend on how

@@ -77,7 +77,7 @@ def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return slope, np.where(total > 0, slope * slope * square / total, np.nan)
 
 
-class PaperExponent(Instrument):
+class PaperExponent(Instrument, kept_as="PaperExponent"):
     """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded.
 
     References

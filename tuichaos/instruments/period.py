@@ -36,7 +36,7 @@ SHRINKING = 0.999
 NOISE_UNITS = 1e4  # in the last place of the scale: rounding noise that a slow map has amplified
 
 
-class Period(OfSeries):
+class Period(OfSeries, kept_as="Period"):
     """The smallest period of the state among the newest STRETCH steps; see ``period``. The
     levels in the table are those of the scalar series."""
 

@@ -44,7 +44,7 @@ class Recurrence:
     mean_diagonal: float
 
 
-class RecurrencePlot(OfSeries):
+class RecurrencePlot(OfSeries, kept_as="RecurrencePlot"):
     """Over the newest ``points`` steps (400): Euclidean distance of whole states where that is
     affordable (enough of them kept, see Memory, and at most WORK multiplications), else of
     the signal; ``of`` in the summary says which. Steps that follow each other in time are

@@ -36,7 +36,7 @@ PARTED = (
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
 
 
-class Regime(Instrument):
+class Regime(Instrument, kept_as="Regime"):
     """Collects evidence over equal spans, in memory that does not grow with the run: see
     ``Spans``; whether the network was dead at LOOKS steps; and the sharpness, where measured.
 

@@ -155,7 +155,7 @@ def summary(
     }
 
 
-class Orbit(Instrument):
+class Orbit(Instrument, kept_as="Orbit"):
     """Writes the analysed stretch itself, at most its newest MAX_NEWEST steps, as orbit.csv."""
 
     depends_on_steps = False

@@ -10,7 +10,7 @@ from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.simulation.frames import Frame
 
 
-class Survival(Instrument):
+class Survival(Instrument, kept_as="Survival"):
     """``diverged_at``: the first step at which a reference holds a number that is not finite."""
 
     depends_on_steps = False

@@ -52,7 +52,7 @@ class ZeroOne:
     plane: np.ndarray
 
 
-class ZeroOneTest(OfSeries):
+class ZeroOneTest(OfSeries, kept_as="ZeroOneTest"):
     """K over the newest MAX_NEWEST values at a stride of the stretch.
 
     References
