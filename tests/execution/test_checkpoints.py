@@ -25,7 +25,7 @@ from tuichaos.config.instrument_spec import Spec, loaded
 from tuichaos.config.instruments import SPECS
 from tuichaos.config.loading import resolve
 from tuichaos.execution import manifest, resume, runner
-from tuichaos.instruments import stretches
+from tuichaos.instruments import series_window
 from tuichaos.instruments.base import Instrument
 from tuichaos.storage import checkpoint_encoding, folder_lock
 from tuichaos.storage.checkpoint_encoding import KEPT, Decoder, Encoder, kept
@@ -225,7 +225,7 @@ NAMED |= {"LastValues", "KeptStates"}  # of orbit diagrams
 
 def test_checkpoints_call_instruments_by_names_that_stay():
     own = [c for c in subclasses(Instrument) if c.__module__.startswith("tuichaos.")]
-    names = [c.kept_as for c in own if c is not stretches.OfSeries]
+    names = [c.kept_as for c in own if c is not series_window.OfSeries]
     assert len(names) == len(set(names))
     assert set(names) == NAMED
 

@@ -32,25 +32,25 @@ from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import RunContext
 from tuichaos.instruments.convergence import Convergence
 from tuichaos.instruments.dimensions import Dimensions
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.expansion import ExpansionRates
 from tuichaos.instruments.growth import GrowthExponent
 from tuichaos.instruments.moving import Moving
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
 from tuichaos.instruments.orbital import OrbitalDistance
+from tuichaos.instruments.pca import Projection
 from tuichaos.instruments.period import Period
-from tuichaos.instruments.projection import Projection
-from tuichaos.instruments.reach import Reach
 from tuichaos.instruments.recurrence import RecurrencePlot
 from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.routes import Routes
+from tuichaos.instruments.saturation import SaturatedUnits
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.sizes import PerturbationSizes
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
-from tuichaos.instruments.units import SaturatedUnits
+from tuichaos.instruments.time_to_accuracy import Reach
+from tuichaos.instruments.twin_distance import Divergence
 from tuichaos.instruments.zero_one import ZeroOneTest
 from tuichaos.selftest import softmax, table
 from tuichaos.selftest.checks import QUIET, exact, word

@@ -258,8 +258,8 @@ SPECS = (
         "units",
         "saturated hidden units: { every = steps }",
         options("every"),
-        make=f"{OWN}.units:SaturatedUnits",
-        memory=f"{OWN}.units:kept_bytes",
+        make=f"{OWN}.saturation:SaturatedUnits",
+        memory=f"{OWN}.saturation:kept_bytes",
         fits=has.has_hidden_units,
         tab="Dimensions",
         charts={"units": _chart("units.csv", "dimensions:units", "Dimensions")},
@@ -270,12 +270,12 @@ SPECS = (
         "principal components of the orbit: { components = …, points = of the orbit, "
         "references = … }",
         options("components", "points", "references"),
-        make=f"{OWN}.projection:Projection",
+        make=f"{OWN}.pca:Projection",
         fits=has.has_plane,
         tab="Projection",
         charts={
-            "projection": _chart("projection.csv", "projection:projection", "Projection"),
-            "projection-loss": _chart("projection.csv", "projection:projection_loss", "Projection"),
+            "projection": _chart("projection.csv", "pca:projection", "Projection"),
+            "projection-loss": _chart("projection.csv", "pca:projection_loss", "Projection"),
         },
         rows=(
             Entry("projection", "plane", "variance in the plane"),
@@ -294,7 +294,7 @@ SPECS = (
         "steps until an accuracy is first reached, train and test part: "
         "{ accuracy = 0.9, every = steps between looks }",
         Reach,
-        make=f"{OWN}.reach:Reach",
+        make=f"{OWN}.time_to_accuracy:Reach",
     ),
 )
 

@@ -8,13 +8,13 @@ from typing import Any
 from tuichaos.config.instrument_spec import Spec, loaded
 from tuichaos.config.instruments import specs
 from tuichaos.instruments.base import Instrument, RunContext, is_on
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.observables import Observables, WeightNorm
-from tuichaos.instruments.reach import Reach
+from tuichaos.instruments.series_window import Orbit, asked_references
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import StateTail
-from tuichaos.instruments.stretches import Orbit, asked_references
+from tuichaos.instruments.time_to_accuracy import Reach
+from tuichaos.instruments.twin_distance import Divergence
 
 # The order in which their numbers stand in exponents.csv and summary.json, as files have it that
 # are kept; that of others follows.

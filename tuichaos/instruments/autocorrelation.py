@@ -21,8 +21,7 @@ from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
-from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import (
+from tuichaos.instruments.series_window import (
     CONSTANT,
     MAX_NEWEST,
     OfSeries,
@@ -30,6 +29,7 @@ from tuichaos.instruments.stretches import (
     Unmeasured,
     summary,
 )
+from tuichaos.instruments.signals import Signals
 
 LAGS = 50
 SHUFFLES = 1000  # the paper's number

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.instruments.base import Findings
-from tuichaos.instruments.stretches import OfSeries, SeriesWindow, Unmeasured, summary
+from tuichaos.instruments.series_window import OfSeries, SeriesWindow, Unmeasured, summary
 
 RADIUS = 5e-5
 SHORTEST, LONGEST = 4, 24  # points of a fit: n = 1 … m − 1 for m = 5 … 25

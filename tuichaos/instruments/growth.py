@@ -20,8 +20,8 @@ import numpy as np
 
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 from tuichaos.instruments.base import Findings, Instrument, RunContext
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import mean_and_interval, median
+from tuichaos.instruments.twin_distance import Divergence
 from tuichaos.simulation.frames import Frame
 from tuichaos.storage.checkpoint_encoding import kept
 

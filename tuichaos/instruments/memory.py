@@ -8,7 +8,7 @@ import numpy as np
 
 from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Instrument, RunContext
-from tuichaos.instruments.stretches import MAX_NEWEST
+from tuichaos.instruments.series_window import MAX_NEWEST
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
 BYTES = 8_000_000  # of states that are kept of one reference

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuichaos.instruments.base import Findings, Instrument, RunContext
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import share_interval
+from tuichaos.instruments.twin_distance import Divergence
 from tuichaos.simulation.frames import Frame
 
 STARTS = range(0, 101, 5)

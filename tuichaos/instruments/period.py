@@ -11,10 +11,10 @@ import numpy as np
 from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, RunContext
+from tuichaos.instruments.series_window import OfSeries, SeriesWindow, summary
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import TAIL, StateTail
 from tuichaos.instruments.state_tail import kept_bytes as tail_bytes
-from tuichaos.instruments.stretches import OfSeries, SeriesWindow, summary
 
 LONGEST = 1024
 CYCLES = 4  # that must have been seen, so that a repetition is no accident

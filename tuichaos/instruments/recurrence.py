@@ -20,8 +20,8 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
+from tuichaos.instruments.series_window import CONSTANT, OfSeries, SeriesWindow, Unmeasured, summary
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import CONSTANT, OfSeries, SeriesWindow, Unmeasured, summary
 
 POINTS = 400
 MAX_POINTS = 1000  # distances of all pairs are in memory together

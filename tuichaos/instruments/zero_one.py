@@ -24,8 +24,14 @@ import numpy as np
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.instruments.autocorrelation import autocorrelation
 from tuichaos.instruments.base import Findings
+from tuichaos.instruments.series_window import (
+    MAX_NEWEST,
+    OfSeries,
+    SeriesWindow,
+    Unmeasured,
+    summary,
+)
 from tuichaos.instruments.signals import MAX_STEPS
-from tuichaos.instruments.stretches import MAX_NEWEST, OfSeries, SeriesWindow, Unmeasured, summary
 
 FREQUENCIES = 100
 LOWEST, HIGHEST = math.pi / 5, 4 * math.pi / 5
