@@ -21,7 +21,7 @@ import numpy as np
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.statistics import mean_and_interval, median
-from tuichaos.instruments.twin_distance import Divergence
+from tuichaos.instruments.twin_distance import TwinDistance
 from tuichaos.simulation.frames import Frame
 from tuichaos.storage.checkpoint_encoding import kept
 
@@ -154,9 +154,9 @@ class GrowthExponent(Instrument, kept_as="GrowthExponent"):
     key = "growth"
     depends_on_steps = False
 
-    def __init__(self, context: RunContext, divergence: Divergence) -> None:
+    def __init__(self, context: RunContext, distance: TwinDistance) -> None:
         self.context = context
-        self.divergence = divergence
+        self.distance = distance
         shape = (context.references, context.experiment.ensemble.twins)
         self.window = GrowthWindow(shape, context.unit, context.time_step)
 
@@ -207,7 +207,7 @@ class GrowthExponent(Instrument, kept_as="GrowthExponent"):
             return "no reference stayed finite"
         if not np.isfinite(window.origin).any():
             words = "the twins were not moved yet, or their first distance is 0"
-            return self.divergence.lost or words
+            return self.distance.lost or words
         with np.errstate(over="ignore", invalid="ignore"):
             first = np.exp(window.origin)
         scale = window.scale[:, None]

@@ -48,13 +48,13 @@ class Period(OfSeries, kept_as="Period"):
         super().__init__(context, signals)
         self.states = states
 
-    def measured(self, stretch: SeriesWindow) -> tuple[int, float, float]:
-        stretch.require(LEAST, moving=False)
-        states = self.states.newest(stretch.reference, len(stretch.values))
-        found = period(states, unit=stretch.unit)
+    def measured(self, part: SeriesWindow) -> tuple[int, float, float]:
+        part.require(LEAST, moving=False)
+        states = self.states.newest(part.reference, len(part.values))
+        found = period(states, unit=part.unit)
         if found is None:
             return 0, math.nan, math.nan
-        last = stretch.values[-found:]
+        last = part.values[-found:]
         return found, float(last.min()), float(last.max())
 
     def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:

@@ -74,15 +74,15 @@ class RecurrencePlot(OfSeries, kept_as="RecurrencePlot"):
         kept = memory.capacity >= min(self.points, context.steps + 1)
         self.states = kept and self.points**2 / 2 * memory.dimension <= WORK
 
-    def measured(self, stretch: SeriesWindow) -> tuple[int, Recurrence]:
-        stretch.require(LEAST, moving=False)
-        x, floor = stretch.values[:, None], stretch.floor
+    def measured(self, part: SeriesWindow) -> tuple[int, Recurrence]:
+        part.require(LEAST, moving=False)
+        x, floor = part.values[:, None], part.floor
         if self.states:
-            x = self.memory.states(stretch.reference, stretch.start)[1]
-            floor = FLOOR_UNITS * stretch.unit * float(np.abs(x).max())
+            x = self.memory.states(part.reference, part.start)[1]
+            floor = FLOOR_UNITS * part.unit * float(np.abs(x).max())
         if np.ptp(x, axis=0).max() <= floor:
             raise Unmeasured(CONSTANT)
-        return stretch.start, recurrence(x)
+        return part.start, recurrence(x)
 
     def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         rows: list[list[Any]] = []
