@@ -14,8 +14,8 @@ from tuichaos.config.loading import resolve
 from tuichaos.execution.plan import plan
 from tuichaos.instruments import verdicts
 from tuichaos.instruments.dead_network import dead_network
+from tuichaos.instruments.saturation import stuck_units
 from tuichaos.instruments.span_record import largest_speedup
-from tuichaos.instruments.units import stuck_units
 from tuichaos.instruments.verdicts import GAIN, MAY_WAKE, Evidence, is_ambiguous, judge
 from tuichaos.reports import run_report
 

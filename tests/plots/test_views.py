@@ -20,7 +20,7 @@ from tuichaos.execution.progress_event import Progress
 from tuichaos.plots import distance_fit
 from tuichaos.plots.bands import Band, running_interval
 from tuichaos.plots.figure import Curve, Picture, Role, cropped, smoothed
-from tuichaos.plots.instruments.projection import _rms
+from tuichaos.plots.instruments.pca import _rms
 from tuichaos.plots.plotext_renderer import COLOURS, draw, legend
 from tuichaos.plots.run_plots import Kept
 from tuichaos.plots.series_views import view

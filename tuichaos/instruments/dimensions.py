@@ -58,7 +58,7 @@ class Ending:
     flat_reason: str | None
 
 
-class Dimensions(Instrument):
+class Dimensions(Instrument, kept_as="Dimensions"):
     """The first references, over the whole run; optimizer state is no dimension here.
 
     D_w is added up at every step. Knock-out and curvatures (eigenvalues of the dense Hessian

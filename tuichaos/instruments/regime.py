@@ -17,11 +17,11 @@ from tuichaos.instruments.dead_network import DeadNetwork, dead_network
 from tuichaos.instruments.nmle import POINTS, BestWindows, PaperExponent
 from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.period import period
+from tuichaos.instruments.saturation import ALIKE, stuck_of_alike
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.span_record import SpanRecord, Spans
 from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
-from tuichaos.instruments.units import ALIKE, stuck_of_alike
 from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
@@ -36,7 +36,7 @@ PARTED = (
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
 
 
-class Regime(Instrument):
+class Regime(Instrument, kept_as="Regime"):
     """Collects evidence over equal spans, in memory that does not grow with the run: see
     ``Spans``; whether the network was dead at LOOKS steps; and the sharpness, where measured.
 

@@ -74,7 +74,7 @@ class Company:
     steppers: tuple[Stepper, Stepper] | None = None
 
 
-class Routes(Instrument):
+class Routes(Instrument, kept_as="Routes"):
     """Rates along the three routes over two windows of each twin, nats per unit of time.
 
     One window is from the perturbation for as long as the free twin is above the rounding floor

@@ -50,7 +50,7 @@ class Group:
     stepper: Stepper | None = None  # made when it is first needed
 
 
-class PerturbationSizes(Instrument):
+class PerturbationSizes(Instrument, kept_as="PerturbationSizes"):
     """Per size and reference the exponent by growth window and by best window, L1 over
     parameters, nats per unit of time; empty where the window has too few points (the size
     is at the rounding floor or the growth limit) or where the reference diverged.
