@@ -216,7 +216,7 @@ class Routes(Instrument, kept_as="Routes"):
                 company.total = company.total.clone()
             if t < moves:
                 rows = torch.cat([company.twins.flatten(0, 1), company.noisy])
-                image = company.steppers[0].advance(system, rows, 1, None).orbit[1]
+                image = company.steppers[0].advance(system.later(t), rows, 1, None).orbit[1]
                 company.twins = image[: -len(company.noisy)].clone().view_as(company.twins)
                 company.noisy = image[-len(company.noisy) :] * roundings[t]
         grown = torch.stack(totals) + torch.stack(ratios).log()
@@ -235,7 +235,8 @@ class Routes(Instrument, kept_as="Routes"):
         for t in range(0, moves, company.tangent_steps):
             steps = min(company.tangent_steps, moves - t)
             rows = states[t].repeat_interleave(self.twins, dim=0)
-            stretch = company.steppers[1].advance(system, rows, steps, company.directions)
+            now = system.later(t)
+            stretch = company.steppers[1].advance(now, rows, steps, company.directions)
             growth.append(_numbers(stretch.growth).reshape(steps, *company.length.shape))
             company.directions = stretch.tangents.clone()
         growth = np.concatenate([company.length[None], *growth])

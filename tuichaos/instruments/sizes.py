@@ -132,7 +132,7 @@ class PerturbationSizes(Instrument, kept_as="PerturbationSizes"):
         for t in range(begin, len(states), group.chunk):
             steps = min(group.chunk, len(states) - t)
             rows = group.twins.flatten(0, 1)
-            orbits = group.stepper.advance(system, rows, steps, None).orbit
+            orbits = group.stepper.advance(system.later(t), rows, steps, None).orbit
             seen = orbits[:steps].unflatten(1, group.twins.shape[:2])
             apart = self._parameters(seen - states[t : t + steps, :, None])
             distances[t : t + steps] = _numbers(apart.abs_().sum(-1))

@@ -28,7 +28,8 @@ class Block:
 
     Rows of ``x``: the references, the witness (an unperturbed twin of reference 0, in the
     last block only), the twins of the first reference, of the second, …. ``tangents``
-    (count, dimension) are unit vectors. ``system`` has the parameters of all references.
+    (count, dimension) are unit vectors. ``system`` has the parameters of all references, at
+    step 0.
     """
 
     first: int
@@ -91,8 +92,9 @@ class Block:
         run's (else it begins the next frame). ``observed``: the steps at which they will look
         at observables. Returns arrays (T, count, …) by name."""
         scored = Scored(self.count, observed(np.arange(start, start + steps)))
+        now = self._row_system.later(start)
         stretch = stepper.advance(
-            self._row_system, self.x, steps, self.tangents, scored if scored.at.any() else None
+            now, self.x, steps, self.tangents, scored if scored.at.any() else None
         )
         alive = put_to_rest(stretch.orbit)
         self.x = stretch.orbit[-1].clone()
@@ -142,7 +144,7 @@ class Block:
             twins,
             growth,
             alive[:times, : self.count],
-            self._own_system,
+            self._own_system.later(start),
             stepper,
             found,
             stretch.scored if alive.all() else None,  # the dead are at rest, in no number

@@ -34,7 +34,8 @@ class BlockOrbit:
     alive : Tensor
         Whether the reference is still finite (T, r).
     system : System
-        With the parameters of these references.
+        With the parameters of these references, at the time of the first of the steps: at
+        that of the k-th state it is ``system.later(k)``.
     stepper : Stepper
         That advances this block.
     found : Mapping of str to ndarray

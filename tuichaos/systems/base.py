@@ -299,6 +299,27 @@ class System:
         """
         raise InputError(f"{type(self).__name__} has no parameter that can change while it runs")
 
+    def later(self, steps: int | Tensor) -> System:
+        """Give the system as it is some steps later, for a map that depends on the time.
+
+        Parameters
+        ----------
+        steps : int or Tensor
+            From the time of this system on; (rows,) where each row is at another time.
+
+        Returns
+        -------
+        System
+            Whose ``step`` is the one of that time. The default, of a map that does not depend on
+            the time, is this system itself.
+        """
+        return self
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether the map is the same at every step."""
+        return True
+
     def to(self, device: torch.device, dtype: torch.dtype) -> System:
         """Give the same system with its constants elsewhere.
 
@@ -406,7 +427,8 @@ class Stepper(Protocol):
         scored: Scored | None = None,
     ) -> Stretch:
         """``steps`` steps of states (rows, dimension) under ``system`` (whose parameters are
-        those of the rows), with unit tangents (references, dimension) of the first rows.
+        those of the rows, and whose time that of the states), with unit tangents (references,
+        dimension) of the first rows.
         ``scored``: what will be observed; where that is cheaper on the way, the stretch has
         it, to the bit as ``observe`` gives it."""
 

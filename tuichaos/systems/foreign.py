@@ -3,6 +3,8 @@ in two threads at once is done by one at a time."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,21 +30,39 @@ TOLD = (InputError, RunFailed, SystemFault, MemoryError, torch.OutOfMemoryError)
 class Foreign(System):
     """The user's object ``inner``, of which ``name`` tells in messages. It needs ``dimension``
     and ``step``; what else it has of a System is used. With ``alone`` no two of its functions
-    run at the same time, in whatever threads: they use function transforms of torch."""
+    run at the same time, in whatever threads: they use function transforms of torch. ``time``:
+    the step at which the map is, () or (rows,), for an object whose ``step`` asks for it."""
 
-    def __init__(self, inner: Any, name: str, alone: bool = False) -> None:
+    def __init__(self, inner: Any, name: str, alone: bool = False, time: int | Tensor = 0) -> None:
         self.inner = inner
         self.name = name
         self.alone = alone
+        self.time = time
         self.dimension = inner.dimension
 
     def step(self, x: Tensor) -> Tensor:
-        return self._call("step", x)
+        return self._call("step", x, **self._time("step", x))
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
         if self.own("tangent"):
-            return self._call("tangent", x, v)
+            return self._call("tangent", x, v, **self._time("tangent", x))
         return super().tangent(x, v)
+
+    def later(self, steps: int | Tensor) -> System:
+        if self.autonomous:
+            return self
+        return Foreign(self.inner, self.name, self.alone, self.time + steps)
+
+    @functools.cached_property
+    def autonomous(self) -> bool:
+        return not takes_time(self.inner.step)
+
+    def _time(self, what: str, x: Tensor) -> dict[str, Tensor]:
+        """The time of each row (rows, 1), for a function that asks for it."""
+        if self.autonomous or not takes_time(getattr(self.inner, what)):
+            return {}
+        now = torch.as_tensor(self.time, device=x.device).reshape(-1, 1)
+        return {"t": now.expand(len(x), 1)}
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
         return self._call("start", rng)
@@ -102,7 +122,9 @@ class Foreign(System):
     def _again(self, found: Any) -> System:
         """The same around another object that the user's own gave."""
         return (
-            self if found is self.inner or found is self else Foreign(found, self.name, self.alone)
+            self
+            if found is self.inner or found is self
+            else Foreign(found, self.name, self.alone, self.time)
         )
 
     def _value(self, what: str) -> Any:
@@ -111,7 +133,7 @@ class Foreign(System):
             return getattr(System, what).fget(self)
         return getattr(self.inner, what)
 
-    def _call(self, what: str, *arguments: Any) -> Any:
+    def _call(self, what: str, *arguments: Any, **time: Tensor) -> Any:
         """What a function of the user's gives; the default where there is none."""
         if not self._has(what):
             return getattr(System, what)(self, *arguments)
@@ -119,8 +141,8 @@ class Foreign(System):
         try:
             if self.alone:
                 with TRANSFORMS:
-                    return act(*arguments)
-            return act(*arguments)
+                    return act(*arguments, **time)
+            return act(*arguments, **time)
         except BaseException as error:  # it is anyone's code
             named = self._named(what, error)
             if named is error:
@@ -136,6 +158,14 @@ class Foreign(System):
         if any(part in words for part in NUMPY):
             words += " (its functions must be torch's, not NumPy's)"
         return SystemFault(f"{self.name}.{what}: {words}")
+
+
+def takes_time(act: Callable[..., object]) -> bool:
+    """Whether a function asks for the time: by an argument ``t``."""
+    try:
+        return "t" in inspect.signature(act).parameters
+    except (TypeError, ValueError):  # it tells nothing of itself
+        return False
 
 
 def uses_transforms(act: Callable[[], object]) -> bool:

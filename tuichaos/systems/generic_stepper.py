@@ -36,7 +36,7 @@ class GenericStepper:
             part = _part(system, rows, FIXED_ROWS, x.device)
             state = padded(x[rows], FIXED_ROWS)
             for t in range(1, steps + 1):
-                state = part.step(state)
+                state = part.later(t - 1).step(state)
                 orbit[t, rows] = state[: rows.stop - rows.start]
         if tangents is None:
             return Stretch(orbit)
@@ -85,13 +85,15 @@ def jacobians(system: System, orbit: Tensor) -> Tensor:
 def _flattened(
     system: System, states: Tensor, size: int, copies: int = 1
 ) -> Iterator[tuple[System, Tensor, slice]]:
-    """States (T, references, d) of many times as batches (copies·size, d), each batch ``copies``
-    times below itself, with the system of its rows and the rows' place among T·references."""
+    """States (T, references, d) of many times, the first that of the system, as batches
+    (copies·size, d), each batch ``copies`` times below itself, with the system of its rows and
+    the rows' place among T·references."""
     flat = states.reshape(-1, states.shape[2])
     for rows in _batches(len(flat), size):
-        index = torch.arange(rows.start, rows.stop, device=states.device) % states.shape[1]
-        index, x = padded(index, size), padded(flat[rows], size)
-        yield system.take(index.repeat(copies)), x.repeat(copies, 1), rows
+        place = padded(torch.arange(rows.start, rows.stop, device=states.device), size)
+        place, x = place.repeat(copies), padded(flat[rows], size).repeat(copies, 1)
+        part = system.take(place % states.shape[1])
+        yield part if part.autonomous else part.later(place // states.shape[1]), x, rows
 
 
 Image = Callable[[int, Tensor], Tensor]
@@ -113,7 +115,8 @@ def _by_jvp(system: System, orbit: Tensor) -> Image:
         out = torch.empty_like(v)
         for rows, part in batches:
             x = padded(orbit[t, rows], FIXED_ROWS)
-            out[rows] = part.tangent(x, padded(v[rows], FIXED_ROWS))[: rows.stop - rows.start]
+            now = part.later(t)
+            out[rows] = now.tangent(x, padded(v[rows], FIXED_ROWS))[: rows.stop - rows.start]
         return out
 
     return image

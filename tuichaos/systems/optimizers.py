@@ -71,9 +71,7 @@ class Optimizer:
         return replace(self, arguments=taken)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Optimizer:
-        return replace(
-            self, arguments={k: v.to(device, dtype) for k, v in self.arguments.items()}
-        )
+        return replace(self, arguments={k: v.to(device, dtype) for k, v in self.arguments.items()})
 
 
 class GD(Optimizer):

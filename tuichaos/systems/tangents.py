@@ -34,7 +34,7 @@ def push(system: System, stepper: Stepper, orbit: Tensor, steps: int, vectors: i
         out = torch.empty_like(q)
         flat, images = q.flatten(0, 1), out.view(-1, q.shape[2])
         for place, part, own in blocks:
-            stretch = stepper.advance(own, orbit[t].index_select(0, part), 1, flat[place])
+            stretch = stepper.advance(own.later(t), orbit[t].index_select(0, part), 1, flat[place])
             torch.mul(stretch.tangents, stretch.growth[0].exp()[:, None], out=images[place])
         return out
 
