@@ -17,7 +17,7 @@ from tuichaos.systems.training import TrainingSystem
 def stepper_for(system: System, rows: int, steps: int, device: torch.device) -> Stepper:
     """What advances blocks of up to ``rows`` replicas of a system by up to ``steps`` steps a
     call."""
-    if is_perceptron(system):
+    if is_perceptron(system) and system.descends:
         return PerceptronStepper(system, rows, steps, device)
     return GenericStepper()
 
@@ -30,5 +30,5 @@ def hessian(system: System) -> Hessian:
 
 
 def is_perceptron(system: System) -> bool:
-    """Whether a system takes the steps that the fast forms take. A subclass may take others."""
+    """Whether a system has the loss of which the fast forms are. A subclass may have another."""
     return type(system) is TrainingSystem

@@ -23,12 +23,15 @@ MEAN_SQUARE, MOMENTUM = "square_avg", "momentum_buffer"
 
 @dataclass(frozen=True)
 class Optimizer:
-    """``arguments``: each () for all replicas, or (rows,). ``flags``: those that hold."""
+    """``arguments``: each () for all replicas, or (rows,). ``flags``: those that hold, of
+    ``nesterov``, ``bias_correction`` and ``momentum_buffer``: with one for every replica, or, as
+    in torch.optim, none where the momentum is 0."""
 
     arguments: Mapping[str, Tensor] = field(default_factory=dict)
     flags: frozenset[str] = frozenset()
 
     name: ClassVar[str] = ""
+    preconditions: ClassVar[bool] = False
 
     @property
     def pieces(self) -> tuple[str, ...]:
@@ -53,9 +56,19 @@ class Optimizer:
         return None
 
     @property
-    def coupled_decay(self) -> Tensor | None:
+    def coupled_decay(self) -> Tensor | float:
         """What is added to the Hessian: λ of a weight decay that is part of the gradient."""
-        return self.arguments.get("weight_decay")
+        return self.arguments.get("weight_decay", 0.0)
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether every step takes the same map."""
+        return True
+
+    @property
+    def varies(self) -> bool:
+        """Whether an argument differs between replicas."""
+        return any(value.ndim for value in self.arguments.values())
 
     def column(self, name: str) -> Tensor:
         """An argument, to be broadcast against (rows, parameters)."""
@@ -94,7 +107,11 @@ class SGD(Optimizer):
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        return (MOMENTUM,) if has_momentum(self.arguments) else ()
+        return (MOMENTUM,) if MOMENTUM in self.flags else ()
+
+    @property
+    def autonomous(self) -> bool:
+        return not self.pieces  # the first step fills the buffer in its own way
 
     def update(self, x: Tensor, state: State, g: Tensor, rate: Tensor, step: Tensor):
         g = self.decayed(g, x)
@@ -118,11 +135,11 @@ class RMSprop(Optimizer):
     x ← x − η·v."""
 
     name = "rmsprop"
+    preconditions = True
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        momentum = has_momentum(self.arguments)
-        return (MEAN_SQUARE, MOMENTUM) if momentum else (MEAN_SQUARE,)
+        return (MEAN_SQUARE, MOMENTUM) if MOMENTUM in self.flags else (MEAN_SQUARE,)
 
     def update(self, x: Tensor, state: State, g: Tensor, rate: Tensor, step: Tensor):
         g = self.decayed(g, x)
@@ -147,10 +164,15 @@ class Adam(Optimizer):
     m̂ = m and v̂ = v. The weight decay is coupled: g ← g + λ·x."""
 
     name = "adam"
+    preconditions = True
 
     @property
     def pieces(self) -> tuple[str, ...]:
         return (FIRST_MOMENTS, SECOND_MOMENTS)
+
+    @property
+    def autonomous(self) -> bool:
+        return "bias_correction" not in self.flags
 
     def update(self, x: Tensor, state: State, g: Tensor, rate: Tensor, step: Tensor):
         return self._moved(x, state, self.decayed(g, x), rate, step)
@@ -185,8 +207,8 @@ class AdamW(Adam):
     name = "adamw"
 
     @property
-    def coupled_decay(self) -> None:
-        return None
+    def coupled_decay(self) -> float:
+        return 0.0
 
     def update(self, x: Tensor, state: State, g: Tensor, rate: Tensor, step: Tensor):
         return self._moved((1 - rate * self.column("weight_decay")) * x, state, g, rate, step)
@@ -205,8 +227,3 @@ def root(v: Tensor) -> Tensor:
     step does not depend on it to first order, while √ alone has an infinite slope there."""
     there = v > 0
     return torch.where(there, torch.sqrt(torch.where(there, v, 1.0)), 0.0)
-
-
-def has_momentum(arguments: Mapping[str, Tensor]) -> bool:
-    """Whether any replica has one: else there is no buffer, as in torch.optim."""
-    return bool((arguments["momentum"] != 0).any())

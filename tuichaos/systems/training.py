@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,13 +16,18 @@ from tuichaos.systems.mlp.buffers import forward_buffers, in_parts, layout_of
 from tuichaos.systems.mlp.kernels import forward
 from tuichaos.systems.mlp.losses import sample_losses
 from tuichaos.systems.mlp.network import Perceptron, initial_state
+from tuichaos.systems.optimizers import GD, Optimizer
 from tuichaos.systems.parts import Sizes, part_size
 from tuichaos.systems.samples import Samples
 
 
 @dataclass(frozen=True)
 class TrainingSystem(System):
-    """One step of full-batch gradient descent on a perceptron, x ← x − η·∇L(x).
+    """One step of an optimizer on a perceptron: of gradient descent, x ← x − η·∇L(x).
+
+    A state holds the parameters, then the state of the optimizer, piece by piece, under the
+    names of torch.optim (``exp_avg.layers.0.weight``). ``time``: the number of steps taken
+    before, () or (rows,).
 
     ``learning_rate`` is a tensor: () for all replicas, or one value a reference (or row,
     after ``take``). ``learning_rates``: the same for each linear layer, in its place; () where
@@ -45,6 +50,8 @@ class TrainingSystem(System):
     init_scale: float = 1.0
     learning_rates: tuple[Tensor, ...] = ()
     multipliers: tuple[float, ...] = ()
+    optimizer: Optimizer = field(default_factory=GD)
+    time: int | Tensor = 0
 
     @property
     def layer_rates(self) -> list[Tensor]:
@@ -62,11 +69,28 @@ class TrainingSystem(System):
 
     @property
     def dimension(self) -> int:
-        return self.network.dimension
+        return self.network.dimension * (1 + len(self.optimizer.pieces))
 
     @property
     def layout(self) -> tuple[Piece, ...]:
-        return self.network.layout
+        weights = self.network.layout
+        return weights + tuple(
+            Piece(f"{name}.{piece.name}", piece.shape, "optimizer")
+            for name in self.optimizer.pieces
+            for piece in weights
+        )
+
+    @property
+    def descends(self) -> bool:
+        """Whether a step is plain gradient descent, x ← x − η·∇L(x)."""
+        return type(self.optimizer) is GD
+
+    @property
+    def autonomous(self) -> bool:
+        return self.optimizer.autonomous
+
+    def later(self, steps: int | Tensor) -> TrainingSystem:
+        return self if self.autonomous else replace(self, time=self.time + steps)
 
     @property
     def is_network(self) -> bool:
@@ -79,28 +103,30 @@ class TrainingSystem(System):
         return sample_losses(self.loss, outputs, samples.targets).mean(-1)
 
     def gradient(self, x: Tensor) -> Tensor:
-        """∇L (replicas, dimension) of states (replicas, dimension)."""
+        """∇L (replicas, parameters) at parameters, of the same shape."""
         with TRANSFORMS:
-            return torch.func.grad(lambda states: self.losses(states).sum())(x)
+            return torch.func.grad(lambda weights: self.losses(weights).sum())(x)
 
     def step(self, x: Tensor) -> Tensor:
-        if self.has_one_rate:
-            return x - self.learning_rate.reshape(-1, 1) * self.gradient(x)
-        return x - self._entry_rates(x) * self.gradient(x)
+        weights, *state = x.split(self.network.dimension, dim=1)
+        g, rate = self.gradient(weights), self._rate(len(x))
+        time = torch.as_tensor(self.time, device=x.device).reshape(-1, 1)
+        weights, state = self.optimizer.update(weights, tuple(state), g, rate, time)
+        return torch.cat((weights, *state), dim=1) if state else weights
 
-    def _entry_rates(self, x: Tensor) -> Tensor:
-        """η of each entry of the states (replicas, dimension)."""
-        rates = self.layer_rates
-        columns = [
-            rates[piece.layer].reshape(-1, 1).expand(len(x), piece.size) for piece in self.layout
-        ]
+    def _rate(self, rows: int) -> Tensor:
+        """η of each parameter, to be broadcast against (rows, parameters)."""
+        if self.has_one_rate:
+            return self.learning_rate.reshape(-1, 1)
+        rates, pieces = self.layer_rates, self.network.layout
+        columns = [rates[p.layer].reshape(-1, 1).expand(rows, p.size) for p in pieces]
         return torch.cat(columns, dim=1)
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
-        state = initial_state(self.network, self.init, self.init_scale, rng)
-        for piece, span in spans(self.layout) if self.multipliers else ():
-            state[span] *= self.multipliers[piece.layer]
-        return state
+        weights = initial_state(self.network, self.init, self.init_scale, rng)
+        for piece, span in spans(self.network.layout) if self.multipliers else ():
+            weights[span] *= self.multipliers[piece.layer]
+        return np.concatenate([weights, np.zeros(self.dimension - len(weights))])
 
     def observe(self, x: Tensor) -> Mapping[str, Tensor]:
         """loss, train_accuracy, test_accuracy, test_loss (those that apply), each (replicas,)."""
@@ -129,7 +155,7 @@ class TrainingSystem(System):
         packing = layout_of(self.network, x.device)
         rows = max(2, len(x))
         packed = x.new_empty(rows, packing.width)
-        packing.pack(padded(x, rows), packed)
+        packing.pack(padded(x[:, : packing.dimension], rows), packed)
         inputs = in_parts(self.network, self.train)
         high, low = [], []
         for part in forward_buffers(self.network, inputs, rows, x.new_empty):
@@ -146,14 +172,22 @@ class TrainingSystem(System):
         return tuple(name for name, there in (asked | {"test_loss": tested}).items() if there)
 
     def take(self, index: Tensor) -> TrainingSystem:
-        if all(rate.ndim == 0 for rate in (self.learning_rate, *self.learning_rates)):
+        """With the parameters, and the time, of row ``index[k]`` in row k."""
+
+        def taken(value: Tensor) -> Tensor:
+            return value[index] if value.ndim else value
+
+        time = torch.as_tensor(self.time)
+        rates = (self.learning_rate, *self.learning_rates)
+        if not (time.ndim or self.optimizer.varies or any(rate.ndim for rate in rates)):
             return self
-
-        def taken(rate: Tensor) -> Tensor:
-            return rate[index] if rate.ndim else rate
-
-        layers = tuple(map(taken, self.learning_rates))
-        return replace(self, learning_rate=taken(self.learning_rate), learning_rates=layers)
+        return replace(
+            self,
+            learning_rate=taken(self.learning_rate),
+            learning_rates=tuple(map(taken, self.learning_rates)),
+            optimizer=self.optimizer.take(index),
+            time=taken(time) if time.ndim else self.time,
+        )
 
     def changed(self, parameters: Mapping[str, object]) -> TrainingSystem:
         if self.learning_rates:
@@ -169,17 +203,22 @@ class TrainingSystem(System):
             test=None if self.test is None else self.test.to(device, dtype),
             learning_rate=self.learning_rate.to(device, dtype),
             learning_rates=tuple(rate.to(device, dtype) for rate in self.learning_rates),
+            optimizer=self.optimizer.to(device, dtype),
         )
 
     @property
     def stable_sharpness(self) -> Tensor:
-        """2/η; NaN where layers have different ones: the stable step then depends on more than
-        the largest eigenvalue."""
-        if self.has_one_rate:
-            return 2 / self.learning_rate
+        """2/η of gradient descent; NaN where layers have different rates: the stable step then
+        depends on more than the largest eigenvalue. None where it is the preconditioned Hessian
+        that counts."""
+        if self.optimizer.preconditions:
+            return None
         first, *others = self.layer_rates
+        found = self.optimizer.threshold(first) - self.optimizer.coupled_decay
+        if self.has_one_rate:
+            return found
         same = torch.stack([torch.as_tensor(first == rate) for rate in others]).all(0)
-        return torch.where(same, 2 / first, torch.nan)
+        return torch.where(same, found, torch.nan)
 
     def least_loss_of_alike(self, spread: float) -> float:
         # Of outputs that are the same for all samples the least loss is the entropy of the

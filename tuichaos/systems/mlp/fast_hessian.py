@@ -47,7 +47,7 @@ class PerceptronHessian:
         self._buffers: dict[int, tuple] = {}
 
     def at(self, system: System, x: Tensor) -> None:
-        self.packing.pack(x[None], self.state)
+        self.packing.pack(x[None, : self.packing.dimension], self.state)
         self._passes[0](self.forward, self.weights)
         self._passes[1](self.forward, self.backward, self.inward)
 
