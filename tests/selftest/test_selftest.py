@@ -108,7 +108,7 @@ def missed(result):
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("trial", SHORT, ids=lambda trial: trial.name)
 def test_short_trials(trial):
-    result = selftest.perform(trial)
+    result = selftest.run_trial(trial)
     assert not result.reason
     assert missed(result) == []
 
@@ -117,7 +117,7 @@ def test_short_trials(trial):
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", LONG, ids=lambda trial: trial.name)
 def test_long_trials(trial):
-    result = selftest.perform(trial)
+    result = selftest.run_trial(trial)
     assert not result.reason
     assert missed(result) == []
 
@@ -225,7 +225,7 @@ def test_a_map_that_is_a_thousandth_off_is_found(system, monkeypatch):
     name = {"Quadratic": "quadratic, curv", "Product": "product of 2", "Cat": "Arnold",
             "Logistic": "logistic map"}[system.__name__]  # fmt: skip
     trial = next(trial for trial in SHORT if trial.name.startswith(name))
-    assert missed(selftest.perform(trial))
+    assert missed(selftest.run_trial(trial))
 
 
 ROTATION = "rotation of the plane"
@@ -251,7 +251,7 @@ FAULTS = [
 def test_a_wrong_instrument_is_found(name, module, part, wrong, monkeypatch):
     trial = next(trial for trial in SHORT if trial.name.startswith(name))
     monkeypatch.setattr(module, part, wrong)
-    assert missed(selftest.perform(trial))
+    assert missed(selftest.run_trial(trial))
 
 
 def test_a_wrong_word_is_one_off_and_none_is_nothing(command, monkeypatch):

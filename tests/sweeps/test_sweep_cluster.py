@@ -526,4 +526,4 @@ def test_a_scheduler_that_falls_silent(monkeypatch):
     with pytest.raises(RunFailed, match="does not answer any more"):
         pool.slots()
     with pytest.raises(InputError, match="must be tcp"):
-        worker_options.check(None)
+        worker_options.check_address(None)

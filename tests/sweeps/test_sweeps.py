@@ -23,7 +23,7 @@ from tuichaos.reports.progress import sweep_words
 from tuichaos.sweeps import batch, points, workers
 from tuichaos.sweeps import journal as rows
 from tuichaos.sweeps.sweep_reader import read
-from tuichaos.sweeps.sweep_runner import SweepProgress
+from tuichaos.sweeps.sweep_writer import SweepProgress
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
@@ -513,7 +513,7 @@ def test_resume_tries_again_what_failed_and_nothing_else(tmp_path, command, monk
 
 def test_progress_says_points_rate_time_left_and_failures(capsys, monkeypatch):
     from tuichaos.reports import progress
-    from tuichaos.sweeps.sweep_runner import SweepProgress
+    from tuichaos.sweeps.sweep_writer import SweepProgress
 
     monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
     lines = progress.SweepLines()

@@ -38,7 +38,7 @@ from tuichaos.config.field_types import (
 )
 from tuichaos.config.measure import OWN_KEYS, Measure
 from tuichaos.config.plane_and_diagram import Diagram, Plane
-from tuichaos.config.reference_parameters import REFERENCE, check
+from tuichaos.config.reference_parameters import REFERENCE, check_parameters
 from tuichaos.config.sweep_axes import Ranges
 
 MAX_SEED = 2**63 - 1
@@ -73,7 +73,7 @@ class System(Table):
     @model_validator(mode="after")
     def _takes(self) -> System:
         if self.name in REFERENCE:
-            check(self.name, self.parameters)
+            check_parameters(self.name, self.parameters)
         return self
 
 

@@ -39,7 +39,7 @@ from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.storage.run_writer import (
     NullWriter,
     RunWriter,
-    check,
+    checked_folder,
     checksums,
     new_folder,
     tell_end,
@@ -100,13 +100,13 @@ def run(
     (2,)
     """
     ready = plan(experiment, threads)
-    ready.check_room(check(out))
+    ready.check_room(checked_folder(out))
     for line in lines_of(ready) if tell is not None else ():
         tell(line)
     stop = stop or threading.Event()
     with interrupts(stop) as seen, new_folder(ready.experiment, out) as path, locked(path):
         prepare(ready, path, RunControl(stop=stop)).run(watch)
-    return told(open_run(path), seen)
+    return unless_interrupted(open_run(path), seen)
 
 
 def lines_of(ready: Plan) -> list[str]:
@@ -114,7 +114,7 @@ def lines_of(ready: Plan) -> list[str]:
     return [*ready.told, *(f"warning: {words}" for words in ready.warnings)]
 
 
-def told(done: Run, interrupted: Sequence[int]) -> Run:
+def unless_interrupted(done: Run, interrupted: Sequence[int]) -> Run:
     """A run that has ended; Stopped where a signal has ended it before it was done."""
     if interrupted and done.manifest["status"] != "done":
         raise Stopped(
@@ -145,7 +145,7 @@ def interrupts(stop: threading.Event) -> Iterator[list[int]]:
 
     before = {number: signal.signal(number, handle) for number in signals.ours()}
     try:
-        signals.check()
+        signals.raise_missed()
         yield seen
     finally:
         for number, handler in before.items():

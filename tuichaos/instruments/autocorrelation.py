@@ -90,7 +90,7 @@ class Autocorrelation(OfSeries, kept_as="Autocorrelation"):
             return np.full(lags, np.nan)
         return autocorrelation(states, lags)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         rows: list[list[Any]] = []
         columns: dict[str, list[float]] = {name: [] for name in NAMES}
         for reference, one in enumerate(found):

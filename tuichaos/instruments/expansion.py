@@ -82,7 +82,7 @@ class ExpansionRates(OfSeries, kept_as="ExpansionRates"):
         part.require(LEAST)
         return part, expansion(part.values, part.floor)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         step = self.context.time_step
         local: list[list[Any]] = []
         curves: list[list[Any]] = []

@@ -57,7 +57,7 @@ class Period(OfSeries, kept_as="Period"):
         last = part.values[-found:]
         return found, float(last.min()), float(last.max())
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         measured = {k: one for k, one in enumerate(found) if not isinstance(one, str)}
         nothing = (math.nan,) * 3
         rows = [

@@ -84,7 +84,7 @@ class RecurrencePlot(OfSeries, kept_as="RecurrencePlot"):
             raise Unmeasured(CONSTANT)
         return part.start, recurrence(x)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         rows: list[list[Any]] = []
         measured = {k: one for k, one in enumerate(found) if not isinstance(one, str)}
         for reference, (start, one) in measured.items():

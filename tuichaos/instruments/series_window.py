@@ -89,7 +89,7 @@ def series_windows(context: RunContext, signals: Signals, references: int) -> li
 class OfSeries(Instrument):
     """An instrument of the scalar series (the loss, or x0 of a map) at every step.
 
-    Subclasses name their ``key`` of ``[measure]`` and write ``measured`` and ``told``.
+    Subclasses name their ``key`` of ``[measure]`` and write ``measured`` and ``collected``.
     Nothing is added up while the run goes on: everything is computed from the kept series
     when it is asked for, and again only when there are more steps.
     """
@@ -124,14 +124,14 @@ class OfSeries(Instrument):
         found += ["too few steps"] * (self.references - len(found))
         start = whole[0].newest(self.most).start if whole else 0
         window = [start, self.signals.end] if start <= self.signals.end else None
-        return self.told(found, window)
+        return self.collected(found, window)
 
     def measured(self, part: SeriesWindow) -> Any:
         """The numbers of one reference (anything but a string); Unmeasured where there are
         none. A pure function of the window: whoever else is in the run does not matter."""
         raise NotImplementedError
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         """Tables and summary from what ``measured`` gave for each reference, or the reason."""
         raise NotImplementedError
 

@@ -94,7 +94,7 @@ class ZeroOneTest(OfSeries, kept_as="ZeroOneTest"):
         plane = np.stack([path.real, path.imag], axis=1)
         return ZeroOne(float(np.median(k)), low, high, stride, count, c, start, plane)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         rows: list[list[Any]] = []
         plane: list[list[Any]] = []
         measured = {k: one for k, one in enumerate(found) if not isinstance(one, str)}

@@ -238,7 +238,7 @@ def tell_end(path: Path, content: Mapping[str, Any]) -> None:
             overwrite_text(path / "manifest.json", _json({"format": FORMAT, **content}))
 
 
-def check(out: str | Path | None) -> Path | None:
+def checked_folder(out: str | Path | None) -> Path | None:
     """``out`` as a path, InputError if it cannot become a run folder; touches nothing."""
     if out is None:
         return None
@@ -264,7 +264,7 @@ def check(out: str | Path | None) -> Path | None:
 def new_folder(experiment: Experiment, out: str | Path | None) -> Iterator[Path]:
     """An empty folder for a run; one that ends before its manifest.json is there, by a full
     disk, leaves nothing behind. Raises as ``create``; RunFailed where it cannot be written."""
-    named = check(out)
+    named = checked_folder(out)
     there = named is not None and named.exists()
     path = create(experiment, out)
     try:
@@ -292,7 +292,7 @@ BEGUN = ("experiment.toml", "series.csv", "lock")  # what is there before manife
 def create(experiment: Experiment, out: str | Path | None) -> Path:
     """Make an empty run folder; InputError if it cannot be had, RunFailed where there is no
     room for it. Nothing is ever overwritten."""
-    named = check(out)
+    named = checked_folder(out)
     if named is not None:
         try:
             named.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ MEET_SECONDS = 5.0  # for all that are there to answer, once some have
 MEMORY_DEATHS = 6  # of workers by Dask for their memory, before any point is done
 LEAST_PROCESS = 200_000_000  # bytes of a worker with torch loaded, at least: 250 MB are usual
 CLOSE_SECONDS = 2.0  # for goodbyes
-ASK = "exec(source) or __import__('pickle').dumps(told(packed))"
+ASK = "exec(source) or __import__('pickle').dumps(fitness(packed))"
 WORK = "__import__('tuichaos.sweeps.cluster_worker').sweeps.cluster_worker.packed_work(packed)"
 # Topics of Dask's events: that a worker went, and that its nanny ended it for its memory.
 WENT, OVER_MEMORY = "all", "worker-restart-memory"
@@ -156,7 +156,7 @@ class Cluster(Crew):
             self._client.close(timeout=CLOSE_SECONDS)
         self._quiet.close()
 
-    def check(self, needs: float) -> None:
+    def check_memory(self, needs: float) -> None:
         limits = [member.limit for member in self._roll.members.values()]
         least = self._roll.needs = LEAST_PROCESS + needs
         if limits and all(0 < limit < least for limit in limits):

@@ -225,7 +225,7 @@ def in_points(
             return end.value
 
 
-def perform(
+def run_tile(
     base: Base, threads: int | None, tile: Sequence[Point], stop: threading.Event
 ) -> Generator[float, None, list[Row]]:
     """Run one tile; yields how much is done, in points, and returns its rows; none when

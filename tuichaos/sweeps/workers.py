@@ -30,7 +30,7 @@ from multiprocessing import resource_tracker
 from tuichaos.common import signals
 from tuichaos.common.errors import RunFailed
 from tuichaos.common.trust import trust_named
-from tuichaos.sweeps.batch import TRIES, Job, perform
+from tuichaos.sweeps.batch import TRIES, Job, run_batch
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
 
@@ -84,7 +84,7 @@ class Crew:
     def __exit__(self, *ended: object) -> None:
         return None
 
-    def check(self, needs: float) -> None:
+    def check_memory(self, needs: float) -> None:
         """InputError where it is known that no worker has the bytes that a point needs."""
 
     def meet(self, job: Job, stop: threading.Event) -> Iterator[None]:
@@ -154,7 +154,7 @@ def units(batches: Sequence[Sequence[Point]], workers: int) -> list[Unit]:
 def work(job: Job, points: tuple[Point, ...]) -> list[Row]:
     """What a worker does: the rows of its points."""
     trust_named(job.base.table)  # who asked had it checked
-    return [row for row in perform(job, points, threading.Event()) if isinstance(row, Row)]
+    return [row for row in run_batch(job, points, threading.Event()) if isinstance(row, Row)]
 
 
 def scattered(

@@ -16,7 +16,7 @@ from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.data_sets import data_spec
 from tuichaos.config.experiment import Data
 from tuichaos.config.instrument_spec import loaded
-from tuichaos.systems import odd_features, tables
+from tuichaos.systems import odd_features, table_cells, tables
 from tuichaos.systems import targets as targets_of
 from tuichaos.systems.file_cache import Once
 
@@ -151,7 +151,7 @@ def _freeze(arrays: Iterable[np.ndarray]) -> None:
 
 
 def _told(raw: Raw, data: Data) -> str:
-    name = tables.shown(data.path) if data.path else data.name
+    name = table_cells.shown(data.path) if data.path else data.name
     return f"{name}: {'; '.join(raw.told)}" if raw.told else ""
 
 

@@ -243,7 +243,7 @@ class Session:
         from tuichaos.execution.restore import going_on, rows_before
         from tuichaos.execution.runner import lines_of, prepare
         from tuichaos.storage.folder_lock import locked
-        from tuichaos.storage.run_writer import check, new_folder
+        from tuichaos.storage.run_writer import checked_folder, new_folder
 
         if self.path is not None:
             with going_on(self.path, self._threads, self._control) as recording:
@@ -253,7 +253,7 @@ class Session:
             return
         ready = plan(self.asked, self._threads)
         self.told = lines_of(ready)
-        ready.check_room(check(self._out))
+        ready.check_room(checked_folder(self._out))
         with new_folder(ready.experiment, self._out) as self.path, locked(self.path):
             yield prepare(ready, self.path, self._control)
 

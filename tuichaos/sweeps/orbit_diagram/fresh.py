@@ -30,7 +30,7 @@ FRESH = "fresh"  # the name of orbits that start afresh at each value
 Columns = Mapping[str, np.ndarray]  # (references,) by name
 
 
-def perform(
+def run_fresh(
     base: Base, threads: int | None, tile: Sequence[Point], stop: threading.Event
 ) -> Generator[float, None, list[Row]]:
     """Run one tile; yields how much is done, in points, and returns its rows; none when
