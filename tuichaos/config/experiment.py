@@ -6,7 +6,6 @@ Every key has a default; ``loading.describe_keys`` lists them from the models be
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -25,10 +24,8 @@ from tuichaos.config.field_types import (
     MAX_SIZE,
     Counts,
     Integer,
-    LayerRates,
     Multipliers,
     Positive,
-    Rates,
     Real,
     Size,
     Start,
@@ -37,6 +34,7 @@ from tuichaos.config.field_types import (
     Widths,
 )
 from tuichaos.config.measure import OWN_KEYS, Measure
+from tuichaos.config.optimizer import Optimizer
 from tuichaos.config.plane_and_diagram import Diagram, Plane
 from tuichaos.config.reference_parameters import REFERENCE, check_parameters
 from tuichaos.config.sweep_axes import Ranges
@@ -192,48 +190,6 @@ class Loss(Table):
     )
 
 
-class Change(Table):
-    """Another learning rate from a step on.
-
-    Parameters
-    ----------
-    step : int
-        From this step on.
-    learning_rate : float or list of float
-        η, or a list of one η a reference.
-    """
-
-    step: Annotated[Integer, Field(ge=0)] = Field(..., description="from this step on")
-    learning_rate: Rates = Field(..., description="η, or a list of one η a reference")
-
-
-class Optimizer(Table):
-    """One step of training."""
-
-    name: Literal["gd"] = Field("gd", description="full-batch gradient descent")
-    learning_rate: Rates = Field(1.0, description="η, or a list of one η a reference")
-    learning_rates: LayerRates = Field(
-        [],
-        description="one η a linear layer (each may be a list of one η a reference); takes the "
-        "place of learning_rate",
-    )
-    changes: list[Change] = Field(
-        [], description="learning rates that hold from a step on: {step = N, learning_rate = η}"
-    )
-
-    @field_validator("changes")
-    @classmethod
-    def _in_order(cls, changes: list[Change]) -> list[Change]:
-        if any(b.step <= a.step for a, b in itertools.pairwise(changes)):
-            raise ValueError("steps must increase")
-        return changes
-
-    def rate_at(self, step: int) -> Rates:
-        """The learning rate that holds for the step from ``step`` on."""
-        past = [change.learning_rate for change in self.changes if change.step <= step]
-        return past[-1] if past else self.learning_rate
-
-
 class Ensemble(Table):
     """References and their twins."""
 
@@ -375,6 +331,8 @@ class Experiment(Table):
             raise ValueError(f"measure.discard: must be below steps = {self.steps}")
         for rates in (self.optimizer, *self.optimizer.changes):
             self._check_rates(rates.learning_rate)
+        for name, values in self.optimizer.per_replica.items():
+            self._check_rates(values, name)
         self._check_layers()
         if any(change.step >= self.steps for change in self.optimizer.changes):
             raise ValueError(f"optimizer.changes: steps must be below steps = {self.steps}")

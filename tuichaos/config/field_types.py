@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -64,11 +65,32 @@ def _size(value: object) -> float:
 
 
 def _rates(value: object) -> object:
+    return _each(_positive, value)
+
+
+def sizes(value: object) -> object:
+    """A number from 0 up, or a list of one a reference."""
+    return _each(_size, value)
+
+
+def shares(value: object) -> object:
+    """A number from 0 to below 1, or a list of one a reference."""
+    return _each(_share, value)
+
+
+def _each(act: Callable[[object], float], value: object) -> object:
     if not isinstance(value, list):
-        return _positive(value)
+        return act(value)
     if not value:
         raise ValueError("must not be an empty list")
-    return [_positive(item) for item in value]
+    return [act(item) for item in value]
+
+
+def _share(value: object) -> float:
+    number = _real(value)
+    if not 0 <= number < 1:
+        raise ValueError(f"must lie from 0 to below 1, not {value!r}")
+    return number
 
 
 def _layer_rates(value: object) -> object:

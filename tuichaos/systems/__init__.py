@@ -15,6 +15,7 @@ from tuichaos.systems.base import System
 from tuichaos.systems.datasets import Dataset, load
 from tuichaos.systems.determinism import nondeterminism
 from tuichaos.systems.mlp.network import Perceptron
+from tuichaos.systems.optimizers import made
 from tuichaos.systems.plugins import users_system
 from tuichaos.systems.reference_registry import reference_system
 from tuichaos.systems.samples import Samples
@@ -88,6 +89,7 @@ def _training(experiment: Experiment) -> Built:
             torch.tensor(rate, dtype=torch.float64) for rate in experiment.optimizer.learning_rates
         ),
         tuple(network.multipliers),
+        made(experiment.optimizer),
     )
     return Built(system, data)
 

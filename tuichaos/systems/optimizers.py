@@ -16,6 +16,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from tuichaos.config.optimizer import OPTIMIZERS, most
+from tuichaos.config.optimizer import Optimizer as OptimizerTable
+
 State = tuple[Tensor, ...]
 FIRST_MOMENTS, SECOND_MOMENTS = "exp_avg", "exp_avg_sq"
 MEAN_SQUARE, MOMENTUM = "square_avg", "momentum_buffer"
@@ -30,7 +33,6 @@ class Optimizer:
     arguments: Mapping[str, Tensor] = field(default_factory=dict)
     flags: frozenset[str] = frozenset()
 
-    name: ClassVar[str] = ""
     preconditions: ClassVar[bool] = False
 
     @property
@@ -90,8 +92,6 @@ class Optimizer:
 class GD(Optimizer):
     """x ← x − η·g."""
 
-    name = "gd"
-
     def update(self, x: Tensor, state: State, g: Tensor, rate: Tensor, step: Tensor):
         return x - rate * g, ()
 
@@ -102,8 +102,6 @@ class GD(Optimizer):
 class SGD(Optimizer):
     """v ← μ·v + (1 − τ)·g, x ← x − η·v; with nesterov x ← x − η·(g + μ·v). The first step takes
     v = g, without dampening, as torch.optim does."""
-
-    name = "sgd"
 
     @property
     def pieces(self) -> tuple[str, ...]:
@@ -134,7 +132,6 @@ class RMSprop(Optimizer):
     """s ← α·s + (1 − α)·g², x ← x − η·g/(√s + ε); with momentum v ← μ·v + g/(√s + ε) and
     x ← x − η·v."""
 
-    name = "rmsprop"
     preconditions = True
 
     @property
@@ -163,7 +160,6 @@ class Adam(Optimizer):
     m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ) at the t-th step, t from 1; without ``bias_correction``
     m̂ = m and v̂ = v. The weight decay is coupled: g ← g + λ·x."""
 
-    name = "adam"
     preconditions = True
 
     @property
@@ -204,8 +200,6 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with a weight decay of its own: x ← (1 − η·λ)·x before the step."""
 
-    name = "adamw"
-
     @property
     def coupled_decay(self) -> float:
         return 0.0
@@ -219,7 +213,18 @@ class AdamW(Adam):
         return kept * (1 + beta) / (1 - beta) / rate
 
 
-REGISTRY = {kind.name: kind for kind in (GD, SGD, RMSprop, Adam, AdamW)}
+def made(table: OptimizerTable) -> Optimizer:
+    """The optimizer that ``[optimizer]`` asks for."""
+    kind = globals()[OPTIMIZERS[table.name].make]
+    names = {"betas.0": "beta1", "betas.1": "beta2"}
+    arguments = {
+        names.get(key, key): torch.tensor(value, dtype=torch.float64)
+        for key, value in table.per_replica.items()
+    }
+    flags = {name for name in ("nesterov", "bias_correction") if getattr(table, name)}
+    if table.momentum is not None and most(table.momentum) > 0:
+        flags.add(MOMENTUM)
+    return kind(arguments, frozenset(flags))
 
 
 def root(v: Tensor) -> Tensor:
