@@ -100,8 +100,8 @@ class GD(Optimizer):
 
 
 class SGD(Optimizer):
-    """v ← μ·v + (1 − τ)·g, x ← x − η·v; with nesterov x ← x − η·(g + μ·v). The first step takes
-    v = g, without dampening, as torch.optim does."""
+    """v ← μ·v + (1 − τ)·g, x ← x − η·v; with nesterov x ← x − η·(g + μ·v). The first step is
+    without dampening: from v = 0 it takes v = g, as torch.optim does."""
 
     @property
     def pieces(self) -> tuple[str, ...]:
@@ -109,14 +109,15 @@ class SGD(Optimizer):
 
     @property
     def autonomous(self) -> bool:
-        return not self.pieces  # the first step fills the buffer in its own way
+        return not (self.pieces and (self.arguments["dampening"] > 0).any())
 
     def update(self, x: Tensor, state: State, g: Tensor, rate: Tensor, step: Tensor):
         g = self.decayed(g, x)
         if not state:
             return x - rate * g, ()
         mu = self.column("momentum")
-        v = torch.where(step == 0, g, mu * state[0] + (1 - self.column("dampening")) * g)
+        damped = torch.where(step == 0, 0.0, self.column("dampening"))
+        v = mu * state[0] + (1 - damped) * g
         along = g + mu * v if "nesterov" in self.flags else v
         return x - rate * along, (v,)
 
