@@ -10,7 +10,7 @@ import tuichaos
 from tuichaos.common.errors import Stopped
 from tuichaos.common.paths import as_argument, runs_home
 from tuichaos.execution.runner import unless_interrupted
-from tuichaos.storage.run_reader import find
+from tuichaos.storage.run_folders import find
 from tuichaos.sweeps import batch
 
 FAST = {"steps": 4, "ensemble.references": 1, "ensemble.twins": 0, "network.hidden": [3]}

@@ -19,12 +19,12 @@ from tuichaos.instruments import (
     dimensions,
     expansion,
     orbital,
+    pca,
     period,
-    projection,
-    reach,
     recurrence,
+    saturation,
     sharpness,
-    units,
+    time_to_accuracy,
     verdicts,
     zero_one,
 )
@@ -238,12 +238,12 @@ FAULTS = [
     ("quadratic, ηh = 0.05", expansion, "SHORTEST", 25),
     ("quadratic, its weights", dimensions, "spearman", lambda a, b: 0.9),
     ("quadratic, curv", dimensions, "participation_ratio", lambda d: 2 + 0 * d[..., 0]),
-    (ROTATION, projection, "principal", lambda *a: None),
+    (ROTATION, pca, "principal", lambda *a: None),
     (ROTATION, orbital, "LIMIT", 0.1),
     ("rotation with a twist", orbital, "LIMIT", 1e9),
-    ("network on iris", units, "SATURATED", 0.0),
+    ("network on iris", saturation, "SATURATED", 0.0),
     ("quartic, verdicts", verdicts, "GAIN", 1e9),
-    ("two classes on two weights", reach, "ACCURACY", 0.0),
+    ("two classes on two weights", time_to_accuracy, "ACCURACY", 0.0),
 ]
 
 

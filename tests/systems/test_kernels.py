@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tuichaos import resolve
-from tuichaos.config.experiment import Network
+from tuichaos.config.training_tables import Network
 from tuichaos.simulation.block import Block
 from tuichaos.systems import build
 from tuichaos.systems.acceleration import stepper_for

@@ -25,7 +25,7 @@ def presets(name: str | None, keys: bool) -> None:
     from tuichaos.config import presets as kept
 
     if keys:
-        from tuichaos.config.loading import describe_keys
+        from tuichaos.config.fault_text import describe_keys
 
         for key, default, meaning in describe_keys():
             shown = "" if default is None else json.dumps(default)

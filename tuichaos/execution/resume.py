@@ -22,8 +22,10 @@ from tuichaos.execution.restore import going_on
 from tuichaos.execution.runner import interrupts, unless_interrupted
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Store
+from tuichaos.storage.folder_checks import check_entries
 from tuichaos.storage.folder_lock import is_held, locked
-from tuichaos.storage.run_reader import Run, check_entries, find, open_run
+from tuichaos.storage.run_folders import find
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.storage.run_writer import write_manifest
 
 
@@ -61,7 +63,7 @@ def resume(
 
 
 def find_or_mend(name: str) -> Run:
-    """A run by its name, as ``run_reader.find``; where its manifest.json is gone or no JSON any
+    """A run by its name, as ``run_folders.find``; where its manifest.json is gone or no JSON any
     more, but a checkpoint tells what it was, that is written anew, and said there."""
     try:
         return find(name)

@@ -14,6 +14,7 @@ import torch
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS
 from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.dead_network import DeadNetwork, dead_network
+from tuichaos.instruments.evidence import Evidence
 from tuichaos.instruments.nmle import POINTS, BestWindows, PaperExponent
 from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.period import period
@@ -22,7 +23,7 @@ from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.span_record import SpanRecord, Spans
 from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
-from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
+from tuichaos.instruments.verdicts import LATE, Verdict, is_ambiguous, judge
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
 LOOKS = 64  # at the hidden units, evenly spaced
@@ -34,6 +35,9 @@ PARTED = (
     "its rows depend on each other"
 )
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
+
+MAX_REASONS = 5  # in the summary; regime.csv has those of all
+STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers
 
 
 class Regime(Instrument, kept_as="Regime"):
@@ -386,15 +390,9 @@ def _are(names: np.ndarray) -> str:
     return f"{len(names)} {'is' if len(names) == 1 else 'are'} {listed}"
 
 
-STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers
-
-
 def _cell(name: str, value: Any) -> Any:
     return int(value) if name in STEPS and math.isfinite(value) else value
 
 
 def _references(count: int) -> str:
     return "1 reference" if count == 1 else f"{count} references"
-
-
-MAX_REASONS = 5  # in the summary; regime.csv has those of all

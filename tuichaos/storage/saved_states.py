@@ -16,10 +16,8 @@ from tuichaos.common import npz
 from tuichaos.common.atomic_files import replacing, settle
 from tuichaos.common.errors import InputError
 
-PARTS = ("steps", "states", "twins")  # of states.npz that grow
-
-
-GROWN = ("steps", "states", "twins")  # arrays with a file of their own: a checkpoint names them
+# Arrays of states.npz that grow, each in a file of its own: a checkpoint names them.
+PARTS = ("steps", "states", "twins")
 
 
 class StatesFile:
@@ -58,7 +56,7 @@ class StatesFile:
         """Open the files again and cut them back to so many rows; InputError where one is
         shorter."""
         self.times = times
-        if not set(parts) <= set(GROWN) or times < 0:
+        if not set(parts) <= set(PARTS) or times < 0:
             raise InputError("is damaged: names files that are not those of states")
         for name, (kind, shape) in parts.items():
             if np.dtype(kind).kind not in "fi" or min(shape, default=0) < 0:

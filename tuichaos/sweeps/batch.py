@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tuichaos.common.errors import InputError, OtherData, RunFailed
 from tuichaos.execution.plan import plan
-from tuichaos.execution.runner import Recording, prepare
+from tuichaos.execution.recording import Recording, prepare
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.sweeps import tiled_run

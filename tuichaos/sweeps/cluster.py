@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import gc
 import inspect
-import logging
 import pickle
 import threading
 import time
@@ -20,20 +19,20 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.limits import size_of
 from tuichaos.sweeps import cluster_question, cluster_worker
 from tuichaos.sweeps.batch import Job
+from tuichaos.sweeps.cluster_connection import CONNECT_SECONDS, greet, no_answer, silenced
 from tuichaos.sweeps.cluster_members import ASKED, NEW, Member, Roll
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.worker_options import reach
 from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MAX_DEATHS, Crew, WorkerDied, WorkerLeft
 
-CONNECT_SECONDS = 10.0  # for a scheduler to answer at first
 SILENCE_SECONDS = 60.0  # later on: one that is busy may be slow
 COUNT_SECONDS = 1.0  # between two looks at who is there
 WORKERS_A_SECOND = 50  # that are looked at, on average: of many a look is large
@@ -45,7 +44,6 @@ ASK = "exec(source) or __import__('pickle').dumps(fitness(packed))"
 WORK = "__import__('tuichaos.sweeps.cluster_worker').sweeps.cluster_worker.packed_work(packed)"
 # Topics of Dask's events: that a worker went, and that its nanny ended it for its memory.
 WENT, OVER_MEMORY = "all", "worker-restart-memory"
-LOGGERS = ("distributed", "tornado", "asyncio", "dask")
 
 
 def connect(address: str) -> Cluster:
@@ -55,59 +53,17 @@ def connect(address: str) -> Cluster:
     """
     reach(address)
     quiet = contextlib.ExitStack()
-    quiet.enter_context(_silence())
+    quiet.enter_context(silenced())
     try:
-        _greet(address)
+        greet(address)
         return Cluster(address, quiet)
     except Exception as error:
-        reason = _reason(error)
+        reason = no_answer(error)
     # A client that could not start ends when it is collected; in the middle of the start
     # of another one that would wait for itself.
     gc.collect()
     quiet.close()
     raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({reason})")
-
-
-def _reason(error: Exception) -> str:
-    """Why nobody answers: nobody is there, or Dask itself failed (its settings, say)."""
-    if isinstance(error, OSError):  # TimeoutError too
-        return f"waited {CONNECT_SECONDS:g} s at most"
-    return f"{type(error).__name__}: {error}"
-
-
-def _greet(address: str) -> None:
-    """Ask the scheduler one thing. A client waits for ever for one that listens but never
-    speaks, whatever its own limit; this raises TimeoutError."""
-    import distributed
-
-    async def ask() -> None:
-        async with asyncio.timeout(CONNECT_SECONDS), distributed.rpc(address) as scheduler:
-            await scheduler.ncores()
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(ask())
-        return
-    with ThreadPoolExecutor(1) as aside:  # in a notebook a loop runs already
-        aside.submit(asyncio.run, ask()).result()
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Dask's own log off the terminal: what matters of it is said in our own words."""
-    import distributed  # noqa: F401 (it sets up its loggers)
-
-    names = [*LOGGERS, *logging.root.manager.loggerDict]
-    found = [logging.getLogger(n) for n in dict.fromkeys(names) if n.split(".")[0] in LOGGERS]
-    before = [(logger, logger.level) for logger in found]
-    for logger in found:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in before:
-            logger.setLevel(level)
 
 
 class Cluster(Crew):

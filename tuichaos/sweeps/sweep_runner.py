@@ -22,8 +22,9 @@ from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.resource_limits import needed
 from tuichaos.execution.runner import interrupts
 from tuichaos.storage.fingerprint import digest, earlier_digest
+from tuichaos.storage.folder_checks import check_entries, reading
 from tuichaos.storage.folder_lock import locked
-from tuichaos.storage.run_reader import Run, check_entries, reading
+from tuichaos.storage.run_reader import Run
 from tuichaos.storage.run_writer import new_folder
 from tuichaos.sweeps.batch import Job, run_batch
 from tuichaos.sweeps.checks import check_plans

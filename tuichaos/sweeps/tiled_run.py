@@ -24,7 +24,7 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.per_replica_keys import dense_key
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.preview import Rows
-from tuichaos.execution.runner import Recording, prepare
+from tuichaos.execution.recording import Recording, prepare
 from tuichaos.instruments.base import Instrument
 from tuichaos.simulation.ensemble import EnsembleDraws
 from tuichaos.simulation.run_control import Cancelled, RunControl

@@ -18,7 +18,7 @@ from tuichaos.simulation.run_control import RunControl
 
 if TYPE_CHECKING:
     from tuichaos.execution.preview import Preview
-    from tuichaos.execution.runner import Recording
+    from tuichaos.execution.recording import Recording
     from tuichaos.simulation.noise_floor import NoiseFloor
     from tuichaos.storage.run_reader import Run
 
@@ -240,8 +240,9 @@ class Session:
     def _prepared(self) -> Iterator[Recording]:
         """The recording, in a folder that is locked as long."""
         from tuichaos.execution.plan import plan
+        from tuichaos.execution.recording import prepare
         from tuichaos.execution.restore import going_on, rows_before
-        from tuichaos.execution.runner import lines_of, prepare
+        from tuichaos.execution.runner import lines_of
         from tuichaos.storage.folder_lock import locked
         from tuichaos.storage.run_writer import checked_folder, new_folder
 
