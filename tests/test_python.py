@@ -12,7 +12,8 @@ from tuichaos import InputError, resolve
 from tuichaos.execution import runner
 from tuichaos.reports import run_report
 from tuichaos.sweeps.result import open_run
-from tuichaos.systems.base import System, parameter_mask, perturbed_mask
+from tuichaos.systems.base import System
+from tuichaos.systems.layout import parameter_mask, perturbed_mask
 
 RATES = [0.1, 0.5, 2.0]
 SMALL = {"steps": 40, "measure": {"regime": False}, "ensemble": {"references": 2, "twins": 1}}

@@ -22,7 +22,7 @@ _PLACES = {
     "run": "tuichaos.execution.runner",
     "sweep": "tuichaos.sweeps.sweep_runner",
     "Sweep": "tuichaos.sweeps.result",
-    "Piece": "tuichaos.systems.base",
+    "Piece": "tuichaos.systems.layout",
     "resume": "tuichaos.api",
     "Progress": "tuichaos.execution.progress_event",
     "Run": "tuichaos.storage.run_reader",

@@ -31,7 +31,7 @@ import tuichaos
 from tuichaos.common.errors import InputError
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
-from tuichaos.config.training_tables import Optimizer
+from tuichaos.config.optimizer import Optimizer
 from tuichaos.execution import resume, runner
 from tuichaos.simulation import block_shape
 from tuichaos.storage.run_reader import open_run

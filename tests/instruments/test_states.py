@@ -14,7 +14,8 @@ import tuichaos
 from tuichaos.instruments import dimensions, orbital
 from tuichaos.instruments.pca import principal
 from tuichaos.systems import build
-from tuichaos.systems.base import Piece, System
+from tuichaos.systems.base import System
+from tuichaos.systems.layout import Piece
 
 OFF = {f"measure.{name}": False for name in ("tangent", "nmle", "growth", "distance")}
 SMALL = {**OFF, "ensemble.references": 2, "ensemble.twins": 3}

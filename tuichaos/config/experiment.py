@@ -73,8 +73,9 @@ class Ensemble(Table):
     references: Annotated[Integer, Field(ge=1)] = Field(500, description="reference orbits")
     twins: Annotated[Integer, Field(ge=0)] = Field(5, description="perturbed twins of each")
     perturbation: Size = Field(1e-8, description="ε: each perturbed entry moves by U(−ε, ε)")
-    perturb: Literal["weights", "all"] = Field(
-        "weights", description="all parameters, or no biases"
+    perturb: Literal["weights", "all", "state", "everything"] = Field(
+        "weights",
+        description="no biases, all parameters, the state of the optimizer alone, or everything",
     )
     perturb_at: Annotated[Integer, Field(ge=0)] = Field(0, description="step of the perturbation")
 

@@ -11,7 +11,8 @@ import numpy as np
 from tuichaos.common.errors import InputError, OtherState
 from tuichaos.config.experiment import EPSILON, Experiment
 from tuichaos.simulation.frames import BlockOrbit, Frame
-from tuichaos.systems.base import System, perturbed_mask
+from tuichaos.systems.base import System
+from tuichaos.systems.layout import perturbed_mask
 
 
 @dataclass(frozen=True)

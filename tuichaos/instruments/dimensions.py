@@ -26,7 +26,8 @@ from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.acceleration import hessian
-from tuichaos.systems.base import System, parameter_mask, spans
+from tuichaos.systems.base import System
+from tuichaos.systems.layout import parameter_mask, spans
 from tuichaos.systems.stepper import padded
 from tuichaos.systems.training import TrainingSystem
 

@@ -11,7 +11,8 @@ import torch
 from tuichaos.instruments.base import Findings, Instrument, RunContext, every_of, is_on
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
-from tuichaos.systems.base import System, parameter_mask
+from tuichaos.systems.base import System
+from tuichaos.systems.layout import parameter_mask
 
 GROUPS = {"loss": "loss", "train_accuracy": "accuracy", "test_accuracy": "accuracy"}
 GROUPS |= {"test_loss": "loss"}

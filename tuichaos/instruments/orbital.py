@@ -24,7 +24,7 @@ from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
-from tuichaos.systems.base import parameter_mask
+from tuichaos.systems.layout import parameter_mask
 
 WINDOW = 100  # steps to either side that are searched
 MAX_TIMES = 400  # at which twins are compared, more than a chart has columns

@@ -22,7 +22,7 @@ from tuichaos.instruments.base import Findings, Instrument, RunContext, option
 from tuichaos.instruments.signals import REFERENCES
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
-from tuichaos.systems.base import parameter_mask
+from tuichaos.systems.layout import parameter_mask
 
 COMPONENTS = 2
 POINTS = 400  # of the orbit, more than a chart has columns

@@ -26,9 +26,10 @@ from tuichaos.instruments.lanczos import largest
 from tuichaos.instruments.statistics import median, median_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.acceleration import hessian
-from tuichaos.systems.base import System, parameter_mask
+from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import JACOBIAN_DIMENSION
 from tuichaos.systems.hessian import Gradient, Hessian, defined_matrices
+from tuichaos.systems.layout import parameter_mask
 
 EVERY = 10  # steps between measurements
 LEAST = 3  # measured steps in the last tenth: below, there is no mean over it

@@ -22,11 +22,11 @@ from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.growth import GrowthWindow, between_levels
 from tuichaos.instruments.nmle import POINTS, BestWindows, best_windows
 from tuichaos.instruments.statistics import mean_and_interval
-from tuichaos.simulation.ensemble import draws
+from tuichaos.simulation.ensemble import displaced, draws
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.acceleration import stepper_for
-from tuichaos.systems.base import parameter_mask
+from tuichaos.systems.layout import parameter_mask
 from tuichaos.systems.stepper import Stepper
 
 REFERENCES = 4  # the first so many: sizes × 4 twins cost as much as a small ensemble
@@ -122,9 +122,8 @@ class PerturbationSizes(Instrument, kept_as="PerturbationSizes"):
         if orbit.steps[begin] == self.context.perturb_at:
             own = range(orbit.first, orbit.first + states.shape[1])
             moves = [[d.displacements(i)[0] for d in self.draws] for i in own]
-            group.twins = states[begin][:, None] + torch.tensor(
-                np.array(moves), dtype=states.dtype, device=states.device
-            )
+            moves = torch.tensor(np.array(moves), dtype=states.dtype, device=states.device)
+            group.twins = displaced(states[begin][:, None], moves, orbit.system.layout)
         index = torch.arange(states.shape[1], device=states.device)
         system = orbit.system.take(index.repeat_interleave(len(self.sizes)))
         if group.stepper is None:

@@ -12,7 +12,7 @@ from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.observables import final
 from tuichaos.instruments.statistics import median
 from tuichaos.simulation.frames import BlockOrbit, Frame
-from tuichaos.systems.base import spans
+from tuichaos.systems.layout import spans
 
 
 class TwinDistance(Instrument, kept_as="Divergence"):

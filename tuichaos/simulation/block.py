@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
+from tuichaos.simulation.ensemble import displaced
 from tuichaos.simulation.frames import BlockOrbit, Observed, Probe
 from tuichaos.systems.base import System
 from tuichaos.systems.stepper import Scored, Stepper, Stretch
@@ -76,8 +77,8 @@ class Block:
 
     def perturb(self, moves: Tensor) -> None:
         """Let twins start from the references, moved by (count, twins, dimension)."""
-        self.twins = moves.shape[1]
-        self.x = torch.cat([self.x, (self.x[: self.count, None] + moves).flatten(0, 1)])
+        self.twins, x = moves.shape[1], self.x[: self.count, None]
+        self.x = torch.cat([self.x, displaced(x, moves, self.system.layout).flatten(0, 1)])
         self.use(self.system)
 
     def advance(

@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.config.experiment import Experiment
-from tuichaos.systems.base import System, perturbed_mask
+from tuichaos.systems.base import System
+from tuichaos.systems.layout import Piece, perturbed_mask, second_moments
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class EnsembleDraws:
         return self.system.start(generator(self.seed, Purpose.START, reference))
 
     def displacements(self, reference: int) -> np.ndarray:
-        """What its twins are moved by, (twins, dimension): U(−ε, ε) in each moved entry."""
+        """What its twins are moved by, (twins, dimension): U(−ε, ε) in each moved entry; see
+        ``displaced``."""
         moved = self.moved
         rows = np.zeros((self.twins, len(moved)))
         for twin in range(self.twins):
@@ -57,9 +61,30 @@ class EnsembleDraws:
         return v / np.linalg.norm(v)
 
 
+def displaced(x: Tensor, moves: Tensor, layout: tuple[Piece, ...]) -> Tensor:
+    """States x (…, dimension) moved: second moments v relatively, v·(1 + move), so that they stay
+    above 0."""
+    squares = second_moments(layout)
+    if not squares.any():
+        return x + moves
+    return x + torch.where(torch.from_numpy(squares).to(x.device), x * moves, moves)
+
+
 def draws(experiment: Experiment, system: System) -> EnsembleDraws:
-    """The draws of an experiment; raises InputError where ``system.start`` does not fit."""
+    """The draws of an experiment; raises InputError where ``system.start`` does not fit, or there
+    is nothing to move."""
     ensemble = experiment.ensemble
+    moved = perturbed_mask(system.layout, ensemble.perturb)
+    if not moved.any():
+        raise InputError(
+            f"ensemble.perturb: {ensemble.perturb!r} moves the state of an optimizer, "
+            "and there is none"
+        )
+    if ensemble.twins and not ensemble.perturb_at and (moved & second_moments(system.layout)).any():
+        raise InputError(
+            "ensemble.perturb_at: second moments are 0 at step 0, and are moved relatively: "
+            "let twins begin later, at step 1 or beyond"
+        )
     return EnsembleDraws(
         system,
         experiment.seed,

@@ -13,58 +13,11 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
+from tuichaos.systems.layout import Piece
 
 # Levels of function transforms (torch.func, forward-mode differentiation) are global in torch:
 # one thread at a time, which may nest them.
 TRANSFORMS = threading.RLock()
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One named part of a state vector, for example ``layers.0.weight (10, 4)``.
-
-    Parameters
-    ----------
-    name : str
-        As PyTorch names it.
-    shape : tuple of int
-        Its numbers stand in the state in C order.
-    kind : str
-        ``weight``, ``bias`` or ``parameter``; ``optimizer`` for velocities.
-
-    Examples
-    --------
-    >>> import tuichaos
-    >>> piece = tuichaos.Piece("layers.0.weight", (10, 4), "weight")
-    >>> piece.size, piece.layer
-    (40, 0)
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    kind: str = "parameter"  # "weight", "bias" or "parameter"; "optimizer" for velocities
-
-    @property
-    def size(self) -> int:
-        """How many numbers of the state it takes."""
-        return math.prod(self.shape)
-
-    @property
-    def layer(self) -> int:
-        """The number of the linear layer that a weight or bias belongs to."""
-        return int(self.name.split(".")[-2])
-
-    def __str__(self) -> str:
-        return f"{self.name} ({', '.join(map(str, self.shape))})"
-
-
-def spans(layout: tuple[Piece, ...]) -> list[tuple[Piece, slice]]:
-    """Each piece with the slice of the state vector that holds it."""
-    found, offset = [], 0
-    for piece in layout:
-        found.append((piece, slice(offset, offset + piece.size)))
-        offset += piece.size
-    return found
 
 
 @dataclass(frozen=True)
@@ -385,19 +338,3 @@ class System:
     def block_rows(self) -> int:
         """How many replicas one block should hold at most, for speed."""
         return 64
-
-
-def parameter_mask(layout: tuple[Piece, ...]) -> np.ndarray:
-    """Which entries of a state are parameters (not optimizer state): (dimension,) bool."""
-    return np.concatenate([np.full(p.size, p.kind != "optimizer") for p in layout])
-
-
-def perturbed_mask(layout: tuple[Piece, ...], which: str) -> np.ndarray:
-    """Which entries a twin's perturbation moves: (dimension,) bool.
-
-    ``which`` is "weights" (all parameters but biases; the paper's choice) or "all".
-    """
-    mask = parameter_mask(layout)
-    if which == "weights":
-        mask &= np.concatenate([np.full(p.size, p.kind != "bias") for p in layout])
-    return mask

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from tuichaos.common import out_of_memory
 from tuichaos.common.errors import InputError, RunFailed, SystemFault, is_fault
-from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System
+from tuichaos.systems.base import TRANSFORMS, HiddenLayer, System
+from tuichaos.systems.layout import Piece
 
 # Where torch keeps what is global to the process: nested levels of vmap, grad, jvp.
 GLOBAL = ("/torch/_functorch/", "/torch/autograd/forward_ad.py")

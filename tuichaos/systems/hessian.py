@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import TRANSFORMS, System, parameter_mask
+from tuichaos.systems.base import TRANSFORMS, System
 from tuichaos.systems.generic_stepper import jacobians
+from tuichaos.systems.layout import parameter_mask
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Piece
+from tuichaos.systems.layout import Piece
 from tuichaos.systems.reference_base import ReferenceSystem
 
 

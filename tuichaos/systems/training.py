@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
+from tuichaos.systems.base import TRANSFORMS, HiddenLayer, System
+from tuichaos.systems.layout import Piece, spans
 from tuichaos.systems.mlp.buffers import forward_buffers, in_parts, layout_of
 from tuichaos.systems.mlp.kernels import forward
 from tuichaos.systems.mlp.losses import sample_losses

@@ -23,7 +23,7 @@ from tuichaos.sweeps.orbit_diagram.end_of_orbit import KeptStates, LastValues
 from tuichaos.sweeps.orbit_diagram.observable import KEY, Component, component_number, observable
 from tuichaos.sweeps.points import Base, Grid, Point
 from tuichaos.sweeps.tiled_run import in_points, planned, simulate
-from tuichaos.systems.base import parameter_mask
+from tuichaos.systems.layout import parameter_mask
 
 FRESH = "fresh"  # the name of orbits that start afresh at each value
 

@@ -12,7 +12,8 @@ import torch
 from tuichaos.common.errors import InputError, nearest
 from tuichaos.instruments.observables import GROUPS
 from tuichaos.simulation.frames import BlockOrbit
-from tuichaos.systems.base import System, parameter_mask, spans
+from tuichaos.systems.base import System
+from tuichaos.systems.layout import parameter_mask, spans
 
 # Values (times, r) of a block's orbit at some times (indices into its steps).
 Observable = Callable[[BlockOrbit, np.ndarray], np.ndarray]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Piece, spans
+from tuichaos.systems.layout import Piece, spans
 from tuichaos.systems.mlp.activations import FROM_OUTPUT
 from tuichaos.systems.mlp.kernels import Backward, Forward, Tangents
 from tuichaos.systems.mlp.network import Perceptron

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import HiddenLayer, Piece, spans
+from tuichaos.systems.base import HiddenLayer
+from tuichaos.systems.layout import Piece, spans
 from tuichaos.systems.mlp.activations import ACTIVATIONS, activate, slope
 
 
