@@ -711,8 +711,8 @@ def test_eta_sweep():
     assert abs(mean[1.0] - mean[half]) < 0.05
 
 
-class Many(workers.Crew):
-    """A crew of any executor."""
+class Many(workers.Pool):
+    """A pool of any executor."""
 
     def __init__(self, make, count):
         self.executor, self.count = make, count
@@ -754,8 +754,8 @@ def test_any_executor_carries_the_points(whole, tmp_path):
     made = points.grid(experiment(ENDS))
     job = batch.Job(made.base, None, 1)
     todo = workers.units(made.batches(), 1)
-    crew = Many(lambda: ThreadPoolExecutor(1), 1)
-    found = workers.scattered(job, todo, crew, threading.Event())
+    pool = Many(lambda: ThreadPoolExecutor(1), 1)
+    found = workers.scattered(job, todo, pool, threading.Event())
     kept = {row.point: row for row in found if isinstance(row, rows.Row)}
     from tuichaos.sweeps import sweep_table
 
