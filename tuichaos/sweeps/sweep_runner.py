@@ -106,7 +106,7 @@ def sweep(
     workers = whole(workers)
     check_pool(workers, scheduler)
     check_plans(made, threads)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     for line in first.told if tell is not None else ():
         tell(line)
     # With the device resolved: it goes on, and is run again, on the same.
@@ -139,7 +139,7 @@ def resume(
     check_pool(workers, scheduler)
     experiment = located(run.experiment, data, run.path.name)
     made = grid(experiment, yes=True)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     made = with_component(replace(made, data=_digest(first)), threads)
     keep = bool(run.manifest.get("keep"))
     with _pool(workers, scheduler, first) as pool:
@@ -188,10 +188,7 @@ def _run(
         known["warnings"] += filter(None, [folder.journal.fault])
         runs = str(path.absolute() / RUNS) if keep else None
         job = Job(made.base, runs, 1 if pool else threads, made.points[0])
-        todo = [[p for p in batch if p.index in folder.todo] for batch in made.batches()]
-        todo = tiles(made, todo) if made.base.dense else todo
-        todo = [batch for batch in todo if batch]
-        folder.follow(_source(job, todo, pool, stop), watch, stop)
+        folder.follow(_source(job, _batches(made, folder.todo), pool, stop), watch, stop)
     run = open_run(path)
     if interrupted and run.manifest["status"] != "done":
         raise Stopped(
@@ -216,15 +213,20 @@ def stream(
     set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     made = with_component(replace(made, data=_digest(first)), threads)
-    todo = [[p for p in batch if p.index not in known] for batch in made.batches()]
-    todo = tiles(made, todo) if made.base.dense else todo
-    todo = [batch for batch in todo if batch]
+    todo = _batches(made, {point.index for point in made.points} - set(known))
     return _source(Job(made.base, None, threads), todo, None, stop or threading.Event())
 
 
-def first(made: Grid, threads: int | None = None) -> Plan:
+def _batches(made: Grid, wanted: Collection[int]) -> list[Sequence[Point]]:
+    """Points of these numbers, those together that are computed together."""
+    todo = [[p for p in batch if p.index in wanted] for batch in made.batches()]
+    todo = tiles(made, todo) if made.base.dense else todo
+    return [batch for batch in todo if batch]
+
+
+def first_plan(made: Grid, threads: int | None = None) -> Plan:
     """The plan of the first point of a grid; raises InputError."""
     return plan(made.base.experiment(made.points[0]), threads)
 
@@ -249,7 +251,7 @@ def keep(
     Raises InputError, RunFailed.
     """
     made = grid(experiment, yes=True)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
     with new_folder(base, out) as path, locked(path):
