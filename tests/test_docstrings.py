@@ -24,7 +24,7 @@ FURTHER = {
     "tuichaos.api": ("verify",),
     "tuichaos.common.errors": ("NoSuchColumn",),
     "tuichaos.common.signals": ("Stopped",),
-    "tuichaos.config.experiment": ("Change",),
+    "tuichaos.config.training_tables": ("Change",),
     "tuichaos.config.field_types": ("options",),
     "tuichaos.config.instrument_spec": ("Spec", "Entry", "ChartSpec", "Asked"),
     "tuichaos.instruments.base": ("Instrument", "RunContext", "Findings"),
@@ -33,7 +33,7 @@ FURTHER = {
     "tuichaos.storage.column_reader": ("Columns",),
     "tuichaos.sweeps.points": ("Point",),
     "tuichaos.sweeps.result": ("SweepPoint",),
-    "tuichaos.sweeps.sweep_runner": ("SweepProgress",),
+    "tuichaos.sweeps.sweep_writer": ("SweepProgress",),
     "tuichaos.systems.base": ("HiddenLayer",),
 }
 

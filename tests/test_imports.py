@@ -193,3 +193,11 @@ def test_no_public_name_is_that_of_a_module():
     importlib.import_module("tuichaos.execution.runner")
     importlib.import_module("tuichaos.cli.main")
     assert all(not isinstance(getattr(tuichaos, name), ModuleType) for name in tuichaos.__all__)
+
+
+MAX_LINES = 400
+
+
+def test_no_file_is_too_long_to_read():
+    lengths = {name: path.read_text().count("\n") for name, path in MODULES.items()}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}

@@ -127,7 +127,7 @@ def test_no_window_of_a_map_runs_code(evil):
         zoom.zoomed(made, {"optimizer.learning_rate": (0.2, 0.3)}),
     ):
         with pytest.raises(InputError, match="--trust"):
-            trust.check(other)
+            trust.check_trusted(other)
     assert not evil.exists()
 
 

@@ -20,7 +20,7 @@ from tuichaos.config.explorer_settings import config_path, read_config
 from tuichaos.config.loading import load, parse_override
 from tuichaos.execution import runner
 from tuichaos.storage import run_order
-from tuichaos.storage.run_reader import find
+from tuichaos.storage.run_folders import find
 
 # --- settings ----------------------------------------------------------------------------
 
@@ -185,8 +185,8 @@ def backwards(monkeypatch):
 
     monkeypatch.setattr("tuichaos.execution.manifest.now", now)
     monkeypatch.setattr("tuichaos.execution.manifest.ended", lambda started: started)
-    monkeypatch.setattr("tuichaos.execution.runner.ended", lambda started: started)
-    monkeypatch.setattr("tuichaos.sweeps.sweep_runner.ended", lambda started: started)
+    monkeypatch.setattr("tuichaos.execution.recording.ended", lambda started: started)
+    monkeypatch.setattr("tuichaos.sweeps.sweep_writer.ended", lambda started: started)
 
 
 def test_last_is_what_began_last_whatever_the_clock_says(monkeypatch, tmp_path):

@@ -10,7 +10,8 @@ import pytest
 
 from tuichaos import InputError
 from tuichaos.config import experiment, presets
-from tuichaos.config.loading import describe_keys, load, parse_override, resolve
+from tuichaos.config.fault_text import describe_keys
+from tuichaos.config.loading import load, parse_override, resolve
 from tuichaos.manual import pages
 from tuichaos.sweeps import points
 from tuichaos.tui import zoom

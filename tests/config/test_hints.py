@@ -9,8 +9,8 @@ import pytest
 import tuichaos
 from tuichaos.common.errors import Stopped
 from tuichaos.common.paths import as_argument, runs_home
-from tuichaos.execution.runner import told
-from tuichaos.storage.run_reader import find
+from tuichaos.execution.runner import unless_interrupted
+from tuichaos.storage.run_folders import find
 from tuichaos.sweeps import batch
 
 FAST = {"steps": 4, "ensemble.references": 1, "ensemble.twins": 0, "network.hidden": [3]}
@@ -46,7 +46,7 @@ def test_lines_that_say_how_to_go_on(tmp_path, monkeypatch, command):
     run = tuichaos.run(tuichaos.resolve({}, FAST), out="sub/run")
     run.manifest["status"] = "interrupted"
     with pytest.raises(Stopped, match=r"; tuichaos resume sub/run goes on$"):
-        told(run, [2])
+        unless_interrupted(run, [2])
 
     def failing(ready, *rest):
         raise tuichaos.RunFailed("no luck")

@@ -6,22 +6,33 @@ import json
 import os
 import shutil
 import struct
-import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import toy_instrument
 from effort import at_most
-from test_resume import TRAINING, files, small_frames, stopped
-from waiting import wait_for
+from test_resume import TRAINING, files, stopped
 
+import tuichaos
+import tuichaos.sweeps.orbit_diagram.end_of_orbit
+from tuichaos.common.errors import InputError
+from tuichaos.config.instrument_spec import Spec, loaded
+from tuichaos.config.instruments import SPECS
 from tuichaos.config.loading import resolve
 from tuichaos.execution import manifest, resume, runner
+from tuichaos.instruments import series_window
+from tuichaos.instruments.base import Instrument
 from tuichaos.storage import checkpoint_encoding, folder_lock
 from tuichaos.storage.checkpoint_encoding import KEPT, Decoder, Encoder, kept
 from tuichaos.storage.checkpoint_store import FOLDER, Store
 from tuichaos.storage.run_reader import open_run
+
+for spec in SPECS:  # they are marked as their modules are imported
+    if spec.make:
+        loaded(spec.make)
 
 ODD = struct.unpack(">d", bytes.fromhex("fff80000deadbeef"))[0]  # a NaN with a sign and a load
 VALUES = [ODD, float("nan"), float("inf"), -float("inf"), -0.0, 0.0, 5e-324]
@@ -134,30 +145,6 @@ def test_a_lock_of_the_future_is_taken_over_where_its_owner_is_gone(tmp_path, mo
     assert resume.resume(part).status == "done"
 
 
-@pytest.mark.parametrize("every", [1, 50])
-def test_a_folder_that_vanishes_has_its_lock_and_checkpoints_again(every, tmp_path, monkeypatch):
-    """Also between two rows, and with saved states: it goes on from what was made again."""
-    monkeypatch.setattr(folder_lock, "HEARTBEAT", 0.02)
-    small_frames(monkeypatch, 9)
-    table = {**TRAINING, "record": {"states_every": 7, "every": every, "checkpoint": 1e-9}}
-    whole = files(runner.run(resolve(table), out=tmp_path / "whole").path)
-    path, stop, seen = tmp_path / "here", threading.Event(), []
-
-    def watch(progress):
-        seen.append(progress.step)
-        if len(seen) == 3:
-            shutil.rmtree(path.rename(tmp_path / "gone"))  # in one stroke
-        if len(seen) == 7:
-            wait_for((path / folder_lock.NAME).exists)
-            stop.set()
-
-    part = runner.run(resolve(table), out=path, watch=watch, stop=stop)
-    assert part.manifest["status"] == "interrupted"
-    done = resume.resume(open_run(path))
-    assert done.manifest["resumed"][0]["step"] > seen[3]
-    assert files(path) == whole
-
-
 @pytest.mark.parametrize("what", ["json", "safetensors"])
 @pytest.mark.parametrize("how", ["cut", "empty", "gone"])
 def test_checkpoints_that_cannot_be_read_give_way(what, how, tmp_path, monkeypatch):
@@ -182,3 +169,59 @@ def test_who_may_read_a_run_may_read_its_checkpoints(tmp_path):
         os.umask(mask)
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / FOLDER).iterdir()}
     assert modes == {0o640}
+
+
+def test_a_run_of_before_goes_on_from_its_checkpoint(tmp_path):
+    """Kept as it was written once: several instruments have had their classes renamed since."""
+    folder = shutil.copytree(Path(__file__).parents[1] / "kept_checkpoint", tmp_path / "kept")
+    written = (folder / "series.csv").read_bytes()
+    run = open_run(folder)
+    run = resume.resume(run)
+    assert (run.status, run.manifest["resumed"][0]["step"]) == ("done", 20)
+    found = (run.path / "series.csv").read_bytes()
+    assert found.startswith(written.rsplit(b"\n", 2)[0])
+    whole = runner.run(run.experiment, out=tmp_path / "whole")
+    for name in ("series.csv", "units.csv", "projection.csv", "exponents.csv", "orbit.csv"):
+        # Bits may differ on another processor: nothing here makes differences grow.
+        columns, others = whole.table(name), run.table(name)
+        assert columns.keys() == others.keys()
+        for key, column in columns.items():
+            np.testing.assert_allclose(others[key], column, rtol=1e-4, atol=1e-12, err_msg=key)
+
+
+NAMED = {"Divergence", "Reach", "SaturatedUnits", "Projection", "Orbit", "Observables"}
+NAMED |= {"WeightNorm", "PaperExponent", "GrowthExponent", "TangentExponent", "Regime", "Moving"}
+NAMED |= {"Spectrum", "Routes", "PerturbationSizes", "Autocorrelation", "RecurrencePlot"}
+NAMED |= {"ExpansionRates", "ZeroOneTest", "Period", "OrbitalDistance", "Dimensions", "Signals"}
+NAMED |= {"Sharpness", "Convergence", "Memory", "StateTail", "Survival", "SavedStates"}
+NAMED |= {"LastValues", "KeptStates"}  # of orbit diagrams
+
+
+def test_checkpoints_call_instruments_by_names_that_stay():
+    own = [c for c in subclasses(Instrument) if c.__module__.startswith("tuichaos.")]
+    names = [c.kept_as for c in own if c is not series_window.OfSeries]
+    assert len(names) == len(set(names))
+    assert set(names) == NAMED
+
+
+def subclasses(cls):
+    return [one for direct in cls.__subclasses__() for one in (direct, *subclasses(direct))]
+
+
+def test_instruments_of_one_class_name_are_kept_apart(registered, tmp_path, monkeypatch):
+    for key in ("mine", "yours"):
+        made = type("Reach", (toy_instrument.Largest,), {"key": key})
+        tuichaos.register_instrument(Spec(key, "a toy", make=made))
+    measure = {"reach": True, "mine": True, "yours": True}
+    experiment = resolve({**TRAINING, "measure": measure})
+    whole = files(runner.run(experiment, out=tmp_path / "whole").path)
+    part = stopped(experiment, tmp_path / "part", monkeypatch, 2)
+    assert files(resume.resume(part).path) == whole
+
+
+def test_instruments_that_cannot_be_told_apart_are_refused(registered, tmp_path):
+    for key in ("mine", "yours"):
+        tuichaos.register_instrument(Spec(key, "a toy", make=toy_instrument.Largest))
+    experiment = resolve({**TRAINING, "measure": {"mine": True, "yours": True}})
+    with pytest.raises(InputError, match=r"two instruments are called Largest of measure\.largest"):
+        runner.run(experiment, out=tmp_path / "run")

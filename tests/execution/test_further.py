@@ -22,7 +22,8 @@ from tuichaos.config.titles import described
 from tuichaos.execution import longer_folder, resume, runner
 from tuichaos.instruments.base import Instrument
 from tuichaos.storage.checkpoint_store import Store
-from tuichaos.storage.run_reader import delete, open_run
+from tuichaos.storage.run_folders import delete
+from tuichaos.storage.run_reader import open_run
 
 # Of the instruments that are on by themselves these depend on the number of steps.
 FREE = {"tangent": False, "regime": False}

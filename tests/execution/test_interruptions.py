@@ -195,7 +195,7 @@ def test_a_signal_is_said_once_whoever_answers_it(tmp_path):
             interruptions._importing = lambda frame: True
             os.kill(os.getpid(), signal.SIGTERM)
             try:
-                interruptions.check()
+                interruptions.raise_missed()
             except interruptions.Stopped:
                 interruptions._importing = lambda frame: False
                 group._complain("interrupted", 143)

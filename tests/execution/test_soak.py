@@ -29,9 +29,9 @@ from watched import Act, Phase, Tell, Watched
 
 import tuichaos
 from tuichaos.common.errors import InputError
-from tuichaos.config.experiment import Optimizer
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.loading import resolve
+from tuichaos.config.training_tables import Optimizer
 from tuichaos.execution import resume, runner
 from tuichaos.simulation import block_shape
 from tuichaos.storage.run_reader import open_run

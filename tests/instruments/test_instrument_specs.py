@@ -12,9 +12,9 @@ import toy_instrument
 
 import tuichaos
 from tuichaos.config.explorer_settings import Config
+from tuichaos.config.fault_text import describe_keys
 from tuichaos.config.instrument_spec import Spec, loaded
 from tuichaos.config.instruments import SPECS, charts, tabs
-from tuichaos.config.loading import describe_keys
 from tuichaos.instruments import PARTS
 from tuichaos.manual import pages
 from tuichaos.plots.run_plots import picture

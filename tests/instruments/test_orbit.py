@@ -20,7 +20,7 @@ from tuichaos.instruments.expansion import LONGEST, expansion, fit, neighbours
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.period import period
 from tuichaos.instruments.recurrence import recurrence
-from tuichaos.instruments.stretches import Unmeasured
+from tuichaos.instruments.series_window import Unmeasured
 from tuichaos.instruments.zero_one import displacements, stride_of, zero_one
 from tuichaos.plots.run_plots import picture
 

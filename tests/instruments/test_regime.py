@@ -12,11 +12,11 @@ import torch
 
 from tuichaos.config.loading import resolve
 from tuichaos.execution.plan import plan
-from tuichaos.instruments import verdicts
 from tuichaos.instruments.dead_network import dead_network
+from tuichaos.instruments.evidence import Evidence, largest_folded
+from tuichaos.instruments.saturation import stuck_units
 from tuichaos.instruments.span_record import largest_speedup
-from tuichaos.instruments.units import stuck_units
-from tuichaos.instruments.verdicts import GAIN, MAY_WAKE, Evidence, is_ambiguous, judge
+from tuichaos.instruments.verdicts import GAIN, MAY_WAKE, is_ambiguous, judge
 from tuichaos.reports import run_report
 
 ALONE = {"ensemble.twins": 0, "ensemble.references": 3}
@@ -531,7 +531,7 @@ def test_the_folded_growth_of_all_stretches_at_once_is_that_of_each():
         with np.errstate(all="ignore"):
             one = replace(evidence(), **given, is_loss=bool(rng.integers(2)))
             for spans in (32, 16):
-                assert verdicts.largest_folded(one, spans) == one_by_one(one, spans)
+                assert largest_folded(one, spans) == one_by_one(one, spans)
 
 
 def one_by_one(evidence, spans):

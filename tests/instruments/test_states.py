@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 import tuichaos
 from tuichaos.instruments import dimensions, orbital
-from tuichaos.instruments.projection import principal
+from tuichaos.instruments.pca import principal
 from tuichaos.systems import build
 from tuichaos.systems.base import Piece, System
 

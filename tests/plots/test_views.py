@@ -20,12 +20,12 @@ from tuichaos.execution.progress_event import Progress
 from tuichaos.plots import distance_fit
 from tuichaos.plots.bands import Band, running_interval
 from tuichaos.plots.figure import Curve, Picture, Role, cropped, smoothed
-from tuichaos.plots.instruments.projection import _rms
+from tuichaos.plots.instruments.pca import _rms
 from tuichaos.plots.plotext_renderer import COLOURS, draw, legend
 from tuichaos.plots.run_plots import Kept
 from tuichaos.plots.series_views import view
 from tuichaos.tui.live_series import EARLY_POINTS, MAX_POINTS, LiveSeries
-from tuichaos.tui.status_sentence import Said, fitted, narrate, told, verdict
+from tuichaos.tui.status_sentence import Said, fitted, narrate, sentence_parts, verdict
 
 T = np.arange(400.0)
 
@@ -234,9 +234,9 @@ def test_a_changed_rate_is_named_in_the_legend():
     for name in ("loss", "distance"):
         shown = view(name, source, changed)
         text = draw(shown, 80, 24, colour=False, ascii_only=False)
-        told = " ".join(text.splitlines()[1:4])
-        assert "lr 0.3 → 0.9 at step 200" in told
-        assert "lr 0.9 → 0.1 at step 300" in told
+        sentence_parts = " ".join(text.splitlines()[1:4])
+        assert "lr 0.3 → 0.9 at step 200" in sentence_parts
+        assert "lr 0.9 → 0.1 at step 300" in sentence_parts
         assert "lr 0.9" in text.split("at step 300")[1]  # at the line itself
 
 
@@ -301,7 +301,7 @@ def test_words_give_way_whole_and_never_the_verdict_or_the_exponent(width, lines
     shown = {"distance": grown, "weight_norm": 50 + 0 * rows, "lyapunov": rows, "loss": loss}
     live = LiveSeries(9)
     live.add(replace(progress(T.astype(int), **shown), step=399))
-    parts = [Said(first), *told(live, experiment(), judged=True)]
+    parts = [Said(first), *sentence_parts(live, experiment(), judged=True)]
     assert len(textwrap.wrap(" ".join(part.words for part in parts), 78)) == 5
     words = fitted(parts, width, lines)
     wrapped = textwrap.wrap(words, width)

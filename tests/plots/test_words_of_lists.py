@@ -15,8 +15,8 @@ from tuichaos.config.presets import preset
 from tuichaos.plots.run_comparison import overlay
 from tuichaos.plots.run_plots import Kept
 from tuichaos.plots.series_views import view
+from tuichaos.storage.run_folders import annotate
 from tuichaos.storage.run_list import began
-from tuichaos.storage.run_reader import annotate
 from tuichaos.tui.screens.compare import Compare
 
 SMALL = {"ensemble.twins": 2, "steps": 120}

@@ -19,12 +19,12 @@ from tuichaos.instruments import (
     dimensions,
     expansion,
     orbital,
+    pca,
     period,
-    projection,
-    reach,
     recurrence,
+    saturation,
     sharpness,
-    units,
+    time_to_accuracy,
     verdicts,
     zero_one,
 )
@@ -32,25 +32,25 @@ from tuichaos.instruments.autocorrelation import Autocorrelation
 from tuichaos.instruments.base import RunContext
 from tuichaos.instruments.convergence import Convergence
 from tuichaos.instruments.dimensions import Dimensions
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.expansion import ExpansionRates
 from tuichaos.instruments.growth import GrowthExponent
 from tuichaos.instruments.moving import Moving
 from tuichaos.instruments.nmle import PaperExponent
 from tuichaos.instruments.observables import Observables, WeightNorm
 from tuichaos.instruments.orbital import OrbitalDistance
+from tuichaos.instruments.pca import PCA
 from tuichaos.instruments.period import Period
-from tuichaos.instruments.projection import Projection
-from tuichaos.instruments.reach import Reach
 from tuichaos.instruments.recurrence import RecurrencePlot
 from tuichaos.instruments.regime import Regime
 from tuichaos.instruments.routes import Routes
+from tuichaos.instruments.saturation import Saturation
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.sizes import PerturbationSizes
 from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.survival import Survival
 from tuichaos.instruments.tangent import TangentExponent
-from tuichaos.instruments.units import SaturatedUnits
+from tuichaos.instruments.time_to_accuracy import TimeToAccuracy
+from tuichaos.instruments.twin_distance import TwinDistance
 from tuichaos.instruments.zero_one import ZeroOneTest
 from tuichaos.selftest import softmax, table
 from tuichaos.selftest.checks import QUIET, exact, word
@@ -67,7 +67,7 @@ ROUTES = {
     "spectrum": Spectrum,
     "growth": GrowthExponent,
     "nmle": PaperExponent,
-    "distance": Divergence,
+    "distance": TwinDistance,
     "loss": Observables,
     "accuracy": Observables,
     "weight_norm": WeightNorm,
@@ -84,9 +84,9 @@ ROUTES = {
     "period": Period,
     "convergence": Convergence,
     "dimensions": Dimensions,
-    "units": SaturatedUnits,
-    "projection": Projection,
-    "reach": Reach,
+    "units": Saturation,
+    "projection": PCA,
+    "reach": TimeToAccuracy,
     "survival": Survival,
 }
 OF_EVERY_RUN = {"orbit", "certificate"}
@@ -108,7 +108,7 @@ def missed(result):
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("trial", SHORT, ids=lambda trial: trial.name)
 def test_short_trials(trial):
-    result = selftest.perform(trial)
+    result = selftest.run_trial(trial)
     assert not result.reason
     assert missed(result) == []
 
@@ -117,7 +117,7 @@ def test_short_trials(trial):
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", LONG, ids=lambda trial: trial.name)
 def test_long_trials(trial):
-    result = selftest.perform(trial)
+    result = selftest.run_trial(trial)
     assert not result.reason
     assert missed(result) == []
 
@@ -225,7 +225,7 @@ def test_a_map_that_is_a_thousandth_off_is_found(system, monkeypatch):
     name = {"Quadratic": "quadratic, curv", "Product": "product of 2", "Cat": "Arnold",
             "Logistic": "logistic map"}[system.__name__]  # fmt: skip
     trial = next(trial for trial in SHORT if trial.name.startswith(name))
-    assert missed(selftest.perform(trial))
+    assert missed(selftest.run_trial(trial))
 
 
 ROTATION = "rotation of the plane"
@@ -238,12 +238,12 @@ FAULTS = [
     ("quadratic, ηh = 0.05", expansion, "SHORTEST", 25),
     ("quadratic, its weights", dimensions, "spearman", lambda a, b: 0.9),
     ("quadratic, curv", dimensions, "participation_ratio", lambda d: 2 + 0 * d[..., 0]),
-    (ROTATION, projection, "principal", lambda *a: None),
+    (ROTATION, pca, "principal", lambda *a: None),
     (ROTATION, orbital, "LIMIT", 0.1),
     ("rotation with a twist", orbital, "LIMIT", 1e9),
-    ("network on iris", units, "SATURATED", 0.0),
+    ("network on iris", saturation, "SATURATED", 0.0),
     ("quartic, verdicts", verdicts, "GAIN", 1e9),
-    ("two classes on two weights", reach, "ACCURACY", 0.0),
+    ("two classes on two weights", time_to_accuracy, "ACCURACY", 0.0),
 ]
 
 
@@ -251,7 +251,7 @@ FAULTS = [
 def test_a_wrong_instrument_is_found(name, module, part, wrong, monkeypatch):
     trial = next(trial for trial in SHORT if trial.name.startswith(name))
     monkeypatch.setattr(module, part, wrong)
-    assert missed(selftest.perform(trial))
+    assert missed(selftest.run_trial(trial))
 
 
 def test_a_wrong_word_is_one_off_and_none_is_nothing(command, monkeypatch):

@@ -10,8 +10,9 @@ from explorers import burst, explorer
 from textual.widgets import DataTable, Input, Static
 from waiting import until
 
+from tuichaos.storage.run_folders import annotate, delete, survey
 from tuichaos.storage.run_list import Catalogue
-from tuichaos.storage.run_reader import annotate, delete, open_run, survey
+from tuichaos.storage.run_reader import open_run
 from tuichaos.tui.screens.runs import FEW, PAGE, Runs
 
 MANY = 5 * PAGE

@@ -19,7 +19,8 @@ from safetensors.numpy import load, save
 
 from tuichaos.common.text import cell, clean, json_text
 from tuichaos.config import presets
-from tuichaos.config.loading import describe_keys, parse_override, resolve
+from tuichaos.config.fault_text import describe_keys
+from tuichaos.config.loading import parse_override, resolve
 from tuichaos.config.reference_parameters import REFERENCE
 from tuichaos.config.sweep_axes import Axis, axes
 from tuichaos.plots import plotext_renderer, raster_renderer

@@ -15,7 +15,7 @@ import pytest
 
 import tuichaos
 from tuichaos import InputError
-from tuichaos.storage import column_reader, run_reader
+from tuichaos.storage import column_reader, run_folders
 from tuichaos.storage.run_writer import write_table
 from tuichaos.storage.saved_states import StatesFile
 
@@ -91,8 +91,8 @@ def test_a_run_whose_process_is_gone_was_killed_and_can_be_deleted(simulate):
         assert again.last_step == 50
         if status == "running":
             with pytest.raises(tuichaos.InputError, match="still running"):
-                run_reader.delete(again)
-    run_reader.delete(again)
+                run_folders.delete(again)
+    run_folders.delete(again)
     assert not run.path.exists()
 
 
@@ -289,14 +289,14 @@ def test_a_folder_without_a_manifest_is_told_from_no_folder(tmp_path, command):
 
 def test_a_run_is_found_by_what_is_pasted(small, command, monkeypatch):
     for form in ("{}\n", "  {}\t", "'{}'\n", "{}/series.csv", "{}/experiment.toml", "file://{}\n"):
-        assert tuichaos.storage.run_reader.find(form.format(small.path)).path == small.path
+        assert tuichaos.storage.run_folders.find(form.format(small.path)).path == small.path
     monkeypatch.chdir(small.path)
-    assert tuichaos.storage.run_reader.find("series.csv").path == small.path
+    assert tuichaos.storage.run_folders.find("series.csv").path == small.path
     with pytest.raises(tuichaos.InputError, match="is not a path"):
-        tuichaos.storage.run_reader.find("a\nb")
+        tuichaos.storage.run_folders.find("a\nb")
     kept = tuichaos.run(tuichaos.preset("quick", {"steps": 5, "ensemble.references": 1}))
     for name in (f" {kept.path.name}\n", "'quick'", "last\n", f"{kept.path}/rates.csv"):
-        assert tuichaos.storage.run_reader.find(name).path == kept.path
+        assert tuichaos.storage.run_folders.find(name).path == kept.path
 
 
 def test_only_tables_of_the_folder_are_read(small, tmp_path):

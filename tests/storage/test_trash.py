@@ -12,7 +12,7 @@ import tuichaos
 from tuichaos.common.errors import InputError
 from tuichaos.config.presets import preset
 from tuichaos.storage import trash
-from tuichaos.storage.run_reader import find, rename, survey
+from tuichaos.storage.run_folders import find, rename, survey
 from tuichaos.sweeps.result import list_runs
 from tuichaos.tui.screens.dialogs import Confirm
 

@@ -16,7 +16,8 @@ from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import sweep_runner
 from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.orbit_diagram import bifurcations
-from tuichaos.sweeps.orbit_diagram.bifurcations import Bifurcation, cascades
+from tuichaos.sweeps.orbit_diagram.bifurcations import Bifurcation
+from tuichaos.sweeps.orbit_diagram.cascades import cascades
 from tuichaos.sweeps.orbit_diagram.parameter_family import Family
 from tuichaos.sweeps.orbit_diagram.periodic_orbits import Cycles
 from tuichaos.sweeps.points import grid

@@ -14,8 +14,8 @@ from tuichaos.execution.plan import plan
 from tuichaos.storage.run_reader import open_run
 from tuichaos.sweeps import batch, cluster_worker, points
 from tuichaos.sweeps.sweep_runner import resume
+from tuichaos.systems import data_sources, tables
 from tuichaos.systems import datasets as source
-from tuichaos.systems import tables
 
 FAST = {"steps": 20, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = {"optimizer.learning_rate": {"linear": [0.1, 2.0, 24]}}
@@ -45,7 +45,7 @@ def data(tmp_path):
 def test_a_file_too_large_to_keep_is_read_once_while_it_is_used(data, tmp_path, monkeypatch):
     read, plain = [], tables.read
     monkeypatch.setattr(tables, "read", lambda *a: read.append(a) or plain(*a))
-    for kept in (source._sets, source._read):
+    for kept in (source._sets, data_sources._read):
         monkeypatch.setattr(kept, "most", 1)
         monkeypatch.setattr(kept, "_kept", OrderedDict())  # and nothing of earlier tests
     tuichaos.sweep(experiment(data), out=tmp_path / "s")

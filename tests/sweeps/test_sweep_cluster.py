@@ -22,6 +22,7 @@ from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.sweeps import (
     batch,
     cluster,
+    cluster_connection,
     cluster_members,
     cluster_worker,
     points,
@@ -431,7 +432,7 @@ def closed():
 
 @pytest.mark.parametrize("where", [silent, closed])
 def test_a_scheduler_that_does_not_answer(where, command, home, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(cluster_connection, "CONNECT_SECONDS", 1.0)
     over = ("--over", f"{RATE}=[1.0]")
     with where() as port:
         code, out, err = command(
@@ -448,7 +449,7 @@ def test_settings_of_dask_that_fail_are_told(monkeypatch):
     def failing(address):
         raise KeyError("distributed")
 
-    monkeypatch.setattr(cluster, "_greet", failing)
+    monkeypatch.setattr(cluster, "greet", failing)
     with pytest.raises(InputError, match=r"\(KeyError: 'distributed'\)$"):
         cluster.connect("tcp://127.0.0.1:8786")
 
@@ -526,4 +527,4 @@ def test_a_scheduler_that_falls_silent(monkeypatch):
     with pytest.raises(RunFailed, match="does not answer any more"):
         pool.slots()
     with pytest.raises(InputError, match="must be tcp"):
-        worker_options.check(None)
+        worker_options.check_address(None)

@@ -23,7 +23,7 @@ from tuichaos.reports.progress import sweep_words
 from tuichaos.sweeps import batch, points, workers
 from tuichaos.sweeps import journal as rows
 from tuichaos.sweeps.sweep_reader import read
-from tuichaos.sweeps.sweep_runner import SweepProgress
+from tuichaos.sweeps.sweep_writer import SweepProgress
 
 FAST = {"steps": 40, "ensemble.references": 2, "ensemble.twins": 1, "network.hidden": [3]}
 RATE = "optimizer.learning_rate"
@@ -513,7 +513,7 @@ def test_resume_tries_again_what_failed_and_nothing_else(tmp_path, command, monk
 
 def test_progress_says_points_rate_time_left_and_failures(capsys, monkeypatch):
     from tuichaos.reports import progress
-    from tuichaos.sweeps.sweep_runner import SweepProgress
+    from tuichaos.sweeps.sweep_writer import SweepProgress
 
     monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
     lines = progress.SweepLines()
@@ -711,8 +711,8 @@ def test_eta_sweep():
     assert abs(mean[1.0] - mean[half]) < 0.05
 
 
-class Many(workers.Crew):
-    """A crew of any executor."""
+class Many(workers.Pool):
+    """A pool of any executor."""
 
     def __init__(self, make, count):
         self.executor, self.count = make, count
@@ -754,8 +754,8 @@ def test_any_executor_carries_the_points(whole, tmp_path):
     made = points.grid(experiment(ENDS))
     job = batch.Job(made.base, None, 1)
     todo = workers.units(made.batches(), 1)
-    crew = Many(lambda: ThreadPoolExecutor(1), 1)
-    found = workers.scattered(job, todo, crew, threading.Event())
+    pool = Many(lambda: ThreadPoolExecutor(1), 1)
+    found = workers.scattered(job, todo, pool, threading.Event())
     kept = {row.point: row for row in found if isinstance(row, rows.Row)}
     from tuichaos.sweeps import sweep_table
 

@@ -7,17 +7,18 @@ import pytest
 
 import tuichaos
 from tuichaos import InputError
-from tuichaos.config import data_sets, experiment
+from tuichaos.config import data_sets, training_tables
 from tuichaos.config.applicability import numbers
 from tuichaos.config.data_sets import DATA_SETS, DataSpec, data_names, data_spec
 from tuichaos.config.instrument_spec import loaded
 from tuichaos.config.loading import resolve
 from tuichaos.systems import generated_data
-from tuichaos.systems.datasets import FILES, load
+from tuichaos.systems.data_sources import FILES
+from tuichaos.systems.datasets import load
 
 
 def data(seed=0, **keys):
-    return load(experiment.Data(**keys), seed)
+    return load(training_tables.Data(**keys), seed)
 
 
 SHAPES = {  # train, test, features, outputs

@@ -10,7 +10,7 @@ import torch
 
 import tuichaos
 from tuichaos.execution.plan import plan
-from tuichaos.execution.runner import prepare
+from tuichaos.execution.recording import prepare
 from tuichaos.reports import run_report
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.systems.base import System

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from tuichaos import resolve
-from tuichaos.config.experiment import Network
+from tuichaos.config.training_tables import Network
 from tuichaos.simulation.block import Block
 from tuichaos.systems import build
 from tuichaos.systems.acceleration import stepper_for
-from tuichaos.systems.base import Scored
 from tuichaos.systems.mlp import kernels
 from tuichaos.systems.mlp.activations import ACTIVATIONS
+from tuichaos.systems.stepper import Scored
 
 DEPTHS = ([], [10], [7, 5], [4, 3, 6])
 PLACE = torch.device("cpu")

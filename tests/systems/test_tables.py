@@ -10,9 +10,9 @@ import pytest
 from sklearn.datasets import load_iris, load_wine
 
 from tuichaos import InputError, resolve
-from tuichaos.config.experiment import Data
+from tuichaos.config.training_tables import Data
 from tuichaos.execution import runner
-from tuichaos.systems import tables
+from tuichaos.systems import table_cells, tables
 from tuichaos.systems.datasets import load
 
 IRIS, WINE = load_iris(), load_wine()
@@ -517,7 +517,7 @@ def test_a_refusal_waits_for_the_thread_that_reads_ahead(tmp_path, monkeypatch):
     import pyarrow
 
     settled = []
-    monkeypatch.setattr(tables, "_settle", lambda: settled.append(pyarrow.io_thread_count()))
+    monkeypatch.setattr(table_cells, "settled", lambda: settled.append(pyarrow.io_thread_count()))
     for text in ("# mine\na,b\n1,2\n3,4\n", "a,b\n1,2\nx,4\n1,2\n", "a,b\n1,2\n3\n"):
         path = tmp_path / "t.csv"
         path.write_text(text)

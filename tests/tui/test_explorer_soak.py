@@ -22,7 +22,7 @@ from waiting import MAX_SECONDS, until
 
 from tuichaos.config.explorer_settings import Config
 from tuichaos.config.presets import preset
-from tuichaos.storage.run_reader import delete
+from tuichaos.storage.run_folders import delete
 from tuichaos.sweeps.result import list_runs
 from tuichaos.tui.app import Explorer
 from tuichaos.tui.screens.atlas import Atlas

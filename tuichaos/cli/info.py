@@ -25,7 +25,7 @@ def presets(name: str | None, keys: bool) -> None:
     from tuichaos.config import presets as kept
 
     if keys:
-        from tuichaos.config.loading import describe_keys
+        from tuichaos.config.fault_text import describe_keys
 
         for key, default, meaning in describe_keys():
             shown = "" if default is None else json.dumps(default)
@@ -101,7 +101,7 @@ def selftest(ctx: click.Context) -> None:
     import time
 
     here()
-    from tuichaos.selftest import perform, table, trials
+    from tuichaos.selftest import run_trial, table, trials
 
     start, results = time.perf_counter(), []
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -112,7 +112,7 @@ def selftest(ctx: click.Context) -> None:
     try:
         for k, trial in enumerate(every):
             _under_way(k, len(every), trial.name, time.perf_counter() - start)
-            results.append(perform(trial))
+            results.append(run_trial(trial))
             _under_way()
             for line, well in table.lines(results[-1]):
                 click.echo(line if well or not colour else click.style(line, fg="red"))

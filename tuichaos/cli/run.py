@@ -95,7 +95,7 @@ def _run(
     from tuichaos.execution.plan import plan
     from tuichaos.storage import run_writer
 
-    folder = run_writer.check(out)
+    folder = run_writer.checked_folder(out)
     if dry_run:
         ready = plan(experiment, threads)
         ready.check_room(folder)
@@ -129,9 +129,9 @@ def _sweep(
     from tuichaos.storage import run_writer
     from tuichaos.sweeps import points, worker_options
 
-    run_writer.check(out)
+    run_writer.checked_folder(out)
     made = points.grid(experiment, yes)
-    worker_options.check_crew(how["workers"], how["scheduler"])
+    worker_options.check_pool(how["workers"], how["scheduler"])
     if how["scheduler"] is not None and not dry_run:
         worker_options.reach(how["scheduler"])
     load_libraries(for_good=True)

@@ -21,7 +21,7 @@ from tuichaos.common.text import clean
 def runs(as_json: bool) -> None:
     """List the kept runs, and on stderr why a folder is refused."""
     from tuichaos.common.paths import runs_home
-    from tuichaos.storage.run_reader import survey
+    from tuichaos.storage.run_folders import survey
 
     kept, refused = survey()
     for why in refused.values():
@@ -68,7 +68,8 @@ def plot(
     last: int | None,
 ) -> None:
     """Draw a chart of a run, a sweep or the map of a plane as text."""
-    from tuichaos.storage.run_reader import find, reading
+    from tuichaos.storage.folder_checks import reading
+    from tuichaos.storage.run_folders import find
 
     found = find(run_name)
     if first is not None and last is not None and first >= last:
@@ -99,7 +100,8 @@ def plot(
 def export(run_name: str, kind: str, out: str | None) -> None:
     """Write a run, a sweep or a diagram as one file, and print its path."""
     from tuichaos.reports import export as exporting
-    from tuichaos.storage.run_reader import find, reading
+    from tuichaos.storage.folder_checks import reading
+    from tuichaos.storage.run_folders import find
 
     found = find(run_name)
     with reading(found.path):
@@ -118,7 +120,8 @@ def verify(ctx: click.Context, run_name: str) -> None:
     """Check a run folder and print a line for each check; exit code 1 if one fails."""
     here()
     from tuichaos import api
-    from tuichaos.storage.run_reader import find, reading
+    from tuichaos.storage.folder_checks import reading
+    from tuichaos.storage.run_folders import find
 
     marks = {True: "ok", False: "FAIL", None: "--"}
     wrong, found = 0, find(run_name)

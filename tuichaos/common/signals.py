@@ -79,7 +79,7 @@ def lost() -> int | None:
     return _heard[0] if _heard else None
 
 
-def check() -> None:
+def raise_missed() -> None:
     """Raise Stopped where a signal came before."""
     if _heard:
         signal.setitimer(signal.ITIMER_REAL, 0)  # nobody needs to look for it any more
@@ -111,7 +111,7 @@ def _hear(number: int, frame: FrameType | None) -> None:
 def _end(frame: FrameType | None) -> None:
     """Raise Stopped; within an import, which may be anywhere in C code, once it has ended."""
     if not _importing(frame):
-        check()
+        raise_missed()
     signal.signal(signal.SIGALRM, lambda number, frame: _end(frame))
     signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS)
 

@@ -55,7 +55,7 @@ def is_trusted(name: str) -> bool:
     return name in _trusted
 
 
-def check(experiment: object) -> None:
+def check_trusted(experiment: object) -> None:
     """Raise InputError, saying what to add, for an experiment that names code nobody said."""
     for place, name in _named(experiment):
         if name not in _trusted:

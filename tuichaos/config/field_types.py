@@ -164,7 +164,7 @@ def options(*keys: str) -> Any:
     """
     shown = f"a table such as {{ {', '.join(f'{key} = 3' for key in keys)} }}"
 
-    def check(value: object) -> object:
+    def switch(value: object) -> object:
         if isinstance(value, bool):
             return value
         if not isinstance(value, dict):
@@ -174,7 +174,7 @@ def options(*keys: str) -> Any:
                 raise ValueError(f"unknown key {key!r}; {nearest(key, keys)}")
         return {key: _at_least_1(key, item) for key, item in value.items()}
 
-    return Annotated[Any, BeforeValidator(check)]
+    return Annotated[Any, BeforeValidator(switch)]
 
 
 def _reach(value: object) -> object:
@@ -214,7 +214,7 @@ Integer = Annotated[int, BeforeValidator(_integer)]
 Switch = Annotated[Any, BeforeValidator(_switch)]
 Estimator = Annotated[Any, BeforeValidator(_every_step)]
 REACH = ("accuracy", "every")
-Reach = Annotated[Any, BeforeValidator(_reach)]
+AccuracyOptions = Annotated[Any, BeforeValidator(_reach)]
 Sizes = Annotated[Any, BeforeValidator(_sizes)]
 Rates = Annotated[Any, BeforeValidator(_rates)]
 LayerRates = Annotated[Any, BeforeValidator(_layer_rates)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tuichaos.config import applicability as has
-from tuichaos.config.field_types import Estimator, Reach, Sizes, options
+from tuichaos.config.field_types import AccuracyOptions, Estimator, Sizes, options
 from tuichaos.config.instrument_spec import ChartSpec, Entry, Experiment, Spec
 
 OWN = "tuichaos.instruments"
@@ -30,7 +30,7 @@ SPECS = (
         "distance",
         "L1 distance of the twins, total and by layer",
         default=True,
-        beside=("divergence",),
+        beside=("twin_distance",),
         needs_twins=True,
     ),
     Spec(
@@ -39,7 +39,7 @@ SPECS = (
         Estimator,
         True,
         f"{OWN}.nmle:of_training",
-        needs=("divergence",),
+        needs=("twin_distance",),
         needs_twins=True,
     ),
     Spec(
@@ -48,7 +48,7 @@ SPECS = (
         Estimator,
         True,
         f"{OWN}.growth:GrowthExponent",
-        needs=("divergence",),
+        needs=("twin_distance",),
         needs_twins=True,
     ),
     Spec(
@@ -258,8 +258,8 @@ SPECS = (
         "units",
         "saturated hidden units: { every = steps }",
         options("every"),
-        make=f"{OWN}.units:SaturatedUnits",
-        memory=f"{OWN}.units:kept_bytes",
+        make=f"{OWN}.saturation:Saturation",
+        memory=f"{OWN}.saturation:kept_bytes",
         fits=has.has_hidden_units,
         tab="Dimensions",
         charts={"units": _chart("units.csv", "dimensions:units", "Dimensions")},
@@ -270,12 +270,12 @@ SPECS = (
         "principal components of the orbit: { components = …, points = of the orbit, "
         "references = … }",
         options("components", "points", "references"),
-        make=f"{OWN}.projection:Projection",
+        make=f"{OWN}.pca:PCA",
         fits=has.has_plane,
         tab="Projection",
         charts={
-            "projection": _chart("projection.csv", "projection:projection", "Projection"),
-            "projection-loss": _chart("projection.csv", "projection:projection_loss", "Projection"),
+            "projection": _chart("projection.csv", "pca:projection", "Projection"),
+            "projection-loss": _chart("projection.csv", "pca:projection_loss", "Projection"),
         },
         rows=(
             Entry("projection", "plane", "variance in the plane"),
@@ -293,8 +293,8 @@ SPECS = (
         "reach",
         "steps until an accuracy is first reached, train and test part: "
         "{ accuracy = 0.9, every = steps between looks }",
-        Reach,
-        make=f"{OWN}.reach:Reach",
+        AccuracyOptions,
+        make=f"{OWN}.time_to_accuracy:TimeToAccuracy",
     ),
 )
 

@@ -37,7 +37,7 @@ def per(system: str, time_step: float | None = None) -> str:
     return "unit of time" if flow else "step"
 
 
-def check(name: str, parameters: Mapping[str, object]) -> None:
+def check_parameters(name: str, parameters: Mapping[str, object]) -> None:
     """Raises ValueError naming a parameter that the reference system does not take."""
     known = REFERENCE[name]
     for key, value in parameters.items():

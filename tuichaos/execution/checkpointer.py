@@ -43,6 +43,22 @@ class ResumeFrom:
     planned: Mapping[str, str] = field(default_factory=dict)
 
 
+def named(instruments: Sequence[Instrument]) -> dict[str, Instrument]:
+    """Instruments by what checkpoints call them: as they say, else by their class and, where
+    another one has that name, by the key too. InputError where that tells them not apart."""
+    names = [one.kept_as or type(one).__name__ for one in instruments]
+    found: dict[str, Instrument] = {}
+    for name, one in zip(names, instruments, strict=True):
+        own = name if one.kept_as or names.count(name) == 1 else f"{name} of measure.{one.key}"
+        if own in found:
+            words = (
+                "a checkpoint could not tell them apart: give each a key, or kept_as, of its own"
+            )
+            raise InputError(f"two instruments are called {own}: {words}")
+        found[own] = one
+    return found
+
+
 class Checkpointer:
     """Writes the checkpoints of a run, one every ``seconds`` (0: only when it is told to), and
     restores the run from one.
@@ -55,6 +71,7 @@ class Checkpointer:
         self.store = Store(path)
         self.seconds = seconds
         self.recording = recording
+        self.named = named(recording.instruments)
         free = not any(one.depends_on_steps for one in recording.instruments)
         self.extends = bool(seconds) and free
         data = recording.facts["data"]
@@ -92,12 +109,11 @@ class Checkpointer:
         """Keep the run as it is after the frame that was recorded last."""
         recording = self.recording
         state = recording.simulation.state()
-        there = f"{state['step']:015}" in self.store.stems()  # unless the folder vanished
-        if (state["step"] == self.written and there) or not state["blocks"]:
+        if state["step"] == self.written or not state["blocks"]:
             return
         lengths = {"series.csv": folder.sync()}
         encoder = Encoder()
-        instruments = [[type(one).__name__, one.state()] for one in recording.instruments]
+        instruments = [[name, one.state()] for name, one in self.named.items()]
         tree = encoder.encode({"simulation": state, "instruments": instruments})
         if recording.states:
             lengths |= recording.states.file.lengths()
@@ -122,12 +138,11 @@ class Checkpointer:
             self.prefixes = dict(checkpoint.prefixes)
             decoder = Decoder(checkpoint.arrays, recording.simulation.device)
             found = decoder.decode(checkpoint.tree)
-            there = {type(one).__name__: one for one in recording.instruments}
             states = dict(found["instruments"])  # in whatever order they were
-            if not len(found["instruments"]) == len(states) or states.keys() != there.keys():
+            if not len(found["instruments"]) == len(states) or states.keys() != self.named.keys():
                 raise InputError("is of other instruments than the experiment has")
             recording.simulation.restore(found["simulation"])
-            for name, instrument in there.items():
+            for name, instrument in self.named.items():
                 instrument.restore(states[name])
             length = int(checkpoint.facts["lengths"]["series.csv"])
             if not 0 <= found["simulation"]["step"] == checkpoint.step or length < 0:

@@ -29,8 +29,9 @@ from tuichaos.execution.runner import interrupts
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import FOLDER, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
+from tuichaos.storage.folder_checks import check_entries
 from tuichaos.storage.folder_lock import locked
-from tuichaos.storage.run_reader import Run, check_entries, open_run
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.storage.run_writer import write_manifest
 from tuichaos.storage.saved_states import PARTS, parts_again
 

@@ -15,13 +15,14 @@ from tuichaos.execution.checkpointer import ResumeFrom
 from tuichaos.execution.manifest import differing, now, versions
 from tuichaos.execution.plan import plan
 from tuichaos.execution.progress_event import Progress
-from tuichaos.execution.runner import Recording, prepare
+from tuichaos.execution.recording import Recording, prepare
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.fingerprint import check_planned, known, prints
+from tuichaos.storage.folder_checks import check_entries, reading
 from tuichaos.storage.folder_lock import NAME as LOCK
 from tuichaos.storage.folder_lock import locked
-from tuichaos.storage.run_reader import Run, check_entries, open_run, reading
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.storage.saved_states import PARTS
 
 

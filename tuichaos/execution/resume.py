@@ -19,11 +19,13 @@ from tuichaos.execution.manifest import now
 from tuichaos.execution.plan import plan
 from tuichaos.execution.progress_event import Watcher
 from tuichaos.execution.restore import going_on
-from tuichaos.execution.runner import interrupts, told
+from tuichaos.execution.runner import interrupts, unless_interrupted
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Store
+from tuichaos.storage.folder_checks import check_entries
 from tuichaos.storage.folder_lock import is_held, locked
-from tuichaos.storage.run_reader import Run, check_entries, find, open_run
+from tuichaos.storage.run_folders import find
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.storage.run_writer import write_manifest
 
 
@@ -57,11 +59,11 @@ def resume(
     control = RunControl(stop=stop)
     with interrupts(stop) as seen, going_on(run.path, threads, control, data) as recording:
         recording.run(watch)
-    return told(open_run(run.path), seen)
+    return unless_interrupted(open_run(run.path), seen)
 
 
 def find_or_mend(name: str) -> Run:
-    """A run by its name, as ``run_reader.find``; where its manifest.json is gone or no JSON any
+    """A run by its name, as ``run_folders.find``; where its manifest.json is gone or no JSON any
     more, but a checkpoint tells what it was, that is written anew, and said there."""
     try:
         return find(name)
@@ -91,9 +93,9 @@ def _mended(path: Path) -> bool:
     if store.newest(plan(experiment).most_kept)[0] is None:
         return False
     words = f"manifest.json {fault}: it was written anew from a checkpoint"
-    told = {"name": experiment.name, "title": title_of(experiment), "status": "interrupted"}
+    known = {"name": experiment.name, "title": title_of(experiment), "status": "interrupted"}
     with locked(path):
-        write_manifest(path, {**told, "started": now(), "reason": words, "warnings": [words]})
+        write_manifest(path, {**known, "started": now(), "reason": words, "warnings": [words]})
     return True
 
 

@@ -22,12 +22,13 @@ from tuichaos.execution import longer_folder
 from tuichaos.execution.manifest import differing
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.progress_event import Progress
-from tuichaos.execution.runner import Recording, prepare
+from tuichaos.execution.recording import Recording, prepare
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.storage.checkpoint_store import Checkpoint, Store
 from tuichaos.storage.column_reader import whole_lines
 from tuichaos.storage.fingerprint import MAX_NAMED, changed, check_planned, known, prints
-from tuichaos.storage.run_reader import GROWING, MALFORMED, Run, check_entries, open_run, reading
+from tuichaos.storage.folder_checks import MALFORMED, check_entries, reading
+from tuichaos.storage.run_reader import GROWING, Run, open_run
 from tuichaos.storage.run_writer import summed
 from tuichaos.storage.series_text import series_columns, series_head, series_lines
 from tuichaos.systems.datasets import load

@@ -8,13 +8,13 @@ from typing import Any
 from tuichaos.config.instrument_spec import Spec, loaded
 from tuichaos.config.instruments import specs
 from tuichaos.instruments.base import Instrument, RunContext, is_on
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.memory import Memory
 from tuichaos.instruments.observables import Observables, WeightNorm
-from tuichaos.instruments.reach import Reach
+from tuichaos.instruments.series_window import SeriesTable, asked_references
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import StateTail
-from tuichaos.instruments.stretches import Orbit, asked_references
+from tuichaos.instruments.time_to_accuracy import TimeToAccuracy
+from tuichaos.instruments.twin_distance import TwinDistance
 
 # The order in which their numbers stand in exponents.csv and summary.json, as files have it that
 # are kept; that of others follows.
@@ -32,7 +32,7 @@ def chosen(context: RunContext) -> list[Instrument]:
         found.take(spec)
     rest = found.instruments
     signal = any(instrument.needs_signal for instrument in rest)
-    reach = next((one for one in rest if isinstance(one, Reach)), None)
+    reach = next((one for one in rest if isinstance(one, TimeToAccuracy)), None)
     first: list[Instrument] = [Observables(context, signal, reach.every if reach else 0)]
     if context.system.is_network and is_on(context.experiment.measure.weight_norm):
         first.append(WeightNorm(context))
@@ -94,8 +94,8 @@ def _most_asked(part: str, context: RunContext) -> int:
 There = Callable[[str], Any]
 
 
-def _divergence(context: RunContext, there: There) -> Instrument:
-    return Divergence(context, is_on(context.experiment.measure.distance))
+def _twin_distance(context: RunContext, there: There) -> Instrument:
+    return TwinDistance(context, is_on(context.experiment.measure.distance))
 
 
 def _signals(context: RunContext, there: There) -> Instrument:
@@ -103,7 +103,7 @@ def _signals(context: RunContext, there: There) -> Instrument:
 
 
 def _series(context: RunContext, there: There) -> Instrument:
-    return Orbit(context, there("signals"), _most_asked("series", context))
+    return SeriesTable(context, there("signals"), _most_asked("series", context))
 
 
 def _memory(context: RunContext, there: There) -> Instrument:
@@ -116,7 +116,7 @@ def _state_tail(context: RunContext, there: There) -> Instrument:
 
 # What several instruments share, made once one of them is asked for.
 PARTS: dict[str, Callable[[RunContext, There], Instrument]] = {
-    "divergence": _divergence,
+    "twin_distance": _twin_distance,
     "signals": _signals,
     "series": _series,
     "memory": _memory,

@@ -1,6 +1,6 @@
 """Autocorrelation of the loss and of the state, with the band of shuffled series.
 
-ρ(k) = ⟨δx(t)·δx(t+k)⟩/⟨δx(t)·δx(t)⟩, with δx the deviation from the mean over the stretch and
+ρ(k) = ⟨δx(t)·δx(t+k)⟩/⟨δx(t)·δx(t)⟩, with δx the deviation from the mean over the window and
 ⟨ ⟩ the mean over the times that have a partner. Of states, the product is the scalar product
 over all components: Σ_c⟨δx_c(t)·δx_c(t+k)⟩/Σ_c⟨δx_c²⟩. Shuffling a series keeps its values and
 takes their order away: 95 % of the autocorrelations of SHUFFLES shuffled series lie in the
@@ -21,8 +21,7 @@ from tuichaos.common.rng import Purpose, generator
 from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
-from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import (
+from tuichaos.instruments.series_window import (
     CONSTANT,
     MAX_NEWEST,
     OfSeries,
@@ -30,11 +29,12 @@ from tuichaos.instruments.stretches import (
     Unmeasured,
     summary,
 )
+from tuichaos.instruments.signals import Signals
 
 LAGS = 50
 SHUFFLES = 1000  # the paper's number
 AT_ONCE = 50  # shuffled series that are in memory together
-SPAN = 4  # a lag needs a stretch so many times as long: else too few pairs are independent
+SPAN = 4  # a lag needs a window so many times as long: else too few pairs are independent
 LEAST = 40  # steps
 
 
@@ -48,8 +48,8 @@ class Correlations:
     high: np.ndarray
 
 
-class Autocorrelation(OfSeries):
-    """ρ at lags 1 to ``lags`` (50; a quarter of the stretch at most) over the newest MAX_NEWEST
+class Autocorrelation(OfSeries, kept_as="Autocorrelation"):
+    """ρ at lags 1 to ``lags`` (50; a quarter of the window at most) over the newest MAX_NEWEST
     steps; of the state over as many of these as are kept (see Memory), empty if too few.
 
     Each reference is shuffled by its own draws from the seed.
@@ -72,25 +72,25 @@ class Autocorrelation(OfSeries):
                 f"not {self.lags}"
             )
 
-    def measured(self, stretch: SeriesWindow) -> Correlations:
-        stretch.require(LEAST)
-        lags = min(self.lags, len(stretch.values) // SPAN)
-        signal = autocorrelation(stretch.values, lags)
+    def measured(self, part: SeriesWindow) -> Correlations:
+        part.require(LEAST)
+        lags = min(self.lags, len(part.values) // SPAN)
+        signal = autocorrelation(part.values, lags)
         seed = self.context.experiment.seed
-        rng = generator(seed, Purpose.SHUFFLE, stretch.reference)
-        low, high = null_band(stretch.values, lags, rng)
-        return Correlations(signal, self._of_the_state(stretch, lags), low, high)
+        rng = generator(seed, Purpose.SHUFFLE, part.reference)
+        low, high = null_band(part.values, lags, rng)
+        return Correlations(signal, self._of_the_state(part, lags), low, high)
 
-    def _of_the_state(self, stretch: SeriesWindow, lags: int) -> np.ndarray:
-        states = self.memory.states(stretch.reference, stretch.start)[1]
+    def _of_the_state(self, part: SeriesWindow, lags: int) -> np.ndarray:
+        states = self.memory.states(part.reference, part.start)[1]
         if len(states) < max(LEAST, SPAN * lags):
             return np.full(lags, np.nan)
-        floor = FLOOR_UNITS * stretch.unit * np.abs(states).max()
+        floor = FLOOR_UNITS * part.unit * np.abs(states).max()
         if not np.ptp(states, axis=0).max() > floor:
             return np.full(lags, np.nan)
         return autocorrelation(states, lags)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         rows: list[list[Any]] = []
         columns: dict[str, list[float]] = {name: [] for name in NAMES}
         for reference, one in enumerate(found):

@@ -128,6 +128,9 @@ class Instrument:
         Attributes that a checkpoint leaves out.
     depends_on_steps : bool
         Whether what it keeps before the end of a run depends on how many steps were planned.
+    kept_as : str
+        What checkpoints call it, for good, whatever its class is called: given as a keyword of
+        the class, ``class Largest(Instrument, kept_as="Largest")``. Empty: by its class.
 
     Examples
     --------
@@ -169,6 +172,10 @@ class Instrument:
     # spans that are parts of the whole do: a run of more steps is then another one from its
     # beginning. What differs at the last step only does not count.
     depends_on_steps: ClassVar[bool] = True
+    kept_as: ClassVar[str] = ""
+
+    def __init_subclass__(cls, kept_as: str = "") -> None:
+        cls.kept_as = kept_as
 
     def observes(self, steps: np.ndarray) -> np.ndarray:
         """Tell at which steps its probe looks at the observables of many states.

@@ -20,7 +20,7 @@ from tuichaos.simulation.frames import BlockOrbit, Frame
 LAST = 20  # losses that are averaged, as in the source
 
 
-class Convergence(Instrument):
+class Convergence(Instrument, kept_as="Convergence"):
     """Mean of the last losses (of the states at the last LAST steps) over the first loss.
 
     Columns of exponents.csv: ``convergence`` (the ratio; empty where the loss did not stay

@@ -26,7 +26,8 @@ from tuichaos.instruments.spectrum import Spectrum
 from tuichaos.instruments.statistics import mean_and_interval
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.acceleration import hessian
-from tuichaos.systems.base import System, padded, parameter_mask, spans
+from tuichaos.systems.base import System, parameter_mask, spans
+from tuichaos.systems.stepper import padded
 from tuichaos.systems.training import TrainingSystem
 
 # A weight whose knock-out changes the loss by less than this share does not matter to it.
@@ -58,7 +59,7 @@ class Ending:
     flat_reason: str | None
 
 
-class Dimensions(Instrument):
+class Dimensions(Instrument, kept_as="Dimensions"):
     """The first references, over the whole run; optimizer state is no dimension here.
 
     D_w is added up at every step. Knock-out and curvatures (eigenvalues of the dense Hessian

@@ -5,7 +5,7 @@ Neighbours of time i are all j ≠ i with |L_j − L_i| < RADIUS, those next in 
 is near 0). d_n(i) is the mean over them of |L_{i+n} − L_{j+n}|; a line is fitted to ln d_n(i)
 for n = 1 … m − 1, m = 5 … 25, and the m with the largest R² gives the rate of time i. It is
 significant if the slope over n = 1 … 10 differs from 0 with p ≤ 0.05. The same is done for
-the mean of ln d_n(i) over all i, which gives one rate of the whole stretch (Kantz 1994, Phys.
+the mean of ln d_n(i) over all i, which gives one rate of the whole window (Kantz 1994, Phys.
 Lett. A 185, 77–87).
 
 What it cannot do: the radius is a length of the loss, whatever its range; the largest R²
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tuichaos.instruments.base import Findings
-from tuichaos.instruments.stretches import OfSeries, SeriesWindow, Unmeasured, summary
+from tuichaos.instruments.series_window import OfSeries, SeriesWindow, Unmeasured, summary
 
 RADIUS = 5e-5
 SHORTEST, LONGEST = 4, 24  # points of a fit: n = 1 … m − 1 for m = 5 … 25
@@ -54,7 +54,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Expansion:
-    """Of one stretch: ``curve`` (LONGEST,) geometric mean of d_n(i) over the times i and its
+    """Of one window: ``curve`` (LONGEST,) geometric mean of d_n(i) over the times i and its
     ``whole`` fit; ``times`` (k,) that have neighbours, how many, and their ``local`` fits."""
 
     pairs: int
@@ -65,24 +65,24 @@ class Expansion:
     local: Fit
 
 
-class ExpansionRates(OfSeries):
+class ExpansionRates(OfSeries, kept_as="ExpansionRates"):
     """Rates over the newest MAX_NEWEST steps in nats a step (of a flow: per unit of time).
 
     References
     ----------
     .. [1] Danovski, Soriano and Lacasa 2024, arXiv 2404.05782, at large learning rates: local
        rates.
-    .. [2] Kantz 1994, Phys. Lett. A 185, 77–87: the rate of the whole stretch.
+    .. [2] Kantz 1994, Phys. Lett. A 185, 77–87: the rate of the whole part.
     """
 
     depends_on_steps = False
     key = "expansion"
 
-    def measured(self, stretch: SeriesWindow) -> tuple[SeriesWindow, Expansion]:
-        stretch.require(LEAST)
-        return stretch, expansion(stretch.values, stretch.floor)
+    def measured(self, part: SeriesWindow) -> tuple[SeriesWindow, Expansion]:
+        part.require(LEAST)
+        return part, expansion(part.values, part.floor)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         step = self.context.time_step
         local: list[list[Any]] = []
         curves: list[list[Any]] = []
@@ -90,8 +90,8 @@ class ExpansionRates(OfSeries):
         for reference, one in enumerate(found):
             if isinstance(one, str):
                 continue
-            stretch, numbers = one
-            local += _local_rows(reference, stretch.start, numbers, step)
+            part, numbers = one
+            local += _local_rows(reference, part.start, numbers, step)
             curves += _curve_rows(reference, numbers)
             for name, value in _numbers(numbers, step).items():
                 columns[name].append(value)

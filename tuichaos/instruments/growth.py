@@ -20,8 +20,8 @@ import numpy as np
 
 from tuichaos.common.thresholds import FALL, FLOOR_UNITS, GROWTH_LIMIT, MIN_POINTS, is_line
 from tuichaos.instruments.base import Findings, Instrument, RunContext
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import mean_and_interval, median
+from tuichaos.instruments.twin_distance import TwinDistance
 from tuichaos.simulation.frames import Frame
 from tuichaos.storage.checkpoint_encoding import kept
 
@@ -146,7 +146,7 @@ def between_levels(distances: np.ndarray, scale: np.ndarray, unit: float) -> np.
         return (distances >= FLOOR_UNITS * unit * scale) & (distances <= GROWTH_LIMIT * scale)
 
 
-class GrowthExponent(Instrument):
+class GrowthExponent(Instrument, kept_as="GrowthExponent"):
     """The slope of each twin over its growth window, nats per unit of time; a reference has
     the mean over its twins, and none unless all its twins have one. There is no interval for one
     reference: its twins share its orbit, so how they differ does not tell how it does."""
@@ -154,9 +154,9 @@ class GrowthExponent(Instrument):
     key = "growth"
     depends_on_steps = False
 
-    def __init__(self, context: RunContext, divergence: Divergence) -> None:
+    def __init__(self, context: RunContext, distance: TwinDistance) -> None:
         self.context = context
-        self.divergence = divergence
+        self.distance = distance
         shape = (context.references, context.experiment.ensemble.twins)
         self.window = GrowthWindow(shape, context.unit, context.time_step)
 
@@ -207,7 +207,7 @@ class GrowthExponent(Instrument):
             return "no reference stayed finite"
         if not np.isfinite(window.origin).any():
             words = "the twins were not moved yet, or their first distance is 0"
-            return self.divergence.lost or words
+            return self.distance.lost or words
         with np.errstate(over="ignore", invalid="ignore"):
             first = np.exp(window.origin)
         scale = window.scale[:, None]

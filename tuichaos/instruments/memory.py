@@ -8,14 +8,14 @@ import numpy as np
 
 from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Instrument, RunContext
-from tuichaos.instruments.stretches import MAX_NEWEST
+from tuichaos.instruments.series_window import MAX_NEWEST
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
 BYTES = 8_000_000  # of states that are kept of one reference
 LEAST = 50  # states; fewer would tell nothing, and none are kept
 
 
-class Memory(Instrument):
+class Memory(Instrument, kept_as="Memory"):
     """Keeps the newest ``capacity`` states of the first references in a ring; no numbers of
     its own. At most BYTES a reference, however long the run: MAX_NEWEST states of up to 200
     numbers, fewer of larger ones, none above 20 000. The ring's size does not depend on how

@@ -27,7 +27,7 @@ MAX_ROWS = 50_000  # of moving.csv, about 2 MB: with many references there are f
 LEAST_WINDOWS = 20  # of a reference, however many references
 
 
-class Moving(Instrument):
+class Moving(Instrument, kept_as="Moving"):
     """Windows of ``measure.moving.width`` steps that begin every ``every`` steps from 0 on,
     whatever ``measure.discard``; those that end by the end of the run.
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuichaos.instruments.base import Findings, Instrument, RunContext
-from tuichaos.instruments.divergence import Divergence
 from tuichaos.instruments.statistics import share_interval
+from tuichaos.instruments.twin_distance import TwinDistance
 from tuichaos.simulation.frames import Frame
 
 STARTS = range(0, 101, 5)
@@ -77,7 +77,7 @@ def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return slope, np.where(total > 0, slope * slope * square / total, np.nan)
 
 
-class PaperExponent(Instrument):
+class PaperExponent(Instrument, kept_as="PaperExponent"):
     """nMLE of each reference; keeps the first POINTS mean distances, whatever is recorded.
 
     References
@@ -89,9 +89,9 @@ class PaperExponent(Instrument):
     key = "nmle"
     depends_on_steps = False
 
-    def __init__(self, context: RunContext, divergence: Divergence) -> None:
+    def __init__(self, context: RunContext, distance: TwinDistance) -> None:
         self.context = context
-        self.divergence = divergence
+        self.distance = distance
         self.parts: list[np.ndarray] = []
 
     def fold(self, frame: Frame) -> Mapping[str, np.ndarray]:
@@ -122,7 +122,7 @@ class PaperExponent(Instrument):
             "kept_ci95": share_interval(count, self.context.references) if told else None,
             "total": self.context.references,
             "window": [start, min(start + POINTS - 1, max(start, self.context.steps))],
-            "reason": None if told else self.divergence.lost or NO_WINDOW,
+            "reason": None if told else self.distance.lost or NO_WINDOW,
         }
         columns = {
             "nmle": exponents,
@@ -134,6 +134,6 @@ class PaperExponent(Instrument):
         return Findings(exponents=columns, summary={"nmle": summary})
 
 
-def of_training(context: RunContext, divergence: Divergence) -> PaperExponent | None:
+def of_training(context: RunContext, distance: TwinDistance) -> PaperExponent | None:
     """The paper's windows are of steps of training; a flow has no such steps."""
-    return PaperExponent(context, divergence) if context.system.time_step == 1 else None
+    return PaperExponent(context, distance) if context.system.time_step == 1 else None

@@ -37,7 +37,7 @@ def looked_at(steps: np.ndarray, every: int, last: int) -> np.ndarray:
     return (steps % every == 0) | (steps == last)
 
 
-class Observables(Instrument):
+class Observables(Instrument, kept_as="Observables"):
     """What the system says of its own states, at the recorded steps.
 
     ``loss`` in nats for cross-entropy; accuracies are fractions of the samples. A loss that
@@ -108,7 +108,7 @@ def final(values: np.ndarray) -> dict[str, Any]:
     return {"final_median": median(values), "count": known, "total": len(values)}
 
 
-class WeightNorm(Instrument):
+class WeightNorm(Instrument, kept_as="WeightNorm"):
     """L1 norm over all parameters of each reference, at the recorded steps."""
 
     depends_on_steps = False

@@ -55,7 +55,7 @@ class Waiting:
     length: np.ndarray  # (own,)
 
 
-class OrbitalDistance(Instrument):
+class OrbitalDistance(Instrument, kept_as="OrbitalDistance"):
     """Both distances of the first references at up to MAX_TIMES steps from the perturbation
     to ``steps − window``, the last one whose window is whole; the mean over twins of each.
 

@@ -11,10 +11,10 @@ import numpy as np
 from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.config.instrument_spec import Asked
 from tuichaos.instruments.base import Findings, RunContext
+from tuichaos.instruments.series_window import OfSeries, SeriesWindow, summary
 from tuichaos.instruments.signals import Signals
 from tuichaos.instruments.state_tail import TAIL, StateTail
 from tuichaos.instruments.state_tail import kept_bytes as tail_bytes
-from tuichaos.instruments.stretches import OfSeries, SeriesWindow, summary
 
 LONGEST = 1024
 CYCLES = 4  # that must have been seen, so that a repetition is no accident
@@ -36,7 +36,7 @@ SHRINKING = 0.999
 NOISE_UNITS = 1e4  # in the last place of the scale: rounding noise that a slow map has amplified
 
 
-class Period(OfSeries):
+class Period(OfSeries, kept_as="Period"):
     """The smallest period of the state among the newest STRETCH steps; see ``period``. The
     levels in the table are those of the scalar series."""
 
@@ -48,16 +48,16 @@ class Period(OfSeries):
         super().__init__(context, signals)
         self.states = states
 
-    def measured(self, stretch: SeriesWindow) -> tuple[int, float, float]:
-        stretch.require(LEAST, moving=False)
-        states = self.states.newest(stretch.reference, len(stretch.values))
-        found = period(states, unit=stretch.unit)
+    def measured(self, part: SeriesWindow) -> tuple[int, float, float]:
+        part.require(LEAST, moving=False)
+        states = self.states.newest(part.reference, len(part.values))
+        found = period(states, unit=part.unit)
         if found is None:
             return 0, math.nan, math.nan
-        last = stretch.values[-found:]
+        last = part.values[-found:]
         return found, float(last.min()), float(last.max())
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         measured = {k: one for k, one in enumerate(found) if not isinstance(one, str)}
         nothing = (math.nan,) * 3
         rows = [

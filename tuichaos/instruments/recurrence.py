@@ -20,8 +20,8 @@ from tuichaos.common.errors import InputError
 from tuichaos.common.thresholds import FLOOR_UNITS
 from tuichaos.instruments.base import Findings, RunContext, option
 from tuichaos.instruments.memory import Memory
+from tuichaos.instruments.series_window import CONSTANT, OfSeries, SeriesWindow, Unmeasured, summary
 from tuichaos.instruments.signals import Signals
-from tuichaos.instruments.stretches import CONSTANT, OfSeries, SeriesWindow, Unmeasured, summary
 
 POINTS = 400
 MAX_POINTS = 1000  # distances of all pairs are in memory together
@@ -44,7 +44,7 @@ class Recurrence:
     mean_diagonal: float
 
 
-class RecurrencePlot(OfSeries):
+class RecurrencePlot(OfSeries, kept_as="RecurrencePlot"):
     """Over the newest ``points`` steps (400): Euclidean distance of whole states where that is
     affordable (enough of them kept, see Memory, and at most WORK multiplications), else of
     the signal; ``of`` in the summary says which. Steps that follow each other in time are
@@ -74,17 +74,17 @@ class RecurrencePlot(OfSeries):
         kept = memory.capacity >= min(self.points, context.steps + 1)
         self.states = kept and self.points**2 / 2 * memory.dimension <= WORK
 
-    def measured(self, stretch: SeriesWindow) -> tuple[int, Recurrence]:
-        stretch.require(LEAST, moving=False)
-        x, floor = stretch.values[:, None], stretch.floor
+    def measured(self, part: SeriesWindow) -> tuple[int, Recurrence]:
+        part.require(LEAST, moving=False)
+        x, floor = part.values[:, None], part.floor
         if self.states:
-            x = self.memory.states(stretch.reference, stretch.start)[1]
-            floor = FLOOR_UNITS * stretch.unit * float(np.abs(x).max())
+            x = self.memory.states(part.reference, part.start)[1]
+            floor = FLOOR_UNITS * part.unit * float(np.abs(x).max())
         if np.ptp(x, axis=0).max() <= floor:
             raise Unmeasured(CONSTANT)
-        return stretch.start, recurrence(x)
+        return part.start, recurrence(x)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         rows: list[list[Any]] = []
         measured = {k: one for k, one in enumerate(found) if not isinstance(one, str)}
         for reference, (start, one) in measured.items():

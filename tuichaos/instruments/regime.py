@@ -14,15 +14,16 @@ import torch
 from tuichaos.common.thresholds import COLLAPSE_UNITS, FLOOR_UNITS
 from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.instruments.dead_network import DeadNetwork, dead_network
+from tuichaos.instruments.evidence import Evidence
 from tuichaos.instruments.nmle import POINTS, BestWindows, PaperExponent
 from tuichaos.instruments.observables import signal_name
 from tuichaos.instruments.period import period
+from tuichaos.instruments.saturation import ALIKE, stuck_of_alike
 from tuichaos.instruments.sharpness import Sharpness
 from tuichaos.instruments.span_record import SpanRecord, Spans
 from tuichaos.instruments.state_tail import StateTail
 from tuichaos.instruments.statistics import median
-from tuichaos.instruments.units import ALIKE, stuck_of_alike
-from tuichaos.instruments.verdicts import LATE, Evidence, Verdict, is_ambiguous, judge
+from tuichaos.instruments.verdicts import LATE, Verdict, is_ambiguous, judge
 from tuichaos.simulation.frames import BlockOrbit, Frame
 
 LOOKS = 64  # at the hidden units, evenly spaced
@@ -35,8 +36,11 @@ PARTED = (
 )
 OVERFIT = 0.05  # of accuracy that the test part lost while the train part did not
 
+MAX_REASONS = 5  # in the summary; regime.csv has those of all
+STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers
 
-class Regime(Instrument):
+
+class Regime(Instrument, kept_as="Regime"):
     """Collects evidence over equal spans, in memory that does not grow with the run: see
     ``Spans``; whether the network was dead at LOOKS steps; and the sharpness, where measured.
 
@@ -386,15 +390,9 @@ def _are(names: np.ndarray) -> str:
     return f"{len(names)} {'is' if len(names) == 1 else 'are'} {listed}"
 
 
-STEPS = ("since", "ends_at", "period", "stuck_since", "stuck_on", "k_since")  # whole numbers
-
-
 def _cell(name: str, value: Any) -> Any:
     return int(value) if name in STEPS and math.isfinite(value) else value
 
 
 def _references(count: int) -> str:
     return "1 reference" if count == 1 else f"{count} references"
-
-
-MAX_REASONS = 5  # in the summary; regime.csv has those of all

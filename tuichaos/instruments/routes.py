@@ -29,7 +29,8 @@ from tuichaos.instruments.statistics import mean_and_interval, median
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.acceleration import stepper_for
-from tuichaos.systems.base import Stepper, System
+from tuichaos.systems.base import System
+from tuichaos.systems.stepper import Stepper
 
 ROUTES = ("free", "renormalised", "tangent")
 REFERENCES = 4  # unless more are asked for
@@ -74,7 +75,7 @@ class Company:
     steppers: tuple[Stepper, Stepper] | None = None
 
 
-class Routes(Instrument):
+class Routes(Instrument, kept_as="Routes"):
     """Rates along the three routes over two windows of each twin, nats per unit of time.
 
     One window is from the perturbation for as long as the free twin is above the rounding floor

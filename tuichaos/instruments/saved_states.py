@@ -15,7 +15,7 @@ from tuichaos.storage.saved_states import StatesFile
 from tuichaos.systems.datasets import Dataset
 
 
-class SavedStates(Instrument):
+class SavedStates(Instrument, kept_as="SavedStates"):
     """States of references and twins at the steps of ``record.states_every``, and at the end.
 
     Until they are perturbed the twins are their reference.

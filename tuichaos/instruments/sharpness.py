@@ -38,7 +38,7 @@ LEAST = 3  # measured steps in the last tenth: below, there is no mean over it
 DENSE = 192
 
 
-class Sharpness(Instrument):
+class Sharpness(Instrument, kept_as="Sharpness"):
     """λ_1 ≥ … ≥ λ_k of the Hessian over all parameters (optimizer state left out), at every
     so many steps and at the last one; column ``sharpness`` of series.csv, sharpness.csv.
 

@@ -14,7 +14,7 @@ MAX_STEPS = 200_000  # that are kept, the newest ones
 REFERENCES = 4  # that are analysed unless more are asked for
 
 
-class Signals(Instrument):
+class Signals(Instrument, kept_as="Signals"):
     """Keeps ``frame["signal"]`` of the first references; no numbers of its own.
 
     ``series(n)`` gives their newest MAX_STEPS values. Folded before those who read it.

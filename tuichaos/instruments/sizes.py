@@ -26,7 +26,8 @@ from tuichaos.simulation.ensemble import draws
 from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.acceleration import stepper_for
-from tuichaos.systems.base import Stepper, parameter_mask
+from tuichaos.systems.base import parameter_mask
+from tuichaos.systems.stepper import Stepper
 
 REFERENCES = 4  # the first so many: sizes × 4 twins cost as much as a small ensemble
 LEAST_UNITS = 4  # as for ensemble.perturbation: below, most entries would not move at all
@@ -50,7 +51,7 @@ class Group:
     stepper: Stepper | None = None  # made when it is first needed
 
 
-class PerturbationSizes(Instrument):
+class PerturbationSizes(Instrument, kept_as="PerturbationSizes"):
     """Per size and reference the exponent by growth window and by best window, L1 over
     parameters, nats per unit of time; empty where the window has too few points (the size
     is at the rounding floor or the growth limit) or where the reference diverged.

@@ -37,7 +37,7 @@ def settings(switch: Any, references: int, dimension: int) -> tuple[int, int]:
     return table.get("count", dimension), min(table.get("references", references), references)
 
 
-class Spectrum(Instrument):
+class Spectrum(Instrument, kept_as="Spectrum"):
     """λ_1 ≥ … ≥ λ_k of each reference, averaged from ``measure.discard`` and over a few frames of
     tangents that begin independently. Intervals of 95 % are the wider of two, either way: what
     differs along the orbit (bootstrap over BLOCKS consecutive spans of the mean over frames,

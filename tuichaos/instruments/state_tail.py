@@ -19,7 +19,7 @@ AT_ONCE = 200_000  # numbers of states that are projected at once
 PURPOSE = (7, 2404)  # of the random directions: the same in every run, whatever its seed
 
 
-class StateTail(Instrument):
+class StateTail(Instrument, kept_as="StateTail"):
     """Keeps ``frame["state_tail"]`` (T, references, P) of the newest TAIL steps; no numbers of
     its own. Folded before those who read it.
 

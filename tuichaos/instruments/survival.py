@@ -1,4 +1,4 @@
-"""Which references stay finite, and when the others leave. Divergence is data."""
+"""Which references stay finite, and when the others leave. TwinDistance is data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tuichaos.instruments.base import Findings, Instrument, RunContext
 from tuichaos.simulation.frames import Frame
 
 
-class Survival(Instrument):
+class Survival(Instrument, kept_as="Survival"):
     """``diverged_at``: the first step at which a reference holds a number that is not finite."""
 
     depends_on_steps = False

@@ -37,7 +37,7 @@ FEW = 5  # references: fewer that differ tell no spread
 ALIKE = 1e-9  # of the largest rate, by which those that are equal may differ
 
 
-class TangentExponent(Instrument):
+class TangentExponent(Instrument, kept_as="TangentExponent"):
     """Running exponent in nats a step, averaged from ``measure.discard``, and rates.
 
     A step that shrinks the vector below COLLAPSE_UNITS units in the last place tells nothing

@@ -24,8 +24,14 @@ import numpy as np
 from tuichaos.common.rng import Purpose, generator
 from tuichaos.instruments.autocorrelation import autocorrelation
 from tuichaos.instruments.base import Findings
+from tuichaos.instruments.series_window import (
+    MAX_NEWEST,
+    OfSeries,
+    SeriesWindow,
+    Unmeasured,
+    summary,
+)
 from tuichaos.instruments.signals import MAX_STEPS
-from tuichaos.instruments.stretches import MAX_NEWEST, OfSeries, SeriesWindow, Unmeasured, summary
 
 FREQUENCIES = 100
 LOWEST, HIGHEST = math.pi / 5, 4 * math.pi / 5
@@ -52,8 +58,8 @@ class ZeroOne:
     plane: np.ndarray
 
 
-class ZeroOneTest(OfSeries):
-    """K over the newest MAX_NEWEST values at a stride of the stretch.
+class ZeroOneTest(OfSeries, kept_as="ZeroOneTest"):
+    """K over the newest MAX_NEWEST values at a stride of the part.
 
     References
     ----------
@@ -66,29 +72,29 @@ class ZeroOneTest(OfSeries):
     key = "zero_one"
     most = MAX_STEPS
 
-    def measured(self, stretch: SeriesWindow) -> ZeroOne:
-        stretch.require(LEAST)
-        stride = stride_of(stretch.values)
-        count = min((len(stretch.values) - 1) // stride + 1, MAX_NEWEST)
+    def measured(self, part: SeriesWindow) -> ZeroOne:
+        part.require(LEAST)
+        stride = stride_of(part.values)
+        count = min((len(part.values) - 1) // stride + 1, MAX_NEWEST)
         if count < LEAST:
             raise Unmeasured(
                 f"too few steps: the series changes so slowly that only every {stride}th is taken"
             )
-        first = len(stretch.values) - 1 - (count - 1) * stride
-        values = stretch.values[first::stride]
+        first = len(part.values) - 1 - (count - 1) * stride
+        values = part.values[first::stride]
         seed = self.context.experiment.seed
-        rng = generator(seed, Purpose.ZERO_ONE, stretch.reference)
+        rng = generator(seed, Purpose.ZERO_ONE, part.reference)
         frequencies = rng.uniform(LOWEST, HIGHEST, FREQUENCIES)
         k = zero_one(values, frequencies)
         middle = int(np.argsort(k, kind="stable")[len(k) // 2])
         c = float(frequencies[middle])
         path = _translations(values, frequencies[middle : middle + 1])[0][-PLANE:]
         low, high = np.quantile(k, [0.1, 0.9])
-        start = stretch.end - (len(path) - 1) * stride
+        start = part.end - (len(path) - 1) * stride
         plane = np.stack([path.real, path.imag], axis=1)
         return ZeroOne(float(np.median(k)), low, high, stride, count, c, start, plane)
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         rows: list[list[Any]] = []
         plane: list[list[Any]] = []
         measured = {k: one for k, one in enumerate(found) if not isinstance(one, str)}

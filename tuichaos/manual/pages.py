@@ -96,7 +96,7 @@ def _presets() -> str:
 
 
 def _keys(wanted: Callable[[str], bool]) -> str:
-    from tuichaos.config.loading import describe_keys
+    from tuichaos.config.fault_text import describe_keys
 
     rows = [
         [f"`{key}`", "" if default is None else f"`{_short(default)}`", meaning]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tuichaos.execution.progress_event import Progress
 
 if TYPE_CHECKING:
-    from tuichaos.sweeps.sweep_runner import SweepProgress
+    from tuichaos.sweeps.sweep_writer import SweepProgress
 
 LINE_SECONDS = 5.0
 

@@ -8,9 +8,9 @@ already holds the number, or add a trial to one of the files here and name it in
 from __future__ import annotations
 
 from tuichaos.selftest import circles, descents, maps, network, softmax, table, twins, verdicts
-from tuichaos.selftest.checks import Check, Kind, Outcome, Result, Trial, perform
+from tuichaos.selftest.checks import Check, Kind, Outcome, Result, Trial, run_trial
 
-__all__ = ["GROUPS", "Check", "Kind", "Outcome", "Result", "Trial", "perform", "table", "trials"]
+__all__ = ["GROUPS", "Check", "Kind", "Outcome", "Result", "Trial", "run_trial", "table", "trials"]
 
 # The files that hold trials, in the order in which they run: each has TRIALS.
 GROUPS = (descents, maps, circles, softmax, network, verdicts, twins)

@@ -124,7 +124,7 @@ QUIET = {
 }
 
 
-def perform(trial: Trial) -> Result:
+def run_trial(trial: Trial) -> Result:
     """Run a trial in a temporary folder that is gone afterwards, and read its numbers.
 
     A run that fails, or a number that cannot be read, is a check that fails.

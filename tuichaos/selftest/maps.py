@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tuichaos.selftest.checks import Reader, Trial, average, exact, published
-from tuichaos.selftest.descents import spread
+from tuichaos.selftest.quartic import spread
 from tuichaos.selftest.readers import mean, row, spectrum, spectrum_sum, summary, tangent, worst
 from tuichaos.storage.run_reader import Run
 

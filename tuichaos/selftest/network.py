@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tuichaos.selftest.checks import Reader, Trial, average, exact, published
-from tuichaos.selftest.descents import across, along, spread
+from tuichaos.selftest.quartic import across, along, spread
 from tuichaos.selftest.readers import (
     column,
     last,

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tuichaos.common.errors import InputError
 from tuichaos.simulation.frames import BlockOrbit, Observed, Probe
-from tuichaos.systems.base import Scored, Stepper, Stretch, System
+from tuichaos.systems.base import System
+from tuichaos.systems.stepper import Scored, Stepper, Stretch
 
 # Arrays of a frame that serve the certificate and are no probe's.
 FIRST, WITNESS = "_first", "_witness"

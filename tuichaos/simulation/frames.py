@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Scored, Stepper, System
+from tuichaos.systems.base import System
+from tuichaos.systems.stepper import Scored, Stepper
 
 
 @dataclass(frozen=True)

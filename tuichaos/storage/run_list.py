@@ -14,7 +14,8 @@ from typing import Any
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import runs_home
-from tuichaos.storage.run_reader import NOTE, Run, check_format, order
+from tuichaos.storage.run_folders import order
+from tuichaos.storage.run_reader import NOTE, Run, check_format
 
 Stamp = tuple[int, ...]  # times and sizes of the files that a line is made from
 FRESH_NS = 1_000_000_000  # a folder that changed so lately may change again in the same tick

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from tuichaos.common.paths import home, runs_home
-from tuichaos.storage.run_reader import order, survey
+from tuichaos.storage.run_folders import order, survey
 
 NAME = "newest"
 MAX_DIGITS = 18

@@ -8,8 +8,7 @@ import json
 import math
 import os
 import platform
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,14 @@ from typing import Any
 import numpy as np
 
 from tuichaos.common import npz
-from tuichaos.common.atomic_files import NO_ROOM
-from tuichaos.common.errors import InputError, RunFailed, nearest
+from tuichaos.common.errors import InputError
 from tuichaos.common.limits import MAX_JSON, MAX_STEPS, check_file, read_text
-from tuichaos.common.paths import pasted, resolved, runs_home
 from tuichaos.common.text import clean, cleaned, is_clean
 from tuichaos.common.version import FORMAT
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import load
 from tuichaos.storage.column_reader import Columns, names_of, read_table
+from tuichaos.storage.folder_checks import check_entries
 from tuichaos.storage.folder_lock import is_held
 
 
@@ -354,133 +352,6 @@ def check_format(run: Run) -> None:
         raise InputError(
             f"{path}: has format {version}, of a newer tuichaos; this one reads up to {FORMAT}"
         )
-
-
-def check_entries(path: Path, deep: bool = False) -> None:
-    """Raise InputError for a folder that holds anything but plain files and folders: to go on
-    with a run would write through a link, and reading a pipe may have no end. ``deep``: also
-    in the folders within it."""
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                is_folder = entry.is_dir(follow_symlinks=False)
-                if not (is_folder or entry.is_file(follow_symlinks=False)):
-                    raise InputError(f"{path}: {entry.name} is a link or a device, not a file")
-                if deep and is_folder:
-                    check_entries(Path(entry.path), deep)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """What is raised in here of a folder's files is the folder's fault: they parse, and yet
-    are not what was written, in one of the many ways there are. InputError says so."""
-    try:
-        yield
-    except (InputError, RunFailed, BrokenPipeError):  # who reads our output may have had enough
-        raise
-    except MALFORMED as error:
-        if isinstance(error, OSError) and error.errno in NO_ROOM:  # it is no file that is read
-            raise
-        words = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path}: is damaged: {clean(words, 200)}") from error
-
-
-MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
-MALFORMED += (MemoryError, OSError)
-
-
-def find(name: str) -> Run:
-    """A run by its folder, by a file in it, by its name among the kept runs, or by a beginning
-    of the name: the newest one that fits. ``last`` is the newest of all."""
-    path, name = resolved(name, "RUN"), pasted(name)
-    with contextlib.suppress(OSError):  # a name too long for a file may still be no run
-        for folder in (path, path.parent) if path.is_file() else (path,):
-            if (folder / "manifest.json").is_file():
-                return open_run(folder)
-    kept, refused = survey()
-    if name in refused:
-        raise InputError(refused[name])
-    exact = [run for run in kept if run.path.name == name]
-    fitting = kept if name == "last" else [r for r in kept if r.path.name.startswith(name)]
-    if exact or fitting:
-        return (exact or fitting)[0]
-    if os.path.isdir(path):
-        raise InputError(f"{path}: is not a run folder (no manifest.json)")
-    some = [run.path.name for run in kept[:5]]
-    hint = nearest(name, some) if some else "no run is kept yet"
-    raise InputError(f"{name[:80]}: no such run; {hint}")
-
-
-def survey() -> tuple[list[Run], dict[str, str]]:
-    """All readable run folders that are kept, newest first (by the order in which they began,
-    which does not follow the clock), and why the others are not, by
-    their names: they are damaged, or of a newer format."""
-    found, refused = [], {}
-    try:
-        paths = list(runs_home().glob("*/manifest.json"))
-    except OSError as error:
-        raise InputError(f"{runs_home()}: cannot be read: {error.strerror}") from None
-    for path in paths:
-        try:
-            run = open_run(path.parent)
-            found.append((order(run.manifest), run))
-        except (InputError, OSError) as error:
-            refused[path.parent.name] = str(error)
-    found.sort(key=lambda pair: pair[0], reverse=True)
-    return [run for _, run in found], refused
-
-
-def order(manifest: Mapping[str, Any]) -> tuple[int, str]:
-    """What runs are sorted by: their number, 0 for none (see run_order.py), then when they
-    began."""
-    found = manifest.get("number")
-    known = isinstance(found, int) and not isinstance(found, bool)
-    return (found if known else 0), str(manifest.get("started", ""))
-
-
-def rename(run: Run, name: str) -> Run:
-    """Give a kept run another folder name; InputError if it is taken or no name."""
-    target = run.path.parent / name
-    if not name.isprintable() or Path(name).name != name or name.startswith("."):
-        raise InputError(f"{name!r} cannot be the name of a run")
-    if os.path.exists(target):  # a name that is too long is none, and refused below
-        raise InputError(f"{name}: there is one of that name")
-    if run.status == "running" or is_held(run.path):
-        raise InputError(f"{run.path.name}: is still running")
-    try:
-        run.path.rename(target)
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror}") from None
-    return open_run(target)
-
-
-def annotate(run: Run, text: str) -> None:
-    """Keep one line about a run beside its files; an empty one takes it away."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    try:
-        if line:
-            (run.path / NOTE).write_text(line + "\n", encoding="utf-8")
-        else:
-            (run.path / NOTE).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{run.path.name}: {error.strerror}") from None
-
-
-def check_ended(run: Run) -> None:
-    """Raise InputError for a run that is at work, as its folder says now."""
-    if open_run(run.path).status == "running" or is_held(run.path):
-        raise InputError(f"{run.path.name}: is still running; not deleted")
-
-
-def delete(run: Run) -> None:
-    """Delete a run folder that has ended; InputError for one that is running or stays."""
-    check_ended(run)
-    try:
-        shutil.rmtree(run.path)
-    except OSError as error:
-        raise InputError(f"{run.path.name}: {error.strerror}") from None
 
 
 def tables_of(folder: Path) -> list[str]:

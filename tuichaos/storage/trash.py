@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tuichaos.common.errors import InputError
 from tuichaos.common.paths import runs_home
-from tuichaos.storage.run_reader import Run, check_ended, delete, open_run
+from tuichaos.storage.run_folders import check_ended, delete
+from tuichaos.storage.run_reader import Run, open_run
 
 NAME = ".trash"
 MAX_RUNS = 20

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tuichaos.common.errors import InputError, OtherData, RunFailed
 from tuichaos.execution.plan import plan
-from tuichaos.execution.runner import Recording, prepare
+from tuichaos.execution.recording import Recording, prepare
 from tuichaos.simulation.run_control import RunControl
 from tuichaos.simulation.worker_pool import Engine
 from tuichaos.sweeps import tiled_run
@@ -54,7 +54,7 @@ class Member:
     frames: Iterator[None]
 
 
-def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
+def run_batch(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
     """Run points of one batch; yields a row when a point has ended, in no certain order, and
     in between how much is done of those under way, in points. Ends early once ``stop`` is set.
     """
@@ -96,9 +96,9 @@ def perform(job: Job, points: Sequence[Point], stop: threading.Event) -> Iterato
 
 def _dense(job: Job, tile: Sequence[Point], stop: threading.Event) -> Iterator[Row | float]:
     """The points of a tile, all at once; none is lost alone, but those that are done are done."""
-    act = tiled_run.perform
+    act = tiled_run.run_tile
     if job.base.diagram:
-        act = continuation.perform if job.base.continued else fresh.perform
+        act = continuation.run_continued if job.base.continued else fresh.run_fresh
     pieces = deque([list(tile)])
     while pieces and not stop.is_set():
         piece = pieces.popleft()

@@ -14,6 +14,6 @@ def check_plans(made: Grid, threads: int | None = None) -> None:
     diagram = made.base.diagram
     if diagram:
         system = plan(made.base.experiment(made.points[0]), threads).built.system
-        observable.check(system, diagram.observable)
+        observable.check_observable(system, diagram.observable)
     for index in for_a_while(chosen(made, MAX_PLANNED)):
         plan(made.base.experiment(made.points[index]), threads)

@@ -1,8 +1,8 @@
-"""A Dask cluster as the crew of a sweep.
+"""A Dask cluster as the pool of a sweep.
 
 Each worker is asked first whether it can do the points (``question``); who cannot is left out,
 and told. A unit is sent to one worker, chosen here: so it is known which one died, and of what.
-How many units fly follows the threads of those that can, so that workers that join are used.
+How many units run at once follows the threads of those that can: workers that join are used.
 What is sent are Python's own functions, text and bytes: the scheduler needs no tuichaos.
 """
 
@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import gc
 import inspect
-import logging
 import pickle
 import threading
 import time
@@ -20,20 +19,20 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.limits import size_of
 from tuichaos.sweeps import cluster_question, cluster_worker
 from tuichaos.sweeps.batch import Job
+from tuichaos.sweeps.cluster_connection import CONNECT_SECONDS, greet, no_answer, silenced
 from tuichaos.sweeps.cluster_members import ASKED, NEW, Member, Roll
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.worker_options import reach
-from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MAX_DEATHS, Crew, WorkerDied, WorkerLeft
+from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MAX_DEATHS, Pool, WorkerDied, WorkerLeft
 
-CONNECT_SECONDS = 10.0  # for a scheduler to answer at first
 SILENCE_SECONDS = 60.0  # later on: one that is busy may be slow
 COUNT_SECONDS = 1.0  # between two looks at who is there
 WORKERS_A_SECOND = 50  # that are looked at, on average: of many a look is large
@@ -41,11 +40,10 @@ MEET_SECONDS = 5.0  # for all that are there to answer, once some have
 MEMORY_DEATHS = 6  # of workers by Dask for their memory, before any point is done
 LEAST_PROCESS = 200_000_000  # bytes of a worker with torch loaded, at least: 250 MB are usual
 CLOSE_SECONDS = 2.0  # for goodbyes
-ASK = "exec(source) or __import__('pickle').dumps(told(packed))"
+ASK = "exec(source) or __import__('pickle').dumps(fitness(packed))"
 WORK = "__import__('tuichaos.sweeps.cluster_worker').sweeps.cluster_worker.packed_work(packed)"
 # Topics of Dask's events: that a worker went, and that its nanny ended it for its memory.
 WENT, OVER_MEMORY = "all", "worker-restart-memory"
-LOGGERS = ("distributed", "tornado", "asyncio", "dask")
 
 
 def connect(address: str) -> Cluster:
@@ -55,12 +53,12 @@ def connect(address: str) -> Cluster:
     """
     reach(address)
     quiet = contextlib.ExitStack()
-    quiet.enter_context(_silence())
+    quiet.enter_context(silenced())
     try:
-        _greet(address)
+        greet(address)
         return Cluster(address, quiet)
     except Exception as error:
-        reason = _reason(error)
+        reason = no_answer(error)
     # A client that could not start ends when it is collected; in the middle of the start
     # of another one that would wait for itself.
     gc.collect()
@@ -68,49 +66,7 @@ def connect(address: str) -> Cluster:
     raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({reason})")
 
 
-def _reason(error: Exception) -> str:
-    """Why nobody answers: nobody is there, or Dask itself failed (its settings, say)."""
-    if isinstance(error, OSError):  # TimeoutError too
-        return f"waited {CONNECT_SECONDS:g} s at most"
-    return f"{type(error).__name__}: {error}"
-
-
-def _greet(address: str) -> None:
-    """Ask the scheduler one thing. A client waits for ever for one that listens but never
-    speaks, whatever its own limit; this raises TimeoutError."""
-    import distributed
-
-    async def ask() -> None:
-        async with asyncio.timeout(CONNECT_SECONDS), distributed.rpc(address) as scheduler:
-            await scheduler.ncores()
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(ask())
-        return
-    with ThreadPoolExecutor(1) as aside:  # in a notebook a loop runs already
-        aside.submit(asyncio.run, ask()).result()
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Dask's own log off the terminal: what matters of it is said in our own words."""
-    import distributed  # noqa: F401 (it sets up its loggers)
-
-    names = [*LOGGERS, *logging.root.manager.loggerDict]
-    found = [logging.getLogger(n) for n in dict.fromkeys(names) if n.split(".")[0] in LOGGERS]
-    before = [(logger, logger.level) for logger in found]
-    for logger in found:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in before:
-            logger.setLevel(level)
-
-
-class Cluster(Crew):
+class Cluster(Pool):
     """The workers of a Dask cluster that can do the points, one slot for each of their threads."""
 
     apart = True
@@ -124,7 +80,7 @@ class Cluster(Crew):
         self._machines: dict[str, dict[str, Any]] = {}
         self._roll = Roll()
         self._job: Job | None = None
-        self._flying: dict[Future, Member] = {}
+        self._running: dict[Future, Member] = {}
         self._sent: dict[Future, tuple[Point, ...]] = {}
         self._least: dict[int, float] = {}  # bytes of points that did not fit into a worker
         self._ended: dict[Future, Exception] = {}  # what became of those taken back
@@ -156,7 +112,7 @@ class Cluster(Crew):
             self._client.close(timeout=CLOSE_SECONDS)
         self._quiet.close()
 
-    def check(self, needs: float) -> None:
+    def check_memory(self, needs: float) -> None:
         limits = [member.limit for member in self._roll.members.values()]
         least = self._roll.needs = LEAST_PROCESS + needs
         if limits and all(0 < limit < least for limit in limits):
@@ -189,8 +145,8 @@ class Cluster(Crew):
             return None
         packed = pickle.dumps((job, points, self._session))
         future = self._send(member.address, WORK, {"packed": packed})
-        member.flying, member.alone = member.flying + 1, alone
-        self._flying[future] = member
+        member.running, member.alone = member.running + 1, alone
+        self._running[future] = member
         self._sent[future] = points
         return future
 
@@ -214,11 +170,11 @@ class Cluster(Crew):
         return future
 
     def slots(self) -> int:
-        """How many units may fly, as of a moment ago. Never waits."""
+        """How many units may run at once, as of a moment ago. Never waits."""
         self._look()
         return self._roll.slots
 
-    def hands(self) -> int | None:
+    def worker_count(self) -> int | None:
         return self.slots() or (None if self._roll.members else 0)
 
     def _look(self) -> None:
@@ -229,7 +185,7 @@ class Cluster(Crew):
         now = time.monotonic()
         if self._count is None:
             pause = max(COUNT_SECONDS, len(self._roll.members) / WORKERS_A_SECOND)
-            if now - self._asked > pause or (self._flying and not self._roll.members):
+            if now - self._asked > pause or (self._running and not self._roll.members):
                 self._ask()
         elif self._count.done():
             with contextlib.suppress(Exception):  # if it failed, the next one tells
@@ -277,7 +233,7 @@ class Cluster(Crew):
             self._drop(future)
 
     def _back(self, member: Member, error: Exception) -> None:
-        for future in [f for f, carrier in self._flying.items() if carrier is member]:
+        for future in [f for f, carrier in self._running.items() if carrier is member]:
             if not future.done():
                 self._ended[future] = error
                 self._drop(future)
@@ -321,14 +277,14 @@ class Cluster(Crew):
     def _take_back(self) -> None:
         """Units of workers that start nothing more go to others."""
         for member in self._roll.members.values():
-            if member.flying and member.stuck:
+            if member.running and member.stuck:
                 self._back(member, WorkerLeft())
 
     def answer(self, future: Future) -> Sequence[Row]:
         from distributed import KilledWorker
 
-        member, points = self._flying.pop(future), self._sent.pop(future)
-        member.flying, member.alone = member.flying - 1, False
+        member, points = self._running.pop(future), self._sent.pop(future)
+        member.running, member.alone = member.running - 1, False
         self._tasks.pop(future, None)
         try:
             if future in self._ended:
@@ -340,7 +296,7 @@ class Cluster(Crew):
             raise
         except (KilledWorker, OSError):
             raise WorkerDied from None
-        except CancelledError:  # all that flies is, when the connection breaks
+        except CancelledError:  # all that runs is, when the connection breaks
             raise RunFailed(self._lost()) from None
         except Exception as error:  # it could not be unpacked there: ``work`` raises nothing
             self._roll.set_aside(member, _words(error))
@@ -369,7 +325,7 @@ class Cluster(Crew):
                 self._cancel(tasks).result(CLOSE_SECONDS)
         for future in self._tasks:
             future.cancel()
-        for found in (self._tasks, self._flying, self._sent, self._questions, self._ended):
+        for found in (self._tasks, self._running, self._sent, self._questions, self._ended):
             found.clear()
 
     def _lost(self) -> str:

@@ -9,7 +9,7 @@ import platform
 import sys
 
 
-def told(packed):
+def fitness(packed):
     """What a worker says of itself, by names; ``unfit`` is why it cannot do any point."""
     found = {"host": platform.node(), "unfit": ""}
     try:

@@ -20,7 +20,7 @@ from tuichaos.common.limits import size_of
 from tuichaos.common.trust import trust_named
 from tuichaos.execution.manifest import versions
 from tuichaos.execution.plan import plan
-from tuichaos.sweeps.batch import RUNS_PER_THREAD, Job, needs, perform
+from tuichaos.sweeps.batch import RUNS_PER_THREAD, Job, needs, run_batch
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.worker_memory import LATER, Room, of_worker, threads_of_worker
@@ -56,7 +56,7 @@ def packed_work(packed: bytes) -> bytes:
 
 def work(job: Job, points: tuple[Point, ...], session: str) -> Answer:
     """The rows of points, computed with one thread. Raises nothing: what fails is told."""
-    # For good: another unit in this process must not have it set back under its hands.
+    # For good: another unit in this process must not have it set back meanwhile.
     torch.set_num_threads(1)
     trust_named(job.base.table)  # who asked had it checked
     if unfit := _unfit(job, session):
@@ -129,7 +129,7 @@ def _rows(job: Job, points: tuple[Point, ...]) -> Iterator[Row]:
     stop, next_look = threading.Event(), time.monotonic() + LOOK_SECONDS
     if _dropped():
         raise InputError("it was dropped")
-    with contextlib.closing(perform(job, points, stop)) as source:
+    with contextlib.closing(run_batch(job, points, stop)) as source:
         for found in source:
             if isinstance(found, Row):
                 yield found

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tuichaos.common.errors import InputError
-from tuichaos.storage import run_reader
+from tuichaos.storage import run_folders, run_reader
 from tuichaos.storage.column_reader import Columns
 from tuichaos.storage.run_reader import Run, table_path
 from tuichaos.sweeps.sweep_reader import NAME, read
@@ -216,7 +216,7 @@ def list_runs() -> list[Run]:
     >>> tuichaos.list_runs()
     []
     """
-    return [_by_kind(run) for run in run_reader.survey()[0]]
+    return [_by_kind(run) for run in run_folders.survey()[0]]
 
 
 def _by_kind(run: Run) -> Run:

@@ -5,86 +5,37 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tuichaos.common.atomic_files import reason, replace_text
-from tuichaos.common.errors import InputError, RunFailed, Stopped
+from tuichaos.common.atomic_files import replace_text
+from tuichaos.common.errors import InputError, Stopped
 from tuichaos.common.number_text import whole
 from tuichaos.common.paths import as_argument
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.loading import located
 from tuichaos.config.titles import title_of
-from tuichaos.execution.manifest import differing, ended, facts
+from tuichaos.execution.manifest import differing, facts
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.resource_limits import needed
 from tuichaos.execution.runner import interrupts
-from tuichaos.storage import run_order
 from tuichaos.storage.fingerprint import digest, earlier_digest
+from tuichaos.storage.folder_checks import check_entries, reading
 from tuichaos.storage.folder_lock import locked
-from tuichaos.storage.run_reader import Run, check_entries, reading
-from tuichaos.storage.run_writer import checksums, new_folder, tell_end, write_manifest
-from tuichaos.sweeps import plane_summary, sweep_table
-from tuichaos.sweeps.batch import Job, perform
+from tuichaos.storage.run_reader import Run
+from tuichaos.storage.run_writer import new_folder
+from tuichaos.sweeps.batch import Job, run_batch
 from tuichaos.sweeps.checks import check_plans
-from tuichaos.sweeps.journal import Journal, Row
-from tuichaos.sweeps.orbit_diagram import diagram_files
+from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.orbit_diagram.fresh import with_component
 from tuichaos.sweeps.points import Grid, Point, grid
 from tuichaos.sweeps.result import RUNS, Sweep, open_run
+from tuichaos.sweeps.sweep_writer import SweepWriter, Watcher
 from tuichaos.sweeps.tiled_run import tiles
-from tuichaos.sweeps.worker_options import check_crew
-from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
-
-TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
-
-
-@dataclass(frozen=True)
-class SweepProgress:
-    """What a watcher of a sweep is told as points end.
-
-    Attributes
-    ----------
-    done : int
-        Points that have ended.
-    total : int
-        Points of the sweep.
-    failed : int
-        Points that have failed, among ``done``.
-    under_way : float
-        How much is done of those that run, in points.
-    before : int
-        Points that had ended when this process began.
-    seconds : float
-        Since this process began.
-    slots : int, optional
-        Workers that do the points; None without any.
-    """
-
-    done: int
-    total: int
-    failed: int
-    under_way: float
-    before: int
-    seconds: float
-    slots: int | None = None
-
-    @property
-    def points_per_second(self) -> float:
-        """Points per second since this process began."""
-        return (self.done - self.before + self.under_way) / max(self.seconds, 1e-9)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Seconds to the end at this pace; None as long as nothing is known."""
-        rate = self.points_per_second
-        return (self.total - self.done - self.under_way) / rate if rate else None
-
-
-Watcher = Callable[[SweepProgress], object]
+from tuichaos.sweeps.worker_options import check_pool
+from tuichaos.sweeps.workers import Pool, Processes, Unit, scattered, units
 
 
 def sweep(
@@ -153,17 +104,17 @@ def sweep(
     """
     made = grid(experiment, yes)
     workers = whole(workers)
-    check_crew(workers, scheduler)
+    check_pool(workers, scheduler)
     check_plans(made, threads)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     for line in first.told if tell is not None else ():
         tell(line)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
-    with _crew(workers, scheduler, first) as crew, new_folder(base, out) as path:
+    with _pool(workers, scheduler, first) as pool, new_folder(base, out) as path:
         replace_text(path / "experiment.toml", base.to_toml())
-        return _run(path, made, first, crew, threads, keep, watch, stop)
+        return _run(path, made, first, pool, threads, keep, watch, stop)
 
 
 def resume(
@@ -185,36 +136,36 @@ def resume(
         raise InputError(f"{run.path.name}: is a single run, not a sweep")
     check_entries(run.path, deep=True)
     workers = whole(workers)
-    check_crew(workers, scheduler)
+    check_pool(workers, scheduler)
     experiment = located(run.experiment, data, run.path.name)
     made = grid(experiment, yes=True)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     made = with_component(replace(made, data=_digest(first)), threads)
     keep = bool(run.manifest.get("keep"))
-    with _crew(workers, scheduler, first) as crew:
-        return _run(run.path, made, first, crew, threads, keep, watch, stop, run.manifest)
+    with _pool(workers, scheduler, first) as pool:
+        return _run(run.path, made, first, pool, threads, keep, watch, stop, run.manifest)
 
 
 @contextlib.contextmanager
-def _crew(workers: int | None, scheduler: str | None, first: Plan) -> Iterator[Crew | None]:
+def _pool(workers: int | None, scheduler: str | None, first: Plan) -> Iterator[Pool | None]:
     """Who does the points; None for this process alone. InputError where no worker has the
     memory for the ``first`` of them."""
     if scheduler is not None:
         from tuichaos.sweeps.cluster import connect
 
-        with connect(scheduler) as crew:
-            crew.check(needed(first.experiment, first.built, 1))
-            yield crew
+        with connect(scheduler) as pool:
+            pool.check_memory(needed(first.experiment, first.built, 1))
+            yield pool
     else:
-        with contextlib.nullcontext() if workers is None else Processes(workers) as crew:
-            yield crew
+        with contextlib.nullcontext() if workers is None else Processes(workers) as pool:
+            yield pool
 
 
 def _run(
     path: Path,
     made: Grid,
     first: Plan,
-    crew: Crew | None,
+    pool: Pool | None,
     threads: int | None,
     keep: bool,
     watch: Watcher | None,
@@ -224,7 +175,7 @@ def _run(
     """The points that are not done yet, into a folder that is there; ``before``: its manifest
     when it was stopped."""
     stop = stop or threading.Event()
-    known = _facts(made, first, crew, keep)
+    known = _facts(made, first, pool, keep)
     with locked(path) as taken, interrupts(stop) as interrupted:
         with reading(path):
             if before is not None:
@@ -233,14 +184,11 @@ def _run(
         if before is not None and made.experiment.data.path is not None:
             replace_text(path / "experiment.toml", made.experiment.to_toml())  # it may have moved
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
-        folder = SweepWriter(path, made, known, crew)
+        folder = SweepWriter(path, made, known, pool)
         known["warnings"] += filter(None, [folder.journal.fault])
         runs = str(path.absolute() / RUNS) if keep else None
-        job = Job(made.base, runs, 1 if crew else threads, made.points[0])
-        todo = [[p for p in batch if p.index in folder.todo] for batch in made.batches()]
-        todo = tiles(made, todo) if made.base.dense else todo
-        todo = [batch for batch in todo if batch]
-        folder.follow(_source(job, todo, crew, stop), watch, stop)
+        job = Job(made.base, runs, 1 if pool else threads, made.points[0])
+        folder.follow(_source(job, _batches(made, folder.todo), pool, stop), watch, stop)
     run = open_run(path)
     if interrupted and run.manifest["status"] != "done":
         raise Stopped(
@@ -265,15 +213,20 @@ def stream(
     set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     made = with_component(replace(made, data=_digest(first)), threads)
-    todo = [[p for p in batch if p.index not in known] for batch in made.batches()]
-    todo = tiles(made, todo) if made.base.dense else todo
-    todo = [batch for batch in todo if batch]
+    todo = _batches(made, {point.index for point in made.points} - set(known))
     return _source(Job(made.base, None, threads), todo, None, stop or threading.Event())
 
 
-def first(made: Grid, threads: int | None = None) -> Plan:
+def _batches(made: Grid, wanted: Collection[int]) -> list[Sequence[Point]]:
+    """Points of these numbers, those together that are computed together."""
+    todo = [[p for p in batch if p.index in wanted] for batch in made.batches()]
+    todo = tiles(made, todo) if made.base.dense else todo
+    return [batch for batch in todo if batch]
+
+
+def first_plan(made: Grid, threads: int | None = None) -> Plan:
     """The plan of the first point of a grid; raises InputError."""
     return plan(made.base.experiment(made.points[0]), threads)
 
@@ -298,7 +251,7 @@ def keep(
     Raises InputError, RunFailed.
     """
     made = grid(experiment, yes=True)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
     with new_folder(base, out) as path, locked(path):
@@ -311,139 +264,19 @@ def keep(
 
 
 def _source(
-    job: Job, todo: Sequence[Sequence[Point]], crew: Crew | None, stop: threading.Event
+    job: Job, todo: Sequence[Sequence[Point]], pool: Pool | None, stop: threading.Event
 ) -> Iterator[Row | float]:
-    if crew is not None:
-        yield from (0.0 for _ in crew.meet(job, stop))
+    if pool is not None:
+        yield from (0.0 for _ in pool.meet(job, stop))
         whole = job.base.continued  # its points go on from each other
         share = [Unit(tuple(tile), whole=whole) for tile in todo]
-        share = share if job.base.dense else units(todo, crew.slots() or 1)
-        yield from scattered(job, share, crew, stop)
+        share = share if job.base.dense else units(todo, pool.slots() or 1)
+        yield from scattered(job, share, pool, stop)
         return
     for batch in todo:
         if stop.is_set():  # to get the rest ready, and drop it, takes seconds
             return
-        yield from perform(job, batch, stop)
-
-
-class SweepWriter:
-    """Writes the files of a sweep while its points come; ``todo``: the points that are not done,
-    those that failed before among them. They keep the row they have until a new one comes."""
-
-    def __init__(
-        self,
-        path: Path,
-        made: Grid,
-        known: dict[str, Any],
-        crew: Crew | None = None,
-        spent: float = 0.0,
-    ) -> None:
-        self.path = path
-        self.spent = spent  # seconds that went into points before they came here
-        self.grid = made
-        self.known = known
-        self.crew = crew
-        self.journal = Journal(path)
-        if max(self.journal.rows, default=0) >= made.size:
-            raise InputError(f"{self.journal.path}: is damaged: holds points beyond the last")
-        done = self.journal.rows.keys() - self.journal.failed
-        self.todo = {point.index for point in made.points} - done
-        self._next_table = 0.0
-        self._begun = False  # the folder says so
-
-    def follow(
-        self, source: Iterator[Row | float], watch: Watcher | None, stop: threading.Event
-    ) -> None:
-        """Keep rows as they come; sweep.csv and manifest.json tell how it ended."""
-        start, before = time.perf_counter(), self.grid.size - len(self.todo)
-        under_way = 0.0
-        try:
-            self.journal.mend()
-            if "number" not in self.known:
-                self.known["number"] = run_order.number(self.path)
-            self._manifest("running")
-            self._begun = True
-            with contextlib.closing(source):
-                for found in source:
-                    if isinstance(found, Row):
-                        self._keep(found)
-                    else:
-                        under_way = found
-                    if watch is not None:
-                        watch(self._progress(under_way, before, time.perf_counter() - start))
-            rows = self.journal.rows
-            complete = not self.todo and diagram_files.write(self.path, self.grid, rows, stop)
-            self._tables()
-            summed = {"files": checksums(self.path)}
-            self._manifest("done" if complete else "interrupted", **self._ended(start), **summed)
-        except BaseException as error:
-            self._failed(error, start)
-            if not isinstance(error, Exception):
-                raise
-            on = f"tuichaos resume {as_argument(self.path)} goes on"
-            raise RunFailed(f"{self.path}: {_said(error)}; {on}") from error
-
-    def _tables(self) -> None:
-        self.journal.settle()
-        sweep_table.write(self.path, self.grid, self.journal.rows)
-        plane_summary.write(self.path, self.grid, self.journal.rows)
-
-    def _ended(self, start: float) -> dict[str, Any]:
-        seconds = round(self.spent + time.perf_counter() - start, 3)
-        return {"finished": ended(self.known["started"]), "seconds": seconds}
-
-    def _failed(self, error: BaseException, start: float) -> None:
-        """Write what can still be written: a full disk may fail here again."""
-        if self._begun:
-            with contextlib.suppress(OSError):
-                self._tables()
-        is_fault = isinstance(error, Exception)
-        words = {"reason": _said(error)} if is_fault else {}
-        status = "failed" if is_fault else "interrupted"
-        self._manifest(status, write=tell_end, **self._ended(start), **words)
-
-    def _keep(self, row: Row) -> None:
-        self.journal.append(row)
-        self.todo.discard(row.point)
-        self._refresh()
-
-    def _refresh(self) -> None:
-        """Write sweep.csv now and then, for who looks before the end: a twentieth of the time."""
-        start = time.monotonic()
-        if start > self._next_table:
-            sweep_table.write(self.path, self.grid, self.journal.rows)
-            spent = time.monotonic() - start
-            self._next_table = start + max(TABLE_SECONDS, 20 * spent)
-
-    def _progress(self, under_way: float, before: int, seconds: float) -> SweepProgress:
-        failed = len(self.journal.failed - self.todo)
-        done = self.grid.size - len(self.todo)
-        under_way = min(under_way, self.grid.size - done)
-        slots = None if self.crew is None else self.crew.hands()
-        return SweepProgress(done, self.grid.size, failed, under_way, before, seconds, slots)
-
-    def _manifest(
-        self, status: str, *, write: Callable[..., None] = write_manifest, **ended: Any
-    ) -> None:
-        failed = len(self.journal.failed)
-        counts = {"total": self.grid.size, "done": len(self.journal.rows) - failed}
-        counts["failed"] = failed
-        parted = len(self.journal.parted)
-        floor = {"holds": not parted, "points_that_part": parted}
-        ended["noise_floor"] = floor
-        if self.crew is not None:
-            ended |= self.crew.facts()
-            earlier = self.known.get("machines", [])
-            if more := [m for m in self.crew.machines() if m not in earlier]:
-                ended["machines"] = earlier + more
-            ended["warnings"] = list(dict.fromkeys(self.known["warnings"] + self.crew.warnings()))
-        write(self.path, {**self.known, **ended, "status": status, "points": counts})
-
-
-def _said(error: BaseException) -> str:
-    if isinstance(error, OSError):
-        return reason(error)
-    return str(error) or type(error).__name__
+        yield from run_batch(job, batch, stop)
 
 
 def _resumed(known: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
@@ -484,7 +317,7 @@ def _of_data(first: Plan) -> tuple[str, ...]:
     return () if data is None else data.warnings
 
 
-def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, Any]:
+def _facts(made: Grid, first: Plan, pool: Pool | None, keep: bool) -> dict[str, Any]:
     """What is known before the first point: as of a run, of its first point."""
     simulation = first.simulation([])
     found = facts(first, simulation)
@@ -500,5 +333,5 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         "threads": simulation.threads,
         "replica_steps": first.replica_steps * made.size * made.ways,
         "keep": keep,
-        **(crew.facts() if crew else {}),
+        **(pool.facts() if pool else {}),
     }

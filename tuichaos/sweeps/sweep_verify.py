@@ -12,7 +12,8 @@ from tuichaos.common.errors import InputError, RunFailed
 from tuichaos.common.limits import read_text
 from tuichaos.execution.manifest import differing
 from tuichaos.execution.verify import DECLARED, Check, checksums, is_declared
-from tuichaos.storage.run_reader import MALFORMED, Run, check_entries, open_run
+from tuichaos.storage.folder_checks import MALFORMED, check_entries
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.sweeps import sweep_table
 from tuichaos.sweeps.batch import folder_of
 from tuichaos.sweeps.journal import JOURNAL, Journal, Row

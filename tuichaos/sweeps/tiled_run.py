@@ -24,7 +24,7 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.config.per_replica_keys import dense_key
 from tuichaos.execution.plan import Plan, plan
 from tuichaos.execution.preview import Rows
-from tuichaos.execution.runner import Recording, prepare
+from tuichaos.execution.recording import Recording, prepare
 from tuichaos.instruments.base import Instrument
 from tuichaos.simulation.ensemble import EnsembleDraws
 from tuichaos.simulation.run_control import Cancelled, RunControl
@@ -225,7 +225,7 @@ def in_points(
             return end.value
 
 
-def perform(
+def run_tile(
     base: Base, threads: int | None, tile: Sequence[Point], stop: threading.Event
 ) -> Generator[float, None, list[Row]]:
     """Run one tile; yields how much is done, in points, and returns its rows; none when

@@ -13,17 +13,17 @@ NAME_SECONDS = 10.0  # for a name server to answer
 SCHEMES = ("tcp", "tls")
 
 
-def check_crew(workers: int | None, scheduler: str | None) -> None:
-    """Refuse a crew that cannot be; whether a scheduler answers is not asked."""
+def check_pool(workers: int | None, scheduler: str | None) -> None:
+    """Refuse a pool that cannot be; whether a scheduler answers is not asked."""
     if workers is not None and scheduler is not None:
         raise InputError("--workers, --scheduler: one of them; a cluster has workers of its own")
     if workers is not None and (type(workers) is not int or workers < 1):
         raise InputError(f"--workers: must be an integer from 1 up, not {workers}")
     if scheduler is not None:
-        check(scheduler)
+        check_address(scheduler)
 
 
-def check(address: str) -> None:
+def check_address(address: str) -> None:
     """Refuse what is not tcp://HOST:PORT or tls://HOST:PORT."""
     try:
         found = urllib.parse.urlsplit(address)
@@ -39,7 +39,7 @@ def check(address: str) -> None:
 def reach(address: str) -> None:
     """Refuse a scheduler that cannot be asked: no such address, a host whose name does not
     resolve (Dask would try again and again), Dask is not installed."""
-    check(address)
+    check_address(address)
     if importlib.util.find_spec("distributed") is None:
         raise InputError("--scheduler: needs the extra `cluster`: pip install 'tuichaos[cluster]'")
     host = urllib.parse.urlsplit(address).hostname

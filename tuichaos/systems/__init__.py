@@ -33,7 +33,7 @@ class Built:
 
 def build(experiment: Experiment) -> Built:
     """The System of an experiment; raises InputError where it cannot be had."""
-    trust.check(experiment)
+    trust.check_trusted(experiment)
     name = experiment.system.name
     if name == "training":
         return _training(experiment)

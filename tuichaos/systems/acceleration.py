@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import torch
 
-from tuichaos.systems.base import Stepper, System
+from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import GenericStepper
 from tuichaos.systems.hessian import DefinedHessian, Hessian
 from tuichaos.systems.mlp.fast_hessian import PerceptronHessian
 from tuichaos.systems.mlp.fast_stepper import PerceptronStepper
+from tuichaos.systems.stepper import Stepper
 from tuichaos.systems.training import TrainingSystem
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Scored, Stepper, Stretch, System, padded
+from tuichaos.systems.base import System
+from tuichaos.systems.stepper import Scored, Stepper, Stretch, padded
 
 FIXED_ROWS = 64  # a step of a System is always called with this many rows
 MANY_ROWS = 1024  # observables, batched over time, with this many

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Stepper, System
+from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import JACOBIAN_DIMENSION, GenericStepper, jacobians
+from tuichaos.systems.stepper import Stepper
 
 # Vectors (references, k, dimension) at the time t of an orbit → their images, same shape.
 Push = Callable[[int, Tensor], Tensor]

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from tuichaos.common.errors import InputError
-from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, padded, spans
+from tuichaos.systems.base import TRANSFORMS, HiddenLayer, Piece, System, spans
 from tuichaos.systems.mlp.buffers import forward_buffers, in_parts, layout_of
 from tuichaos.systems.mlp.kernels import forward
 from tuichaos.systems.mlp.losses import sample_losses
 from tuichaos.systems.mlp.network import Perceptron, initial_state
 from tuichaos.systems.parts import Sizes, part_size
 from tuichaos.systems.samples import Samples
+from tuichaos.systems.stepper import padded
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from textual.binding import Binding
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key
@@ -13,6 +14,9 @@ from tuichaos.common.errors import InputError, nearest
 
 MODIFIERS = {"ctrl", "shift", "alt", "super", "meta", "hyper"}
 BY_GROUP: dict[str, list[Binding]] = {}  # all bindings with a name, as the code has them
+
+
+hidden = partial(Binding, show=False)  # of a key that the footer does not show
 
 
 def identified(group: str, bindings: Iterable[Binding]) -> list[Binding]:

@@ -18,7 +18,7 @@ from tuichaos.simulation.run_control import RunControl
 
 if TYPE_CHECKING:
     from tuichaos.execution.preview import Preview
-    from tuichaos.execution.runner import Recording
+    from tuichaos.execution.recording import Recording
     from tuichaos.simulation.noise_floor import NoiseFloor
     from tuichaos.storage.run_reader import Run
 
@@ -120,11 +120,6 @@ class Session:
         simulation = self._recording.simulation
         threads = f", {simulation.threads} threads" if simulation.threads > 1 else ""
         return str(simulation.device) + threads
-
-    @property
-    def restored_at(self) -> int | None:
-        """The step at which the folder had vanished, and was made again."""
-        return self._recording.restored_at if self._recording else None
 
     @property
     def preview(self) -> Preview | None:
@@ -240,10 +235,11 @@ class Session:
     def _prepared(self) -> Iterator[Recording]:
         """The recording, in a folder that is locked as long."""
         from tuichaos.execution.plan import plan
+        from tuichaos.execution.recording import prepare
         from tuichaos.execution.restore import going_on, rows_before
-        from tuichaos.execution.runner import lines_of, prepare
+        from tuichaos.execution.runner import lines_of
         from tuichaos.storage.folder_lock import locked
-        from tuichaos.storage.run_writer import check, new_folder
+        from tuichaos.storage.run_writer import checked_folder, new_folder
 
         if self.path is not None:
             with going_on(self.path, self._threads, self._control) as recording:
@@ -253,7 +249,7 @@ class Session:
             return
         ready = plan(self.asked, self._threads)
         self.told = lines_of(ready)
-        ready.check_room(check(self._out))
+        ready.check_room(checked_folder(self._out))
         with new_folder(ready.experiment, self._out) as self.path, locked(self.path):
             yield prepare(ready, self.path, self._control)
 

@@ -17,7 +17,7 @@ from tuichaos.reports.export import export, export_steps, free_name
 from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.tui.live_series import LiveSeries
 from tuichaos.tui.run_session import ENDED, Session, Status, SweepSession
-from tuichaos.tui.status_sentence import Said, fitted, told, verdict
+from tuichaos.tui.status_sentence import Said, fitted, sentence_parts, verdict
 
 
 class RunState:
@@ -223,11 +223,7 @@ class RunState:
             return [Said(f"{first} the first steps …")]
         known = self.ended and session.preview is not None
         found = verdict(session.preview.summary) if known else ""
-        parts = [Said(found), *told(self.live.still(), self.shown, judged=bool(found))]
-        if session.restored_at is not None:
-            words = f"The run folder vanished; it was made again at step {session.restored_at}."
-            parts.insert(0, Said(words))
-        return parts
+        return [Said(found), *sentence_parts(self.live.still(), self.shown, judged=bool(found))]
 
     def noise_floor(self) -> str:
         """What is certified so far."""

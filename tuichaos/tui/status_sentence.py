@@ -31,10 +31,10 @@ class Said:
 def narrate(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> str:
     """What the numbers so far say; never more than they do. ``judged``: a verdict stands
     beside it, so that the exponent is given without a word on it."""
-    return " ".join(part.words for part in told(live, experiment, judged=judged))
+    return " ".join(part.words for part in sentence_parts(live, experiment, judged=judged))
 
 
-def told(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> list[Said]:
+def sentence_parts(live: LiveSeries, experiment: Experiment, *, judged: bool = False) -> list[Said]:
     """The same, sentence by sentence."""
     if live.latest is None:
         return [Said("Press space to start.")]

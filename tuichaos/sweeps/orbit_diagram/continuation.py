@@ -38,7 +38,8 @@ from tuichaos.sweeps.orbit_diagram.fresh import listed, numbers_of, states_of
 from tuichaos.sweeps.orbit_diagram.observable import observable
 from tuichaos.sweeps.orbit_diagram.parameter_family import Family, leading
 from tuichaos.sweeps.points import Base, Point
-from tuichaos.systems.base import Stepper, System
+from tuichaos.systems.base import System
+from tuichaos.systems.stepper import Stepper
 
 LONE_STEPS = 16  # of the check that a block of one takes the same steps
 LOOK_SECONDS = 0.2
@@ -66,7 +67,7 @@ class Found:
     noise_floor: bool
 
 
-def perform(
+def run_continued(
     base: Base, threads: int | None, tile: Sequence[Point], stop: threading.Event
 ) -> Generator[Row | float, None, list[Row]]:
     """Go through all values, also those of points that are not asked for: what comes after

@@ -10,7 +10,7 @@ from typing import Any
 
 from tuichaos.storage.run_writer import write_json, write_table
 from tuichaos.sweeps.journal import Row
-from tuichaos.sweeps.orbit_diagram import bifurcations
+from tuichaos.sweeps.orbit_diagram import bifurcations, cascades
 from tuichaos.sweeps.points import Grid
 from tuichaos.sweeps.sweep_reader import DIAGRAM
 
@@ -43,7 +43,7 @@ def write(folder: Path, grid: Grid, rows: Mapping[int, Row], stop: threading.Eve
         "failed": sum(row.status == "failed" for row in rows.values()),
         "diverged": _count(rows, "diverged_at"),
         "started_afresh": _afresh(grid, rows),
-        **bifurcations.told(found),
+        **cascades.summary_parts(found),
     }
     write_json(folder / "summary.json", summary)
     return True

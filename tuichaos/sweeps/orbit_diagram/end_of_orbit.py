@@ -16,7 +16,7 @@ from tuichaos.sweeps.orbit_diagram.observable import Observable
 MAX_ENDS = 16  # numbers of a state: only smaller systems have their cycles refined
 
 
-class LastValues(Instrument):
+class LastValues(Instrument, kept_as="LastValues"):
     """An observable at the ``last`` newest states of a run of ``context.steps`` steps, the period
     of those states, and the very last state of a small system.
 
@@ -71,7 +71,7 @@ class LastValues(Instrument):
         return [period(states[:, k], unit=self.context.unit) for k in range(states.shape[1])]
 
 
-class KeptStates(Instrument):
+class KeptStates(Instrument, kept_as="KeptStates"):
     """The parameters of each reference at up to ``most`` evenly chosen ones of its ``last``
     newest states: ``states`` (n, dimension), those that are finite."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from tuichaos.common.errors import InputError
 from tuichaos.execution.plan import Plan
 from tuichaos.instruments.base import RunContext
-from tuichaos.instruments.projection import principal
+from tuichaos.instruments.pca import principal
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.orbit_diagram.end_of_orbit import KeptStates, LastValues
 from tuichaos.sweeps.orbit_diagram.observable import KEY, Component, component_number, observable
@@ -30,7 +30,7 @@ FRESH = "fresh"  # the name of orbits that start afresh at each value
 Columns = Mapping[str, np.ndarray]  # (references,) by name
 
 
-def perform(
+def run_fresh(
     base: Base, threads: int | None, tile: Sequence[Point], stop: threading.Event
 ) -> Generator[float, None, list[Row]]:
     """Run one tile; yields how much is done, in points, and returns its rows; none when

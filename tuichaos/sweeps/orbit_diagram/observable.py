@@ -53,7 +53,7 @@ def observable(system: System, name: str, component: Component | None = None) ->
     return lambda orbit, times: orbit.states[torch.from_numpy(times), :, place].cpu().numpy()
 
 
-def check(system: System, name: str) -> None:
+def check_observable(system: System, name: str) -> None:
     """InputError unless there is such an observable."""
     if name not in (*system.observables, "weight_norm") and not component_number(system, name):
         _place(system, name)

@@ -21,7 +21,6 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from tuichaos.systems.base import Scored, Stretch, padded
 from tuichaos.systems.mlp.buffers import (
     Inputs,
     PackedLayout,
@@ -34,6 +33,7 @@ from tuichaos.systems.mlp.buffers import (
 )
 from tuichaos.systems.mlp.kernels import OrbitBuffers, compiled, descend
 from tuichaos.systems.mlp.scoring import Observer, Scoring
+from tuichaos.systems.stepper import Scored, Stretch, padded
 from tuichaos.systems.training import TrainingSystem
 
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 from torch import Tensor
 
-from tuichaos.systems.base import Scored, padded
 from tuichaos.systems.mlp.buffers import Inputs, New, PackedLayout, forward_buffers, in_parts
 from tuichaos.systems.mlp.kernels import Scores, compiled, survey
+from tuichaos.systems.stepper import Scored, padded
 from tuichaos.systems.training import TrainingSystem
 
 

@@ -22,9 +22,10 @@ from tuichaos.plots.run_comparison import differences, overlay
 from tuichaos.plots.run_plots import picture
 from tuichaos.plots.series_views import VIEWS, title
 from tuichaos.reports.export import export_curves, free_name
-from tuichaos.storage.run_reader import MALFORMED, Run, open_run
+from tuichaos.storage.folder_checks import MALFORMED
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.tui.faults import noted
-from tuichaos.tui.keymap import identified
+from tuichaos.tui.keymap import hidden, identified
 from tuichaos.tui.screens.base import Living
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.footer import Keys
@@ -80,7 +81,7 @@ class Compare(Living):
         "compare",
         [
             Binding("v", "view(1)", "Next view"),
-            Binding("b", "view(-1)", "Previous view", show=False),
+            hidden("b", "view(-1)", "Previous view"),
             Binding("e", "export", "Export", tooltip="The visible curves as CSV"),
             Binding("escape", "app.pop_screen", "Back"),
         ],

@@ -21,23 +21,23 @@ from tuichaos.plots.figure import Picture, cropped
 from tuichaos.plots.series_views import VIEWS, live_views, title, view
 from tuichaos.reports.export import export_curves, free_name
 from tuichaos.tui.faults import noted
-from tuichaos.tui.keymap import identified
+from tuichaos.tui.keymap import hidden, identified
 from tuichaos.tui.live_series import LiveSeries
-from tuichaos.tui.run_state import RunState, nudged
+from tuichaos.tui.run_state import RunState
 from tuichaos.tui.screens.base import Living
+from tuichaos.tui.screens.explore_steering import Steering
 from tuichaos.tui.screens.runs import Runs
 from tuichaos.tui.widgets.chart import Chart
 from tuichaos.tui.widgets.footer import Keys
 from tuichaos.tui.widgets.settings import Settings
 from tuichaos.tui.widgets.tabs import LIVE, NAMES, Pages
 
-NUDGE = 1.1
 FOLLOW_SECONDS = 0.06
 MAX_LINES = 4  # of the sentence
 LOW, VERY_LOW = 30, 20  # lines of the terminal; below, words leave their place to a chart
 
 
-class Explore(Living):
+class Explore(Steering, Living):
     """Set up, start, watch and steer one run; the run itself belongs to the app."""
 
     BINDINGS = identified(
@@ -60,33 +60,30 @@ class Explore(Living):
                 key_display="]",
                 tooltip="Learning rate 10 % up; while running, from here on",
             ),
-            Binding(
+            hidden(
                 "left_curly_bracket",
                 "nudge_restart(-1)",
                 "lr− restart",
                 key_display="{",
-                show=False,
                 tooltip="Learning rate, or parameter of a map, 10 % down, and start again",
             ),
-            Binding(
+            hidden(
                 "right_curly_bracket",
                 "nudge_restart(1)",
                 "lr+ restart",
                 key_display="}",
-                show=False,
                 tooltip="Learning rate, or parameter of a map, 10 % up, and start again",
             ),
-            Binding("m", "maximise", "Max", show=False, tooltip="One chart, or all again"),
-            Binding("c", "next_chart", "Chart", show=False, tooltip="The next chart"),
+            hidden("m", "maximise", "Max", tooltip="One chart, or all again"),
+            hidden("c", "next_chart", "Chart", tooltip="The next chart"),
             *(
-                Binding(str(k), f"tab('{tab}')", tab, show=False, tooltip=f"The tab {tab}")
+                hidden(str(k), f"tab('{tab}')", tab, tooltip=f"The tab {tab}")
                 for k, tab in enumerate(NAMES, start=1)
             ),
-            Binding(
+            hidden(
                 "i",
                 "measure",
                 "Measure",
-                show=False,
                 tooltip="Measure in the next run what this tab shows, or not",
             ),
             Binding("d", "drawer", "Settings", tooltip="Show or hide the settings"),
@@ -94,7 +91,7 @@ class Explore(Living):
             Binding("e", "export", "Export", tooltip="What is visible as CSV: steps, or curves"),
             Binding("a", "atlas", "Map", tooltip="Back to the map or the diagram"),
             Binding("r", "reset", "Reset", tooltip="Stop, and clear the charts"),
-            Binding("escape", "back", "Back", show=False, tooltip="To the charts; all charts"),
+            hidden("escape", "back", "Back", tooltip="To the charts; all charts"),
         ],
     )
 
@@ -294,60 +291,6 @@ class Explore(Living):
         if action == "atlas":
             return self.app.journey is not None
         return True
-
-    def _refused(self) -> bool:
-        """Say what is wrong with the settings, if something is."""
-        fault = self.query_one(Settings).fault
-        if fault:
-            self.notify(fault, severity="error", markup=False)
-        return bool(fault)
-
-    def action_toggle(self) -> None:
-        if self.state.ending and self._refused():
-            return
-        self.state.toggle()
-        self.refresh_run()
-
-    def action_step(self) -> None:
-        if self.state.ending and self._refused():
-            return
-        self.state.step()
-        self.refresh_run()
-
-    def action_stop(self) -> None:
-        self.state.stop()
-
-    def action_reset(self) -> None:
-        self.state.reset()
-        self.refresh_run()
-
-    def action_nudge(self, direction: int) -> None:
-        """Another learning rate: from here on while running, else for the next run."""
-        settings, factor = self.query_one(Settings), NUDGE**direction
-        rate = self.state.nudge(factor)
-        if rate is not None:
-            settings.set_learning_rate(rate)
-        elif not self.state.ending:
-            words = "No single learning rate to nudge while this runs; { and } restart with another"
-            self.notify(f"{words} parameter.", severity="warning", markup=False)
-        elif settings.turn(factor) is None:
-            self.notify("There is no single learning rate or parameter to nudge.")
-
-    def action_nudge_restart(self, direction: int) -> None:
-        """Another learning rate or parameter, and a run with it in the place of this one."""
-        if self._refused():
-            return
-        settings, factor = self.query_one(Settings), NUDGE**direction
-        old = settings.experiment
-        rate = nudged(old, old.optimizer.learning_rate, factor)
-        if rate is not None:
-            settings.set_learning_rate(rate)
-        elif settings.turn(factor) is None:
-            self.notify("There is no single learning rate or parameter to nudge.")
-        if not self._refused():
-            self.state.experiment = settings.experiment
-            self.state.start()
-            self.refresh_run()
 
     def action_maximise(self) -> None:
         charts = self.pages.charts

@@ -13,13 +13,13 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Input, Static
 
 from tuichaos.common.errors import InputError
+from tuichaos.common.paths import runs_home
 from tuichaos.common.text import clean
 from tuichaos.plots.figure import LETTERS
 from tuichaos.plots.run_comparison import MAX_OVERLAID
-from tuichaos.storage import run_reader as kept
-from tuichaos.storage import trash
+from tuichaos.storage import run_folders, trash
 from tuichaos.storage.run_list import Catalogue, Listed
-from tuichaos.storage.run_reader import Run
+from tuichaos.storage.run_reader import Run, open_run
 from tuichaos.tui.keymap import identified
 from tuichaos.tui.screens.base import Living
 from tuichaos.tui.screens.compare import Compare
@@ -71,7 +71,7 @@ class Runs(Living):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(f"Runs in {kept.runs_home()}", id="headline", markup=False)
+            yield Static(f"Runs in {runs_home()}", id="headline", markup=False)
             yield Input(placeholder="filter: any part of name, title, note or status", id="filter")
             yield DataTable(cursor_type="row", zebra_stripes=True, id="table")
             yield Static("", id="empty")
@@ -236,7 +236,7 @@ class Runs(Living):
         if run is None:
             return None
         try:
-            return kept.open_run(run.path)
+            return open_run(run.path)
         except InputError as error:
             self.notify(str(error), severity="error", markup=False)
             self.fill()
@@ -330,7 +330,7 @@ class Runs(Living):
         if run is not None:
             question = f"New name for {run.path.name}"
             self.app.push_screen(
-                Ask(question, run.path.name), lambda name: self._do(kept.rename, run, name)
+                Ask(question, run.path.name), lambda name: self._do(run_folders.rename, run, name)
             )
 
     def action_note(self) -> None:
@@ -338,7 +338,7 @@ class Runs(Living):
         if run is not None:
             question = f"Note on {run.path.name}"
             self.app.push_screen(
-                Ask(question, run.note), lambda text: self._do(kept.annotate, run, text)
+                Ask(question, run.note), lambda text: self._do(run_folders.annotate, run, text)
             )
 
     def action_delete(self) -> None:

@@ -84,7 +84,7 @@ def short(key: str) -> str:
     return f"{head.rpartition('.')[2]}.{last}" if last.isdigit() else last
 
 
-def told(axis: Axis, index: int) -> str:
+def axis_text(axis: Axis, index: int) -> str:
     """A key and its value at a point, with as many digits as tell it from its neighbours."""
     values = axis.values
     near = values[index + 1 if index + 1 < len(values) else index - 1]

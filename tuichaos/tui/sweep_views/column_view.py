@@ -11,7 +11,7 @@ from tuichaos.config.reference_parameters import per
 from tuichaos.plots.figure import Picture
 from tuichaos.plots.sweep_plots import FIRST, of_columns
 from tuichaos.sweeps.journal import Row
-from tuichaos.tui.sweep_views.base import told
+from tuichaos.tui.sweep_views.base import axis_text
 from tuichaos.tui.sweep_views.chart_view import ChartFace
 
 ROOMY = 120  # columns in which the legend fits into a line
@@ -67,7 +67,7 @@ class CurveFace(ChartFace):
 
     def reading(self, u: float, v: float) -> str:
         number, others = self.nearest(u), self.axes[1:]
-        place = told(self.axis, number)
+        place = axis_text(self.axis, number)
         step = len(others[0].values) if others else 1
         rows = [self.rows[k] for k in range(number * step, (number + 1) * step) if k in self.rows]
         if not rows:

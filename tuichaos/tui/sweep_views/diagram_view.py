@@ -6,7 +6,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.plots.figure import Picture
 from tuichaos.plots.orbit_diagram_plots import of_rows
 from tuichaos.sweeps.points import Grid
-from tuichaos.tui.sweep_views.base import told
+from tuichaos.tui.sweep_views.base import axis_text
 from tuichaos.tui.sweep_views.chart_view import ChartFace
 from tuichaos.tui.sweep_views.point_text import numbers_of, states
 
@@ -30,7 +30,7 @@ class DiagramFace(ChartFace):
         if number not in self.rows and self.rows:
             number = min(self.rows, key=lambda k: abs(k - number))
         row = self.rows.get(number)
-        place = f"{told(self.axis, number)} · {self.title} {self.level_at(v):.5g}: "
+        place = f"{axis_text(self.axis, number)} · {self.title} {self.level_at(v):.5g}: "
         if row is None:
             return f"{place}not computed yet"
         if row.status == "failed":

@@ -15,7 +15,7 @@ from tuichaos.plots import raster_renderer
 from tuichaos.plots.plane_map import raster
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.plane_values import of_experiment
-from tuichaos.tui.sweep_views.base import Face, Look, short, told
+from tuichaos.tui.sweep_views.base import Face, Look, axis_text, short
 from tuichaos.tui.sweep_views.point_text import said
 from tuichaos.tui.widgets.cell_canvas import Box, Line, Mark, Sheet
 from tuichaos.tui.zoom import Span, at
@@ -173,7 +173,7 @@ class PlaneFace(Face):
     def reading(self, u: float, v: float) -> str:
         found, exact = self._nearest(*self.place(u, v))
         i, j = found if found is not None else self.place(u, v)
-        where = " · ".join(told(a, k) for a, k in zip(self.axes, (i, j), strict=False))
+        where = " · ".join(axis_text(a, k) for a, k in zip(self.axes, (i, j), strict=False))
         if found is None:
             return f"{where}: not computed yet"
         words = said(self.value, self.rows[i * self.tall + j], self.experiment)

@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 from rich.text import Text
 from textual import events
-from textual.binding import Binding
 from textual.message import Message
 from textual.widget import Widget
 
 from tuichaos.plots.figure import Picture, Role, cropped, smoothed
 from tuichaos.plots.plotext_renderer import draw, legend
 from tuichaos.tui.faults import noted
-from tuichaos.tui.keymap import identified
+from tuichaos.tui.keymap import hidden, identified
 
 ZOOM = 1.5
 SMOOTHING = (1, 5, 25, 125)  # points
@@ -34,26 +33,16 @@ class Chart(Widget, can_focus=True):
     BINDINGS = identified(
         "chart",
         [
-            Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
-            Binding("minus", "zoom(-1)", "Zoom out", show=False),
-            Binding("left", "pan(-1)", "Pan left", show=False),
-            Binding("right", "pan(1)", "Pan right", show=False),
-            Binding("shift+left", "cursor(-1)", "Cursor left", show=False),
-            Binding("shift+right", "cursor(1)", "Cursor right", show=False),
-            Binding("0", "whole", "Whole axis", show=False, tooltip="All of it, no cursor"),
-            Binding(
-                "l",
-                "log",
-                "Log axis",
-                show=False,
-                tooltip="Linear or logarithmic y axis of this chart",
-            ),
-            Binding(
-                "w",
-                "smooth",
-                "Smooth",
-                show=False,
-                tooltip="Moving average over 5, 25, 125 points, or none",
+            hidden("plus,equals_sign", "zoom(1)", "Zoom in"),
+            hidden("minus", "zoom(-1)", "Zoom out"),
+            hidden("left", "pan(-1)", "Pan left"),
+            hidden("right", "pan(1)", "Pan right"),
+            hidden("shift+left", "cursor(-1)", "Cursor left"),
+            hidden("shift+right", "cursor(1)", "Cursor right"),
+            hidden("0", "whole", "Whole axis", tooltip="All of it, no cursor"),
+            hidden("l", "log", "Log axis", tooltip="Linear or logarithmic y axis of this chart"),
+            hidden(
+                "w", "smooth", "Smooth", tooltip="Moving average over 5, 25, 125 points, or none"
             ),
         ],
     )

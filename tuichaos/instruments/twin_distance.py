@@ -15,7 +15,7 @@ from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.base import spans
 
 
-class Divergence(Instrument):
+class TwinDistance(Instrument, kept_as="Divergence"):
     """d(t) = mean over twins of Σ|x'_k − x_k| over all parameters (optimizer state left out).
 
     0 before the perturbation: the twin is the reference until then. Empty where the

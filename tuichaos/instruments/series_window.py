@@ -1,4 +1,4 @@
-"""The stretch of an orbit that the instruments of the scalar series analyse."""
+"""The part of an orbit that the instruments of the scalar series analyse."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def asked_references(context: RunContext, switch: bool | Mapping[str, int]) -> i
     return min(option(switch, "references", REFERENCES), context.references)
 
 
-def stretches(context: RunContext, signals: Signals, references: int) -> list[SeriesWindow]:
+def series_windows(context: RunContext, signals: Signals, references: int) -> list[SeriesWindow]:
     """Of each of the first references: from ``measure.discard`` on or, where that is 0, the
     second half of what has been run (the first is taken as transient), to the last step."""
     series = signals.series(references)
@@ -89,13 +89,13 @@ def stretches(context: RunContext, signals: Signals, references: int) -> list[Se
 class OfSeries(Instrument):
     """An instrument of the scalar series (the loss, or x0 of a map) at every step.
 
-    Subclasses name their ``key`` of ``[measure]`` and write ``measured`` and ``told``.
+    Subclasses name their ``key`` of ``[measure]`` and write ``measured`` and ``collected``.
     Nothing is added up while the run goes on: everything is computed from the kept series
     when it is asked for, and again only when there are more steps.
     """
 
     needs_signal = True
-    most = MAX_NEWEST  # newest steps of the stretch that ``measured`` gets
+    most = MAX_NEWEST  # newest steps of the window that ``measured`` gets
 
     not_kept = ("_known",)
 
@@ -114,24 +114,24 @@ class OfSeries(Instrument):
 
     def _find(self) -> Findings:
         found: list[Any] = []
-        whole = stretches(self.context, self.signals, self.references)
-        for stretch in (one.newest(self.most) for one in whole):
+        whole = series_windows(self.context, self.signals, self.references)
+        for part in (one.newest(self.most) for one in whole):
             self.context.check_cancelled()
             try:
-                found.append(self.measured(stretch))
+                found.append(self.measured(part))
             except Unmeasured as reason:
                 found.append(str(reason))
         found += ["too few steps"] * (self.references - len(found))
         start = whole[0].newest(self.most).start if whole else 0
         window = [start, self.signals.end] if start <= self.signals.end else None
-        return self.told(found, window)
+        return self.collected(found, window)
 
-    def measured(self, stretch: SeriesWindow) -> Any:
+    def measured(self, part: SeriesWindow) -> Any:
         """The numbers of one reference (anything but a string); Unmeasured where there are
-        none. A pure function of the stretch: whoever else is in the run does not matter."""
+        none. A pure function of the window: whoever else is in the run does not matter."""
         raise NotImplementedError
 
-    def told(self, found: Sequence[Any], window: list[int] | None) -> Findings:
+    def collected(self, found: Sequence[Any], window: list[int] | None) -> Findings:
         """Tables and summary from what ``measured`` gave for each reference, or the reason."""
         raise NotImplementedError
 
@@ -155,8 +155,8 @@ def summary(
     }
 
 
-class Orbit(Instrument):
-    """Writes the analysed stretch itself, at most its newest MAX_NEWEST steps, as orbit.csv."""
+class SeriesTable(Instrument, kept_as="Orbit"):
+    """Writes the analysed part itself, at most its newest MAX_NEWEST steps, as orbit.csv."""
 
     depends_on_steps = False
     needs_signal = True
@@ -168,10 +168,10 @@ class Orbit(Instrument):
 
     def findings(self) -> Findings:
         rows: list[list[Any]] = []
-        for whole in stretches(self.context, self.signals, self.references):
+        for whole in series_windows(self.context, self.signals, self.references):
             self.context.check_cancelled()
-            stretch = whole.newest(MAX_NEWEST)
-            steps = range(stretch.start, stretch.end + 1)
-            values = stretch.values.tolist()
-            rows += [[stretch.reference, t, v] for t, v in zip(steps, values, strict=True)]
+            part = whole.newest(MAX_NEWEST)
+            steps = range(part.start, part.end + 1)
+            values = part.values.tolist()
+            rows += [[part.reference, t, v] for t, v in zip(steps, values, strict=True)]
         return Findings(tables={"orbit.csv": (["reference", "step", "signal"], rows)})

@@ -96,7 +96,7 @@ def _counts(system: System, states: Tensor) -> tuple[np.ndarray, np.ndarray, np.
     return np.stack(counts), alike.cpu().numpy(), torch.cat(largest, dim=1).cpu().numpy()
 
 
-class SaturatedUnits(Instrument):
+class Saturation(Instrument, kept_as="SaturatedUnits"):
     """How many hidden units are saturated, by layer, every ``every`` steps and at the end.
 
     Series columns ``saturated`` (all layers together); units.csv has each layer. Empty where

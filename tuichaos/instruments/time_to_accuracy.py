@@ -17,7 +17,7 @@ from tuichaos.simulation.frames import Frame
 ACCURACY = 0.9  # unless another one is asked for
 
 
-class Reach(Instrument):
+class TimeToAccuracy(Instrument, kept_as="Reach"):
     """The first step at which a reference's accuracy is at least ``accuracy``, on the train
     part and, where there is one, on the test part.
 

@@ -79,7 +79,7 @@ def principal(
     return PrincipalComponents(mean, components, explained)
 
 
-class Projection(Instrument):
+class PCA(Instrument, kept_as="Projection"):
     """The first references at up to ``points`` evenly spaced steps, in the plane of their own
     first two components, with the distance off that plane; their twins from the perturbation
     on in the same plane; and the loss of each (empty for a system without one).
