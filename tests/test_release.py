@@ -52,6 +52,7 @@ def has_gnu_library():
         return False
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("other", [False, True])
 async def test_keys_that_are_not_shown_any_more_are_let_go(other):
     app = Explorer(preset("quick"), Config())

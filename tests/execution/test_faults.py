@@ -45,6 +45,7 @@ def test_a_full_disk_on_the_command_line(monkeypatch, tmp_path, command):
     assert "No space left on device" in err
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("how", ["deleted", "moved"])
 def test_a_folder_that_vanishes_is_made_again_with_all_rows(how, tmp_path):
     path = tmp_path / "here"
@@ -138,7 +139,7 @@ def usual(tmp_path_factory):
     return tuichaos.run(tuichaos.preset("quick", TRICKY), out=out).path
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("moment", ["_put", "keep", "finish", "write_json", "checksums"])
 def test_a_folder_that_vanishes_while_it_is_written_is_made_again(
     moment, usual, tmp_path, monkeypatch
@@ -167,6 +168,7 @@ def test_a_folder_that_vanishes_while_it_is_written_is_made_again(
         assert (path / name).read_bytes() == (usual / name).read_bytes(), name
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("how", ["emptied", "cut", "added to"])
 def test_rows_that_another_program_changes_fail_the_run_which_then_goes_on(how, usual, tmp_path):
     path, seen = tmp_path / "here", []

@@ -24,6 +24,7 @@ def leading(run):
 # --- tangents ----------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("r", "exact", "error"),
     [(4.0, math.log(2), 2e-3), (2.6, math.log(0.6), 1e-9), (3.1, 0.5 * math.log(0.59), 1e-9)],

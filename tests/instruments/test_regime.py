@@ -587,6 +587,7 @@ def test_a_loss_that_rose_or_still_falls_left_no_saddle_alone(simulate):
     assert late.max() > 2 * late.min()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("steps", [300, 6000])
 def test_an_nmle_of_a_window_in_which_the_loss_only_falls_has_a_word_beside_it(steps, simulate):
     """Also where chaos, or an edge, comes after the saddle, however long the run is."""

@@ -130,6 +130,7 @@ async def test_more_rows_come_as_the_cursor_goes_down(many):
     assert FEW < MANY
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("count", [5, FEW + 5])
 async def test_the_cursor_keeps_its_place_when_a_run_is_deleted_or_comes_back(home, count):
     for number in range(1, count + 1):

@@ -147,6 +147,7 @@ def test_a_stage_is_the_lone_run_from_the_last_state(table, key, tmp_path):
         state = states.tolist() if np.isfinite(states).all() else None
 
 
+@pytest.mark.slow
 def test_a_stopped_diagram_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(tiled_run, "TILE_LEAST", 1)
     monkeypatch.setattr(tiled_run, "TILE_WORK", 1)
@@ -288,6 +289,7 @@ def test_observables_are_what_they_are_called(tmp_path):
         assert rows_of(run, "diagram.csv")[0][name.replace(",", ";")]
 
 
+@pytest.mark.slow
 def test_a_component_is_that_of_the_pooled_last_states(tmp_path, monkeypatch):
     """By another route: the eigenvector of the covariance of all last states."""
     small = {"diagram.observable": "component.1"}
@@ -431,6 +433,7 @@ def test_a_dry_run_says_what_would_be_drawn(command):
     assert "the last 100 values of loss, continued: both" in out
 
 
+@pytest.mark.slow
 def test_up_and_down_are_told_apart_without_colour(command, tmp_path, monkeypatch):
     table = {
         "steps": 100,

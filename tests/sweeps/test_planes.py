@@ -687,6 +687,7 @@ LINE = {
 }
 
 
+@pytest.mark.slow
 def test_the_boundary_of_a_plane_is_in_its_files_and_its_chart(tmp_path):
     """Heavy ball on a parabola is stable up to η = 2 + 2β: a straight line."""
     from tuichaos.plots.run_plots import picture

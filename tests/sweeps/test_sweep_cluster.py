@@ -512,6 +512,7 @@ def test_units_are_cut_when_there_are_more_hands():
     assert sorted(unit.points[0].index for unit in waiting) == list(range(24))
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_falls_silent(monkeypatch):
     pool = object.__new__(cluster.Cluster)
     pool.scheduler, pool._asked, pool._job = "tcp://h:1", time.monotonic(), None

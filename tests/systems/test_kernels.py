@@ -171,6 +171,7 @@ ON_THE_WAY = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rows", [1, 3, 5])
 @pytest.mark.parametrize("case", ON_THE_WAY)
 def test_scores_on_the_way_are_those_of_the_states_to_the_bit(case, rows):

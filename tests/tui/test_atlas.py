@@ -404,6 +404,7 @@ async def test_pause_stop_and_going_on_compute_no_point_twice(stream):
         assert len(stream.computed) == 512
 
 
+@pytest.mark.slow
 async def test_leaving_stops_the_work_and_coming_back_goes_on(stream):
     stream.allowed = 40
     app = explorer(PLANE)
@@ -443,6 +444,7 @@ async def test_a_failure_is_said_and_the_app_lives(stream):
         assert "failed" not in text_of(app, "#status")
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_computed_is_said():
     table = {**PLANE, "system": {"name": "logistic"}, "sweep": DIAGRAM["sweep"]}
     app = explorer(table)
@@ -503,6 +505,7 @@ async def same_headless(app, tmp_path):
     assert journals[0] == journals[1]
 
 
+@pytest.mark.slow
 async def test_a_diagram_is_exported_with_its_orbits(tmp_path):
     app = explorer(DIAGRAM)
     async with app.run_test(size=SIZE) as pilot:
@@ -512,6 +515,7 @@ async def test_a_diagram_is_exported_with_its_orbits(tmp_path):
     await same_headless(app, tmp_path)
 
 
+@pytest.mark.slow
 async def test_export_says_where_it_keeps_the_folder_and_keeps_it_once(stream):
     stream.allowed = 100
     app = explorer(PLANE)
@@ -551,6 +555,7 @@ async def test_half_a_map_is_exported_and_can_be_resumed(stream, tmp_path):
     assert len(run_lines(done)) == 256
 
 
+@pytest.mark.slow
 async def test_a_real_computation_is_given_up_soon():
     table = {**PLANE, "steps": 2000, "plane": {"value": "exponent"}}
     app = explorer(table)
@@ -616,7 +621,7 @@ async def test_every_size_can_be_shown(stream, table, size):
         assert screen.query_one("#reading").region.bottom <= status.region.y
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("table", [PLANE, DIAGRAM])
 @pytest.mark.parametrize("theme", ["tuichaos-dark", "tuichaos-light"])
 async def test_in_ascii_every_character_is(stream, table, theme):
@@ -638,6 +643,7 @@ def test_classes_have_other_signs_than_axes_cross_and_box(value):
     assert all(sign.isascii() for sign in signs)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("ascii_only", [False, True])
 async def test_the_cross_leaves_the_labels_of_the_axis(stream, ascii_only):
     app = explorer(PLANE, ascii=ascii_only)
@@ -703,6 +709,7 @@ def test_a_legend_without_room_says_how_much_is_left_out():
     assert [line.plain for line in flowed([Text("a"), Text("b")], 78, 2)] == ["a  b"]
 
 
+@pytest.mark.slow
 async def test_help_and_palette_have_every_action(stream):
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:

@@ -30,6 +30,7 @@ async def test_letters_of_a_filter_are_no_keys_of_the_table(home):
         assert run.path.is_dir()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("first", ["d", "delete"])
 async def test_a_question_is_not_answered_before_it_is_read(home, first):
     run = tuichaos.run(preset("quick", BRIEF))

@@ -43,6 +43,7 @@ async def test_keys_are_answered_while_a_table_is_read(home, monkeypatch):
         await until(lambda: not app.screen._reading)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("ascii_only", [False, True])
 async def test_runs_have_letters_in_list_chart_legend_and_differences(home, ascii_only):
     small = {"ensemble.references": 2, "steps": 60}

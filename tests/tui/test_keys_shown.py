@@ -40,6 +40,7 @@ async def test_help_and_quit_are_always_in_the_footer(home, width):
         await until(lambda: isinstance(app.screen, Compare) and last())
 
 
+@pytest.mark.slow
 async def test_the_footer_follows_the_width():
     app = explorer()
     async with app.run_test(size=(120, 36)) as pilot:

@@ -122,6 +122,7 @@ def test_a_run_that_is_done_cannot_go_on(tmp_path):
     assert "is done" in session.reason
 
 
+@pytest.mark.slow
 def test_a_rate_that_was_changed_is_the_one_that_is_nudged_when_a_run_goes_on(tmp_path):
     """Also before its libraries are loaded, and where a change that was planned comes after."""
     changes = [{"step": 20, "learning_rate": 0.5}, {"step": 5000, "learning_rate": 0.2}]

@@ -180,6 +180,7 @@ async def test_a_run_that_diverges_or_fails_leaves_the_app_alive():
         await until(lambda: "the map broke" in text_of(app, "#sentence"))
 
 
+@pytest.mark.slow
 async def test_a_map_without_a_learning_rate_is_not_nudged_to_death():
     app = Explorer(preset("logistic", {"steps": 10**6}), Config(fps=20))
     async with app.run_test(size=SIZE) as pilot:
@@ -269,6 +270,7 @@ async def test_escape_takes_back_what_was_typed():
         assert app.screen.query_one("#chart-distance").has_focus
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [(80, 24), SIZE])
 async def test_what_cannot_be_used_is_not_left_behind(size):
     app = explorer()
@@ -423,6 +425,7 @@ async def test_in_ascii_every_character_is(theme):
                 assert strip.text.isascii(), strip.text
 
 
+@pytest.mark.slow
 async def test_a_nudge_before_the_run_is_ready_counts(home):
     app = explorer(steps=400)
     async with app.run_test(size=SIZE) as pilot:
@@ -449,6 +452,7 @@ async def test_enter_keeps_what_was_typed_and_goes_to_the_charts():
         assert app.state.experiment.network.hidden == [4, 4]
 
 
+@pytest.mark.slow
 async def test_a_restart_with_a_faulty_field_leaves_the_run_alone():
     app = explorer(steps=10**7)
     async with app.run_test(size=SIZE) as pilot:
@@ -462,6 +466,7 @@ async def test_a_restart_with_a_faulty_field_leaves_the_run_alone():
         await finish(app)
 
 
+@pytest.mark.slow
 async def test_no_run_is_left_behind_by_reset_restart_and_quit(home):
     app = explorer(steps=10**7)
     async with app.run_test(size=SIZE) as pilot:
@@ -707,6 +712,7 @@ async def test_what_a_tab_shows_is_exported(tmp_path, monkeypatch):
     assert np.array_equal(own, np.column_stack([curves[0].x, curves[0].y]))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [(80, 24), (60, 15)])
 async def test_a_chart_can_be_seen_on_low_screens(size):
     app = explorer(**LAB)
@@ -721,6 +727,7 @@ async def test_a_chart_can_be_seen_on_low_screens(size):
         assert chart.content_size.height >= 4
 
 
+@pytest.mark.slow
 async def test_charts_that_a_larger_terminal_shows_are_drawn():
     app = explorer(steps=100)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -758,6 +765,7 @@ async def test_a_tab_can_be_measured_in_the_next_run():
         assert "measure.sharpnes" in app.screen.query_one(Settings).fault
 
 
+@pytest.mark.slow
 async def test_a_tab_is_filled_while_the_run_goes_on():
     app = explorer(**{**LAB, "steps": 200_000}, **{"measure.moving": True})
     async with app.run_test(size=SIZE) as pilot:
@@ -771,6 +779,7 @@ async def test_a_tab_is_filled_while_the_run_goes_on():
         await finish(app)
 
 
+@pytest.mark.slow
 async def test_a_field_can_be_left_on_a_tab_without_charts():
     app = explorer(**{**LAB, "steps": 60})
     async with app.run_test(size=SIZE) as pilot:
@@ -790,6 +799,7 @@ async def test_a_field_can_be_left_on_a_tab_without_charts():
         await until(lambda: app.screen.focused in app.screen.pages.charts)
 
 
+@pytest.mark.slow
 async def test_pictures_that_are_ready_while_the_program_ends_are_dropped():
     app = explorer(**LAB)
     async with app.run_test(size=SIZE) as pilot:
@@ -801,6 +811,7 @@ async def test_pictures_that_are_ready_while_the_program_ends_are_dropped():
         app._running = True
 
 
+@pytest.mark.slow
 async def test_one_chart_has_the_whole_width():
     tab = {"measure.spectrum": True, "measure.moving": {"width": 20}}
     app = explorer(**{**LAB, "steps": 80}, **tab)
@@ -815,6 +826,7 @@ async def test_one_chart_has_the_whole_width():
         assert app.screen.pages.charts[0].size.width > 1.8 * half
 
 
+@pytest.mark.slow
 async def test_a_tab_offers_what_the_system_can_have_and_takes_it_back():
     app = Explorer(preset("logistic", {"ensemble.twins": 0, "steps": 200}), Config(fps=20))
     async with app.run_test(size=SIZE) as pilot:
@@ -829,6 +841,7 @@ async def test_a_tab_offers_what_the_system_can_have_and_takes_it_back():
         await until(lambda: app.state.experiment.measure.dimensions is False)
 
 
+@pytest.mark.slow
 async def test_a_view_without_a_number_says_so_under_its_own_name(home):
     kept = tuichaos.run(preset("logistic", {"steps": 200}))
     app = explorer()
@@ -971,6 +984,7 @@ async def test_a_stopped_run_goes_on_from_the_runs_screen(home, monkeypatch):
         assert (part.path / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
 async def test_a_stopped_sweep_goes_on_from_the_runs_screen(home):
     table = {"sweep": {"optimizer.learning_rate": [0.1, 0.2, 0.3]}}
     experiment = preset("quick", {**SMALL, "steps": 20, **table})
@@ -988,6 +1002,7 @@ async def test_a_stopped_sweep_goes_on_from_the_runs_screen(home):
     assert (part.path / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 async def test_how_data_were_read_is_said_once(tmp_path):
     """What `tuichaos run` says at the start."""
     rows = "".join(f"{k % 7};{k % 5},5;{'ab'[k % 2]}\n" for k in range(40))
