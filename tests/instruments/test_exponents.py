@@ -144,7 +144,7 @@ def test_contraction_of_any_strength(simulate):
 def test_two_layer_scalar_network_is_the_quartic(simulate, eta, exact):
     run = simulate(
         {"optimizer.learning_rate": eta, "record.every": 1000, "record.states_every": 1000,
-         "ensemble.twins": 0, "steps": 20000},
+         "ensemble.twins": 0, "steps": 6000},
         preset="two-layer-scalar",
     )  # fmt: skip
     assert leading(run)["mean"] == pytest.approx(exact, abs=2e-3)

@@ -29,7 +29,7 @@ async def test_keys_are_answered_while_a_table_is_read(home, monkeypatch):
     monkeypatch.setattr(compare, "picture", slow)
     app = explorer()
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         app.push_screen(Compare([kept]))
         await until(lambda: isinstance(app.screen, Compare) and seen)
         chart = app.screen.query_one(Chart)

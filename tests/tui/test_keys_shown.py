@@ -54,7 +54,7 @@ async def test_the_footer_follows_the_width():
 async def test_the_help_begins_with_what_a_newcomer_needs_and_escape_closes_it():
     app = explorer()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await pilot.press("d")  # the settings: escape would close them
         await pilot.press("escape")
         await pilot.press("question_mark")
@@ -76,7 +76,7 @@ async def test_the_help_begins_with_what_a_newcomer_needs_and_escape_closes_it()
 async def test_notes_lie_over_the_headline_and_escape_takes_them_away():
     app = explorer()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         app.notify("Wrote /somewhere/quick-20260101-000000.csv (copied).")
         await until(lambda: app.screen.query("Toast") and app.screen.query_one("Toast").region)
         place = app.screen.query_one("Toast").region
