@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from effort import at_most
+from fast_path import follows_the_definition
 from labelled_orbits import ORBITS
 from PIL import Image
 
@@ -83,19 +84,7 @@ def test_the_fast_path_is_the_definition(hidden, bias, loss):
         loss__name=loss,
         optimizer__learning_rates=rates,
     )
-    x = states(found, 5)
-    v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, found.dimension)))
-    v /= v.norm(dim=1, keepdim=True)
-    fast = stepper_for(found, 6, 4, PLACE).advance(found, x, 4, v)
-    for t in range(4):
-        here = fast.orbit[t].clone()
-        expected = found.step(here)
-        assert (fast.orbit[t + 1] - expected).abs().max() <= 2e-15 * expected.abs().max()
-        image = found.tangent(here[:2], v)
-        lengths = image.norm(dim=1)
-        assert (fast.growth[t] - lengths.log()).abs().max() < 1e-12
-        v = image / lengths[:, None]
-    assert (fast.tangents - v).abs().max() < 1e-12
+    follows_the_definition(found, states(found, 5))
 
 
 def test_each_layer_moves_by_its_own_rate():

@@ -132,6 +132,12 @@ async def shown(app):
     await drawn(app)
 
 
+async def computed(app, points):
+    """So many points of the picture are known."""
+    await until(lambda: isinstance(app.screen, Atlas))
+    await until(lambda: app.screen.level.survey.done == points)
+
+
 async def drawn(app):
     screen = app.screen
     await until(lambda: screen.area is not None and screen.level.seen == screen.level.survey.done)
@@ -156,8 +162,7 @@ async def test_points_stream_in_and_the_map_has_them(stream):
     stream.allowed = 100
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 100)
+        await computed(app, 100)
         await drawn(app)
         status = text_of(app, "#status")
         assert "running · 100 of 256 points" in status
@@ -409,8 +414,7 @@ async def test_leaving_stops_the_work_and_coming_back_goes_on(stream):
     stream.allowed = 40
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 40)
+        await computed(app, 40)
         await drawn(app)
         survey = app.screen.level.survey
         await pilot.press("enter")  # the point below the cross
@@ -519,8 +523,7 @@ async def test_export_says_where_it_keeps_the_folder_and_keeps_it_once(stream):
     stream.allowed = 100
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 100)
+        await computed(app, 100)
         await pilot.press("e", "e")  # the second while the first is at it, or after it
         await until(lambda: app.clipboard and not app.screen.keeping)
         first = app.clipboard
@@ -542,8 +545,7 @@ async def test_half_a_map_is_exported_and_can_be_resumed(stream, tmp_path):
     stream.allowed = 100
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 100)
+        await computed(app, 100)
         await pilot.press("e")
         await until(lambda: app.clipboard)
         kept = tuichaos.open_run(app.clipboard)

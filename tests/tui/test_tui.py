@@ -954,6 +954,13 @@ async def test_a_system_of_ones_own_is_shown_in_the_fields():
             assert settings.experiment.system.name == name
 
 
+async def go_on_from_the_runs(app, pilot):
+    """What `g` does on the only row of the screen of runs."""
+    app.push_screen(Runs())
+    await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
+    await pilot.press("g")
+
+
 async def test_a_stopped_run_goes_on_from_the_runs_screen(home, monkeypatch):
     monkeypatch.setattr("tuichaos.simulation.block_shape.FRAME_STEPS", 10)
     experiment = preset("quick", {**SMALL, "steps": 120})
@@ -964,16 +971,12 @@ async def test_a_stopped_run_goes_on_from_the_runs_screen(home, monkeypatch):
     app = explorer()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        app.push_screen(Runs())
-        await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
-        await pilot.press("g")
+        await go_on_from_the_runs(app, pilot)
         await until(lambda: not isinstance(app.screen, Runs))
         await until(lambda: app.state.session is not None and app.state.session.status == "done")
         assert app.state.path == part.path
         assert app.state.live.still().band("loss").steps.tolist() == list(range(121))
-        app.push_screen(Runs())
-        await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
-        await pilot.press("g")  # it is done: said, and nothing happens
+        await go_on_from_the_runs(app, pilot)  # it is done: said, and nothing happens
         await pilot.pause()
         assert isinstance(app.screen, Runs)
     for name in ("series.csv", "exponents.csv", "summary.json"):
@@ -991,9 +994,7 @@ async def test_a_stopped_sweep_goes_on_from_the_runs_screen(home):
     app = explorer()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        app.push_screen(Runs())
-        await until(lambda: isinstance(app.screen, Runs) and app.screen.runs)
-        await pilot.press("g")
+        await go_on_from_the_runs(app, pilot)
         await until(app.state.join)
     assert (part.path / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
 
