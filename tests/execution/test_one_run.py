@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from explorers import burst, explorer
-from waiting import until, wait_for
+from waiting import MAX_SECONDS, until, wait_for
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -21,7 +21,7 @@ def state(home):
     made = RunState(preset("quick", LONG))
     yield made
     made.leave()
-    assert made.join(30)
+    assert made.join(MAX_SECONDS)
 
 
 def at_work():

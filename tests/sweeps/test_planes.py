@@ -16,6 +16,7 @@ from effort import at_most
 from fast_path import follows_the_definition
 from labelled_orbits import ORBITS
 from PIL import Image
+from waiting import MAX_SECONDS
 
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
@@ -178,7 +179,7 @@ def test_there_is_no_single_rate_to_nudge():
 def test_a_run_with_layer_rates_ends_well_in_a_session(tmp_path):
     experiment = resolve({"steps": 20}, {"optimizer.learning_rates": [0.1, 0.2]})
     session = Session(experiment, lambda _: None, out=tmp_path / "run")
-    assert session.join(60)
+    assert session.join(MAX_SECONDS)
     assert session.status == "done"
     assert open_run(session.path).experiment.optimizer.learning_rates == [0.1, 0.2]
 

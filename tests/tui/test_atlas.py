@@ -12,7 +12,7 @@ from explorers import keys, text_of
 from rich.text import Text
 from test_tui import walk
 from textual.widgets import DataTable, Select
-from waiting import until
+from waiting import MAX_SECONDS, until
 
 import tuichaos
 from tuichaos.common.ascii_text import plain
@@ -804,7 +804,7 @@ def test_a_survey_that_is_stopped_twice_and_joined_is_at_rest():
     survey.stop()
     survey.go_on()
     survey.go_on()
-    assert survey.join(60)
+    assert survey.join(MAX_SECONDS)
     assert survey.whole
     assert sorted(row.point for row in survey.rows) == list(range(256))
     assert threading.active_count() <= before + 1

@@ -7,7 +7,7 @@ import threading
 import pytest
 from explorers import SIZE, explorer
 from textual.widgets import Static
-from waiting import until
+from waiting import MAX_SECONDS, until
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -23,7 +23,7 @@ async def test_keys_are_answered_while_a_table_is_read(home, monkeypatch):
 
     def slow(run, view):
         seen.append(view)
-        assert may_go_on.wait(60)
+        assert may_go_on.wait(MAX_SECONDS)
         return plain(run, view)
 
     monkeypatch.setattr(compare, "picture", slow)
