@@ -158,6 +158,7 @@ def places(file, root, out):
     return int(counted.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize("tried", [5, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])

@@ -191,6 +191,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(at, whole, tmp_path, monk
     check_goes_on(folder, whole)
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_that_was_killed(whole, tmp_path):
     """The same with nothing in common but the files."""
     file, folder = whole / "experiment.toml", tmp_path / "part"

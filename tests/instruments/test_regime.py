@@ -67,6 +67,7 @@ def test_catapult_from_a_start_that_shows_it(simulate):
     assert words(quartic(simulate, 0.7, system__start=[0.3])) == ["monotone"] * 3
 
 
+@pytest.mark.slow
 def test_a_network_whose_loss_only_falls_is_marginal(simulate):
     run = simulate(preset="low", overrides={"steps": 1500, "ensemble.references": 4})
     assert words(run) == ["marginal"] * 4

@@ -390,6 +390,7 @@ async def test_the_manual_opens_over_the_runs_and_f1_closes_it(home):
         await until(lambda: isinstance(app.screen, Runs))
 
 
+@pytest.mark.slow
 async def test_a_link_leads_to_its_page_with_its_tables():
     app = explorer()
     async with app.run_test(size=(120, 36)):

@@ -111,6 +111,7 @@ async def test_letters_marks_and_idle_read_nothing(many):
         assert app.catalogue.read == MANY
 
 
+@pytest.mark.slow
 async def test_more_rows_come_as_the_cursor_goes_down(many):
     app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:

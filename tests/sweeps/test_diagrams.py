@@ -210,6 +210,7 @@ def test_a_superstable_value_has_no_exponent_but_a_reason(tmp_path):
     assert float(second["lyapunov"]) == pytest.approx(np.log(0.2), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_nudge_leaves_a_fixed_point_that_became_unstable(tmp_path):
     resting = {"diagram.continued": "up", "system.start": [1.0]}
     still = sweep(QUARTIC, tmp_path / "still", {**resting, "diagram.nudge": 0.0})
@@ -397,6 +398,7 @@ AXIS = "│┤├└"
 # --- on the command line --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_line_tells_and_draws_it(command, tmp_path):
     (tmp_path / "q.toml").write_text(resolve(QUARTIC, {"name": "q"}).to_toml())
     folder = tmp_path / "run"

@@ -176,6 +176,7 @@ def test_there_is_no_single_rate_to_nudge():
     assert RunState(resolve({}, {"optimizer.learning_rate": 0.1})).nudge(1.1) == 0.11
 
 
+@pytest.mark.slow
 def test_a_run_with_layer_rates_ends_well_in_a_session(tmp_path):
     experiment = resolve({"steps": 20}, {"optimizer.learning_rates": [0.1, 0.2]})
     session = Session(experiment, lambda _: None, out=tmp_path / "run")
@@ -735,6 +736,7 @@ def test_fractal_tanh(side, tmp_path):
     assert whole + 0.1 < dimension("fractal-zoom") <= 2
 
 
+@pytest.mark.slow
 async def test_the_settings_show_no_rate_where_layers_have_their_own():
     from tuichaos.config.explorer_settings import Config
     from tuichaos.tui.app import Explorer

@@ -334,6 +334,7 @@ def whole(tmp_path_factory):
     return (done.path / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_bytes(whole, tmp_path):
     seen = []
     done = tuichaos.sweep(experiment(ENDS), out=tmp_path / "s", workers=2, watch=seen.append)

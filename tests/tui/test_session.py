@@ -44,6 +44,7 @@ def test_runs_to_the_end_like_a_headless_run(start, tmp_path):
         assert (session.path / name).read_bytes() == (headless.path / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_pause_nudge_resume_gives_the_bytes_of_its_experiment_toml(start, tmp_path):
     session, _ = start(overrides={"steps": 1500})
     wait_for(lambda: session.step > 100)

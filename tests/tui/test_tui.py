@@ -406,6 +406,7 @@ async def test_what_is_visible_is_exported(tmp_path, monkeypatch):
         assert len(lines) == 202
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("theme", ["tuichaos-dark", "tuichaos-light"])
 async def test_in_ascii_every_character_is(theme):
@@ -484,6 +485,7 @@ async def test_no_run_is_left_behind_by_reset_restart_and_quit(home):
 # --- faults ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_said_and_the_app_lives(monkeypatch, home):
     fill_disk(monkeypatch, 400_000)
     app = explorer(steps=4000)
@@ -688,6 +690,7 @@ async def test_tabs_show_what_was_measured():
         assert "Verdict: " in text_of(app, "#sentence")
 
 
+@pytest.mark.slow
 async def test_what_a_tab_shows_is_exported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = explorer(**LAB, **{"measure.projection": True})
@@ -961,6 +964,7 @@ async def go_on_from_the_runs(app, pilot):
     await pilot.press("g")
 
 
+@pytest.mark.slow
 async def test_a_stopped_run_goes_on_from_the_runs_screen(home, monkeypatch):
     monkeypatch.setattr("tuichaos.simulation.block_shape.FRAME_STEPS", 10)
     experiment = preset("quick", {**SMALL, "steps": 120})
