@@ -145,6 +145,7 @@ def test_a_lock_of_the_future_is_taken_over_where_its_owner_is_gone(tmp_path, mo
     assert resume.resume(part).status == "done"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("what", ["json", "safetensors"])
 @pytest.mark.parametrize("how", ["cut", "empty", "gone"])
 def test_checkpoints_that_cannot_be_read_give_way(what, how, tmp_path, monkeypatch):

@@ -45,6 +45,7 @@ def test_a_full_disk_on_the_command_line(monkeypatch, tmp_path, command):
     assert "No space left on device" in err
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("how", ["deleted", "moved"])
 def test_a_folder_that_is_taken_away_ends_the_run(how, tmp_path):
     path = tmp_path / "here"
@@ -138,6 +139,7 @@ def usual(tmp_path_factory):
     return tuichaos.run(tuichaos.preset("quick", TRICKY), out=out).path
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("moment", ["_put", "keep", "finish", "write_json", "checksums"])
 def test_a_folder_that_is_taken_away_while_it_is_written_ends_the_run(
     moment, tmp_path, monkeypatch
@@ -161,6 +163,7 @@ def test_a_folder_that_is_taken_away_while_it_is_written_ends_the_run(
     assert not path.exists()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("how", ["emptied", "cut", "added to"])
 def test_rows_that_another_program_changes_fail_the_run_which_then_goes_on(how, usual, tmp_path):
     path, seen = tmp_path / "here", []

@@ -207,6 +207,7 @@ def test_every_point_is_the_run_that_it_is_alone(case, tmp_path):
         assert table["regime"][k] == (alone.summary["regime"] or "")
 
 
+@pytest.mark.slow
 def test_many_points_in_any_company_and_without_folders(tmp_path, monkeypatch):
     """More points than are under way at once, the frames of some longer than of others."""
     made = experiment({RATE: {"log": [0.01, 10.0, 13]}}, {"steps": 300})
@@ -333,6 +334,7 @@ def whole(tmp_path_factory):
     return (done.path / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_bytes(whole, tmp_path):
     seen = []
     done = tuichaos.sweep(experiment(ENDS), out=tmp_path / "s", workers=2, watch=seen.append)
