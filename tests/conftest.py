@@ -10,6 +10,9 @@ from pathlib import Path
 # Tests fork (see killing.py). In some children the search of MKL's memory manager for what a thread
 # holds did not end (mm_account_ptr_by_tid): without it, memory comes from the C library.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
+# Threads of one operation that wait for the next sleep: two processes on two cores would else
+# spend most of their time in waiting for each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import leftovers
 import pytest

@@ -38,7 +38,7 @@ async def burst(app, *names):
 
 async def runs_screen(app, pilot):
     """The screen of runs, with its rows."""
-    await pilot.pause(0.1)
+    await pilot.pause()
     await burst(app, "o")
     await until(lambda: isinstance(app.screen, Runs) and app.screen.query_one(DataTable).row_count)
 

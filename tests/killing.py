@@ -46,6 +46,7 @@ def forked(act: Callable[[], object], said: Path | None = None) -> int:
             if said is not None:
                 _redirect(said)
             _alone()
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup
             act()
             code = 0
         except SystemExit as end:

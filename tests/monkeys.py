@@ -95,7 +95,7 @@ async def play(seed: int, keys: int) -> tuple[Amounts, Amounts]:
     while pressed < keys:
         app = Explorer(preset("quick", {**SMALL, "steps": STEPS}), Config(fps=20))
         async with app.run_test(size=(120, 36)) as pilot:
-            await pilot.pause(0.1)
+            await pilot.pause()
             app.state.start()  # whatever is loaded once
             await until(lambda app=app: app.state.session.step > 100)
             await at_rest(app, others)

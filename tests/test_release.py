@@ -52,6 +52,7 @@ def has_gnu_library():
         return False
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("other", [False, True])
 async def test_keys_that_are_not_shown_any_more_are_let_go(other):
     app = Explorer(preset("quick"), Config())
@@ -62,7 +63,7 @@ async def test_keys_that_are_not_shown_any_more_are_let_go(other):
             app.push_screen(Runs())
         for _ in range(TIMES):
             app.screen.refresh_bindings()
-            await pilot.pause(0.05)
+            await pilot.pause()
             made += sum(key not in alive for key in app.screen.query(FooterKey))
             alive.update(app.screen.query(FooterKey))
         shown = len(app.screen.query(FooterKey))

@@ -27,5 +27,5 @@ async def test_the_explorer_that_is_measured_comes_up(tmp_path):
     """It is a class of its own, in another folder than the styles."""
     app = explorer.Measured(tmp_path / "report.json")
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert list(app.screen.query(Widget))

@@ -345,6 +345,7 @@ def test_help_is_quick_and_imports_no_heavy_package():
     assert "Commands:" in done.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_between_frames_with_the_folder_complete(tmp_path):
     out = tmp_path / "r"
     run = process("run", "--preset", "eos", "--set", "steps=1000000", "--out", out,

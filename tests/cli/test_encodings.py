@@ -47,7 +47,7 @@ def said(arguments, encoding, out):
     return done.stdout.decode(encoding)
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("asked", ASKED)
 def test_nothing_turns_to_question_marks(asked, tmp_path):
     usual = said(ASKED[asked], "utf-8", tmp_path / "utf8")
@@ -67,6 +67,7 @@ def charts(tmp_path_factory):
     return how, said(how, "utf-8", None), said([*how, "--ascii"], "utf-8", None)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_charts_are_those_that_were_asked_for_in_ascii(encoding, charts):
     how, chart, ascii_chart = charts

@@ -182,6 +182,7 @@ def test_sizes_are_refused_by_their_key(name, command):
     assert peak() < 2e9
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -144,7 +144,7 @@ def test_hints_are_near(word, hint):
 COMMANDS = ("run", "resume", "presets", "plot", "runs", "export", "verify", "paths", "bench")
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", ["", *COMMANDS, "selftest"])
 def test_help_does_not_need_docstrings(name):
     code = f"import sys; sys.argv = ['tuichaos', *{name.split()}, '--help']; "

@@ -98,6 +98,7 @@ def through_the_command(tmp_path, numbers):
         assert processor() - start < mutations.SECONDS, what
 
 
+@pytest.mark.slow
 def test_two_through_the_command(tmp_path):
     through_the_command(tmp_path, (5, 1005))
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import struct
-import threading
 import time
 from pathlib import Path
 
@@ -15,8 +14,7 @@ import pytest
 import torch
 import toy_instrument
 from effort import at_most
-from test_resume import TRAINING, files, small_frames, stopped
-from waiting import wait_for
+from test_resume import TRAINING, files, stopped
 
 import tuichaos
 import tuichaos.sweeps.orbit_diagram.end_of_orbit
@@ -147,30 +145,7 @@ def test_a_lock_of_the_future_is_taken_over_where_its_owner_is_gone(tmp_path, mo
     assert resume.resume(part).status == "done"
 
 
-@pytest.mark.parametrize("every", [1, 50])
-def test_a_folder_that_vanishes_has_its_lock_and_checkpoints_again(every, tmp_path, monkeypatch):
-    """Also between two rows, and with saved states: it goes on from what was made again."""
-    monkeypatch.setattr(folder_lock, "HEARTBEAT", 0.02)
-    small_frames(monkeypatch, 9)
-    table = {**TRAINING, "record": {"states_every": 7, "every": every, "checkpoint": 1e-9}}
-    whole = files(runner.run(resolve(table), out=tmp_path / "whole").path)
-    path, stop, seen = tmp_path / "here", threading.Event(), []
-
-    def watch(progress):
-        seen.append(progress.step)
-        if len(seen) == 3:
-            shutil.rmtree(path.rename(tmp_path / "gone"))  # in one stroke
-        if len(seen) == 7:
-            wait_for((path / folder_lock.NAME).exists)
-            stop.set()
-
-    part = runner.run(resolve(table), out=path, watch=watch, stop=stop)
-    assert part.manifest["status"] == "interrupted"
-    done = resume.resume(open_run(path))
-    assert done.manifest["resumed"][0]["step"] > seen[3]
-    assert files(path) == whole
-
-
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("what", ["json", "safetensors"])
 @pytest.mark.parametrize("how", ["cut", "empty", "gone"])
 def test_checkpoints_that_cannot_be_read_give_way(what, how, tmp_path, monkeypatch):

@@ -54,6 +54,7 @@ def in_deleted(tmp_path, simulate):
     return go
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_needs_it_is_refused_in_one_line(what, in_deleted, tmp_path):
     before = sorted(os.listdir(tmp_path))
@@ -65,6 +66,7 @@ def test_what_needs_it_is_refused_in_one_line(what, in_deleted, tmp_path):
     assert sorted(os.listdir(tmp_path)) == before  # nothing is left behind
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("what", DONE)
 def test_what_does_not_need_it_just_works(what, in_deleted):
     code, out, err = in_deleted(DONE[what])

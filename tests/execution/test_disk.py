@@ -158,7 +158,8 @@ def places(file, root, out):
     return int(counted.read_text())
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.slow
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("tried", [5, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 def test_a_disk_that_refuses_is_told_by_its_own_words(number, tried, whole, tmp_path, monkeypatch):

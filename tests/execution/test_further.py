@@ -68,7 +68,7 @@ def whole(experiment, folder, steps):
     return files(runner.run(resolve(experiment, {"steps": steps}), out=folder).path)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", SUITED)
 def test_a_done_run_goes_further_from_before_its_end(name, tmp_path, monkeypatch):
     experiment, steps = SUITED[name], 2 * SUITED[name]["steps"] + 5
@@ -201,7 +201,7 @@ def counted(path, kill_at, steps):
 EVERY = pytest.param(1, marks=pytest.mark.soak)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("stride", [4, EVERY])
 @pytest.mark.parametrize("experiment", [PLAIN, ALL], ids=["plain", "anew"])
 def test_a_kill_at_any_move_is_finished_by_the_next_resume(

@@ -256,6 +256,7 @@ def own_group(*arguments):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGXCPU])
 def test_a_batch_systems_warning_ends_a_run_that_can_go_on(number, tmp_path, command):

@@ -74,7 +74,7 @@ def whole(tmp_path_factory):
     return files(runner.run(resolve(TRAINING, OFTEN), out=path).path)
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("place", [*PLACES, "half of the rows"])
 def test_a_kill_at_a_chosen_place(place, whole, tmp_path, monkeypatch):
     small_frames(monkeypatch, 16)

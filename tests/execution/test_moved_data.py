@@ -36,6 +36,7 @@ def data(tmp_path):
     return path
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("base", [TRAINING, NONE_KEPT], ids=["checkpoint", "none"])
 @pytest.mark.parametrize("how", ["moved", "packed", "npz", "edited"])
 def test_a_run_goes_on_with_data_that_moved(how, base, data, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from explorers import burst, explorer
-from waiting import until, wait_for
+from waiting import MAX_SECONDS, until, wait_for
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -21,7 +21,7 @@ def state(home):
     made = RunState(preset("quick", LONG))
     yield made
     made.leave()
-    assert made.join(30)
+    assert made.join(MAX_SECONDS)
 
 
 def at_work():
@@ -126,7 +126,7 @@ async def test_braces_add_up_and_one_run_is_left(home):
     app = explorer(**LONG)
     rate = app.state.experiment.optimizer.learning_rate
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await burst(app, "space")
         await until(lambda: app.state.session.step > 100)
         brace = "right_curly_bracket"

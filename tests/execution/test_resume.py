@@ -99,7 +99,7 @@ def small_frames(monkeypatch, steps):
     monkeypatch.setattr("tuichaos.simulation.block_shape.FRAME_STEPS", steps)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", SUITED)
 def test_a_stopped_run_goes_on_to_the_same_files(name, tmp_path, monkeypatch):
     experiment = resolve(SUITED[name])
@@ -175,6 +175,7 @@ def check_goes_on(folder, whole):
     assert "which is gone, was taken over" in words
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("at", [1, 5, 9])
 def test_a_killed_run_goes_on_from_its_last_checkpoint(at, whole, tmp_path, monkeypatch):
     small_frames(monkeypatch, 9)
@@ -190,6 +191,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(at, whole, tmp_path, monk
     check_goes_on(folder, whole)
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_that_was_killed(whole, tmp_path):
     """The same with nothing in common but the files."""
     file, folder = whole / "experiment.toml", tmp_path / "part"
@@ -242,6 +244,7 @@ def test_a_checkpoint_of_a_version_that_kept_other_things_is_not_gone_on_from(
     assert files(done.path) == whole
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["series.csv", ".twins.part"])
 def test_rows_that_are_gone_are_computed_again(name, tmp_path, monkeypatch):
     experiment = resolve(TRAINING, {"record.checkpoint": 1e-9})
@@ -255,6 +258,7 @@ def test_rows_that_are_gone_are_computed_again(name, tmp_path, monkeypatch):
     assert files(done.path) == whole
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["series.csv", ".states.part"])
 def test_rows_that_were_changed_are_computed_again(name, tmp_path, monkeypatch):
     experiment = resolve(TRAINING, {"record.checkpoint": 1e-9})
@@ -269,6 +273,7 @@ def test_rows_that_were_changed_are_computed_again(name, tmp_path, monkeypatch):
     assert files(done.path) == whole
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("line", "other", "words"),
     [
@@ -307,6 +312,7 @@ def test_other_data_do_not_go_on_from_a_checkpoint(tmp_path, monkeypatch):
 NONE_KEPT = {**TRAINING, "record": {"checkpoint": 0}}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("how", ["emptied", "edited"])
 def test_another_experiment_does_not_go_on_without_a_checkpoint_either(how, tmp_path, monkeypatch):
     part = stopped(resolve(NONE_KEPT), tmp_path / "part", monkeypatch, 3)
@@ -342,7 +348,7 @@ def test_other_data_do_not_go_on_without_a_checkpoint_either(tmp_path, monkeypat
             resume.resume(open_run(part.path))
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("damage", ["cut", "gone", "{}", "[]"])
 def test_a_manifest_that_is_damaged_is_written_anew_from_a_checkpoint(
     damage, tmp_path, monkeypatch, command

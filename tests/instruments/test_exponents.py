@@ -24,6 +24,7 @@ def leading(run):
 # --- tangents ----------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("r", "exact", "error"),
     [(4.0, math.log(2), 2e-3), (2.6, math.log(0.6), 1e-9), (3.1, 0.5 * math.log(0.59), 1e-9)],
@@ -143,7 +144,7 @@ def test_contraction_of_any_strength(simulate):
 def test_two_layer_scalar_network_is_the_quartic(simulate, eta, exact):
     run = simulate(
         {"optimizer.learning_rate": eta, "record.every": 1000, "record.states_every": 1000,
-         "ensemble.twins": 0, "steps": 20000},
+         "ensemble.twins": 0, "steps": 6000},
         preset="two-layer-scalar",
     )  # fmt: skip
     assert leading(run)["mean"] == pytest.approx(exact, abs=2e-3)

@@ -126,6 +126,7 @@ sys.exit(_run_cli())
 """
 
 
+@pytest.mark.slow
 def test_an_installed_package_brings_one_that_runs_only_if_it_is_named(tmp_path):
     """Found by its entry point; named by --set or --trust, not by a file alone."""
     info = tmp_path / "toy-1.0.dist-info"

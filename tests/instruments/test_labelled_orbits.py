@@ -26,7 +26,7 @@ def verdicts(simulate, orbit):
     return run.summary["regimes"]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize(
     "orbit", [o for o in ORBITS if o.steps <= QUICK], ids=lambda orbit: orbit.name
 )
@@ -35,6 +35,7 @@ def test_verdict(simulate, orbit):
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "orbit", [o for o in ORBITS if o.steps > QUICK], ids=lambda orbit: orbit.name
 )

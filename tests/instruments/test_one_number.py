@@ -40,6 +40,7 @@ def shown(request, tmp_path_factory):
     return table, narrate(live, run.experiment), run
 
 
+@pytest.mark.sampled(3)
 def test_the_leading_exponent(shown):
     table, sentence, run = shown
     found = run.summary["lyapunov"]

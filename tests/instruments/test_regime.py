@@ -67,6 +67,7 @@ def test_catapult_from_a_start_that_shows_it(simulate):
     assert words(quartic(simulate, 0.7, system__start=[0.3])) == ["monotone"] * 3
 
 
+@pytest.mark.slow
 def test_a_network_whose_loss_only_falls_is_marginal(simulate):
     run = simulate(preset="low", overrides={"steps": 1500, "ensemble.references": 4})
     assert words(run) == ["marginal"] * 4
@@ -587,6 +588,7 @@ def test_a_loss_that_rose_or_still_falls_left_no_saddle_alone(simulate):
     assert late.max() > 2 * late.min()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("steps", [300, 6000])
 def test_an_nmle_of_a_window_in_which_the_loss_only_falls_has_a_word_beside_it(steps, simulate):
     """Also where chaos, or an edge, comes after the saddle, however long the run is."""

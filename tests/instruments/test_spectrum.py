@@ -94,6 +94,7 @@ def test_softmax_map_conserves_the_sum_of_its_logits(simulate):
     assert found[:, 1:] == pytest.approx(np.tile(exact, (2, 1)), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_layer_scalar_network_along_and_across_its_diagonal(simulate):
     """Across the diagonal the factor is 1 − a + a·w², averaged along the quartic's orbit."""
     overrides = {"measure.spectrum": True, "steps": 2000, "measure.discard": 100}

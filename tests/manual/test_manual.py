@@ -358,12 +358,17 @@ async def opened(app, topic):
     await until(lambda: any(p.source.startswith(heading) for p in app.screen.query(Markdown)))
 
 
+async def tutorial(app):
+    """What F1 opens first."""
+    await until(lambda: isinstance(app.screen, Explore))
+    await keys(app, "f1")
+    await opened(app, "tutorial")
+
+
 async def test_f1_opens_the_manual_and_escape_closes_it():
     app = explorer()
     async with app.run_test(size=(100, 30)):
-        await until(lambda: isinstance(app.screen, Explore))
-        await keys(app, "f1")
-        await opened(app, "tutorial")
+        await tutorial(app)
         topics = app.screen.query_one(OptionList)
         assert topics.has_focus
         assert topics.option_count == len(pages.TOPICS)
@@ -385,12 +390,11 @@ async def test_the_manual_opens_over_the_runs_and_f1_closes_it(home):
         await until(lambda: isinstance(app.screen, Runs))
 
 
+@pytest.mark.slow
 async def test_a_link_leads_to_its_page_with_its_tables():
     app = explorer()
     async with app.run_test(size=(120, 36)):
-        await until(lambda: isinstance(app.screen, Explore))
-        await keys(app, "f1")
-        await opened(app, "tutorial")
+        await tutorial(app)
         page = app.screen.query_one(Markdown)
         page.post_message(Markdown.LinkClicked(page, "explorer.md#keys"))
         await opened(app, "explorer")
@@ -410,9 +414,7 @@ async def test_a_page_that_is_left_while_it_is_filled_leaves_nothing_behind():
             app.screen._go(topic)
             app.screen._go("experiment")  # the former page gives way
             app.screen.action_back()
-            await until(lambda: isinstance(app.screen, Explore))
-        await keys(app, "f1")
-        await opened(app, "tutorial")
+            await tutorial(app)
         app.screen._go("presets")
         app.screen._go("glossary")
         page = app.screen.query_one(Markdown)

@@ -113,7 +113,7 @@ BIG = {
 }
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("references", [1, 3, 8])
 @pytest.mark.parametrize("name", BIG)
 def test_charts_of_numbers_near_the_ends_of_the_range(name, references, simulate, command):

@@ -93,7 +93,7 @@ def test_the_fit_has_its_unit(simulate):
 async def test_what_is_seen_at_a_glance_is_named(home):
     app = explorer(steps=40)
     async with app.run_test(size=(160, 40)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await burst(app, "space")
         await until(lambda: app.state.session.status == "done")
         assert " train acc " in app.state.glance()

@@ -123,6 +123,7 @@ main()
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_an_export_that_finds_no_room_leaves_nothing(kind, simulate, tmp_path):
     path, out = simulate({"steps": 50}, preset="quick").path, tmp_path / f"hh.{kind}"

@@ -210,6 +210,7 @@ def test_one_wrong_expectation_fails_the_whole(command, temporary, monkeypatch):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     "system",
     [

@@ -45,7 +45,7 @@ def same(a, b, references):
     assert np.array_equal(a.states["states"][:, :references], b.states["states"][:, :references])
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_reference_0_alone_among_7_and_among_150(simulate, network):
     base = {**SHORT, **NETWORKS[network], "optimizer.learning_rate": 0.3}
@@ -122,7 +122,7 @@ def test_a_failed_certificate_is_said(command, tmp_path):
     assert "noise floor is not 0" in err
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.sampled(18)
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 13, 31, 60, 64])
 @pytest.mark.parametrize("name", ["sigmoid", "gelu", "softplus", "scalar"])
 def test_every_place_in_a_block_gives_the_same_bits(name, rows):

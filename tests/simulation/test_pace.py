@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from waiting import MAX_SECONDS
 
 import tuichaos
 from tuichaos import InputError
@@ -80,7 +81,7 @@ def test_a_paused_simulation_waits_and_goes_on():
     time.sleep(0.3)
     assert losses.steps == []
     control.resume()
-    worker.join(20)
+    worker.join(MAX_SECONDS)
     assert losses.all[0] == list(range(301))
 
 
@@ -90,7 +91,7 @@ def test_stopping_ends_a_paused_simulation():
     worker = threading.Thread(target=lambda: list(paused.frames()))
     worker.start()
     control.stop()
-    worker.join(20)
+    worker.join(MAX_SECONDS)
     assert not worker.is_alive()
 
 

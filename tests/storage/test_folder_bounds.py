@@ -144,6 +144,7 @@ def test_the_list_of_runs_takes_no_memory_either(made, home, command):
     assert peak() - before < MOST
 
 
+@pytest.mark.slow
 def test_a_larger_checkpoint_than_can_be_is_left_for_the_one_before(folder, command, made):
     path = folder("part")
     large_checkpoint(path, 600_000_000)

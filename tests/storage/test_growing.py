@@ -119,6 +119,7 @@ def test_it_is_whole(at_work):
     assert not [check for check in checks if check.passed is False]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("size", ["nothing", "half a head", "the head", "a row", "half a step"])
 def test_a_run_that_has_just_begun_has_no_step_yet(size, at_work, monkeypatch):
     folder, _, content = at_work

@@ -100,17 +100,22 @@ def test_a_heartbeat_from_another_machine_is_watched_not_its_clock(tmp_path, mon
 
 
 def test_two_at_once_are_never_both_let_in(tmp_path):
+    """Whoever is in stays until all have said how it went for them."""
     put(tmp_path, pid=os.getppid(), host=platform.node(), began=1)  # a stale one to fight for
     code = (
-        "import sys, time; from pathlib import Path\n"
+        "import sys; from pathlib import Path\n"
         "from tuichaos.storage.folder_lock import locked\n"
         "from tuichaos.common.errors import InputError\n"
         "try:\n"
-        "    with locked(Path(sys.argv[1])): print('in', flush=True); time.sleep(1.5)\n"
-        "except InputError: print('out')"
+        "    with locked(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()\n"
+        "except InputError: print('out', flush=True)"
     )
-    both = [
-        subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    assert sorted(one.communicate()[0].strip() for one in both).count("in") == 1
+    call = [sys.executable, "-c", code, tmp_path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    several = [subprocess.Popen(call, **pipes) for _ in range(3)]
+    try:
+        assert sorted(one.stdout.readline().strip() for one in several) == ["in", "out", "out"]
+    finally:
+        for one in several:
+            one.kill()
+            one.communicate()

@@ -89,7 +89,7 @@ def test_a_run_at_work_is_read_each_time(many):
 async def test_letters_marks_and_idle_read_nothing(many):
     app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await burst(app, "o")
         await until(lambda: app.screen.runs)
         table = app.screen.query_one(DataTable)
@@ -112,10 +112,11 @@ async def test_letters_marks_and_idle_read_nothing(many):
         assert app.catalogue.read == MANY
 
 
+@pytest.mark.slow
 async def test_more_rows_come_as_the_cursor_goes_down(many):
     app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await burst(app, "o")
         await until(lambda: app.screen.runs)
         table = app.screen.query_one(DataTable)
@@ -131,13 +132,14 @@ async def test_more_rows_come_as_the_cursor_goes_down(many):
     assert FEW < MANY
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("count", [5, FEW + 5])
 async def test_the_cursor_keeps_its_place_when_a_run_is_deleted_or_comes_back(home, count):
     for number in range(1, count + 1):
         keep(home, number)
     app = explorer(steps=40)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await burst(app, "o")
         await until(lambda: app.screen.runs)
         screen, table = app.screen, app.screen.query_one(DataTable)

@@ -87,6 +87,7 @@ def test_a_pitchfork_is_no_fold(low):
     assert [one.parameter for one in found] == pytest.approx([1, 2], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_henon():
     """Doublings at a = 3(1 − b)²/4 of the fixed point and (1 − b)² + (1 + b)²/4 of its pair."""
     found = refined("henon", "a", {"linear": [0.2, 1.04, 85]})
@@ -97,6 +98,7 @@ def test_henon():
     assert at(found, "doubling", 4) == pytest.approx([1.0258554], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_an_invariant_circle_is_born():
     found = refined("maps:Delayed", "r", {"linear": [1.5, 2.03, 12]}, parameters={"r": 1.0})
     assert [one.kind for one in found] == ["Neimark-Sacker"]

@@ -44,7 +44,7 @@ def test_a_circle_has_dimension_1():
     assert box_counting.dimension(disc)[0]["dimension"] == pytest.approx(1, abs=0.01)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("n", [256, 512])
 @pytest.mark.parametrize("turn", [0.0, 0.3])
 def test_a_koch_curve_has_its_dimension(n, turn):

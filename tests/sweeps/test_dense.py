@@ -185,6 +185,7 @@ def test_a_noise_floor_that_is_not_0_is_told_of_a_plane(tmp_path):
     assert found.manifest["noise_floor"] == {"holds": False, "points_that_part": 2}
 
 
+@pytest.mark.slow
 def test_workers_do_not_matter(tmp_path):
     whole = sweep_runner.sweep(plane("convergence"), out=tmp_path / "whole").path
     spread = sweep_runner.sweep(plane("convergence"), out=tmp_path / "spread", workers=2).path

@@ -147,6 +147,7 @@ def test_a_stage_is_the_lone_run_from_the_last_state(table, key, tmp_path):
         state = states.tolist() if np.isfinite(states).all() else None
 
 
+@pytest.mark.slow
 def test_a_stopped_diagram_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(tiled_run, "TILE_LEAST", 1)
     monkeypatch.setattr(tiled_run, "TILE_WORK", 1)
@@ -209,6 +210,7 @@ def test_a_superstable_value_has_no_exponent_but_a_reason(tmp_path):
     assert float(second["lyapunov"]) == pytest.approx(np.log(0.2), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_nudge_leaves_a_fixed_point_that_became_unstable(tmp_path):
     resting = {"diagram.continued": "up", "system.start": [1.0]}
     still = sweep(QUARTIC, tmp_path / "still", {**resting, "diagram.nudge": 0.0})
@@ -288,6 +290,7 @@ def test_observables_are_what_they_are_called(tmp_path):
         assert rows_of(run, "diagram.csv")[0][name.replace(",", ";")]
 
 
+@pytest.mark.slow
 def test_a_component_is_that_of_the_pooled_last_states(tmp_path, monkeypatch):
     """By another route: the eigenvector of the covariance of all last states."""
     small = {"diagram.observable": "component.1"}
@@ -395,6 +398,7 @@ AXIS = "│┤├└"
 # --- on the command line --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_line_tells_and_draws_it(command, tmp_path):
     (tmp_path / "q.toml").write_text(resolve(QUARTIC, {"name": "q"}).to_toml())
     folder = tmp_path / "run"
@@ -431,6 +435,7 @@ def test_a_dry_run_says_what_would_be_drawn(command):
     assert "the last 100 values of loss, continued: both" in out
 
 
+@pytest.mark.slow
 def test_up_and_down_are_told_apart_without_colour(command, tmp_path, monkeypatch):
     table = {
         "steps": 100,

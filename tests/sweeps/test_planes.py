@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 from effort import at_most
+from fast_path import follows_the_definition
 from labelled_orbits import ORBITS
 from PIL import Image
+from waiting import MAX_SECONDS
 
 from tuichaos.common.errors import InputError
 from tuichaos.config.loading import resolve
@@ -83,19 +85,7 @@ def test_the_fast_path_is_the_definition(hidden, bias, loss):
         loss__name=loss,
         optimizer__learning_rates=rates,
     )
-    x = states(found, 5)
-    v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, found.dimension)))
-    v /= v.norm(dim=1, keepdim=True)
-    fast = stepper_for(found, 6, 4, PLACE).advance(found, x, 4, v)
-    for t in range(4):
-        here = fast.orbit[t].clone()
-        expected = found.step(here)
-        assert (fast.orbit[t + 1] - expected).abs().max() <= 2e-15 * expected.abs().max()
-        image = found.tangent(here[:2], v)
-        lengths = image.norm(dim=1)
-        assert (fast.growth[t] - lengths.log()).abs().max() < 1e-12
-        v = image / lengths[:, None]
-    assert (fast.tangents - v).abs().max() < 1e-12
+    follows_the_definition(found, states(found, 5))
 
 
 def test_each_layer_moves_by_its_own_rate():
@@ -186,10 +176,11 @@ def test_there_is_no_single_rate_to_nudge():
     assert RunState(resolve({}, {"optimizer.learning_rate": 0.1})).nudge(1.1) == 0.11
 
 
+@pytest.mark.slow
 def test_a_run_with_layer_rates_ends_well_in_a_session(tmp_path):
     experiment = resolve({"steps": 20}, {"optimizer.learning_rates": [0.1, 0.2]})
     session = Session(experiment, lambda _: None, out=tmp_path / "run")
-    assert session.join(60)
+    assert session.join(MAX_SECONDS)
     assert session.status == "done"
     assert open_run(session.path).experiment.optimizer.learning_rates == [0.1, 0.2]
 
@@ -687,6 +678,7 @@ LINE = {
 }
 
 
+@pytest.mark.slow
 def test_the_boundary_of_a_plane_is_in_its_files_and_its_chart(tmp_path):
     """Heavy ball on a parabola is stable up to η = 2 + 2β: a straight line."""
     from tuichaos.plots.run_plots import picture
@@ -744,6 +736,7 @@ def test_fractal_tanh(side, tmp_path):
     assert whole + 0.1 < dimension("fractal-zoom") <= 2
 
 
+@pytest.mark.slow
 async def test_the_settings_show_no_rate_where_layers_have_their_own():
     from tuichaos.config.explorer_settings import Config
     from tuichaos.tui.app import Explorer

@@ -117,20 +117,20 @@ def test_the_next_unit_goes_to_the_least_busy_and_one_without_company_to_an_empt
     found.answered(a, FIT)
     found.answered(b, {**FIT, "room": 2e9})
     assert found.free() is b
-    b.flying = 1
+    b.running = 1
     assert found.free(alone=True) is a
-    a.flying, a.alone = 1, True
+    a.running, a.alone = 1, True
     assert found.free(alone=True) is None
     assert (found.free(), found.slots) == (b, 3)
 
 
-class Machines(workers.Crew):
+class Machines(workers.Pool):
     """Workers that are apart: all at once die with their first units, then all live."""
 
     apart = True
 
     def __init__(self, count, deadly=()):
-        self.count, self.deadly, self.flying, self.alone = count, deadly, {}, []
+        self.count, self.deadly, self.running, self.alone = count, deadly, {}, []
 
     def executor(self):
         return None
@@ -140,12 +140,12 @@ class Machines(workers.Crew):
 
     def submit(self, executor, job, points, alone=False):
         future = Future()
-        self.flying[future] = (points, alone)
+        self.running[future] = (points, alone)
         future.set_result(None)
         return future
 
     def answer(self, future):
-        points, alone = self.flying.pop(future)
+        points, alone = self.running.pop(future)
         if not alone or any(point.index in self.deadly for point in points):
             raise workers.WorkerDied
         self.alone.append(len(points))
@@ -155,16 +155,16 @@ class Machines(workers.Crew):
         return None
 
 
-def scattered(crew, count):
+def scattered(pool, count):
     made = [points.Point(k, (float(k),)) for k in range(count)]
-    found = workers.scattered(batch.Job(None), workers.units([made], 8), crew, threading.Event())
+    found = workers.scattered(batch.Job(None), workers.units([made], 8), pool, threading.Event())
     return {row.point: row.status for row in found if isinstance(row, Row)}
 
 
 def test_machines_that_go_at_once_are_no_deaths_of_points():
-    crew = Machines(64)
-    assert scattered(crew, 200) == dict.fromkeys(range(200), "done")
-    assert set(crew.alone) == {1}
+    pool = Machines(64)
+    assert scattered(pool, 200) == dict.fromkeys(range(200), "done")
+    assert set(pool.alone) == {1}
 
 
 def test_a_point_that_kills_without_company_is_recorded():

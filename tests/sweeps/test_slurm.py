@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from waiting import wait_for
+from waiting import MAX_SECONDS, wait_for
 
 import tuichaos
 from tuichaos.storage.run_reader import open_run
@@ -76,13 +76,13 @@ def test_a_job_whose_time_is_over_is_queued_again_and_goes_on(batch, tmp_path):
     journal = out / "points.jsonl"
     wait_for(lambda: journal.exists() and journal.read_text().count("\n") >= 2, job)
     job.send_signal(signal.SIGUSR1)
-    assert job.wait(300) == 138
+    assert job.wait(MAX_SECONDS) == 138
     assert (tmp_path / "asked").read_text() == "requeue 77\n"
     part = open_run(out)
     assert part.status == "interrupted"
     assert 2 <= part.manifest["points"]["done"] < 12
     (tmp_path / "gate").touch()
-    assert batch().wait(300) == 0
+    assert batch().wait(MAX_SECONDS) == 0
     assert (tmp_path / "asked").read_text() == "requeue 77\n"  # and not once more
     whole = tuichaos.sweep(tuichaos.resolve({"sweep": GATED}, BASE), out=tmp_path / "whole")
     assert (out / "sweep.csv").read_bytes() == (whole.path / "sweep.csv").read_bytes()

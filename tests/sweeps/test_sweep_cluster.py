@@ -278,6 +278,7 @@ def test_a_scheduler_that_closes_ends_it_and_another_goes_on(pair, gated, all_of
     assert done.manifest["machines"] == part.manifest["machines"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.revives
 def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
@@ -299,6 +300,7 @@ def test_all_workers_are_killed_at_once(pair, gated, all_of_gated, tmp_path):
     assert done.manifest["points"] == {"total": 12, "done": 12, "failed": 0}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_worker_that_leaves_in_good_order_gives_its_unit_back(gated, all_of_gated, tmp_path):
     """As at the end of its lifetime: it is no death."""
@@ -454,6 +456,7 @@ def test_settings_of_dask_that_fail_are_told(monkeypatch):
         cluster.connect("tcp://127.0.0.1:8786")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_is_waited_for_ten_seconds(tmp_path, program):
     with silent() as port:
@@ -513,6 +516,7 @@ def test_units_are_cut_when_there_are_more_hands():
     assert sorted(unit.points[0].index for unit in waiting) == list(range(24))
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_falls_silent(monkeypatch):
     pool = object.__new__(cluster.Cluster)
     pool.scheduler, pool._asked, pool._job = "tcp://h:1", time.monotonic(), None

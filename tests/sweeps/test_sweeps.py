@@ -207,6 +207,7 @@ def test_every_point_is_the_run_that_it_is_alone(case, tmp_path):
         assert table["regime"][k] == (alone.summary["regime"] or "")
 
 
+@pytest.mark.slow
 def test_many_points_in_any_company_and_without_folders(tmp_path, monkeypatch):
     """More points than are under way at once, the frames of some longer than of others."""
     made = experiment({RATE: {"log": [0.01, 10.0, 13]}}, {"steps": 300})
@@ -333,6 +334,7 @@ def whole(tmp_path_factory):
     return (done.path / "sweep.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_bytes(whole, tmp_path):
     seen = []
     done = tuichaos.sweep(experiment(ENDS), out=tmp_path / "s", workers=2, watch=seen.append)
@@ -711,8 +713,8 @@ def test_eta_sweep():
     assert abs(mean[1.0] - mean[half]) < 0.05
 
 
-class Many(workers.Crew):
-    """A crew of any executor."""
+class Many(workers.Pool):
+    """A pool of any executor."""
 
     def __init__(self, make, count):
         self.executor, self.count = make, count
@@ -754,8 +756,8 @@ def test_any_executor_carries_the_points(whole, tmp_path):
     made = points.grid(experiment(ENDS))
     job = batch.Job(made.base, None, 1)
     todo = workers.units(made.batches(), 1)
-    crew = Many(lambda: ThreadPoolExecutor(1), 1)
-    found = workers.scattered(job, todo, crew, threading.Event())
+    pool = Many(lambda: ThreadPoolExecutor(1), 1)
+    found = workers.scattered(job, todo, pool, threading.Event())
     kept = {row.point: row for row in found if isinstance(row, rows.Row)}
     from tuichaos.sweeps import sweep_table
 

@@ -27,6 +27,7 @@ def test_without_a_file_one_line_says_what_to_pass(command, home):
         tuichaos.resolve({"data": {"name": "csv"}})
 
 
+@pytest.mark.slow
 def test_an_npz_of_the_shapes_of_mnist(tmp_path, command):
     """Ten patterns of 784 pixels with noise: the whole way, from the file to sweep.csv."""
     rng = np.random.default_rng(0)

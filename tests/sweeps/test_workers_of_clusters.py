@@ -61,6 +61,7 @@ def test_who_cannot_do_the_points_is_named_and_the_others_do_them(file, tmp_path
         assert re.match(where, line)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_where_no_worker_can_it_is_over_and_goes_on_elsewhere(file, tmp_path, command, monkeypatch):
     with clusters.Parts(tmp_path).scheduler() as parts:
@@ -137,6 +138,7 @@ def test_a_point_that_no_worker_has_the_memory_for(limited, tmp_path):
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_point_goes_to_the_worker_that_has_the_memory(tmp_path, command):
     """Also where that one answers only after the other has failed at it."""
@@ -173,6 +175,7 @@ MAP = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_units_are_no_larger_than_a_worker(limited, tmp_path):
     made = {"system.parameters.r": {"linear": [3.0, 4.0, 300]}}

@@ -21,6 +21,7 @@ def small(name, **parameters):
     return {**SMALL, "system.name": name, "system.parameters": parameters}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("where", ["step", "observe"])
 def test_function_transforms_are_used_by_one_thread_at_a_time(where, simulate, monkeypatch):
     """Their levels are global in torch. The bits are those of one thread."""

@@ -7,6 +7,7 @@ import typing
 import numpy as np
 import pytest
 import torch
+from fast_path import follows_the_definition
 
 from tuichaos import resolve
 from tuichaos.config.training_tables import Network
@@ -49,19 +50,7 @@ def test_step_and_tangent_are_those_of_the_definition(activation, hidden, loss):
         data__scaling="standard",
         optimizer__learning_rate=0.3,
     )
-    x = states(system, 5)
-    v = torch.from_numpy(np.random.default_rng(1).standard_normal((2, system.dimension)))
-    v /= v.norm(dim=1, keepdim=True)
-    found = stepper_for(system, 6, 4, PLACE).advance(system, x, 4, v)
-    for t in range(4):
-        here = found.orbit[t].clone()
-        expected = system.step(here)
-        assert (found.orbit[t + 1] - expected).abs().max() <= 2e-15 * expected.abs().max()
-        image = system.tangent(here[:2], v)
-        lengths = image.norm(dim=1)
-        assert (found.growth[t] - lengths.log()).abs().max() < 1e-12
-        v = image / lengths[:, None]
-    assert (found.tangents - v).abs().max() < 1e-12
+    follows_the_definition(system, states(system, 5))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -171,6 +160,7 @@ ON_THE_WAY = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rows", [1, 3, 5])
 @pytest.mark.parametrize("case", ON_THE_WAY)
 def test_scores_on_the_way_are_those_of_the_states_to_the_bit(case, rows):

@@ -12,7 +12,7 @@ from explorers import keys, text_of
 from rich.text import Text
 from test_tui import walk
 from textual.widgets import DataTable, Select
-from waiting import until
+from waiting import MAX_SECONDS, until
 
 import tuichaos
 from tuichaos.common.ascii_text import plain
@@ -132,6 +132,12 @@ async def shown(app):
     await drawn(app)
 
 
+async def computed(app, points):
+    """So many points of the picture are known."""
+    await until(lambda: isinstance(app.screen, Atlas))
+    await until(lambda: app.screen.level.survey.done == points)
+
+
 async def drawn(app):
     screen = app.screen
     await until(lambda: screen.area is not None and screen.level.seen == screen.level.survey.done)
@@ -156,8 +162,7 @@ async def test_points_stream_in_and_the_map_has_them(stream):
     stream.allowed = 100
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 100)
+        await computed(app, 100)
         await drawn(app)
         status = text_of(app, "#status")
         assert "running · 100 of 256 points" in status
@@ -190,7 +195,7 @@ async def test_points_stream_in_and_the_map_has_them(stream):
 async def test_a_preset_of_many_points_leads_here_and_back(stream):
     app = Explorer(tuichaos.preset("quick"), Config(fps=20))
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         app.screen.query_one("#preset", Select).value = "eta-sweep"
         await shown(app)
         assert app.screen.level.experiment.name == "eta-sweep"
@@ -206,7 +211,7 @@ async def test_a_kept_sweep_opens_from_the_runs_screen(home):
     curve = sweep_runner.sweep(resolve(CURVE), out=home / "runs" / "curve")
     app = Explorer(tuichaos.preset("quick"), Config(fps=20))
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await pilot.press("o")
         await until(lambda: isinstance(app.screen, Runs))
         for run in (plane, curve):
@@ -393,7 +398,7 @@ async def test_pause_stop_and_going_on_compute_no_point_twice(stream):
         await until(lambda: isinstance(app.screen, Explore))
         await pilot.press("a")
         await until(lambda: isinstance(app.screen, Atlas))
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert not survey.working  # it was paused when it was left
         stream.allowed = 10**9
         await pilot.press("space")
@@ -404,12 +409,12 @@ async def test_pause_stop_and_going_on_compute_no_point_twice(stream):
         assert len(stream.computed) == 512
 
 
+@pytest.mark.slow
 async def test_leaving_stops_the_work_and_coming_back_goes_on(stream):
     stream.allowed = 40
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 40)
+        await computed(app, 40)
         await drawn(app)
         survey = app.screen.level.survey
         await pilot.press("enter")  # the point below the cross
@@ -435,29 +440,29 @@ async def test_a_failure_is_said_and_the_app_lives(stream):
         await until(lambda: isinstance(app.screen, Atlas))
         survey = app.screen.level.survey
         await until(lambda: survey.status == Status.FAILED)
-        await pilot.pause(0.2)
-        assert "The computation failed: RuntimeError: the map broke" in text_of(app, "#reading")
+        told = "The computation failed: RuntimeError: the map broke"
+        await until(lambda: told in text_of(app, "#reading"))
         stream.fault = None
         await pilot.press("space")
         await shown(app)
         assert "failed" not in text_of(app, "#status")
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_computed_is_said():
     table = {**PLANE, "system": {"name": "logistic"}, "sweep": DIAGRAM["sweep"]}
     app = explorer(table)
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=SIZE):
         await until(lambda: isinstance(app.screen, Atlas))
         await until(lambda: app.screen.level.survey.status == Status.FAILED)
-        await pilot.pause(0.2)
-        assert "no loss" in text_of(app, "#reading")
+        await until(lambda: "no loss" in text_of(app, "#reading"))
 
 
 async def test_nothing_is_drawn_when_nothing_is_new(stream):
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
         await shown(app)
-        await pilot.pause(0.3)
+        await pilot.pause()
         seen = []
         sheet, drawn_cells = board(app).sheet, board(app).drawn
         for widget in app.screen.query("*"):
@@ -503,6 +508,7 @@ async def same_headless(app, tmp_path):
     assert journals[0] == journals[1]
 
 
+@pytest.mark.slow
 async def test_a_diagram_is_exported_with_its_orbits(tmp_path):
     app = explorer(DIAGRAM)
     async with app.run_test(size=SIZE) as pilot:
@@ -512,12 +518,12 @@ async def test_a_diagram_is_exported_with_its_orbits(tmp_path):
     await same_headless(app, tmp_path)
 
 
+@pytest.mark.slow
 async def test_export_says_where_it_keeps_the_folder_and_keeps_it_once(stream):
     stream.allowed = 100
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 100)
+        await computed(app, 100)
         await pilot.press("e", "e")  # the second while the first is at it, or after it
         await until(lambda: app.clipboard and not app.screen.keeping)
         first = app.clipboard
@@ -539,8 +545,7 @@ async def test_half_a_map_is_exported_and_can_be_resumed(stream, tmp_path):
     stream.allowed = 100
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: isinstance(app.screen, Atlas))
-        await until(lambda: app.screen.level.survey.done == 100)
+        await computed(app, 100)
         await pilot.press("e")
         await until(lambda: app.clipboard)
         kept = tuichaos.open_run(app.clipboard)
@@ -551,6 +556,7 @@ async def test_half_a_map_is_exported_and_can_be_resumed(stream, tmp_path):
     assert len(run_lines(done)) == 256
 
 
+@pytest.mark.slow
 async def test_a_real_computation_is_given_up_soon():
     table = {**PLANE, "steps": 2000, "plane": {"value": "exponent"}}
     app = explorer(table)
@@ -602,10 +608,10 @@ async def test_every_size_can_be_shown(stream, table, size):
     async with app.run_test(size=size) as pilot:
         await until(lambda: isinstance(app.screen, Atlas))
         await until(lambda: app.screen.level.survey.whole)
-        await pilot.pause(0.2)
+        await pilot.pause()
         for other in ((100, 30), (40, 12), size):
             await pilot.resize_terminal(*other)
-            await pilot.pause(0.05)
+            await pilot.pause()
         for key in ("z", "plus", "escape", "question_mark", "question_mark", "left"):
             await pilot.press(key)
         await drawn(app)
@@ -616,7 +622,7 @@ async def test_every_size_can_be_shown(stream, table, size):
         assert screen.query_one("#reading").region.bottom <= status.region.y
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("table", [PLANE, DIAGRAM])
 @pytest.mark.parametrize("theme", ["tuichaos-dark", "tuichaos-light"])
 async def test_in_ascii_every_character_is(stream, table, theme):
@@ -625,7 +631,7 @@ async def test_in_ascii_every_character_is(stream, table, theme):
         await shown(app)
         for names in (["left"], ["z"], ["escape", "question_mark"]):
             await pilot.press(*names)
-            await pilot.pause(0.1)
+            await pilot.pause()
             for strip in app.screen._compositor.render_strips():
                 assert strip.text.isascii(), strip.text
 
@@ -638,6 +644,7 @@ def test_classes_have_other_signs_than_axes_cross_and_box(value):
     assert all(sign.isascii() for sign in signs)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("ascii_only", [False, True])
 async def test_the_cross_leaves_the_labels_of_the_axis(stream, ascii_only):
     app = explorer(PLANE, ascii=ascii_only)
@@ -703,6 +710,7 @@ def test_a_legend_without_room_says_how_much_is_left_out():
     assert [line.plain for line in flowed([Text("a"), Text("b")], 78, 2)] == ["a  b"]
 
 
+@pytest.mark.slow
 async def test_help_and_palette_have_every_action(stream):
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
@@ -715,7 +723,10 @@ async def test_help_and_palette_have_every_action(stream):
         await until(lambda: app.screen.query("HelpPanel"))
 
 
-async def test_a_random_walk_ends_without_an_exception(stream, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "seeds", [range(6), pytest.param(range(6, 12), marks=pytest.mark.slow)], ids=["some", "more"]
+)
+async def test_a_random_walk_ends_without_an_exception(stream, seeds, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = explorer(PLANE)
     async with app.run_test(size=SIZE) as pilot:
@@ -734,8 +745,8 @@ async def test_a_random_walk_ends_without_an_exception(stream, tmp_path, monkeyp
             "o",
             "shift+up",
         )
-        rng = random.Random(0)
-        for seed in range(12):
+        rng = random.Random(seeds.start)
+        for seed in seeds:
             await walk(pilot, seed, 6)
             if app._exit:
                 return
@@ -793,7 +804,7 @@ def test_a_survey_that_is_stopped_twice_and_joined_is_at_rest():
     survey.stop()
     survey.go_on()
     survey.go_on()
-    assert survey.join(60)
+    assert survey.join(MAX_SECONDS)
     assert survey.whole
     assert sorted(row.point for row in survey.rows) == list(range(256))
     assert threading.active_count() <= before + 1

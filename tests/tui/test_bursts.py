@@ -30,6 +30,7 @@ async def test_letters_of_a_filter_are_no_keys_of_the_table(home):
         assert run.path.is_dir()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("first", ["d", "delete"])
 async def test_a_question_is_not_answered_before_it_is_read(home, first):
     run = tuichaos.run(preset("quick", BRIEF))
@@ -49,7 +50,7 @@ async def test_every_key_finds_the_screen_of_the_one_before(home):
     tuichaos.run(preset("quick", BRIEF))
     app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await burst(app, "o", "slash", "q", "u", "i")
         assert isinstance(app.screen, Runs)
         assert app.screen.query_one("#filter", Input).value == "qui"
@@ -75,7 +76,7 @@ PAGES = ("pageup", "pagedown", "home", "end", "up", "down", "pageup")
 async def test_page_keys_in_a_list_that_is_being_filled(size):
     app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         for first in (["ctrl+p", "space"], ["ctrl+p"], ["ctrl+p", "x", "backspace"]):
             await pilot.resize_terminal(*size)
             await burst(app, *first, *PAGES)
@@ -92,12 +93,12 @@ async def test_page_keys_in_a_list_that_is_being_filled(size):
 async def test_a_list_without_lines_has_no_pages():
     app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         app.screen.query_one("#preset", Select).expanded = True
-        await pilot.pause(0.1)
+        await pilot.pause()
         overlay = app.screen.query_one("#preset SelectOverlay", OptionList)
         overlay.styles.height = 0
-        await pilot.pause(0.1)
+        await pilot.pause()
         overlay._clear_caches()
         with pytest.raises(KeyError):  # Textual's own: it goes when this does not hold any more
             overlay.action_page_up()
@@ -109,7 +110,7 @@ async def test_keys_are_heard_while_messages_never_cease(home, monkeypatch):
     monkeypatch.setattr("tuichaos.tui.gate.MAX_SECONDS", 0.2)
     app = explorer(**BRIEF)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         line = app.screen.query_one("#glance-line")
 
         async def again():

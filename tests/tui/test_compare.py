@@ -7,7 +7,7 @@ import threading
 import pytest
 from explorers import SIZE, explorer
 from textual.widgets import Static
-from waiting import until
+from waiting import MAX_SECONDS, until
 
 import tuichaos
 from tuichaos.config.presets import preset
@@ -23,13 +23,13 @@ async def test_keys_are_answered_while_a_table_is_read(home, monkeypatch):
 
     def slow(run, view):
         seen.append(view)
-        assert may_go_on.wait(60)
+        assert may_go_on.wait(MAX_SECONDS)
         return plain(run, view)
 
     monkeypatch.setattr(compare, "picture", slow)
     app = explorer()
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         app.push_screen(Compare([kept]))
         await until(lambda: isinstance(app.screen, Compare) and seen)
         chart = app.screen.query_one(Chart)
@@ -43,6 +43,7 @@ async def test_keys_are_answered_while_a_table_is_read(home, monkeypatch):
         await until(lambda: not app.screen._reading)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("ascii_only", [False, True])
 async def test_runs_have_letters_in_list_chart_legend_and_differences(home, ascii_only):
     small = {"ensemble.references": 2, "steps": 60}

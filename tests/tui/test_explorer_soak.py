@@ -158,7 +158,7 @@ async def test_nothing_is_left_behind(home, tmp_path, monkeypatch):
     app = Explorer(preset("quick", SMALL), Config())
     seen = []  # seconds, memory, used, handles, threads of libraries
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.2)
+        await pilot.pause()
         start, number, told, first, names = time.monotonic(), 0, TELL, None, set()
         while (
             (spent := time.monotonic() - start) < SECONDS

@@ -40,6 +40,7 @@ async def test_help_and_quit_are_always_in_the_footer(home, width):
         await until(lambda: isinstance(app.screen, Compare) and last())
 
 
+@pytest.mark.slow
 async def test_the_footer_follows_the_width():
     app = explorer()
     async with app.run_test(size=(120, 36)) as pilot:
@@ -53,7 +54,7 @@ async def test_the_footer_follows_the_width():
 async def test_the_help_begins_with_what_a_newcomer_needs_and_escape_closes_it():
     app = explorer()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await pilot.press("d")  # the settings: escape would close them
         await pilot.press("escape")
         await pilot.press("question_mark")
@@ -75,7 +76,7 @@ async def test_the_help_begins_with_what_a_newcomer_needs_and_escape_closes_it()
 async def test_notes_lie_over_the_headline_and_escape_takes_them_away():
     app = explorer()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         app.notify("Wrote /somewhere/quick-20260101-000000.csv (copied).")
         await until(lambda: app.screen.query("Toast") and app.screen.query_one("Toast").region)
         place = app.screen.query_one("Toast").region

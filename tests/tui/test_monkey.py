@@ -25,6 +25,11 @@ async def played(seed, keys, tmp_path, monkeypatch):
     assert monkeys.statuses() <= {"done", "interrupted", "failed"}
 
 
+async def test_a_dozen_or_two_of_keys(tmp_path, monkeypatch):
+    await played(0, 20, tmp_path, monkeypatch)
+
+
+@pytest.mark.long
 async def test_some_dozen_keys(tmp_path, monkeypatch):
     await played(0, 60, tmp_path, monkeypatch)
 

@@ -80,7 +80,7 @@ def log(home):
 
 async def opened(app, pilot):
     """The only run on the compare screen."""
-    await pilot.pause(0.1)
+    await pilot.pause()
     await burst(app, "o")
     await until(lambda: app.screen.runs)
     await burst(app, "enter")
@@ -99,7 +99,7 @@ async def test_a_kept_run_that_cannot_be_drawn_is_said(log, monkeypatch, where):
             chart = await opened(app, pilot)
             for _ in range(5):
                 app.screen.read()
-                await pilot.pause(0.05)
+                await pilot.pause()
             await until(lambda: "broadcast" in str(chart.render()))
             assert log.read_text().count("Traceback") == 1
         await burst(app, "v", "b")
@@ -114,15 +114,11 @@ async def test_a_run_that_cannot_be_drawn_goes_on(log, monkeypatch, where):
     monkeypatch.setattr(f"tuichaos.tui.{where}", fail)
     app = explorer(steps=200)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await pilot.pause()
         await burst(app, "space")
         await until(lambda: app.state.session.status == "done")
-        await pilot.pause(0.3)
-        if where.endswith("told"):
-            shown = str(app.screen.query_one("#sentence", Static).render())
-        else:
-            shown = str(app.screen.query_one("#chart-distance", Chart).render())
-        assert "cannot be drawn" in shown
+        found = ("#sentence", Static) if where.endswith("told") else ("#chart-distance", Chart)
+        await until(lambda: "cannot be drawn" in str(app.screen.query_one(*found).render()))
     assert WORDS in log.read_text()
 
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from waiting import wait_for
+from waiting import MAX_SECONDS, wait_for
 
 import tuichaos
 from tuichaos.simulation.simulation import Simulation
@@ -31,12 +31,12 @@ def start(tmp_path):
     yield go
     for session in sessions:
         session.stop()
-        assert session.join(30)
+        assert session.join(MAX_SECONDS)
 
 
 def test_runs_to_the_end_like_a_headless_run(start, tmp_path):
     session, seen = start(overrides={"steps": 300})
-    assert session.join(60)
+    assert session.join(MAX_SECONDS)
     assert session.status == Status.DONE
     assert session.step == 300 == seen[-1].step
     headless = tuichaos.run(tuichaos.load(session.path / "experiment.toml"), out=tmp_path / "h")
@@ -44,6 +44,7 @@ def test_runs_to_the_end_like_a_headless_run(start, tmp_path):
         assert (session.path / name).read_bytes() == (headless.path / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_pause_nudge_resume_gives_the_bytes_of_its_experiment_toml(start, tmp_path):
     session, _ = start(overrides={"steps": 1500})
     wait_for(lambda: session.step > 100)
@@ -53,7 +54,7 @@ def test_pause_nudge_resume_gives_the_bytes_of_its_experiment_toml(start, tmp_pa
     session.advance(3)
     session.change_learning_rate(0.5)
     session.resume()
-    assert session.join(60)
+    assert session.join(MAX_SECONDS)
     assert session.status == Status.DONE
     experiment = tuichaos.load(session.path / "experiment.toml")
     assert 1 <= len(experiment.optimizer.changes) <= 2
@@ -78,7 +79,7 @@ def test_stopping_keeps_what_was_computed(start):
     session, _ = start(overrides={"steps": 10**7})
     wait_for(lambda: session.step > 200)
     session.stop()
-    assert session.join(5)
+    assert session.join(MAX_SECONDS)
     assert session.status == Status.INTERRUPTED
     run = tuichaos.open_run(session.path)
     assert run.manifest["status"] == "interrupted"
@@ -87,11 +88,11 @@ def test_stopping_keeps_what_was_computed(start):
 
 def test_failures_are_told(start):
     broken, _ = start(overrides={"system.name": "maps:Failing", "measure.tangent": False})
-    assert broken.join(60)
+    assert broken.join(MAX_SECONDS)
     assert broken.status == Status.FAILED
     assert "the map broke" in broken.reason
     refused, _ = start(overrides={"data.class_counts": [60, 30, 30]})
-    assert refused.join(60)
+    assert refused.join(MAX_SECONDS)
     assert refused.status in ENDED
     assert "class_counts" in refused.reason
     assert refused.path is None
@@ -105,7 +106,7 @@ def test_a_session_goes_on_with_a_run_that_was_stopped(tmp_path, monkeypatch):
     tuichaos.run(experiment, out=tmp_path / "part", stop=stop, watch=lambda _: stop.set())
     frames = []
     session = Session(experiment, frames.append, goes_on=tmp_path / "part")
-    assert session.join(60)
+    assert session.join(MAX_SECONDS)
     assert session.status == Status.DONE, session.reason
     seen = np.concatenate([frame.steps for frame in frames])
     assert seen.tolist() == list(range(121))
@@ -117,11 +118,12 @@ def test_a_run_that_is_done_cannot_go_on(tmp_path):
     experiment = tuichaos.resolve({}, {"ensemble.references": 3, "steps": 20})
     tuichaos.run(experiment, out=tmp_path / "whole")
     session = Session(experiment, lambda _: None, goes_on=tmp_path / "whole")
-    assert session.join(60)
+    assert session.join(MAX_SECONDS)
     assert session.status == Status.FAILED
     assert "is done" in session.reason
 
 
+@pytest.mark.slow
 def test_a_rate_that_was_changed_is_the_one_that_is_nudged_when_a_run_goes_on(tmp_path):
     """Also before its libraries are loaded, and where a change that was planned comes after."""
     changes = [{"step": 20, "learning_rate": 0.5}, {"step": 5000, "learning_rate": 0.2}]
@@ -148,7 +150,7 @@ def test_a_rate_that_was_changed_is_the_one_that_is_nudged_when_a_run_goes_on(tm
         assert expected in (0.5, 0.2)
     finally:
         state.leave()
-        assert state.join(60)
+        assert state.join(MAX_SECONDS)
 
 
 @pytest.fixture
@@ -158,7 +160,7 @@ def state():
     state = RunState(tuichaos.resolve({"optimizer": {"learning_rate": 0.1}}, overrides))
     yield state
     state.leave()
-    assert state.join(60)
+    assert state.join(MAX_SECONDS)
 
 
 def kept_changes(state):

@@ -53,6 +53,6 @@ async def test_an_unknown_theme_is_told(monkeypatch):
 async def test_a_known_theme_is_not_spoken_of():
     app = explorer.Explorer(preset("quick"), Config(theme="nord"))
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.2)
+        await pilot.pause()
         assert app.theme == "nord"
         assert not [note for note in app._notifications if "theme" in note.message]

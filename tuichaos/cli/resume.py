@@ -51,7 +51,7 @@ def resume(
         raise InputError("--steps: is for runs; of a sweep, set steps in its experiment")
     from tuichaos.sweeps import worker_options
 
-    worker_options.check_crew(workers, scheduler)
+    worker_options.check_pool(workers, scheduler)
     if scheduler is not None:
         worker_options.reach(scheduler)
     load_libraries(for_good=True)

@@ -131,7 +131,7 @@ def _sweep(
 
     run_writer.checked_folder(out)
     made = points.grid(experiment, yes)
-    worker_options.check_crew(how["workers"], how["scheduler"])
+    worker_options.check_pool(how["workers"], how["scheduler"])
     if how["scheduler"] is not None and not dry_run:
         worker_options.reach(how["scheduler"])
     load_libraries(for_good=True)

@@ -109,8 +109,7 @@ class Checkpointer:
         """Keep the run as it is after the frame that was recorded last."""
         recording = self.recording
         state = recording.simulation.state()
-        there = f"{state['step']:015}" in self.store.stems()  # unless the folder vanished
-        if (state["step"] == self.written and there) or not state["blocks"]:
+        if state["step"] == self.written or not state["blocks"]:
             return
         lengths = {"series.csv": folder.sync()}
         encoder = Encoder()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +105,6 @@ class Recording:
             if before.checkpoint is not None:
                 self.at = self.checkpointer.restore(before.checkpoint)
         self.first = self.step  # that this process begins at
-        self.restored_at: int | None = None  # when the folder had vanished
         self.wanted = threading.Event()  # somebody wants to see the tables as they are
         self.preview: Preview | None = None
         self.reason = ""  # why it failed
@@ -135,24 +132,22 @@ class Recording:
                     open_files.callback(self.states.file.close)
                 if "number" not in self.facts:
                     self.facts["number"] = run_order.number(self.path)
-                folder.surely(partial(folder.manifest, {**self.facts, "status": "running"}))
+                folder.manifest({**self.facts, "status": "running"})
                 if engine is not None:
                     self.simulation.begin(engine)
                     yield
                 for frame in self.simulation.frames(engine):
                     self._record(frame, folder, watch, clock)
                     if self.checkpointer is not None:
-                        folder.surely(partial(self.checkpointer.look, folder))
+                        self.checkpointer.look(folder)
                     yield
                 seconds = time.perf_counter() - clock
-                folder.surely(partial(self._finish, folder, seconds))
+                self._finish(folder, seconds)
                 if self.step == self.plan.experiment.steps:
                     self._clear()
             except Cancelled:
                 raise
             except BaseException as error:
-                with contextlib.suppress(OSError):
-                    folder.surely(lambda: None if self.path is None else os.stat(self.path))
                 self._failed(error)
                 if is_fault(error):
                     where = "" if self.path is None else f"{self.path}: "
@@ -186,7 +181,7 @@ class Recording:
         if self.simulation.changes != self._changes:  # one may take the place of a planned one
             self._changes = dict(self.simulation.changes)
             self.experiment = self.experiment.with_changes(self.simulation.changes)
-            folder.surely(partial(folder.experiment, self.experiment))
+            folder.experiment(self.experiment)
         columns: dict[str, np.ndarray] = {}
         for instrument in self.instruments:
             columns.update(instrument.fold(frame))
@@ -198,8 +193,6 @@ class Recording:
             self.preview = self._preview(*self._results())
             # Looking at a run may take a tenth of its time.
             self._next_look = start + 10 * (time.monotonic() - start)
-        if folder.restored:
-            self._tell_restored(folder)
         if watch is not None:
             before = self.plan.replica_steps_until(self.first)  # of another process
             watch(
@@ -216,12 +209,6 @@ class Recording:
                     self.plan.built.system.time_step,
                 )
             )
-
-    def _tell_restored(self, folder: RunWriter | NullWriter) -> None:
-        folder.restored, self.restored_at = False, self.step
-        warning = f"the run folder vanished and was made again at step {self.step}"
-        self.facts["warnings"] = [*self.facts["warnings"], warning]
-        folder.surely(partial(folder.manifest, {**self.facts, "status": "running"}))
 
     def _results(self) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
         """Columns of exponents.csv, further tables, and the summary."""
@@ -259,6 +246,8 @@ class Recording:
         self.reason = _reason(error, self.plan)
         if self.path is None:
             return
+        if not self.path.exists():
+            self.reason = "the run folder was deleted or moved while the run wrote to it"
         finished = ended(self.facts["started"])
         end = {"status": status, "finished": finished, "step": self.step, "reason": self.reason}
         tell_end(self.path, {**self.facts, **end})

@@ -25,7 +25,6 @@ SAME = 0.01  # of the range: exponents nearer than this are drawn as one line
 NAMES = {"fresh": "last values", "up": "up", "down": "down, where it differs"}
 
 Rows = Mapping[int, Row]
-Clouds = Mapping[str, tuple[np.ndarray, np.ndarray]]  # x and y by direction
 
 
 def is_diagram(run: Run) -> bool:

@@ -98,12 +98,8 @@ def _beats(path: Path) -> bool:
 
 def _beat(path: Path, end: threading.Event) -> None:
     while not end.wait(HEARTBEAT):
-        # A folder that vanished comes back with the next rows, and its lock after them.
         with contextlib.suppress(OSError):
-            try:
-                os.utime(path)
-            except FileNotFoundError:
-                replace_text(path, json.dumps(_self()))
+            os.utime(path)
 
 
 def _owner(path: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -33,7 +33,6 @@ from tuichaos.config.experiment import Experiment
 from tuichaos.storage.series_text import series_columns, series_head, series_lines
 
 T = TypeVar("T")
-TRIES = 3  # to write into a folder that vanishes again and again
 MAX_NAME = 100  # characters of a folder's name that are the experiment's
 
 
@@ -49,7 +48,6 @@ class RunWriter:
         self.experiment(experiment)
         self.series = _opened(path / "series.csv") if at is None else self._reopened(at)
         self.length = at or 0  # bytes of series.csv
-        self.restored = False
 
     def _reopened(self, at: int) -> TextIO:
         path = self.path / "series.csv"
@@ -68,19 +66,9 @@ class RunWriter:
 
     def sync(self) -> int:
         """Have all rows on the disk; returns the length of series.csv in bytes."""
-        self._keep_there()
         settle(self.series)
         self._check_whole()
         return self.length
-
-    def surely(self, write: Callable[[], T]) -> T:
-        """Do what writes into the folder; again where the folder vanished in the middle of it."""
-        for _ in range(TRIES):
-            try:
-                return write()
-            except FileNotFoundError:
-                self._keep_there()
-        return write()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -113,42 +101,15 @@ class RunWriter:
         self.series.write(series_lines(steps, kept, columns, self.columns, references))
         self.series.flush()
         self.length = os.lseek(self.series.fileno(), 0, os.SEEK_CUR)
-        self._keep_there()
 
     def _check_whole(self) -> None:
-        """OSError where another program has cut series.csv, or written to it: its rows would
-        go on behind a hole."""
-        if os.fstat(self.series.fileno()).st_size != self.length:
-            raise OSError(f"{self.path / 'series.csv'} was changed by another program")
-
-    def _keep_there(self) -> None:
-        """Make the folder again where it has vanished, also while this is done."""
-        for _ in range(TRIES):
-            with contextlib.suppress(FileNotFoundError):
-                self._make_again()
-                return
-        self._make_again()
-
-    def _make_again(self) -> None:
-        """What was written is still held open."""
-        there = self.path / "series.csv"
-        try:
-            if os.path.samestat(os.stat(there), os.fstat(self.series.fileno())):
-                return
-        except OSError:
-            pass
-        if there.exists():
-            raise OSError(f"{there} was replaced by another file")
-        self.path.mkdir(parents=True, exist_ok=True)
-        fresh, at = _opened(there), 0
-        while piece := os.pread(self.series.fileno(), 1 << 20, at):
-            fresh.buffer.write(piece)
-            at += len(piece)
-        fresh.flush()
-        self.series.close()
-        self.series = fresh
-        self.restored = True
-        replace_text(self.path / "experiment.toml", self._text)
+        """OSError where another program has cut series.csv, or written to it (its rows would go
+        on behind a hole), put another file in its place, or taken the folder away."""
+        path, own = self.path / "series.csv", os.fstat(self.series.fileno())
+        if own.st_size != self.length:
+            raise OSError(f"{path} was changed by another program")
+        if not os.path.samestat(os.stat(path), own):
+            raise OSError(f"{path} was replaced by another file")
 
     def finish(
         self,
@@ -171,17 +132,11 @@ class RunWriter:
 class NullWriter:
     """A RunWriter that writes nothing, for a run of which the numbers alone are wanted."""
 
-    restored = False
-
     def __enter__(self) -> NullWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
-
-    def surely(self, write: Callable[[], T]) -> T:
-        """Do it."""
-        return write()
 
     def experiment(self, experiment: Experiment) -> None:
         """Nothing is written."""

@@ -35,7 +35,6 @@ class StatesFile:
         """Add ``steps`` (T,) and arrays (T, …), whose shapes must stay the same."""
         for name, array in {"steps": steps, **arrays}.items():
             if name not in self.parts:
-                self.folder.mkdir(parents=True, exist_ok=True)  # it may have vanished
                 file = open(self.folder / f".{name}.part", "w+b")  # noqa: SIM115
                 self.parts[name] = (file, array.dtype, array.shape[1:])
             self.parts[name][0].write(np.ascontiguousarray(array).tobytes())
@@ -45,7 +44,6 @@ class StatesFile:
         """Have all rows on the disk; returns type and shape of the rows of each array."""
         for file, _, _ in self.parts.values():
             settle(file)
-        self.keep_there()
         return {name: (dtype.str, shape) for name, (_, dtype, shape) in self.parts.items()}
 
     def lengths(self) -> dict[str, int]:
@@ -87,21 +85,6 @@ class StatesFile:
             for name, array in fixed.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
                     np.lib.format.write_array(target, array, allow_pickle=False)
-
-    def keep_there(self) -> None:
-        """Make the files again where their folder has vanished: they are still held open."""
-        for name, (file, dtype, shape) in self.parts.items():
-            path = self.folder / f".{name}.part"
-            if path.exists():
-                continue
-            fresh, at = open(path, "w+b"), 0  # noqa: SIM115
-            file.flush()
-            while piece := os.pread(file.fileno(), 1 << 22, at):
-                fresh.write(piece)
-                at += len(piece)
-            settle(fresh)
-            file.close()
-            self.parts[name] = (fresh, dtype, shape)
 
     def close(self) -> None:
         """Close the files; they stay, so that the run can go on. On a full disk what was not

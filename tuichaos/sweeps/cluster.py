@@ -1,8 +1,8 @@
-"""A Dask cluster as the crew of a sweep.
+"""A Dask cluster as the pool of a sweep.
 
 Each worker is asked first whether it can do the points (``question``); who cannot is left out,
 and told. A unit is sent to one worker, chosen here: so it is known which one died, and of what.
-How many units fly follows the threads of those that can, so that workers that join are used.
+How many units run at once follows the threads of those that can: workers that join are used.
 What is sent are Python's own functions, text and bytes: the scheduler needs no tuichaos.
 """
 
@@ -31,7 +31,7 @@ from tuichaos.sweeps.cluster_members import ASKED, NEW, Member, Roll
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
 from tuichaos.sweeps.worker_options import reach
-from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MAX_DEATHS, Crew, WorkerDied, WorkerLeft
+from tuichaos.sweeps.workers import DIED, LOOK_SECONDS, MAX_DEATHS, Pool, WorkerDied, WorkerLeft
 
 SILENCE_SECONDS = 60.0  # later on: one that is busy may be slow
 COUNT_SECONDS = 1.0  # between two looks at who is there
@@ -66,7 +66,7 @@ def connect(address: str) -> Cluster:
     raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({reason})")
 
 
-class Cluster(Crew):
+class Cluster(Pool):
     """The workers of a Dask cluster that can do the points, one slot for each of their threads."""
 
     apart = True
@@ -80,7 +80,7 @@ class Cluster(Crew):
         self._machines: dict[str, dict[str, Any]] = {}
         self._roll = Roll()
         self._job: Job | None = None
-        self._flying: dict[Future, Member] = {}
+        self._running: dict[Future, Member] = {}
         self._sent: dict[Future, tuple[Point, ...]] = {}
         self._least: dict[int, float] = {}  # bytes of points that did not fit into a worker
         self._ended: dict[Future, Exception] = {}  # what became of those taken back
@@ -145,8 +145,8 @@ class Cluster(Crew):
             return None
         packed = pickle.dumps((job, points, self._session))
         future = self._send(member.address, WORK, {"packed": packed})
-        member.flying, member.alone = member.flying + 1, alone
-        self._flying[future] = member
+        member.running, member.alone = member.running + 1, alone
+        self._running[future] = member
         self._sent[future] = points
         return future
 
@@ -170,11 +170,11 @@ class Cluster(Crew):
         return future
 
     def slots(self) -> int:
-        """How many units may fly, as of a moment ago. Never waits."""
+        """How many units may run at once, as of a moment ago. Never waits."""
         self._look()
         return self._roll.slots
 
-    def hands(self) -> int | None:
+    def worker_count(self) -> int | None:
         return self.slots() or (None if self._roll.members else 0)
 
     def _look(self) -> None:
@@ -185,7 +185,7 @@ class Cluster(Crew):
         now = time.monotonic()
         if self._count is None:
             pause = max(COUNT_SECONDS, len(self._roll.members) / WORKERS_A_SECOND)
-            if now - self._asked > pause or (self._flying and not self._roll.members):
+            if now - self._asked > pause or (self._running and not self._roll.members):
                 self._ask()
         elif self._count.done():
             with contextlib.suppress(Exception):  # if it failed, the next one tells
@@ -233,7 +233,7 @@ class Cluster(Crew):
             self._drop(future)
 
     def _back(self, member: Member, error: Exception) -> None:
-        for future in [f for f, carrier in self._flying.items() if carrier is member]:
+        for future in [f for f, carrier in self._running.items() if carrier is member]:
             if not future.done():
                 self._ended[future] = error
                 self._drop(future)
@@ -277,14 +277,14 @@ class Cluster(Crew):
     def _take_back(self) -> None:
         """Units of workers that start nothing more go to others."""
         for member in self._roll.members.values():
-            if member.flying and member.stuck:
+            if member.running and member.stuck:
                 self._back(member, WorkerLeft())
 
     def answer(self, future: Future) -> Sequence[Row]:
         from distributed import KilledWorker
 
-        member, points = self._flying.pop(future), self._sent.pop(future)
-        member.flying, member.alone = member.flying - 1, False
+        member, points = self._running.pop(future), self._sent.pop(future)
+        member.running, member.alone = member.running - 1, False
         self._tasks.pop(future, None)
         try:
             if future in self._ended:
@@ -296,7 +296,7 @@ class Cluster(Crew):
             raise
         except (KilledWorker, OSError):
             raise WorkerDied from None
-        except CancelledError:  # all that flies is, when the connection breaks
+        except CancelledError:  # all that runs is, when the connection breaks
             raise RunFailed(self._lost()) from None
         except Exception as error:  # it could not be unpacked there: ``work`` raises nothing
             self._roll.set_aside(member, _words(error))
@@ -325,7 +325,7 @@ class Cluster(Crew):
                 self._cancel(tasks).result(CLOSE_SECONDS)
         for future in self._tasks:
             future.cancel()
-        for found in (self._tasks, self._flying, self._sent, self._questions, self._ended):
+        for found in (self._tasks, self._running, self._sent, self._questions, self._ended):
             found.clear()
 
     def _lost(self) -> str:

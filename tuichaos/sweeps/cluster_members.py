@@ -27,7 +27,7 @@ PLAUSIBLE = 3.0  # a limit of so many times what a process with a point needs ma
 @dataclass
 class Member:
     """A worker, by its address. ``slots``: units that it takes at once; ``room``: bytes that it
-    has for them; ``reason``: why it can do no point; ``flying``: units that it has; ``alone``:
+    has for them; ``reason``: why it can do no point; ``running``: units that it has; ``alone``:
     one of them that should have no company."""
 
     address: str
@@ -42,7 +42,7 @@ class Member:
     asked: float = 0.0
     had: float = 0.0  # bytes, when Dask ended it for them
     idle_looks: int = 0  # in a row, at which it was paused and at nothing
-    flying: int = 0
+    running: int = 0
     alone: bool = False
 
     def __str__(self) -> str:
@@ -138,8 +138,8 @@ class Roll:
 
     @property
     def slots(self) -> int:
-        """How many units may fly."""
-        return sum(m.flying if m.alone else m.slots for m in self.members.values() if m.ready)
+        """How many units may run at once."""
+        return sum(m.running if m.alone else m.slots for m in self.members.values() if m.ready)
 
     @property
     def threads(self) -> int:
@@ -164,8 +164,8 @@ class Roll:
         """Who gets the next unit, of those with at least so much room: the least busy one, then
         the one with most room; an empty one where the unit should be ``alone``."""
         ready = [m for m in self.members.values() if m.ready and not m.alone and m.room >= least]
-        ready = [m for m in ready if m.flying < (1 if alone else m.slots)]
-        return min(ready, key=lambda m: (m.flying / m.slots, -m.room), default=None)
+        ready = [m for m in ready if m.running < (1 if alone else m.slots)]
+        return min(ready, key=lambda m: (m.running / m.slots, -m.room), default=None)
 
     def over(self) -> str:
         """Why no point will be done any more; empty as long as one may be. Where no worker is

@@ -56,7 +56,7 @@ def packed_work(packed: bytes) -> bytes:
 
 def work(job: Job, points: tuple[Point, ...], session: str) -> Answer:
     """The rows of points, computed with one thread. Raises nothing: what fails is told."""
-    # For good: another unit in this process must not have it set back under its hands.
+    # For good: another unit in this process must not have it set back meanwhile.
     torch.set_num_threads(1)
     trust_named(job.base.table)  # who asked had it checked
     if unfit := _unfit(job, session):

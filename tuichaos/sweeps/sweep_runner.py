@@ -34,8 +34,8 @@ from tuichaos.sweeps.points import Grid, Point, grid
 from tuichaos.sweeps.result import RUNS, Sweep, open_run
 from tuichaos.sweeps.sweep_writer import SweepWriter, Watcher
 from tuichaos.sweeps.tiled_run import tiles
-from tuichaos.sweeps.worker_options import check_crew
-from tuichaos.sweeps.workers import Crew, Processes, Unit, scattered, units
+from tuichaos.sweeps.worker_options import check_pool
+from tuichaos.sweeps.workers import Pool, Processes, Unit, scattered, units
 
 
 def sweep(
@@ -104,17 +104,17 @@ def sweep(
     """
     made = grid(experiment, yes)
     workers = whole(workers)
-    check_crew(workers, scheduler)
+    check_pool(workers, scheduler)
     check_plans(made, threads)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     for line in first.told if tell is not None else ():
         tell(line)
     # With the device resolved: it goes on, and is run again, on the same.
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
-    with _crew(workers, scheduler, first) as crew, new_folder(base, out) as path:
+    with _pool(workers, scheduler, first) as pool, new_folder(base, out) as path:
         replace_text(path / "experiment.toml", base.to_toml())
-        return _run(path, made, first, crew, threads, keep, watch, stop)
+        return _run(path, made, first, pool, threads, keep, watch, stop)
 
 
 def resume(
@@ -136,36 +136,36 @@ def resume(
         raise InputError(f"{run.path.name}: is a single run, not a sweep")
     check_entries(run.path, deep=True)
     workers = whole(workers)
-    check_crew(workers, scheduler)
+    check_pool(workers, scheduler)
     experiment = located(run.experiment, data, run.path.name)
     made = grid(experiment, yes=True)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     made = with_component(replace(made, data=_digest(first)), threads)
     keep = bool(run.manifest.get("keep"))
-    with _crew(workers, scheduler, first) as crew:
-        return _run(run.path, made, first, crew, threads, keep, watch, stop, run.manifest)
+    with _pool(workers, scheduler, first) as pool:
+        return _run(run.path, made, first, pool, threads, keep, watch, stop, run.manifest)
 
 
 @contextlib.contextmanager
-def _crew(workers: int | None, scheduler: str | None, first: Plan) -> Iterator[Crew | None]:
+def _pool(workers: int | None, scheduler: str | None, first: Plan) -> Iterator[Pool | None]:
     """Who does the points; None for this process alone. InputError where no worker has the
     memory for the ``first`` of them."""
     if scheduler is not None:
         from tuichaos.sweeps.cluster import connect
 
-        with connect(scheduler) as crew:
-            crew.check_memory(needed(first.experiment, first.built, 1))
-            yield crew
+        with connect(scheduler) as pool:
+            pool.check_memory(needed(first.experiment, first.built, 1))
+            yield pool
     else:
-        with contextlib.nullcontext() if workers is None else Processes(workers) as crew:
-            yield crew
+        with contextlib.nullcontext() if workers is None else Processes(workers) as pool:
+            yield pool
 
 
 def _run(
     path: Path,
     made: Grid,
     first: Plan,
-    crew: Crew | None,
+    pool: Pool | None,
     threads: int | None,
     keep: bool,
     watch: Watcher | None,
@@ -175,7 +175,7 @@ def _run(
     """The points that are not done yet, into a folder that is there; ``before``: its manifest
     when it was stopped."""
     stop = stop or threading.Event()
-    known = _facts(made, first, crew, keep)
+    known = _facts(made, first, pool, keep)
     with locked(path) as taken, interrupts(stop) as interrupted:
         with reading(path):
             if before is not None:
@@ -184,14 +184,11 @@ def _run(
         if before is not None and made.experiment.data.path is not None:
             replace_text(path / "experiment.toml", made.experiment.to_toml())  # it may have moved
         known["warnings"] = [*known["warnings"], *filter(None, [taken])]
-        folder = SweepWriter(path, made, known, crew)
+        folder = SweepWriter(path, made, known, pool)
         known["warnings"] += filter(None, [folder.journal.fault])
         runs = str(path.absolute() / RUNS) if keep else None
-        job = Job(made.base, runs, 1 if crew else threads, made.points[0])
-        todo = [[p for p in batch if p.index in folder.todo] for batch in made.batches()]
-        todo = tiles(made, todo) if made.base.dense else todo
-        todo = [batch for batch in todo if batch]
-        folder.follow(_source(job, todo, crew, stop), watch, stop)
+        job = Job(made.base, runs, 1 if pool else threads, made.points[0])
+        folder.follow(_source(job, _batches(made, folder.todo), pool, stop), watch, stop)
     run = open_run(path)
     if interrupted and run.manifest["status"] != "done":
         raise Stopped(
@@ -216,15 +213,20 @@ def stream(
     set. Raises InputError before the first of them.
     """
     check_plans(made, threads)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     made = with_component(replace(made, data=_digest(first)), threads)
-    todo = [[p for p in batch if p.index not in known] for batch in made.batches()]
-    todo = tiles(made, todo) if made.base.dense else todo
-    todo = [batch for batch in todo if batch]
+    todo = _batches(made, {point.index for point in made.points} - set(known))
     return _source(Job(made.base, None, threads), todo, None, stop or threading.Event())
 
 
-def first(made: Grid, threads: int | None = None) -> Plan:
+def _batches(made: Grid, wanted: Collection[int]) -> list[Sequence[Point]]:
+    """Points of these numbers, those together that are computed together."""
+    todo = [[p for p in batch if p.index in wanted] for batch in made.batches()]
+    todo = tiles(made, todo) if made.base.dense else todo
+    return [batch for batch in todo if batch]
+
+
+def first_plan(made: Grid, threads: int | None = None) -> Plan:
     """The plan of the first point of a grid; raises InputError."""
     return plan(made.base.experiment(made.points[0]), threads)
 
@@ -249,7 +251,7 @@ def keep(
     Raises InputError, RunFailed.
     """
     made = grid(experiment, yes=True)
-    first = plan(made.base.experiment(made.points[0]), threads)
+    first = first_plan(made, threads)
     base = experiment.model_copy(update={"device": first.experiment.device})
     made = with_component(Grid(base, made.axes, data=_digest(first)), threads)
     with new_folder(base, out) as path, locked(path):
@@ -262,14 +264,14 @@ def keep(
 
 
 def _source(
-    job: Job, todo: Sequence[Sequence[Point]], crew: Crew | None, stop: threading.Event
+    job: Job, todo: Sequence[Sequence[Point]], pool: Pool | None, stop: threading.Event
 ) -> Iterator[Row | float]:
-    if crew is not None:
-        yield from (0.0 for _ in crew.meet(job, stop))
+    if pool is not None:
+        yield from (0.0 for _ in pool.meet(job, stop))
         whole = job.base.continued  # its points go on from each other
         share = [Unit(tuple(tile), whole=whole) for tile in todo]
-        share = share if job.base.dense else units(todo, crew.slots() or 1)
-        yield from scattered(job, share, crew, stop)
+        share = share if job.base.dense else units(todo, pool.slots() or 1)
+        yield from scattered(job, share, pool, stop)
         return
     for batch in todo:
         if stop.is_set():  # to get the rest ready, and drop it, takes seconds
@@ -315,7 +317,7 @@ def _of_data(first: Plan) -> tuple[str, ...]:
     return () if data is None else data.warnings
 
 
-def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, Any]:
+def _facts(made: Grid, first: Plan, pool: Pool | None, keep: bool) -> dict[str, Any]:
     """What is known before the first point: as of a run, of its first point."""
     simulation = first.simulation([])
     found = facts(first, simulation)
@@ -331,5 +333,5 @@ def _facts(made: Grid, first: Plan, crew: Crew | None, keep: bool) -> dict[str, 
         "threads": simulation.threads,
         "replica_steps": first.replica_steps * made.size * made.ways,
         "keep": keep,
-        **(crew.facts() if crew else {}),
+        **(pool.facts() if pool else {}),
     }

@@ -20,7 +20,7 @@ from tuichaos.sweeps import plane_summary, sweep_table
 from tuichaos.sweeps.journal import Journal, Row
 from tuichaos.sweeps.orbit_diagram import diagram_files
 from tuichaos.sweeps.points import Grid
-from tuichaos.sweeps.workers import Crew
+from tuichaos.sweeps.workers import Pool
 
 TABLE_SECONDS = 2.0  # between two writings of sweep.csv while it goes on
 
@@ -79,14 +79,14 @@ class SweepWriter:
         path: Path,
         made: Grid,
         known: dict[str, Any],
-        crew: Crew | None = None,
+        pool: Pool | None = None,
         spent: float = 0.0,
     ) -> None:
         self.path = path
         self.spent = spent  # seconds that went into points before they came here
         self.grid = made
         self.known = known
-        self.crew = crew
+        self.pool = pool
         self.journal = Journal(path)
         if max(self.journal.rows, default=0) >= made.size:
             raise InputError(f"{self.journal.path}: is damaged: holds points beyond the last")
@@ -163,7 +163,7 @@ class SweepWriter:
         failed = len(self.journal.failed - self.todo)
         done = self.grid.size - len(self.todo)
         under_way = min(under_way, self.grid.size - done)
-        slots = None if self.crew is None else self.crew.hands()
+        slots = None if self.pool is None else self.pool.worker_count()
         return SweepProgress(done, self.grid.size, failed, under_way, before, seconds, slots)
 
     def _manifest(
@@ -175,12 +175,12 @@ class SweepWriter:
         parted = len(self.journal.parted)
         floor = {"holds": not parted, "points_that_part": parted}
         ended["noise_floor"] = floor
-        if self.crew is not None:
-            ended |= self.crew.facts()
+        if self.pool is not None:
+            ended |= self.pool.facts()
             earlier = self.known.get("machines", [])
-            if more := [m for m in self.crew.machines() if m not in earlier]:
+            if more := [m for m in self.pool.machines() if m not in earlier]:
                 ended["machines"] = earlier + more
-            ended["warnings"] = list(dict.fromkeys(self.known["warnings"] + self.crew.warnings()))
+            ended["warnings"] = list(dict.fromkeys(self.known["warnings"] + self.pool.warnings()))
         write(self.path, {**self.known, **ended, "status": status, "points": counts})
 
 

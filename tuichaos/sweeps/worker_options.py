@@ -13,8 +13,8 @@ NAME_SECONDS = 10.0  # for a name server to answer
 SCHEMES = ("tcp", "tls")
 
 
-def check_crew(workers: int | None, scheduler: str | None) -> None:
-    """Refuse a crew that cannot be; whether a scheduler answers is not asked."""
+def check_pool(workers: int | None, scheduler: str | None) -> None:
+    """Refuse a pool that cannot be; whether a scheduler answers is not asked."""
     if workers is not None and scheduler is not None:
         raise InputError("--workers, --scheduler: one of them; a cluster has workers of its own")
     if workers is not None and (type(workers) is not int or workers < 1):

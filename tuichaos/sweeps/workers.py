@@ -1,7 +1,7 @@
 """Points spread over processes: any ``concurrent.futures.Executor`` may carry them.
 
 What a worker gets and gives back is plain data. A worker that dies takes down what was in
-its hands, and nothing else: that is done again, point by point, each with no company that a
+its care, and nothing else: that is done again, point by point, each with no company that a
 death could be of, so that it is known which point it was.
 """
 
@@ -69,7 +69,7 @@ class WorkerLeft(Exception):
         self.aside = aside
 
 
-class Crew:
+class Pool:
     """Who does units: an executor, which may break, and how many units it takes at once.
 
     A context: at its end nothing is left of it. ``apart``: a death takes down the units of one
@@ -78,7 +78,7 @@ class Crew:
 
     apart = False
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, *ended: object) -> None:
@@ -93,22 +93,22 @@ class Crew:
         yield from ()
 
     def executor(self) -> object:
-        """What units are sent through: an ``Executor``, or nothing where the crew sends them."""
+        """What units are sent through: an ``Executor``, or nothing where the pool sends them."""
         raise NotImplementedError
 
     def slots(self) -> int:
-        """How many units may fly now; RunFailed where none will ever again."""
+        """How many units may run at once now; RunFailed where none will ever again."""
         raise NotImplementedError
 
-    def hands(self) -> int | None:
+    def worker_count(self) -> int | None:
         """The same for who watches; None while it is being found out."""
         return self.slots()
 
     def submit(
         self, executor: Executor, job: Job, points: tuple[Point, ...], alone: bool = False
     ) -> Future | None:
-        """Let points fly; ``alone``, on a worker that has nothing else meanwhile, or None where
-        there is none of those now: for crews that are ``apart``."""
+        """Have points done; ``alone``, on a worker that has nothing else meanwhile, or None where
+        there is none of those now: for pools that are ``apart``."""
         return executor.submit(work, job, points)
 
     def most_deaths(self) -> int:
@@ -116,7 +116,7 @@ class Crew:
         return MAX_DEATHS
 
     def answer(self, future: Future) -> Sequence[Row]:
-        """The rows of what has landed. Raises BrokenExecutor where the executor broke,
+        """The rows of a unit that has ended. Raises BrokenExecutor where the executor broke,
         WorkerDied where only what carried this unit did, WorkerLeft where that gave it back,
         RunFailed where all is over."""
         return future.result()
@@ -158,24 +158,24 @@ def work(job: Job, points: tuple[Point, ...]) -> list[Row]:
 
 
 def scattered(
-    job: Job, todo: Sequence[Unit], crew: Crew, stop: threading.Event
+    job: Job, todo: Sequence[Unit], pool: Pool, stop: threading.Event
 ) -> Iterator[Row | float]:
-    """Run units by a crew, with a new executor whenever one breaks; yields rows as they come.
+    """Run units by a pool, with a new executor whenever one breaks; yields rows as they come.
     Ends early once ``stop`` is set: what is then under way is given up. Raises RunFailed if no
-    worker lives long enough for any point, or the crew says that it is over."""
+    worker lives long enough for any point, or the pool says that it is over."""
     waiting, suspects = deque(todo), deque()
-    flying: dict[Future, Unit] = {}
-    executor, deaths = crew.executor(), 0
+    running: dict[Future, Unit] = {}
+    executor, deaths = pool.executor(), 0
     try:
-        while (waiting or suspects or flying) and not stop.is_set():
-            broken = not _launch(crew, executor, job, waiting, suspects, flying)
-            if not flying:  # there is no worker
+        while (waiting or suspects or running) and not stop.is_set():
+            broken = not _launch(pool, executor, job, waiting, suspects, running)
+            if not running:  # there is no worker
                 stop.wait(LOOK_SECONDS)
-            done, _ = wait(flying, LOOK_SECONDS, FIRST_COMPLETED)
+            done, _ = wait(running, LOOK_SECONDS, FIRST_COMPLETED)
             for future in done:
-                unit = flying.pop(future)
+                unit = running.pop(future)
                 try:
-                    found = crew.answer(future)
+                    found = pool.answer(future)
                     deaths = 0
                     yield from found
                 except RunFailed:
@@ -187,56 +187,56 @@ def scattered(
                     # Of those with company many die at once, when a machine goes.
                     deaths += isinstance(error, WorkerDied) and unit.deaths > 0
                     yield from _again(suspects, unit, error)
-            if broken:  # all that flew went down with it
-                for unit in flying.values():
+            if broken:  # all that ran went down with it
+                for unit in running.values():
                     yield from _again(suspects, unit, BrokenExecutor())
-                flying.clear()
-                crew.end(executor)
+                running.clear()
+                pool.end(executor)
                 deaths += 1
-            if deaths >= crew.most_deaths():
+            if deaths >= pool.most_deaths():
                 words = "workers die again and again; try it in this process alone"
-                raise RunFailed("; ".join(filter(None, [words, crew.doubts()])))
+                raise RunFailed("; ".join(filter(None, [words, pool.doubts()])))
             if broken:
-                executor = crew.executor()
+                executor = pool.executor()
             yield 0.0
     finally:
-        crew.end(executor)
+        pool.end(executor)
 
 
 def _launch(
-    crew: Crew, executor: object, job: Job, waiting: deque, suspects: deque, flying: dict
+    pool: Pool, executor: object, job: Job, waiting: deque, suspects: deque, running: dict
 ) -> bool:
     """Fill the slots; units that are suspected go without company. False if the executor is
     broken."""
-    slots = crew.slots()
-    _cut(waiting, slots - len(flying))
-    while len(flying) < slots and (waiting or suspects):
-        if not crew.apart and (
-            (suspects and flying) or any(unit.deaths for unit in flying.values())
+    slots = pool.slots()
+    _cut(waiting, slots - len(running))
+    while len(running) < slots and (waiting or suspects):
+        if not pool.apart and (
+            (suspects and running) or any(unit.deaths for unit in running.values())
         ):
             return True
         try:
-            if not any(_sent(crew, executor, job, units, flying) for units in (suspects, waiting)):
+            if not any(_sent(pool, executor, job, units, running) for units in (suspects, waiting)):
                 return True
         except BrokenExecutor:
             return False
     return True
 
 
-def _sent(crew: Crew, executor: object, job: Job, units: deque, flying: dict) -> bool:
+def _sent(pool: Pool, executor: object, job: Job, units: deque, running: dict) -> bool:
     """Send the first of some units; False where there is none, or no worker for it now."""
     if not units:
         return False
-    future = crew.submit(executor, job, units[0].points, units[0].deaths > 0)
+    future = pool.submit(executor, job, units[0].points, units[0].deaths > 0)
     if future is None:
         return False
-    flying[future] = units.popleft()
+    running[future] = units.popleft()
     return True
 
 
-def _cut(waiting: deque, hands: int) -> None:
-    """Cut units in halves as long as there are fewer of them than free hands."""
-    while 0 < len(waiting) < hands:
+def _cut(waiting: deque, free: int) -> None:
+    """Cut units in halves as long as there are fewer of them than free workers."""
+    while 0 < len(waiting) < free:
         largest = max(waiting, key=lambda unit: 0 if unit.whole else len(unit.points))
         half = 0 if largest.whole else len(largest.points) // 2
         if not half:
@@ -268,7 +268,7 @@ REFUSED = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, e
 REFUSED += (errno.ENOSYS, errno.EMFILE, errno.ENFILE)
 
 
-class Processes(Crew):
+class Processes(Pool):
     """``count`` processes on this machine, that end with this one. A context, begun before
     anything is written: RunFailed where processes cannot be coordinated here."""
 

@@ -122,11 +122,6 @@ class Session:
         return str(simulation.device) + threads
 
     @property
-    def restored_at(self) -> int | None:
-        """The step at which the folder had vanished, and was made again."""
-        return self._recording.restored_at if self._recording else None
-
-    @property
     def preview(self) -> Preview | None:
         """The instruments' tables when they were last looked at, and at the end."""
         return self._recording.preview if self._recording else None

@@ -223,11 +223,7 @@ class RunState:
             return [Said(f"{first} the first steps …")]
         known = self.ended and session.preview is not None
         found = verdict(session.preview.summary) if known else ""
-        parts = [Said(found), *sentence_parts(self.live.still(), self.shown, judged=bool(found))]
-        if session.restored_at is not None:
-            words = f"The run folder vanished; it was made again at step {session.restored_at}."
-            parts.insert(0, Said(words))
-        return parts
+        return [Said(found), *sentence_parts(self.live.still(), self.shown, judged=bool(found))]
 
     def noise_floor(self) -> str:
         """What is certified so far."""

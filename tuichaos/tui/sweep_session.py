@@ -208,7 +208,7 @@ class Survey:
 
         made = points.grid(self.experiment, self._yes)
         known = frozenset(row.point for row in self.rows)
-        first = sweep_runner.first(made, self._threads)
+        first = sweep_runner.first_plan(made, self._threads)
         self.told, self.device = first.told, sweep_runner.where(first)
         if self._stop is stop:
             self._status = Status.RUNNING
