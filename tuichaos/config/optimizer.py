@@ -134,6 +134,17 @@ class Optimizer(Table):
             found["betas.0"], found["betas.1"] = self.betas
         return {k: v for k, v in found.items() if v is not None and not isinstance(v, bool)}
 
+    @property
+    def threshold_name(self) -> str:
+        """The largest stable eigenvalue as a formula; see ``Optimizer.threshold``."""
+        if self.name in ("adam", "adamw"):
+            return "(2+2β₁)/((1−β₁)η)" if self.name == "adam" else "(2−ηλ)(1+β₁)/((1−β₁)η)"
+        if not self.momentum:
+            return "2/η"
+        if self.nesterov:
+            return "(2+2μ)/((1+2μ)η)"
+        return "(2+2μ)/((1−τ)η)" if self.dampening else "(2+2μ)/η"
+
     def rate_at(self, step: int) -> Rates:
         """The learning rate that holds for the step from ``step`` on."""
         past = [change.learning_rate for change in self.changes if change.step <= step]

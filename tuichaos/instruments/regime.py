@@ -179,7 +179,8 @@ class Regime(Instrument, kept_as="Regime"):
 
     def _sharpen(self, frame: Frame, measured: Sharpness) -> None:
         """Keep η·λmax/2, the sharpness in units of the stable one, with its step."""
-        ratios = frame["sharpness"][:, :, 0] / frame["stable_sharpness"]
+        held = frame.values.get("preconditioned_sharpness", frame["sharpness"][:, :, 0])
+        ratios = held / frame["stable_sharpness"]
         at = frame.steps[measured.measured_at(frame.steps)]
         self.late_sharpness += zip(at.tolist(), ratios, strict=True)
 

@@ -5,13 +5,18 @@ Gradient descent with learning rate η is stable along a direction of curvature 
 (Cohen et al. 2021, arXiv 2103.00065). With momentum β the threshold is (2 + 2β)/η. Algebraic,
 not by magnitude: far from a minimum the most negative eigenvalue is often the longest one,
 and tells nothing of stability.
+
+Optimizers that divide by the root of mean squares are stable by the largest eigenvalue of
+P^(−1/2)·(H + λ)·P^(−1/2) (Cohen et al. 2022, arXiv 2207.14484), with the diagonal P of their
+denominators and a weight decay λ that is part of the gradient: adam below (2 + 2β₁)/((1 − β₁)·η),
+which is 38/η at β₁ = 0.9.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,6 +50,8 @@ class Sharpness(Instrument, kept_as="Sharpness"):
 
     Small systems by all products and LAPACK, larger ones by Lanczos started from the last
     eigenvectors (see lanczos.py). Each reference is treated on its own: others change no bit.
+    Of optimizers with a preconditioner the largest preconditioned eigenvalue as well, column
+    ``preconditioned_sharpness``, which is then what is held against the threshold.
     Empty where a reference has diverged, its Hessian is not finite or Lanczos did not
     converge. Memory: 8·(k + 2) bytes a reference and measured step (0.5 MB for 4 references
     over 50 000 steps), and the k eigenvectors of each reference.
@@ -74,9 +81,11 @@ class Sharpness(Instrument, kept_as="Sharpness"):
         self.references = min(asked, context.references)
         self.size = int(parameter_mask(context.system.layout).sum())
         _check(context.system, context.experiment.system.name, self.count, self.size)
+        self.preconditions = context.system.preconditions
         self._workers = threading.local()  # of each thread, its scratch memory
-        self._vectors: dict[int, Tensor] = {}  # (count, size) of each reference, by Lanczos
-        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        # (count, size) of each reference by Lanczos, of the preconditioned Hessian at −1 − r.
+        self._vectors: dict[int, Tensor] = {}
+        self._parts: list[tuple[np.ndarray, ...]] = []
         self.read_to = 0
         self._found: tuple[int, Findings] | None = None
 
@@ -86,23 +95,26 @@ class Sharpness(Instrument, kept_as="Sharpness"):
         own = max(0, min(orbit.states.shape[1], self.references - orbit.first))
         times = np.flatnonzero(self.measured_at(orbit.steps))
         values = np.full((len(times), own, self.count), np.nan)
-        threshold = np.full((len(times), own), np.nan)
+        threshold, scaled = np.full((2, len(times), own), np.nan)
         if own and len(times):
             known = orbit.system.stable_sharpness
             if known is not None:
                 threshold[:] = known.expand(orbit.states.shape[1])[:own].cpu().numpy()
-            values = self._values(orbit, own, torch.from_numpy(times))
-        return {"sharpness": values, "stable_sharpness": threshold}
+            values, scaled = self._values(orbit, own, torch.from_numpy(times))
+        found = {"sharpness": values, "stable_sharpness": threshold}
+        return found | ({"preconditioned_sharpness": scaled} if self.preconditions else {})
 
     def measured_at(self, steps: np.ndarray) -> np.ndarray:
         """At which of ``steps`` it is measured: (T,) bool."""
         return (steps % self.every == 0) | (steps == self.context.steps)
 
-    def _values(self, orbit: BlockOrbit, own: int, times: Tensor) -> np.ndarray:
-        """The eigenvalues (times, own, count), downwards."""
+    def _values(self, orbit: BlockOrbit, own: int, times: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The eigenvalues (times, own, count), downwards, and the largest preconditioned one
+        (times, own)."""
         # In double precision whatever the run's: a tolerance of 1e-8 needs it.
         states = orbit.states[times][:, :own].nan_to_num().double()
         system = orbit.system.to(states.device, torch.float64)
+        scaled = np.full(states.shape[:2], np.nan)
         if self._hessian_is_small():
             matrices = defined_matrices(system, states)
             values = _eigenvalues(matrices, self.count).cpu().numpy()
@@ -116,8 +128,11 @@ class Sharpness(Instrument, kept_as="Sharpness"):
                     worker.at(part, states[m, r])
                     step = int(orbit.steps[times[m]])
                     values[m, r] = self._at(worker, orbit.first + r, step, states.device)
+                    if self.preconditions and step:  # at step 0 there are no moments
+                        now = part.later(int(times[m])).preconditioned(states[m, r][None])
+                        scaled[m, r] = self._preconditioned(worker, orbit.first + r, step, now)
         values[~orbit.alive[times, :own].cpu().numpy()] = np.nan
-        return values
+        return values, scaled
 
     def _hessian_is_small(self) -> bool:
         system = self.context.system
@@ -132,13 +147,39 @@ class Sharpness(Instrument, kept_as="Sharpness"):
         """The eigenvalues (count,) at the state the worker is at."""
         if self.size <= DENSE:
             return _eigenvalues(worker.matrix(), self.count).cpu().numpy()
+        return self._by_lanczos(lambda v: worker.product(v[None])[0], reference, step, device)
+
+    def _preconditioned(
+        self, worker: Hessian, reference: int, step: int, now: tuple[Tensor, Tensor]
+    ) -> float:
+        """The largest eigenvalue of P^(−1/2)·(H + λ)·P^(−1/2) at the state the worker is at."""
+        scale, decay = now[0][0].rsqrt(), now[1][0]
+        if self.size <= DENSE:
+            matrix = scale[:, None] * worker.matrix() * scale + torch.diag(decay * scale * scale)
+            return float(_eigenvalues(matrix, 1)[0])
+
+        def product(v: Tensor) -> Tensor:
+            return scale * (worker.product((scale * v)[None])[0] + decay * scale * v)
+
+        return float(self._by_lanczos(product, reference, step, scale.device, True)[0])
+
+    def _by_lanczos(
+        self,
+        product: Callable[[Tensor], Tensor],
+        reference: int,
+        step: int,
+        device: torch.device,
+        preconditioned: bool = False,
+    ) -> np.ndarray:
+        """The largest eigenvalues (count,); NaN of those that did not converge."""
         seed = self.context.experiment.seed
         rng = generator(seed, Purpose.SHARPNESS, reference, step)
         draws = torch.from_numpy(rng.standard_normal((self.count, self.size))).to(device)
-        starts = self._vectors.get(reference)
+        key = -1 - reference if preconditioned else reference
+        starts = self._vectors.get(key)
         starts = torch.zeros_like(draws) if starts is None else starts
-        values, vectors, met = largest(lambda v: worker.product(v[None])[0], starts, draws)
-        self._vectors[reference] = vectors
+        values, vectors, met = largest(product, starts, draws)
+        self._vectors[key] = vectors
         return np.where(met, values.numpy(), np.nan)
 
     # --- folding ---
@@ -147,32 +188,40 @@ class Sharpness(Instrument, kept_as="Sharpness"):
         at = self.measured_at(frame.steps)
         values, threshold = frame["sharpness"], frame["stable_sharpness"]
         self.read_to = int(frame.steps[-1])
-        self._parts.append((frame.steps[at], values, threshold))
-        column = np.full((len(frame.steps), self.context.references), np.nan)
-        column[at, : self.references] = values[:, :, 0]
-        return {"sharpness": column}
+        columns = {"sharpness": values[:, :, 0]}
+        if self.preconditions:
+            columns["preconditioned_sharpness"] = frame["preconditioned_sharpness"]
+        self._parts.append((frame.steps[at], values, threshold, [*columns.values()][-1]))
+        found = {}
+        for name, seen in columns.items():
+            found[name] = np.full((len(frame.steps), self.context.references), np.nan)
+            found[name][at, : self.references] = seen
+        return found
 
     def findings(self) -> Findings:
         if self._found is None or self._found[0] != self.read_to:
             self._found = (self.read_to, self._findings(*self._all()))
         return self._found[1]
 
-    def _all(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Measured steps (M,), eigenvalues (M, references, count), thresholds (M, references)."""
+    def _all(self) -> tuple[np.ndarray, ...]:
+        """Measured steps (M,), eigenvalues (M, references, count), thresholds (M, references), and
+        what is held against them, of that shape."""
         if not self._parts:
             blank = np.empty((0, self.references))
-            return np.empty(0, dtype=int), np.empty((*blank.shape, self.count)), blank
+            return np.empty(0, dtype=int), np.empty((*blank.shape, self.count)), blank, blank
         self._parts = [tuple(map(np.concatenate, zip(*self._parts, strict=True)))]
         return self._parts[0]
 
-    def _findings(self, steps: np.ndarray, values: np.ndarray, threshold: np.ndarray) -> Findings:
+    def _findings(
+        self, steps: np.ndarray, values: np.ndarray, threshold: np.ndarray, held: np.ndarray
+    ) -> Findings:
         lead = values[:, :, 0]
         start = self.read_to - self.read_to // 10
         late = steps >= start
         final = lead[-1] if len(steps) else np.full(self.references, np.nan)
         stable = threshold[-1] if len(steps) else np.full(self.references, np.nan)
         with np.errstate(over="ignore", invalid="ignore"):
-            ratio = lead / threshold
+            ratio = held / threshold
         tenth, half = _late_means(lead, late), _late_means(ratio, late)
         columns = {
             "sharpness": final,
@@ -186,6 +235,7 @@ class Sharpness(Instrument, kept_as="Sharpness"):
             **self._over_references("final_eta_half", ratio[-1] if len(steps) else stable),
             **self._over_references("mean_last_tenth", tenth),
             **self._over_references("mean_last_tenth_eta_half", half),
+            **self._of_preconditioned(held, late),
             "threshold": _common(stable),
             "eigenvalues": self.count,
             "every": self.every,
@@ -197,8 +247,17 @@ class Sharpness(Instrument, kept_as="Sharpness"):
         return Findings(
             exponents={name: np.concatenate([column, rest]) for name, column in columns.items()},
             summary={"sharpness": summary},
-            tables={"sharpness.csv": self._table(steps, values, ratio)},
+            tables={"sharpness.csv": self._table(steps, values, ratio, held)},
         )
+
+    def _of_preconditioned(self, held: np.ndarray, late: np.ndarray) -> dict[str, Any]:
+        if not self.preconditions:
+            return {}
+        final = held[-1] if len(held) else np.full(self.references, np.nan)
+        return {
+            **self._over_references("preconditioned_final", final),
+            **self._over_references("preconditioned_last_tenth", _late_means(held, late)),
+        }
 
     def _over_references(self, name: str, values: np.ndarray) -> dict[str, Any]:
         """Mean and median of the finite values (references,). The interval is the median's:
@@ -213,13 +272,17 @@ class Sharpness(Instrument, kept_as="Sharpness"):
         }
 
     def _table(
-        self, steps: np.ndarray, values: np.ndarray, ratio: np.ndarray
+        self, steps: np.ndarray, values: np.ndarray, ratio: np.ndarray, held: np.ndarray
     ) -> tuple[list[str], list[list[Any]]]:
         more = [f"eigenvalue{k}" for k in range(2, self.count + 1)]
+        more += ["preconditioned_sharpness"] if self.preconditions else []
         at, rows = steps.tolist(), []
         for reference in range(self.references):
             numbers = np.column_stack([values[:, reference, :1], ratio[:, reference]])
-            numbers = np.hstack([numbers, values[:, reference, 1:]]).tolist()
+            numbers = np.hstack([numbers, values[:, reference, 1:]])
+            if self.preconditions:
+                numbers = np.column_stack([numbers, held[:, reference]])
+            numbers = numbers.tolist()
             rows += [[reference, t, *row] for t, row in zip(at, numbers, strict=True)]
         return ["reference", "step", "sharpness", "eta_sharpness_half", *more], rows
 

@@ -16,9 +16,9 @@ from tuichaos.common.errors import InputError, nearest
 
 FOLDER = Path(__file__).parent
 # In the order of the list.
-TOPICS = ("tutorial", "commands", "presets", "experiment", "instruments", "verdicts", "sweeps")
-TOPICS += ("diagrams", "maps", "clusters", "folder", "resume", "systems", "python", "explorer")
-TOPICS += ("speed", "selftest", "glossary", "inside")
+TOPICS = ("tutorial", "commands", "presets", "experiment", "training", "instruments", "verdicts")
+TOPICS += ("sweeps", "diagrams", "maps", "clusters", "folder", "resume", "systems", "python")
+TOPICS += ("explorer", "speed", "selftest", "glossary", "inside")
 PLACEHOLDER = re.compile(r"^\{(\w+)(?:: (\w+))?\}$", re.MULTILINE)
 LONGEST_DEFAULT = 30  # characters of a default in a table
 

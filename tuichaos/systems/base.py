@@ -211,9 +211,32 @@ class System:
 
     @property
     def stable_sharpness(self) -> Tensor | None:
-        """The largest eigenvalue of the Hessian of the loss at which a minimum is still stable.
+        """The largest eigenvalue of the Hessian of the loss, preconditioned where an optimizer
+        does so, at which a minimum is still stable.
 
         () or (references,): 2/η of gradient descent. None where that is not known.
+        """
+        return None
+
+    @property
+    def preconditions(self) -> bool:
+        """Whether there is a ``preconditioned`` Hessian."""
+        return False
+
+    def preconditioned(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Tell how an optimizer scales the Hessian H of the loss.
+
+        Parameters
+        ----------
+        x : Tensor
+            States (replicas, dimension), at the time of this system.
+
+        Returns
+        -------
+        tuple of Tensor, optional
+            P (replicas, parameters) and λ (replicas, 1): stability is a matter of
+            P^(−1/2)·(H + λ)·P^(−1/2). None for an optimizer without a preconditioner, as by
+            default.
         """
         return None
 

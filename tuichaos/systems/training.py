@@ -211,16 +211,27 @@ class TrainingSystem(System):
     @property
     def stable_sharpness(self) -> Tensor:
         """2/η of gradient descent; NaN where layers have different rates: the stable step then
-        depends on more than the largest eigenvalue. None where it is the preconditioned Hessian
-        that counts."""
-        if self.optimizer.preconditions:
-            return None
+        depends on more than the largest eigenvalue."""
         first, *others = self.layer_rates
-        found = self.optimizer.threshold(first) - self.optimizer.coupled_decay
+        found = self.optimizer.threshold(first)
+        if not self.optimizer.preconditions:
+            found = found - self.optimizer.coupled_decay
         if self.has_one_rate:
             return found
         same = torch.stack([torch.as_tensor(first == rate) for rate in others]).all(0)
         return torch.where(same, found, torch.nan)
+
+    @property
+    def preconditions(self) -> bool:
+        return self.optimizer.preconditions
+
+    def preconditioned(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        if not self.optimizer.preconditions:
+            return None
+        _, *state = x.split(self.network.dimension, dim=1)
+        time = torch.as_tensor(self.time, device=x.device).reshape(-1, 1)
+        decay = torch.as_tensor(self.optimizer.coupled_decay, dtype=x.dtype, device=x.device)
+        return self.optimizer.preconditioner(tuple(state), time), decay.reshape(-1, 1)
 
     def least_loss_of_alike(self, spread: float) -> float:
         # Of outputs that are the same for all samples the least loss is the entropy of the

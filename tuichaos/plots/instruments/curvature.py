@@ -9,17 +9,21 @@ from tuichaos.plots.bands import Band
 from tuichaos.plots.figure import Curve, Picture
 from tuichaos.plots.instruments.base import Tables
 
+PRECONDITIONED = "preconditioned_sharpness"
 MAX_CURVES = 8  # eigenvalues that can be told apart in one chart
 
 
 def sharpness(run: Tables) -> Picture:
     """Sharpness against step, and the level it hovers at on the edge of stability."""
-    steps, values, ratio = _columns(run, "sharpness", "eta_sharpness_half")
+    scaled = PRECONDITIONED in run.table("sharpness.csv")
+    column = PRECONDITIONED if scaled else "sharpness"
+    steps, values, ratio = _columns(run, column, "eta_sharpness_half")
     curves = Band(steps, summarise(values, False), values.shape[1]).curves()
     levels = _thresholds(values, ratio)
     name = _threshold_name(run)
     named = [(f"{name} = {level:.4g}", level) for level in levels]
-    return Picture("sharpness (largest eigenvalue of the Hessian)", curves, levels=named)
+    of = "preconditioned Hessian" if scaled else "Hessian"
+    return Picture(f"sharpness (largest eigenvalue of the {of})", curves, levels=named)
 
 
 def stability(run: Tables) -> Picture:
@@ -60,5 +64,7 @@ def _thresholds(values: np.ndarray, ratio: np.ndarray) -> list[float]:
 
 
 def _threshold_name(run: Tables) -> str:
+    if run.experiment.system.name == "training":
+        return run.experiment.optimizer.threshold_name
     beta = run.experiment.system.parameters.get("beta", 0)
     return "(2+2β)/η" if beta else "2/η"
