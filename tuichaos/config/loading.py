@@ -24,6 +24,7 @@ from tuichaos.common.paths import here, pasted, resolved
 from tuichaos.common.trust import trust_named
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.extension import look_for
+from tuichaos.config.optimizer import drop_arguments
 from tuichaos.config.fault_text import explained
 from tuichaos.config.sweep_axes import parse_over, swept_keys
 from tuichaos.config.titles import name_of, retitled, value_at
@@ -221,6 +222,8 @@ def valid(
         if key == "data.path" and isinstance(value, str):
             value = _absolute(value, here())
         _put(merged, key, value)
+    if "optimizer.name" in (overrides or {}):  # arguments of the one before go with it
+        drop_arguments(merged["optimizer"], set(overrides))
     if ranges := dict(parse_over(text) for text in overs):
         merged["sweep"] = {**swept_keys(merged.get("sweep", {})), **ranges}
     if isinstance(merged.get("measure"), Mapping):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tuichaos.common.errors import nearest
 from tuichaos.config.field_types import Integer, LayerRates, Rates, Table, shares, sizes
 
 DECAY = {"weight_decay": 0.0}
@@ -65,9 +65,8 @@ Betas = Annotated[Any, BeforeValidator(_betas)]
 class Optimizer(Table):
     """One step of training."""
 
-    name: str = Field(
-        "gd",
-        description="gd, full-batch gradient descent, or as torch.optim: sgd, rmsprop, adam, adamw",
+    name: Literal["gd", "sgd", "rmsprop", "adam", "adamw"] = Field(
+        "gd", description="gradient descent, or one of torch.optim's"
     )
     learning_rate: Rates = Field(1.0, description="η, or a list of one η a reference")
     learning_rates: LayerRates = Field(
@@ -94,13 +93,6 @@ class Optimizer(Table):
         description="of adam and adamw; false: their map is the same at every step",
         strict=True,
     )
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in OPTIMIZERS:
-            raise ValueError(f"unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
-        return name
 
     @field_validator("changes")
     @classmethod
@@ -152,6 +144,15 @@ class Optimizer(Table):
 
 
 ARGUMENTS = tuple(dict.fromkeys(name for spec in OPTIMIZERS.values() for name in spec.arguments))
+
+
+def drop_arguments(table: dict[str, Any], said: set[str]) -> None:
+    """Take from ``[optimizer]`` what its optimizer does not have and nobody has ``said``, as dotted
+    keys: it is left from another one."""
+    own = OPTIMIZERS[table["name"]].arguments if table["name"] in OPTIMIZERS else ARGUMENTS
+    for name in set(ARGUMENTS) - set(own):
+        if not any(re.fullmatch(rf"optimizer\.{name}(\.\d+)?", key) for key in said):
+            table.pop(name, None)
 
 
 def least(value: Any) -> float:

@@ -21,7 +21,8 @@ def per_replica(experiment: Experiment, key: str) -> bool:
     if key == "ensemble.perturbation":
         return True
     if name == "training":
-        return key in OF_TRAINING or LAYER_RATE.fullmatch(key) is not None
+        own = {f"optimizer.{argument}" for argument in experiment.optimizer.per_replica}
+        return key in OF_TRAINING or key in own or LAYER_RATE.fullmatch(key) is not None
     parameter = key.removeprefix(USERS)
     return parameter != key and parameter in REFERENCE.get(name, ()) and parameter not in STRUCTURE
 

@@ -31,7 +31,7 @@ WORDS = {
 }
 # What ``described`` tells; other changes stand behind it in brackets.
 TOLD = ("system.name", "system.parameters", "sweep", "data.name", "data.path")
-TOLD += ("network.hidden", "network.activation", "optimizer.learning_rate")
+TOLD += ("network.hidden", "network.activation", "optimizer.learning_rate", "optimizer.name")
 OF_TRAINING = ("data", "network", "loss", "optimizer")  # tables that no map has
 PARAMETER = "system.parameters."
 NUMBERS = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
@@ -123,6 +123,8 @@ def _training(experiment: Experiment, swept: list[str]) -> str:
     if not any(key.startswith("optimizer.learning_rate") for key in swept):
         rates = experiment.optimizer.learning_rates
         parts.append(f"η = {_number(rates or rate)}")
+    if experiment.optimizer.name != "gd":
+        parts.append(experiment.optimizer.name)
     return ", ".join(parts)
 
 

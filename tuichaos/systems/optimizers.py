@@ -16,11 +16,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from tuichaos.common.errors import InputError
 from tuichaos.config.optimizer import OPTIMIZERS, most
 from tuichaos.config.optimizer import Optimizer as OptimizerTable
 
 State = tuple[Tensor, ...]
 FIRST_MOMENTS, SECOND_MOMENTS = "exp_avg", "exp_avg_sq"
+NAMES = {"betas.0": "beta1", "betas.1": "beta2"}  # of arguments, by their keys
 MEAN_SQUARE, MOMENTUM = "square_avg", "momentum_buffer"
 
 
@@ -84,6 +86,13 @@ class Optimizer:
         """That of a batch whose row k has the arguments of reference ``index[k]``."""
         taken = {k: v[index] if v.ndim else v for k, v in self.arguments.items()}
         return replace(self, arguments=taken)
+
+    def changed(self, key: str, value: Tensor) -> Optimizer:
+        """The same with another value of an argument, by its key in ``[optimizer]``."""
+        name = NAMES.get(key, key)
+        if name not in self.arguments:
+            raise InputError(f"optimizer.{key}: {type(self).__name__.lower()} has none")
+        return replace(self, arguments={**self.arguments, name: value})
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Optimizer:
         return replace(self, arguments={k: v.to(device, dtype) for k, v in self.arguments.items()})
@@ -217,9 +226,8 @@ class AdamW(Adam):
 def made(table: OptimizerTable) -> Optimizer:
     """The optimizer that ``[optimizer]`` asks for."""
     kind = globals()[OPTIMIZERS[table.name].make]
-    names = {"betas.0": "beta1", "betas.1": "beta2"}
     arguments = {
-        names.get(key, key): torch.tensor(value, dtype=torch.float64)
+        NAMES.get(key, key): torch.tensor(value, dtype=torch.float64)
         for key, value in table.per_replica.items()
     }
     flags = {name for name in ("nesterov", "bias_correction") if getattr(table, name)}

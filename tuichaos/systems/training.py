@@ -192,11 +192,17 @@ class TrainingSystem(System):
         )
 
     def changed(self, parameters: Mapping[str, object]) -> TrainingSystem:
-        if self.learning_rates:
-            raise InputError("learning_rate: each layer has its own; there is not one to change")
-        old = self.learning_rate
-        rate = torch.tensor(parameters["learning_rate"], dtype=old.dtype, device=old.device)
-        return replace(self, learning_rate=rate)
+        """``learning_rate``, or arguments of the optimizer under their keys (``betas.0``)."""
+        old, found = self.learning_rate, self
+        for key, value in parameters.items():
+            new = torch.tensor(value, dtype=old.dtype, device=old.device)
+            if key != "learning_rate":
+                found = replace(found, optimizer=found.optimizer.changed(key, new))
+            elif self.learning_rates:
+                raise InputError(f"{key}: each layer has its own; there is not one to change")
+            else:
+                found = replace(found, learning_rate=new)
+        return found
 
     def to(self, device: torch.device, dtype: torch.dtype) -> TrainingSystem:
         return replace(

@@ -58,7 +58,9 @@ class Family:
 
     @property
     def _name(self) -> str:
-        return self.base.keys[0].rpartition(".")[2]
+        key = self.base.keys[0]
+        own = key.removeprefix("optimizer.")
+        return own if own != key else key.rpartition(".")[2]
 
 
 @dataclass(frozen=True)
