@@ -83,7 +83,7 @@ def test_logistic(simulate):
     assert run.summary["growth"]["mean"] == pytest.approx(math.log(2), abs=0.03)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("eta", "exact"), [(0.5, 0.0), (1.5, 0.491), (1.9, 0.878), (2.0, math.log(3))]
 )

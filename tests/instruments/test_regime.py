@@ -652,7 +652,7 @@ def test_no_outputs_that_are_alike_have_a_smaller_loss(loss):
     assert float(system.losses(x)[0]) >= system.least_loss_of_alike(spread)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_that_woke_between_two_looks_was_not_dead_before(simulate):
     """For some 170 of 60 000 steps, at 38 440 and at 50 660, its loss is below what any outputs
     have that are the same for all samples."""

@@ -74,7 +74,7 @@ def test_henon_and_its_sum_rule(simulate):
     assert run.summary["spectrum"]["kaplan_yorke"] == pytest.approx(1.25827, abs=2e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lorenz_and_its_sum_rule(simulate):
     run = simulate({"ensemble.references": 6}, preset="lorenz")
     found = run.summary["spectrum"]
@@ -238,7 +238,7 @@ def test_kaplan_yorke(values, whole, dimension):
     assert kaplan_yorke(np.array(values), whole) == pytest.approx(dimension, nan_ok=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_exponents_of_another_frame_lie_within(simulate, monkeypatch):
     """Near-neutral exponents of a network align slowly: what another frame finds is inside, and
     what lies above 0 beyond doubt stays there."""

@@ -414,7 +414,8 @@ async def test_a_page_that_is_left_while_it_is_filled_leaves_nothing_behind():
             app.screen._go(topic)
             app.screen._go("experiment")  # the former page gives way
             app.screen.action_back()
-            await tutorial(app)
+            await until(lambda: isinstance(app.screen, Explore))
+        await tutorial(app)
         app.screen._go("presets")
         app.screen._go("glossary")
         page = app.screen.query_one(Markdown)

@@ -199,7 +199,7 @@ def test_cascades_follow_the_nearest_doubling_in_one_direction():
 EXACT = {1: 1.0, 2: 1.236068, 4: 1.288032, 8: 1.299228}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_orbit_quartic(tmp_path):
     """The preset as it is: bifurcation points to 1e-4, ratios within 3 %, and an exponent below
     0 in every interval in which a cycle was found to be stable."""

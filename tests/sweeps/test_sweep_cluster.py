@@ -165,7 +165,7 @@ def test_a_worker_that_is_killed_loses_no_point(pair, whole, tmp_path):
     assert done.manifest["points"] == {"total": 24, "done": 24, "failed": 0}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_point_that_kills_every_worker_is_recorded(tmp_path):
     """Dask gives up a unit after a number of dead workers (here one); alone, after two more,
     the point has had its three."""
@@ -516,7 +516,7 @@ def test_units_are_cut_when_there_are_more_hands():
     assert sorted(unit.points[0].index for unit in waiting) == list(range(24))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_scheduler_that_falls_silent(monkeypatch):
     pool = object.__new__(cluster.Cluster)
     pool.scheduler, pool._asked, pool._job = "tcp://h:1", time.monotonic(), None

@@ -696,7 +696,7 @@ def test_eos_epsilons():
         assert mean is None or abs(found["nmle.mean"][k] - mean) <= 0.025
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_eta_sweep():
     """Nine of the preset's 31 rates, with fewer references and no sharpness."""
     half = 0.501187233627272

@@ -926,6 +926,7 @@ KEYS_BY_NAME = {
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 async def test_a_random_walk_ends_without_an_exception(seed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

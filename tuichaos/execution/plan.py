@@ -102,8 +102,9 @@ class Plan:
 MAX_THREADS = 512  # more than machines have; each takes memory, and time to begin
 
 
-def plan(experiment: Experiment, threads: int | None = None) -> Plan:
-    """Check an experiment against this machine and its data; raises InputError."""
+def plan(experiment: Experiment, threads: int | None = None, checked: bool = False) -> Plan:
+    """Check an experiment against this machine and its data; raises InputError. ``checked``: one
+    of the same size, with the same instruments, was looked at already."""
     threads = whole(threads)
     if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS):
         raise InputError(f"--threads: must be an integer from 1 to {MAX_THREADS}, not {threads}")
@@ -114,8 +115,10 @@ def plan(experiment: Experiment, threads: int | None = None) -> Plan:
     here()  # before anything computes
     device = resolve_device(experiment.device)
     built = build(experiment)
-    check_memory(experiment, built, threads)
+    if not checked:
+        check_memory(experiment, built, threads)
     name = "cpu" if device.type == "cpu" else str(device)
     resolved = experiment.model_copy(update={"device": name})
-    chosen(RunContext(resolved, built.system))  # they refuse what they cannot measure
+    if not checked:
+        chosen(RunContext(resolved, built.system))  # they refuse what they cannot measure
     return Plan(resolved, built, draws(resolved, built.system), device, threads)

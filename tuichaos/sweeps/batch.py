@@ -70,7 +70,7 @@ def run_batch(job: Job, points: Sequence[Point], stop: threading.Event) -> Itera
             if waiting and _room(members, job.memory):
                 point, tries = waiting.popleft()
                 try:
-                    recording = _prepared(job, point, stop)
+                    recording = _prepared(job, point, stop, checked=engine is not None)
                     if engine is None:
                         engine = stack.enter_context(recording.simulation.engine())
                     member = Member(point, tries, recording, recording.advance(None, engine))
@@ -170,8 +170,9 @@ def _room(members: Sequence[Member], memory: float | None) -> bool:
     return len(members) < min(most, MAX_REPLICAS // max(1, first.simulation.replicas))
 
 
-def _prepared(job: Job, point: Point, stop: threading.Event) -> Recording:
-    ready = plan(job.base.experiment(point), job.threads)
+def _prepared(job: Job, point: Point, stop: threading.Event, checked: bool) -> Recording:
+    """``checked``: a point of the batch was prepared before. They are of one size."""
+    ready = plan(job.base.experiment(point), job.threads, checked)
     path = None if job.runs is None else folder_of(Path(job.runs), point)
     try:
         if path is not None:
