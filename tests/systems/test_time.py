@@ -81,7 +81,7 @@ def test_twins_tangents_routes_and_spectrum_see_the_time(simulate):
     made = "test_time:ring"
     run = simulate({**RUN, "system.name": made, "system.parameters": {"kind": "driven"}})
     found = run.summary["routes"]
-    assert found["disagreement_max"] < 1e-5
+    assert found["disagreement_max"] < 1e-3
     leading = run.summary["lyapunov"]["mean"]
     assert run.summary["spectrum"]["mean"][0] == pytest.approx(leading, abs=0.02)
 

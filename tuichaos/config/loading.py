@@ -24,8 +24,8 @@ from tuichaos.common.paths import here, pasted, resolved
 from tuichaos.common.trust import trust_named
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.extension import look_for
-from tuichaos.config.optimizer import drop_arguments
 from tuichaos.config.fault_text import explained
+from tuichaos.config.optimizer import drop_arguments
 from tuichaos.config.sweep_axes import parse_over, swept_keys
 from tuichaos.config.titles import name_of, retitled, value_at
 

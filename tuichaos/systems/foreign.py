@@ -59,10 +59,11 @@ class Foreign(System):
         return not takes_time(self.inner.step)
 
     def _time(self, what: str, x: Tensor) -> dict[str, Tensor]:
-        """The time of each row (rows, 1), for a function that asks for it."""
+        """The time of each row (rows, 1), for a function that asks for it; of the dtype of the
+        states, as an integer times a number would be of lower precision."""
         if self.autonomous or not takes_time(getattr(self.inner, what)):
             return {}
-        now = torch.as_tensor(self.time, device=x.device).reshape(-1, 1)
+        now = torch.as_tensor(self.time, dtype=x.dtype, device=x.device).reshape(-1, 1)
         return {"t": now.expand(len(x), 1)}
 
     def start(self, rng: np.random.Generator) -> np.ndarray:

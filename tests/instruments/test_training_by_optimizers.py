@@ -65,7 +65,7 @@ def test_adam_settles_where_its_preconditioned_sharpness_is_at_the_threshold(sim
     threshold = (2 + 2 * 0.9) / (1 - 0.9) / 0.03
     assert np.allclose(ratio[1:], scaled[1:] / threshold, rtol=1e-12)
     assert run.summary["sharpness"]["threshold"] == pytest.approx(threshold)
-    assert "preconditioned_sharpness" in run.series.names
+    assert np.isfinite(run.series["preconditioned_sharpness"][1:].astype(float)).any()
 
 
 def test_preconditioned_sharpness_is_the_eigenvalue_of_the_scaled_matrix(simulate):
