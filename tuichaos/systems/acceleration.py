@@ -9,6 +9,7 @@ import torch
 from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import GenericStepper
 from tuichaos.systems.hessian import DefinedHessian, Hessian
+from tuichaos.systems.mlp.defined_stepper import DefinedStepper
 from tuichaos.systems.mlp.fast_hessian import PerceptronHessian
 from tuichaos.systems.mlp.fast_stepper import PerceptronStepper
 from tuichaos.systems.stepper import Stepper
@@ -18,8 +19,10 @@ from tuichaos.systems.training import TrainingSystem
 def stepper_for(system: System, rows: int, steps: int, device: torch.device) -> Stepper:
     """What advances blocks of up to ``rows`` replicas of a system by up to ``steps`` steps a
     call."""
-    if is_perceptron(system) and system.descends:
-        return PerceptronStepper(system, rows, steps, device)
+    if is_perceptron(system):
+        if system.descends:
+            return PerceptronStepper(system, rows, steps, device)
+        return DefinedStepper(system, device)
     return GenericStepper()
 
 

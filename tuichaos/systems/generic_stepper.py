@@ -17,7 +17,10 @@ JACOBIAN_DIMENSION = 16  # up to here whole Jacobians are cheaper than one jvp a
 
 
 class GenericStepper:
-    """Steps any System through ``System.step``, always in batches of FIXED_ROWS rows."""
+    """Steps any System through ``System.step``, always in batches of so many rows."""
+
+    def __init__(self, rows: int = FIXED_ROWS) -> None:
+        self.rows = rows
 
     @property
     def aside(self) -> Stepper:
@@ -33,15 +36,16 @@ class GenericStepper:
     ) -> Stretch:
         orbit = x.new_empty(steps + 1, *x.shape)
         orbit[0] = x
-        for rows in _batches(x.shape[0], FIXED_ROWS):
-            part = _part(system, rows, FIXED_ROWS, x.device)
-            state = padded(x[rows], FIXED_ROWS)
+        for rows in _batches(x.shape[0], self.rows):
+            part = _part(system, rows, self.rows, x.device)
+            state = padded(x[rows], self.rows)
             for t in range(1, steps + 1):
                 state = part.later(t - 1).step(state)
                 orbit[t, rows] = state[: rows.stop - rows.start]
         if tangents is None:
             return Stretch(orbit)
-        growth, tangents = linearised(system, orbit[:-1, : tangents.shape[0]], tangents)
+        along = orbit[:-1, : tangents.shape[0]]
+        growth, tangents = linearised(system, along, tangents, self.rows)
         return Stretch(orbit, growth, tangents)
 
     def observe(
@@ -54,14 +58,16 @@ class GenericStepper:
         return {name: torch.cat(v).reshape(states.shape[:2]) for name, v in found.items()}
 
 
-def linearised(system: System, orbit: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+def linearised(
+    system: System, orbit: Tensor, tangents: Tensor, rows: int = FIXED_ROWS
+) -> tuple[Tensor, Tensor]:
     """Carry unit tangents (references, dimension) along states (T, references, dimension).
 
     Returns the growth ln ‖DF(x)v‖₂ of each step (T, references) and the last unit vectors.
     A vector that becomes exactly 0 has growth −inf, and NaN from then on.
     """
     small = orbit.shape[2] <= JACOBIAN_DIMENSION
-    image = _by_jacobians(system, orbit) if small else _by_jvp(system, orbit)
+    image = _by_jacobians(system, orbit) if small else _by_jvp(system, orbit, rows)
     lengths = orbit.new_empty(orbit.shape[:2])
     v = tangents
     for t in range(orbit.shape[0]):
@@ -105,19 +111,17 @@ def _by_jacobians(system: System, orbit: Tensor) -> Image:
     return lambda t, v: (matrices[t] * v[:, None, :]).sum(-1)
 
 
-def _by_jvp(system: System, orbit: Tensor) -> Image:
+def _by_jvp(system: System, orbit: Tensor, size: int) -> Image:
     references = orbit.shape[1]
     batches = [
-        (rows, _part(system, rows, FIXED_ROWS, orbit.device))
-        for rows in _batches(references, FIXED_ROWS)
+        (rows, _part(system, rows, size, orbit.device)) for rows in _batches(references, size)
     ]
 
     def image(t: int, v: Tensor) -> Tensor:
         out = torch.empty_like(v)
         for rows, part in batches:
-            x = padded(orbit[t, rows], FIXED_ROWS)
-            now = part.later(t)
-            out[rows] = now.tangent(x, padded(v[rows], FIXED_ROWS))[: rows.stop - rows.start]
+            x, now = padded(orbit[t, rows], size), part.later(t)
+            out[rows] = now.tangent(x, padded(v[rows], size))[: rows.stop - rows.start]
         return out
 
     return image

@@ -23,6 +23,11 @@ from tuichaos.systems.samples import Samples
 from tuichaos.systems.stepper import padded
 
 
+# Numbers for each unit and sample that torch holds at most while it differentiates the loss, and
+# while it differentiates the gradient; measured.
+KEPT_OF_GRADIENT, KEPT_OF_JVP = 7, 16
+
+
 @dataclass(frozen=True)
 class TrainingSystem(System):
     """One step of an optimizer on a perceptron: of gradient descent, x ← x − η·∇L(x).
@@ -268,6 +273,8 @@ class TrainingSystem(System):
 
     def stepper_numbers(self, rows: int, references: int, steps: int) -> int:
         train, watched = Sizes(self.network, self.train.x.shape[1]), max(2, self.block_rows)
+        if not self.descends:
+            return self._by_definition(rows, references, steps) + train.observer(watched)
         rows, references = max(2, rows), references and max(2, references)
         found = train.forward(rows) + train.backward(rows)
         found += train.orbit(rows, steps) + train.tangents(references, steps)
@@ -276,6 +283,14 @@ class TrainingSystem(System):
             test = Sizes(self.network, self.test.x.shape[1])
             found += test.observer(watched)
         return found
+
+    def _by_definition(self, rows: int, references: int, steps: int) -> int:
+        """Numbers of steps that are taken by their definition, and of their derivative: torch
+        keeps what each layer gives, and its slopes, for as many rows as go at once."""
+        kept = KEPT_OF_JVP if references else KEPT_OF_GRADIENT
+        layers = self.network.widths[0] + kept * sum(self.network.widths[1:])
+        one_batch = max(2, self.block_rows) * layers * self.train.x.shape[1]
+        return (steps + 1) * rows * self.dimension + one_batch
 
     def shared_numbers(self) -> int:
         parts = (self.train, self.test)
