@@ -24,7 +24,7 @@ FURTHER = {
     "tuichaos.api": ("verify",),
     "tuichaos.common.errors": ("NoSuchColumn",),
     "tuichaos.common.signals": ("Stopped",),
-    "tuichaos.config.training_tables": ("Change",),
+    "tuichaos.config.optimizer": ("Change",),
     "tuichaos.config.field_types": ("options",),
     "tuichaos.config.instrument_spec": ("Spec", "Entry", "ChartSpec", "Asked"),
     "tuichaos.instruments.base": ("Instrument", "RunContext", "Findings"),

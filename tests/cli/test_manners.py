@@ -118,7 +118,7 @@ def test_such_numbers_serve_where_whole_ones_are_due():
 # --- hints -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["optimizer.weight_decay", "optimizer.momentum", "data.samples"])
+@pytest.mark.parametrize("key", ["optimizer.amsgrad", "optimizer.maximize", "data.samples"])
 def test_keys_that_are_far_from_all_get_no_hint(key):
     with pytest.raises(InputError) as caught:
         resolve({}, {key: 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import math
 import pkgutil
 import re
 import shlex
@@ -450,7 +451,7 @@ def test_examples_in_python_run(topic):
 
 
 def test_the_map_of_the_page_on_systems_runs(tmp_path, monkeypatch, command):
-    (body,) = blocks(TEXTS["systems"], "python")
+    body = "\n\n".join(blocks(TEXTS["systems"], "python"))  # the second one depends on the time
     (tmp_path / "mymaps.py").write_text(body, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("tuichaos.common.trust._trusted", set())
@@ -460,7 +461,11 @@ def test_the_map_of_the_page_on_systems_runs(tmp_path, monkeypatch, command):
     small = ["--set", "steps=600", "--set", "ensemble.references=4", "--quiet"]
     try:
         code, _, err = command(*line[1:], *small, "--out", tmp_path / "run")
+        timed = ("--set", "system.name=mymaps:Driven", *small, "--out", tmp_path / "timed")
+        assert command("run", "--preset", "quick", *timed)[0] == 0
     finally:
         sys.modules.pop("mymaps", None)
     assert code == 0, err
     assert tuichaos.open_run(tmp_path / "run").summary["lyapunov"]["mean"] > 0.4
+    found = tuichaos.open_run(tmp_path / "timed").summary["lyapunov"]["mean"]
+    assert found == pytest.approx(math.log(0.9) / 2, abs=1e-3)  # of both, as its matrix turns

@@ -211,10 +211,10 @@ class System:
 
     @property
     def stable_sharpness(self) -> Tensor | None:
-        """The largest eigenvalue of the Hessian of the loss, preconditioned where an optimizer
-        does so, at which a minimum is still stable.
+        """The largest eigenvalue of the Hessian of the loss at which a minimum is still stable.
 
-        () or (references,): 2/η of gradient descent. None where that is not known.
+        () or (references,): 2/η of gradient descent; of the preconditioned Hessian where an
+        optimizer has a preconditioner. None where that is not known.
         """
         return None
 

@@ -22,7 +22,6 @@ from tuichaos.systems.parts import Sizes, part_size
 from tuichaos.systems.samples import Samples
 from tuichaos.systems.stepper import padded
 
-
 # Numbers for each unit and sample that torch holds at most while it differentiates the loss, and
 # while it differentiates the gradient; measured.
 KEPT_OF_GRADIENT, KEPT_OF_JVP = 7, 16
