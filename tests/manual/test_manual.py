@@ -30,7 +30,7 @@ from tuichaos.config.measure import Measure
 from tuichaos.instruments import verdicts
 from tuichaos.manual import pages
 from tuichaos.sweeps import points
-from tuichaos.tui.key_tables import GROUPS, bindings, key_table, shown
+from tuichaos.tui.manual_key_tables import GROUPS, bindings, key_table, shown
 from tuichaos.tui.screens.explore import Explore
 from tuichaos.tui.screens.manual import Manual
 from tuichaos.tui.screens.runs import Runs

@@ -16,7 +16,7 @@ from tuichaos.systems import build
 from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.mlp import kernels
 from tuichaos.systems.mlp.activations import ACTIVATIONS
-from tuichaos.systems.stepper import Scored
+from tuichaos.systems.stepper_protocol import Scored
 
 DEPTHS = ([], [10], [7, 5], [4, 3, 6])
 PLACE = torch.device("cpu")

@@ -36,7 +36,7 @@ def manual(topic: str | None, word: str | None) -> None:
 def _key_table(name: str) -> str:
     """Textual is loaded only for a page that has keys."""
     import tuichaos.tui.app  # noqa: F401 its keys are then known
-    from tuichaos.tui.key_tables import key_table
+    from tuichaos.tui.manual_key_tables import key_table
 
     return key_table(name)
 

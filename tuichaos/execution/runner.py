@@ -105,7 +105,7 @@ def unless_interrupted(done: Run, interrupted: Sequence[int]) -> Run:
 
 @contextlib.contextmanager
 def interrupts(stop: threading.Event) -> Iterator[list[int]]:
-    """Let ctrl-C and the other signals that ask to end (see ``interruptions``) set ``stop``, and
+    """Let ctrl-C and the other signals that ask to end (see common/signals.py) set ``stop``, and
     a second ctrl-C interrupt at once; a terminal that closes and those that shut down a machine
     send several of the others. Raises Stopped where one came before and was lost on its way, as
     one does inside a library that is being loaded."""

@@ -28,7 +28,7 @@ from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.systems.acceleration import hessian
 from tuichaos.systems.base import System
 from tuichaos.systems.layout import parameter_mask, spans
-from tuichaos.systems.stepper import padded
+from tuichaos.systems.stepper_protocol import padded
 from tuichaos.systems.training import TrainingSystem
 
 # A weight whose knock-out changes the loss by less than this share does not matter to it.

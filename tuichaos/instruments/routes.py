@@ -30,7 +30,7 @@ from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.base import System
-from tuichaos.systems.stepper import Stepper
+from tuichaos.systems.stepper_protocol import Stepper
 
 ROUTES = ("free", "renormalised", "tangent")
 REFERENCES = 4  # unless more are asked for

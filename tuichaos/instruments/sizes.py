@@ -27,7 +27,7 @@ from tuichaos.simulation.frames import BlockOrbit, Frame
 from tuichaos.storage.checkpoint_encoding import kept
 from tuichaos.systems.acceleration import stepper_for
 from tuichaos.systems.layout import parameter_mask
-from tuichaos.systems.stepper import Stepper
+from tuichaos.systems.stepper_protocol import Stepper
 
 REFERENCES = 4  # the first so many: sizes × 4 twins cost as much as a small ensemble
 LEAST_UNITS = 4  # as for ensemble.perturbation: below, most entries would not move at all

@@ -1,4 +1,4 @@
-"""Which references stay finite, and when the others leave. TwinDistance is data."""
+"""Which references stay finite, and when the others leave. Divergence is data."""
 
 from __future__ import annotations
 

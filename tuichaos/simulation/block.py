@@ -13,7 +13,7 @@ from tuichaos.common.errors import InputError
 from tuichaos.simulation.ensemble import displaced
 from tuichaos.simulation.frames import BlockOrbit, Observed, Probe
 from tuichaos.systems.base import System
-from tuichaos.systems.stepper import Scored, Stepper, Stretch
+from tuichaos.systems.stepper_protocol import Scored, Stepper, Stretch
 
 # Arrays of a frame that serve the certificate and are no probe's.
 FIRST, WITNESS = "_first", "_witness"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.base import System
-from tuichaos.systems.stepper import Scored, Stepper
+from tuichaos.systems.stepper_protocol import Scored, Stepper
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from tuichaos.common.devices import repeatable
-from tuichaos.systems.stepper import Stepper
+from tuichaos.systems.stepper_protocol import Stepper
 
 
 class Engine:

@@ -12,7 +12,7 @@ from tuichaos.systems.hessian import DefinedHessian, Hessian
 from tuichaos.systems.mlp.defined_stepper import DefinedStepper
 from tuichaos.systems.mlp.fast_hessian import PerceptronHessian
 from tuichaos.systems.mlp.fast_stepper import PerceptronStepper
-from tuichaos.systems.stepper import Stepper
+from tuichaos.systems.stepper_protocol import Stepper
 from tuichaos.systems.training import TrainingSystem
 
 

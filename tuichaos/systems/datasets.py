@@ -207,6 +207,3 @@ def _scaled(how: str, x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np
     if not (np.isfinite(width).all() and np.isfinite(x).all() and np.isfinite(x_test).all()):
         raise InputError(f"data.scaling: {how}: the data are too large, or too far apart, for it")
     return x, x_test
-
-
-# --- sources -----------------------------------------------------------------------------

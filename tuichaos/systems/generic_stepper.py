@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tuichaos.systems.base import System
-from tuichaos.systems.stepper import Scored, Stepper, Stretch, padded
+from tuichaos.systems.stepper_protocol import Scored, Stepper, Stretch, padded
 
 FIXED_ROWS = 64  # a step of a System is always called with this many rows
 MANY_ROWS = 1024  # observables, batched over time, with this many

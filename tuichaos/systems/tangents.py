@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tuichaos.systems.base import System
 from tuichaos.systems.generic_stepper import JACOBIAN_DIMENSION, GenericStepper, jacobians
-from tuichaos.systems.stepper import Stepper
+from tuichaos.systems.stepper_protocol import Stepper
 
 # Vectors (references, k, dimension) at the time t of an orbit → their images, same shape.
 Push = Callable[[int, Tensor], Tensor]

@@ -20,7 +20,7 @@ from tuichaos.systems.mlp.network import Perceptron, initial_state
 from tuichaos.systems.optimizers import GD, Optimizer
 from tuichaos.systems.parts import Sizes, part_size
 from tuichaos.systems.samples import Samples
-from tuichaos.systems.stepper import padded
+from tuichaos.systems.stepper_protocol import padded
 
 # Numbers for each unit and sample that torch holds at most while it differentiates the loss, and
 # while it differentiates the gradient; measured.

@@ -39,7 +39,7 @@ from tuichaos.sweeps.orbit_diagram.observable import observable
 from tuichaos.sweeps.orbit_diagram.parameter_family import Family, leading
 from tuichaos.sweeps.points import Base, Point
 from tuichaos.systems.base import System
-from tuichaos.systems.stepper import Stepper
+from tuichaos.systems.stepper_protocol import Stepper
 
 LONE_STEPS = 16  # of the check that a block of one takes the same steps
 LOOK_SECONDS = 0.2

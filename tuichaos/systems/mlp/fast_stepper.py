@@ -33,7 +33,7 @@ from tuichaos.systems.mlp.buffers import (
 )
 from tuichaos.systems.mlp.kernels import OrbitBuffers, compiled, descend
 from tuichaos.systems.mlp.scoring import Observer, Scoring
-from tuichaos.systems.stepper import Scored, Stretch, padded
+from tuichaos.systems.stepper_protocol import Scored, Stretch, padded
 from tuichaos.systems.training import TrainingSystem
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tuichaos.systems.mlp.buffers import Inputs, New, PackedLayout, forward_buffers, in_parts
 from tuichaos.systems.mlp.kernels import Scores, compiled, survey
-from tuichaos.systems.stepper import Scored, padded
+from tuichaos.systems.stepper_protocol import Scored, padded
 from tuichaos.systems.training import TrainingSystem
 
 

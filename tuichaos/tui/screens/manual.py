@@ -62,7 +62,7 @@ class Manual(Living):
     @work(exclusive=True, exit_on_error=False)
     async def _fill(self, topic: str) -> None:
         """Section by section: a long page at once would hold up keys, and a run that is drawn."""
-        from tuichaos.tui.key_tables import key_table  # late: it loads all screens
+        from tuichaos.tui.manual_key_tables import key_table  # late: it loads all screens
 
         text = await asyncio.to_thread(pages.text, topic, key_table)
         page = self.query_one(Markdown)
