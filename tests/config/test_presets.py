@@ -147,3 +147,12 @@ def test_low_is_marginal_and_stable(simulate):
     orbital = run.summary["orbital"]
     assert orbital["lyapunov_stable"] == 10
     assert 1 < orbital["distance_ratio"] < 3
+
+
+@pytest.mark.long
+def test_adam_eos(simulate):
+    """The preconditioned sharpness hovers at 38/η (Cohen et al. 2022, arXiv 2207.14484)."""
+    found = simulate(preset="adam-eos").summary
+    assert 36 < 0.01 * found["sharpness"]["preconditioned_last_tenth"] < 39
+    low, high = found["lyapunov"]["ci95"]
+    assert 0 < low < found["lyapunov"]["mean"] < high < 0.02

@@ -262,7 +262,7 @@ def test_the_last_step_and_the_last_tenth_have_a_name_each(simulate):
     assert found["mean_last_tenth_eta_half"] == pytest.approx(tenth, rel=1e-12)
     assert abs(tenth - found["final_eta_half"]) > 1e-4
     shown = [row.measure.strip() for row in run_report.rows(run)]
-    assert {"η·λmax/2, last step", "η·λmax/2, last tenth"} <= set(shown)
+    assert {"λmax/threshold, last step", "λmax/threshold, last tenth"} <= set(shown)
     assert found["final_median_ci95"] is None  # two tell no interval of a median
 
 

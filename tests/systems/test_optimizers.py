@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import typing
+
 import pytest
 import torch
 
 import tuichaos
-from tuichaos.config.optimizer import OPTIMIZERS
+from tuichaos.config.optimizer import OPTIMIZERS, Optimizer
 from tuichaos.execution.plan import plan
+from tuichaos.manual import pages
+from tuichaos.systems import optimizers
 from tuichaos.systems.optimizers import Adam, RMSprop, made, root
 
 STEPS, SIZE, RATE = 100, 7, 0.05
@@ -131,3 +135,16 @@ def test_its_state_follows_the_weights_under_the_names_of_torch(name):
     own = made(tuichaos.resolve(made_with, {}).optimizer).pieces
     assert pieces == weights + [f"{kind}.{n}" for kind in own for n in weights]
     assert system.dimension == (1 + len(own)) * system.network.dimension
+
+
+def test_none_is_half_added():
+    """Its entry, its name among the choices, its class, its cases here, rows in the manual."""
+    assert typing.get_args(Optimizer.model_fields["name"].annotation) == tuple(OPTIMIZERS)
+    assert {name for name, _ in CASES} == set(OPTIMIZERS)
+    page = (pages.FOLDER / "training.md").read_text(encoding="utf-8")
+    for name, spec in OPTIMIZERS.items():
+        kind = getattr(optimizers, spec.make)
+        for needed in ("update", "threshold"):
+            assert needed in vars(kind) or needed in vars(kind.__mro__[1]), (name, needed)
+        assert page.count(f"| `{name}`") >= 2, name
+        assert set(spec.arguments) <= set(Optimizer.model_fields)

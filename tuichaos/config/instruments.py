@@ -140,8 +140,9 @@ SPECS = (
         },
         rows=(
             Entry("sharpness", "final_median", "final sharpness, median", alike="threshold"),
-            Entry("sharpness", "final_eta_half_median", "  η·λmax/2, last step"),
-            Entry("sharpness", "mean_last_tenth_eta_half_median", "  η·λmax/2, last tenth"),
+            Entry("sharpness", "preconditioned_final_median", "  preconditioned, median"),
+            Entry("sharpness", "final_eta_half_median", "  λmax/threshold, last step"),
+            Entry("sharpness", "mean_last_tenth_eta_half_median", "  λmax/threshold, last tenth"),
         ),
     ),
     Spec(
