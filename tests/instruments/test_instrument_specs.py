@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,39 @@ async def test_its_tab_has_its_chart():
         assert app.screen.query_one("#field-measure").value == "largest"
 
 
+@pytest.mark.usefixtures("toy")
+async def test_the_explorer_opens_beside_it():
+    """Also where nothing asks for it."""
+    app = Explorer(tuichaos.preset("quick", SMALL), Config(fps=20))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        assert app.screen.query_one("#field-measure").value == ""
+    assert app._exception is None
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("how", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:9"}])
+def test_workers_that_do_not_know_it_are_not_begun(how, tmp_path):
+    made = tuichaos.resolve({}, {**SMALL, "measure.largest": True}, ["seed=[1, 2]"])
+    with pytest.raises(tuichaos.InputError, match="registered in this process"):
+        tuichaos.sweep(made, out=tmp_path / "s", **how)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_kept_run_is_read_where_it_is_not(tmp_path, registered):
+    tuichaos.run(tuichaos.resolve({}, {**SMALL, "steps": 5}), out=tmp_path / "r")
+    path = tmp_path / "r" / "experiment.toml"
+    path.write_text(path.read_text().replace("[measure]", "[measure]\nfarthest = true"))
+    run = tuichaos.open_run(tmp_path / "r")
+    assert run.experiment.measure.farthest is True
+    assert run.series["loss"].shape[0] == 6
+    with pytest.raises(tuichaos.InputError, match="this instrument is not here"):
+        tuichaos.run(run.experiment, out=tmp_path / "again")
+    path.write_text(path.read_text().replace("steps", "stepps", 1))
+    with pytest.raises(tuichaos.InputError, match="stepps: unknown key"):
+        _ = tuichaos.open_run(tmp_path / "r").experiment
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -154,6 +188,18 @@ def test_an_installed_package_brings_one_that_runs_only_if_it_is_named(tmp_path)
     assert alone.returncode == 2
     assert "runs only if you say its name too: --trust toy_instrument:spec" in alone.stderr
     assert [one.returncode for one in named] == [0, 0], named[0].stderr + named[1].stderr
+    over = [*asked[:-1], "--workers", "2", "--over", "seed=[1, 2]", "--quiet"]  # they trust it too
+    over = [part for part in over if part not in ("--dry-run", "--trust", "toy_instrument:spec")]
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    swept = subprocess.run(
+        [sys.executable, "-c", code, *over, "--set", "measure.largest=true", "--out", "swept"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (swept.returncode, swept.stderr) == (0, "")
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "experiment.toml").write_text((tmp_path / "mine.toml").read_text())

@@ -49,4 +49,8 @@ async def test_it_is_on_the_live_tab_where_it_says_so():
 def test_a_name_is_given_once():
     with pytest.raises(tuichaos.InputError, match="loss: there is a chart of that name"):
         tuichaos.register_view("loss", View("loss", "again"))
+    with pytest.raises(tuichaos.InputError, match="by a View, not str"):
+        tuichaos.register_view("other", "loss")
+    with pytest.raises(tuichaos.InputError, match="letters, digits and hyphens"):
+        tuichaos.register_view("a b", View("loss", "again"))
     assert live_views() == ("distance", "exponent", "loss")

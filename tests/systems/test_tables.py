@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris, load_wine
-from tuichaos.config.training_tables import Data
 
 from tuichaos import InputError, resolve
+from tuichaos.config.training_tables import Data
 from tuichaos.execution import runner
 from tuichaos.systems import table_cells, tables
 from tuichaos.systems.datasets import load

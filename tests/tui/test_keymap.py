@@ -65,6 +65,8 @@ async def test_two_keys_can_change_places():
         ({"explore.run": "banana"}, "keys.explore.run: there is no key 'banana'"),
         ({"explore.run": "hold+a"}, "no modifier 'hold'"),
         ({"explore.run": "o"}, "keys.explore.run: o is the key of explore.runs"),
+        ({"explore.run": "q"}, "keys.explore.run: q is the key of app.quit"),
+        ({"app.quit": "o"}, "keys.app.quit: o is the key of "),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_name(keys, words):

@@ -65,6 +65,11 @@ def data_names() -> tuple[str, ...]:
     return tuple(_REGISTRY)
 
 
+def is_registered(name: str) -> bool:
+    """Whether a data set was added in this process."""
+    return name in _REGISTRY and name not in {spec.name for spec in DATA_SETS}
+
+
 def data_spec(name: str) -> DataSpec:
     """The entry of a data set that is there."""
     return _REGISTRY[name]

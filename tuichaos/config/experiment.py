@@ -162,7 +162,7 @@ class Experiment(Table):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     ensemble: Ensemble = Ensemble()
-    measure: Measure = Measure()
+    measure: Measure = Field(default_factory=Measure)  # instruments may join later
     record: Record = Record()
     sweep: Ranges = Field(
         {},

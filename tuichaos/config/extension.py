@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic.fields import FieldInfo
 
 from tuichaos.common.errors import InputError
-from tuichaos.common.trust import is_trusted
+from tuichaos.common.trust import is_trusted, trust_named
+from tuichaos.config.data_sets import is_registered
 from tuichaos.config.experiment import Experiment
 from tuichaos.config.instrument_spec import Spec, loaded
 from tuichaos.config.instruments import add
@@ -51,7 +52,44 @@ def register_instrument(spec: Spec) -> None:
 
 
 _ADDED: set[str] = set()
-_UNNAMED: set[str] = set()  # of these, whose code was not said to run
+_UNNAMED: set[str] = set()  # of these, whose code was not said to run, or is not here
+_OF_PACKAGES: set[str] = set()  # of these, which another process finds as well
+
+
+def trust_job(table: Mapping[str, Any]) -> None:
+    """Let all code run that the table of a sweep names: who asked for it had it checked."""
+    trust_named(table)
+    keys = [key for key, value in table.get("measure", {}).items() if value]
+    look_for(keys, {f"measure.{key}": True for key in keys})
+
+
+def known_here_alone(experiment: Experiment) -> str:
+    """The first key that asks for what was registered in this process, and which others do not
+    know; empty where there is none."""
+    if is_registered(experiment.data.name) and experiment.system.name == "training":
+        return f"data.name: {experiment.data.name}"
+    own = sorted(_ADDED - _OF_PACKAGES)
+    return next((f"measure.{key}" for key in own if getattr(experiment.measure, key)), "")
+
+
+def stand_in(keys: Iterable[str]) -> bool:
+    """Let a kept run be read whose instruments are not here: their keys are known, and refuse to
+    run. Whether there was one."""
+    missing = [key for key in keys if key not in Measure.model_fields and key.isidentifier()]
+    for key in missing:
+        register_instrument(Spec(key, "not here", options=Any, make=_absent(key)))
+        _UNNAMED.add(key)
+    return bool(missing)
+
+
+def _absent(key: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
+        raise InputError(
+            f"measure.{key}: this instrument is not here: register it "
+            "(tuichaos.register_instrument), or install the package that brings it"
+        )
+
+    return refuse
 
 
 def look_for(keys: Iterable[str], named: Mapping[str, Any]) -> None:
@@ -100,3 +138,4 @@ def _load(point: EntryPoint, said: bool) -> None:
             f"measure.{point.name}: {point.value}: {type(error).__name__}: {error}"
         ) from None
     register_instrument(spec)
+    _OF_PACKAGES.add(spec.key)

@@ -3,6 +3,7 @@ and the exports draw from this list."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -120,7 +121,8 @@ def register_view(name: str, view: View) -> None:
     Raises
     ------
     InputError
-        Where there is one of that name.
+        Where there is one of that name, the name has other characters than letters, digits and
+        hyphens, or ``view`` is no View.
 
     Examples
     --------
@@ -130,6 +132,10 @@ def register_view(name: str, view: View) -> None:
     >>> VIEWS["norm"].column
     'weight_norm'
     """
+    if not isinstance(view, View):
+        raise InputError(f"a chart is registered by a View, not {type(view).__name__}")
+    if not re.fullmatch(r"[\w-]+", name):
+        raise InputError(f"{name!r}: a chart's name is of letters, digits and hyphens")
     if name in VIEWS:
         raise InputError(f"{name}: there is a chart of that name")
     VIEWS[name] = view

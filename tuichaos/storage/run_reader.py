@@ -21,7 +21,8 @@ from tuichaos.common.limits import MAX_JSON, MAX_STEPS, check_file, read_text
 from tuichaos.common.text import clean, cleaned, is_clean
 from tuichaos.common.version import FORMAT
 from tuichaos.config.experiment import Experiment
-from tuichaos.config.loading import load
+from tuichaos.config.extension import stand_in
+from tuichaos.config.loading import load, read_toml
 from tuichaos.storage.column_reader import Columns, names_of, read_table
 from tuichaos.storage.folder_checks import check_entries
 from tuichaos.storage.folder_lock import is_held
@@ -67,7 +68,13 @@ class Run:
         """
         path = self.path / "experiment.toml"
         try:
-            return load(path)
+            try:
+                return load(path)
+            except InputError:
+                measured = read_toml(path).get("measure")
+                if not (isinstance(measured, dict) and stand_in(measured)):
+                    raise
+                return load(path)
         except InputError as error:  # which names a key, or the file already
             words = str(error).removeprefix(f"{path}: ")
             raise InputError(f"{path}: {words}") from None

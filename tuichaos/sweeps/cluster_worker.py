@@ -17,7 +17,7 @@ import torch
 
 from tuichaos.common.errors import InputError, OtherData, RunFailed
 from tuichaos.common.limits import size_of
-from tuichaos.common.trust import trust_named
+from tuichaos.config.extension import trust_job
 from tuichaos.execution.manifest import versions
 from tuichaos.execution.plan import plan
 from tuichaos.sweeps.batch import RUNS_PER_THREAD, Job, needs, run_batch
@@ -58,7 +58,7 @@ def work(job: Job, points: tuple[Point, ...], session: str) -> Answer:
     """The rows of points, computed with one thread. Raises nothing: what fails is told."""
     # For good: another unit in this process must not have it set back meanwhile.
     torch.set_num_threads(1)
-    trust_named(job.base.table)  # who asked had it checked
+    trust_job(job.base.table)  # who asked had it checked
     if unfit := _unfit(job, session):
         return Answer((), machine(), unfit)
     try:
@@ -76,7 +76,7 @@ def asked(job: Job, session: str, threads: int) -> dict[str, object]:
     """Whether this process can do points of a job: ``unfit``, why it cannot; how many at once
     by its ``threads`` and its memory (``slots``); how many bytes of ``room`` it has for them,
     and how many a process with a point in it ``needs``."""
-    trust_named(job.base.table)
+    trust_job(job.base.table)
     found: dict[str, object] = {"slots": threads, "room": 0.0}
     if unfit := _unfit(job, session):
         return {**found, "unfit": unfit}

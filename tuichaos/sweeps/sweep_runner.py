@@ -34,7 +34,7 @@ from tuichaos.sweeps.points import Grid, Point, grid
 from tuichaos.sweeps.result import RUNS, Sweep, open_run
 from tuichaos.sweeps.sweep_writer import SweepWriter, Watcher
 from tuichaos.sweeps.tiled_run import tiles
-from tuichaos.sweeps.worker_options import check_pool
+from tuichaos.sweeps.worker_options import check_known, check_pool
 from tuichaos.sweeps.workers import Pool, Processes, Unit, scattered, units
 
 
@@ -105,6 +105,7 @@ def sweep(
     made = grid(experiment, yes)
     workers = whole(workers)
     check_pool(workers, scheduler)
+    check_known(experiment, workers, scheduler)
     check_plans(made, threads)
     first = first_plan(made, threads)
     for line in first.told if tell is not None else ():
@@ -138,6 +139,7 @@ def resume(
     workers = whole(workers)
     check_pool(workers, scheduler)
     experiment = located(run.experiment, data, run.path.name)
+    check_known(experiment, workers, scheduler)
     made = grid(experiment, yes=True)
     first = first_plan(made, threads)
     made = with_component(replace(made, data=_digest(first)), threads)

@@ -119,7 +119,9 @@ class SweepWriter:
             complete = not self.todo and diagram_files.write(self.path, self.grid, rows, stop)
             self._tables()
             summed = {"files": checksums(self.path)}
-            self._manifest("done" if complete else "interrupted", **self._ended(start), **summed)
+            none = len(self.journal.failed) == self.grid.size  # not one point could be done
+            status = ("failed" if none else "done") if complete else "interrupted"
+            self._manifest(status, **self._ended(start), **summed)
         except BaseException as error:
             self._failed(error, start)
             if not isinstance(error, Exception):

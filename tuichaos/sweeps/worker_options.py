@@ -8,6 +8,8 @@ import threading
 import urllib.parse
 
 from tuichaos.common.errors import InputError
+from tuichaos.config.experiment import Experiment
+from tuichaos.config.extension import known_here_alone
 
 NAME_SECONDS = 10.0  # for a name server to answer
 SCHEMES = ("tcp", "tls")
@@ -21,6 +23,16 @@ def check_pool(workers: int | None, scheduler: str | None) -> None:
         raise InputError(f"--workers: must be an integer from 1 up, not {workers}")
     if scheduler is not None:
         check_address(scheduler)
+
+
+def check_known(experiment: Experiment, workers: int | None, scheduler: str | None) -> None:
+    """Refuse what other processes do not know."""
+    alone = known_here_alone(experiment) if workers is not None or scheduler is not None else ""
+    if alone:
+        raise InputError(
+            f"{alone}: was registered in this process, which workers do not know: run without "
+            "--workers and --scheduler, or bring it by an installed package"
+        )
 
 
 def check_address(address: str) -> None:

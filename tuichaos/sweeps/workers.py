@@ -29,7 +29,7 @@ from multiprocessing import resource_tracker
 
 from tuichaos.common import signals
 from tuichaos.common.errors import RunFailed
-from tuichaos.common.trust import trust_named
+from tuichaos.config.extension import trust_job
 from tuichaos.sweeps.batch import TRIES, Job, run_batch
 from tuichaos.sweeps.journal import Row
 from tuichaos.sweeps.points import Point
@@ -153,7 +153,7 @@ def units(batches: Sequence[Sequence[Point]], workers: int) -> list[Unit]:
 
 def work(job: Job, points: tuple[Point, ...]) -> list[Row]:
     """What a worker does: the rows of its points."""
-    trust_named(job.base.table)  # who asked had it checked
+    trust_job(job.base.table)  # who asked had it checked
     return [row for row in run_batch(job, points, threading.Event()) if isinstance(row, Row)]
 
 

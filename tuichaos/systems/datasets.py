@@ -76,7 +76,7 @@ def load(data: Data, seed: int, loss: str = "") -> Dataset:
     if data.expected and found.source != data.expected:
         raise OtherData(
             f"data.path: {data.path} holds other data than when the sweep began "
-            f"(digest {found.source[:SHOWN]}, then {data.expected[:SHOWN]})"
+            f"(digest {data.expected[:SHOWN]} then, {found.source[:SHOWN]} now)"
         )
     return found
 

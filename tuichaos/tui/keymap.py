@@ -47,8 +47,9 @@ def checked(keys: Mapping[str, str]) -> dict[str, str]:
         if name not in known:
             raise InputError(f"keys.{name}: there is no such key binding; {nearest(name, known)}")
         found[name] = ",".join(_key(name, part) for part in re.split(r",(?!$)", text))
-    for group in BY_GROUP.values():
-        _distinct(group, found)
+    everywhere = BY_GROUP.get("app", [])
+    for name, group in BY_GROUP.items():
+        _distinct(group if name == "app" else [*everywhere, *group], found)
     return found
 
 
@@ -69,7 +70,7 @@ def _distinct(group: Iterable[Binding], keys: Mapping[str, str]) -> None:
     for binding in group:
         for key in keys.get(str(binding.id), binding.key).split(","):
             other = taken.setdefault(key, str(binding.id))
-            if other != binding.id:
+            if other != binding.id and {other, binding.id} & keys.keys():
                 name = str(binding.id) if binding.id in keys else other
                 raise InputError(
                     f"keys.{name}: {key} is the key of {other if name != other else binding.id}"
