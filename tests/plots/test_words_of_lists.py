@@ -73,7 +73,7 @@ def test_curves_beside_each_other_say_of_how_many_references(simulate):
     ]
     shown = overlay(runs, "loss")
     assert shown.title.endswith("median over references")
-    words = ("1 reference", "of 2", "of 6")
+    words = ("1 reference", "median of 2", "median of 6")
     assert [c.name for c in shown.curves] == [
         f"{run.path.name} ({of})" for run, of in zip(runs, words, strict=True)
     ]

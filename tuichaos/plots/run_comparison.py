@@ -21,22 +21,22 @@ def overlay(runs: Sequence[Run], what: str) -> Picture:
     """One view of several runs: the median, or mean, of each, in the order given (so colours
     and letters stay)."""
     chosen = VIEWS[what]
+    middle = "mean" if chosen.column in AVERAGED else "median"
     curves = []
     for letter, run in zip(LETTERS, runs[:MAX_OVERLAID], strict=False):
         try:
             band = Kept(run).band(chosen.column)
         except InputError:  # a folder that vanished or is damaged is left out
             continue
-        name = f"{run.path.name} ({_of(band)})"
+        name = f"{run.path.name} ({_of(band, middle)})"
         curves.append(Curve(name, band.steps, band.middle, letter=letter))
-    middle = "mean" if chosen.column in AVERAGED else "median"
     name = f"{title(what, runs[0].experiment)}, {middle} over references"
     return Picture(name, curves, chosen.log)
 
 
-def _of(band: Band) -> str:
-    """How many references a curve is of: 2 are no 40."""
-    return "1 reference" if band.references == 1 else f"of {band.references}"
+def _of(band: Band, middle: str) -> str:
+    """What a curve is, and of how many references: 2 are no 40."""
+    return "1 reference" if band.references == 1 else f"{middle} of {band.references}"
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
