@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 import tuichaos
+from tuichaos.common import number_text
 from tuichaos.common.errors import Stopped
 from tuichaos.common.paths import as_argument, runs_home
 from tuichaos.execution.runner import unless_interrupted
@@ -57,3 +58,17 @@ def test_lines_that_say_how_to_go_on(tmp_path, monkeypatch, command):
     assert code == 1
     assert "; tuichaos resume sub/s tries them again" in " ".join(err.split())
     monkeypatch.undo()
+
+
+def test_a_fault_in_a_long_line_is_told_as_soon_as_in_a_short_one(tmp_path):
+    """Counted: what stands before a token is looked at for those at the place alone."""
+    looked = []
+
+    class Line(str):
+        def __getitem__(self, part):
+            looked.append(part)
+            return str(self)[part]
+
+    line = Line('x = "' + '{"a":' * 1000)
+    assert list(number_text._tokens_at(line, len(line))) == []
+    assert len(looked) <= 2

@@ -59,8 +59,9 @@ def _tokens_at(line: str, column: int) -> Iterator[str]:
     it may be a text."""
     for form in (r"[^\s=\[\]{}#\"']+", r"[^\s=\[\]{}#\"',]+"):
         for found in re.finditer(form, line):
-            quoted = set(line[: found.start()]) & set("\"'")
-            if found.start() < column <= found.end() + 1 and not quoted:
+            if not found.start() < column <= found.end() + 1:  # of most; a line may be long
+                continue
+            if not set(line[: found.start()]) & set("\"'"):
                 yield found[0].rstrip(",")
 
 
